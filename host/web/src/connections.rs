@@ -4,7 +4,7 @@ use axum::response::{Html, IntoResponse, Response};
 use std::sync::Arc;
 use tidegate_core::admin::UseCase;
 use tidegate_core::connection::ConnectionId;
-use tidegate_core::ports::{Clock, RunFilter, SystemClock};
+use tidegate_core::ports::{Clock, SystemClock};
 use tidegate_core::session::{Session, TransferView};
 
 use crate::guard::Need;
@@ -14,8 +14,6 @@ use crate::route::Route;
 use crate::text::{bytes, natural, seconds, share};
 use crate::view::{Action, Block, Button, Cell, Control, Form, Input, InputKind, Rendered, Running, Table, Tone};
 
-/// Records of hook calls in which the last one of each connection is looked for.
-const RUNS: u32 = 500;
 const HEAD: [&str; 7] = ["User", "Address", "Client", "Protocol", "Transfers", "Last hook", "End"];
 
 pub fn routes() -> Vec<Route> {
@@ -70,11 +68,9 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
     let mut sessions = administration.sessions.list(actor).await?;
     let all = sessions.len();
     sessions.retain(|session| search.is_empty() || is_meant(session, search));
-    let last_hooks = if asked.may(UseCase::ListRuns) && !sessions.is_empty() {
-        let since = sessions.iter().map(|session| session.connection.opened_at).min();
-        administration.hook_runs.list(actor, RunFilter { since, limit: RUNS, ..RunFilter::default() }).await?
-    } else {
-        Vec::new()
+    let last_calls = match asked.may(UseCase::ListRuns) && !sessions.is_empty() {
+        true => asked.web.last_calls.get(&administration.hook_runs, actor).await?,
+        false => Arc::default(),
     };
     let caption = match sessions.len() {
         shown if shown == all => format!("{all} open session(s)"),
@@ -83,9 +79,8 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
     let mut table = Table::new("sessions", caption, &HEAD, "No session is open.");
     for session in &sessions {
         let id = session.id.as_str();
-        let run = last_hooks.iter().rev().find(|run| run.connection.as_deref() == Some(id) && run.kind != "login");
-        let hook = match run {
-            Some(run) => Cell::link(format!("{}: {}", run.kind, run.outcome), format!("/web/runs/show?id={}", run.id)),
+        let hook = match last_calls.get(id) {
+            Some(call) => Cell::link(call.text.clone(), format!("/web/runs/show?id={}", call.id)),
             None => Cell::text(""),
         };
         let (protocol, command) = session.live.channel();

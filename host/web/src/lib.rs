@@ -15,6 +15,7 @@ mod fields;
 mod guard;
 mod hooks;
 mod keys;
+mod last_calls;
 mod links;
 mod login;
 mod navigation;
@@ -38,6 +39,7 @@ mod tests;
 
 pub use dump::Uploaded;
 pub use fields::account_of_form;
+pub use last_calls::LastCalls;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,6 +64,8 @@ pub struct WebAdmin {
     pub facts: Arc<ServerFacts>,
     /// A dump that waits to be loaded.
     pub uploaded: Arc<Mutex<Option<Uploaded>>>,
+    /// The last hook call of each connection.
+    pub last_calls: Arc<LastCalls>,
     /// Names, with or without a port, by which browsers may call the server; empty: any.
     pub allowed_hosts: Arc<[String]>,
 }

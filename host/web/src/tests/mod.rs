@@ -224,6 +224,7 @@ impl House {
             history: Arc::default(),
             disks: Arc::new(PaperDisks),
             uploaded: Arc::default(),
+            last_calls: Arc::default(),
             facts: Arc::new(facts),
             allowed_hosts: Arc::from([]),
         };
