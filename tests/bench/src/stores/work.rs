@@ -112,7 +112,7 @@ async fn change(store: &dyn Stores, name: &str, number: u64) -> Result<()> {
         };
         match store.commit(vec![change]).await {
             Ok(_) => return Ok(()),
-            Err(StoreError::Conflict(_)) => {}
+            Err(StoreError::Conflict(_) | StoreError::Busy(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
