@@ -233,6 +233,9 @@ impl Content {
                     Some((name.to_owned(), attributes(node)))
                 };
                 let entries: Vec<_> = self.nodes.iter().filter_map(below).collect();
+                if entries.is_empty() {
+                    return Err(fx::EOF);
+                }
                 let reply = Packet::new(fxp::NAME, id).u32(entries.len() as u32);
                 Ok(entries.into_iter().fold(reply, |reply, (name, attributes)| {
                     reply.text(name.as_bytes()).text(b"").attributes(&attributes)
