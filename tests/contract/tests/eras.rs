@@ -38,7 +38,9 @@ where
 {
     let (_, mut variables) = found(Flavour { dialect, ..Flavour::default() }, event).await;
     // Of the shell.
-    ["PWD", "SHLVL", "_", "OLDPWD"].map(|name| variables.remove(name));
+    for name in ["PWD", "SHLVL", "_", "OLDPWD"] {
+        variables.remove(name);
+    }
     variables
 }
 
