@@ -78,7 +78,7 @@ fn check(away: fn(&mut Database), back: fn(&mut Database)) {
 
 #[test]
 fn no_login_is_denied_while_the_database_hangs() {
-    check(Database::hang, Database::go_on);
+    check(|database| database.hang(), |database| database.go_on());
 }
 
 #[test]
