@@ -9,7 +9,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::MigrateError;
-use crate::older::beside;
+use crate::older::{Names, beside, decrypt_file_systems, read_sqlite};
 
 /// Pages that are copied at once.
 const PAGES: i32 = 4096;
@@ -19,18 +19,21 @@ pub fn kept(path: &Path) -> PathBuf {
     beside(path, ".before-tidegate")
 }
 
-/// Copies the database to [`kept`], and removes it from its place when the copy is on the disk. A copy that is there
-/// already is never written over.
+/// Copies the database to [`kept`], for its owner alone. A copy that is there already is never written over; it does
+/// where it has the same accounts: the command that made it was interrupted.
 ///
 /// # Errors
-/// The copy cannot be made; the database is in its place still.
-pub fn set_aside(path: &Path) -> Result<PathBuf, MigrateError> {
+/// The copy cannot be made, or another one is there.
+pub fn keep(path: &Path) -> Result<PathBuf, MigrateError> {
     let kept = kept(path);
+    if kept.symlink_metadata().is_ok() {
+        if has_same_accounts(path, &kept) {
+            return Ok(kept);
+        }
+        return Err(MigrateError::unusable(&kept, "it is there already, of another database; move it elsewhere first"));
+    }
     let part = beside(&kept, ".part");
     let unwritable = |error: std::io::Error| MigrateError::unusable(&kept, format!("it could not be written: {error}"));
-    if kept.symlink_metadata().is_ok() {
-        return Err(MigrateError::unusable(&kept, "it is there already; move it elsewhere first"));
-    }
     // Of a move that was interrupted.
     let _ = std::fs::remove_file(&part);
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(unwritable)?;
@@ -39,19 +42,100 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, MigrateError> {
     // Unlike a rename, a link fails if the name was taken meanwhile.
     std::fs::hard_link(&part, &kept).map_err(unwritable)?;
     std::fs::remove_file(&part).map_err(unwritable)?;
-    if let Some(directory) = kept.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(unwritable)?;
-    }
-    for ending in ["-wal", "-shm", "-journal", ""] {
-        let file = beside(path, ending);
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(MigrateError::unusable(file, format!("it could not be moved out of the way: {error}")));
-            }
-            Ok(()) | Err(_) => {}
+    sync_directory_of(&kept).map_err(unwritable)?;
+    Ok(kept)
+}
+
+/// Whether a move would take the same from both.
+pub fn has_same_accounts(one: &Path, other: &Path) -> bool {
+    let (Ok(one), Ok(other)) = (read_sqlite(one, &Names::default()), read_sqlite(other, &Names::default())) else {
+        return false;
+    };
+    (one.users, one.folders, one.groups, one.roles) == (other.users, other.folders, other.groups, other.roles)
+}
+
+/// Where the database that takes the place of an older one is made: `NAME.moving`. What an interrupted move has left
+/// there is removed.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn prepare_successor(path: &Path) -> Result<PathBuf, MigrateError> {
+    let successor = beside(path, ".moving");
+    remove_with_journals(&successor)?;
+    Ok(successor)
+}
+
+/// Puts a complete database, which no program has open, where the older one is, of which there is a copy: at every
+/// time one of the two is there.
+///
+/// # Errors
+/// The older one is in its place still, or the new one is.
+pub fn replace(path: &Path, successor: &Path) -> Result<(), MigrateError> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        MigrateError::unusable(successor, format!("it could not take the place of {}: {error}", path.display()))
+    };
+    if beside(successor, "-wal").exists() {
+        let connection = Connection::open(successor).map_err(|error| unusable(&error))?;
+        let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        if checkpoint.map_err(|error| unusable(&error))? != 0 {
+            return Err(unusable(&"another program has it open"));
         }
     }
-    Ok(kept)
+    File::open(successor).and_then(|file| file.sync_all()).map_err(|error| unusable(&error))?;
+    // A journal of the older one would be taken for one of the new one. Its copy has what was in it.
+    for ending in JOURNALS {
+        remove(&beside(path, ending))?;
+        remove(&beside(successor, ending))?;
+    }
+    std::fs::rename(successor, path).and_then(|()| sync_directory_of(path)).map_err(|error| unusable(&error))
+}
+
+/// Decrypts secrets that have their key beside them, in a file that has become ours: they are sealed with the next
+/// change of their account, as all that are stored clear.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn decrypt_secrets(path: &Path) -> Result<(), MigrateError> {
+    let failed = |error: rusqlite::Error| MigrateError::unusable(path, error);
+    let mut connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    let transaction = connection.transaction().map_err(failed)?;
+    let sql = "SELECT id, CAST(filesystem AS TEXT) FROM users WHERE CAST(filesystem AS TEXT) LIKE '%$aes$%'";
+    let rows = transaction.prepare(sql).and_then(|mut statement| {
+        let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        rows.collect::<Result<Vec<_>, _>>()
+    });
+    for (id, text) in rows.map_err(failed)? {
+        let mut document = serde_json::Map::new();
+        // What is no JSON is the problem of its account.
+        let Ok(filesystem) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+        document.insert("filesystem".to_owned(), filesystem);
+        decrypt_file_systems(&mut document);
+        let text = document.get("filesystem").map(ToString::to_string).unwrap_or_default();
+        let update = "UPDATE users SET filesystem = ?1 WHERE id = ?2";
+        transaction.execute(update, (text, id)).map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)
+}
+
+const JOURNALS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+fn remove_with_journals(path: &Path) -> Result<(), MigrateError> {
+    JOURNALS.into_iter().chain([""]).try_for_each(|ending| remove(&beside(path, ending)))
+}
+
+fn remove(file: &Path) -> Result<(), MigrateError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(MigrateError::unusable(file, format!("it could not be moved out of the way: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn sync_directory_of(path: &Path) -> std::io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), rusqlite::Error> {
@@ -70,24 +154,64 @@ fn copy(from: &Path, to: &Path) -> Result<(), rusqlite::Error> {
 mod tests {
     use super::*;
 
+    const USERS: &str = "CREATE TABLE users (id INTEGER, username TEXT, home_dir TEXT, filesystem TEXT);
+        INSERT INTO users VALUES (1, 'alice', '/srv/alice', '{}')";
+
     #[test]
     fn the_old_file_is_kept_whole() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("old.db");
         let writer = Connection::open(&path).unwrap();
         writer.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
-        writer.execute_batch("CREATE TABLE users (a); INSERT INTO users VALUES (7)").unwrap();
+        writer.execute_batch(USERS).unwrap();
         // Its last changes are in the log beside it, and another program has it open.
         assert!(beside(&path, "-wal").exists());
-        let error = set_aside(&path).unwrap_err().to_string();
+        let error = keep(&path).unwrap_err().to_string();
         assert!(error.contains("could not be copied") && path.exists() && !kept(&path).exists(), "{error}");
         drop(writer);
-        let kept = set_aside(&path).unwrap();
-        assert!(!path.exists() && !beside(&path, "-wal").exists());
-        let copy = Connection::open(&kept).unwrap();
-        assert_eq!(copy.query_row("SELECT a FROM users", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
-        std::fs::write(&path, "again").unwrap();
-        let error = set_aside(&path).unwrap_err().to_string();
-        assert!(error.contains("there already") && path.exists(), "{error}");
+        let kept = keep(&path).unwrap();
+        let name = |path: &Path| {
+            let copy = Connection::open(path).unwrap();
+            copy.query_row("SELECT username FROM users", [], |row| row.get::<_, String>(0)).unwrap()
+        };
+        assert_eq!((name(&kept), name(&path)), ("alice".to_owned(), "alice".to_owned()));
+        // A command that was interrupted goes on from there.
+        assert_eq!(keep(&path).unwrap(), kept);
+        Connection::open(&path).unwrap().execute_batch("UPDATE users SET username = 'bob'").unwrap();
+        let error = keep(&path).unwrap_err().to_string();
+        assert!(error.contains("there already") && name(&kept) == "alice", "{error}");
+    }
+
+    #[test]
+    fn a_successor_takes_the_place_when_it_is_complete() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("old.db");
+        Connection::open(&path).unwrap().execute_batch(USERS).unwrap();
+        std::fs::write(beside(&path, ".moving"), "of an interrupted move").unwrap();
+        let successor = prepare_successor(&path).unwrap();
+        assert!(!successor.exists() && path.exists());
+        let new = Connection::open(&successor).unwrap();
+        new.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
+        new.execute_batch("CREATE TABLE ours (a); INSERT INTO ours VALUES (7)").unwrap();
+        drop(new);
+        replace(&path, &successor).unwrap();
+        let ours = Connection::open(&path).unwrap();
+        assert_eq!(ours.query_row("SELECT a FROM ours", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+        assert!(!successor.exists() && !beside(&successor, "-wal").exists());
+    }
+
+    #[test]
+    fn secrets_with_their_key_are_decrypted_in_place() {
+        // A8-15
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("old.db");
+        let raw = Connection::open(&path).unwrap();
+        raw.execute_batch(USERS).unwrap();
+        let secret = crate::older::sealed_for_tests("hush");
+        let filesystem = serde_json::json!({"provider": 1, "s3config": {"access_secret": secret}}).to_string();
+        raw.execute("UPDATE users SET filesystem = ?1", [filesystem]).unwrap();
+        decrypt_secrets(&path).unwrap();
+        let text = raw.query_row("SELECT filesystem FROM users", [], |row| row.get::<_, String>(0)).unwrap();
+        assert!(text.contains("hush") && !text.contains("$aes$"), "{text}");
     }
 }

@@ -1,7 +1,6 @@
 //! Readers of what other servers leave: configuration aside, each gives account documents, folders, groups, roles
 //! and host keys, with notes on what moves, what means something else here, and what has no counterpart.
-//! Nothing is changed at the source, with one exception that has a function of its own:
-//! [`in_place::set_aside`].
+//! Nothing is changed at the source, with one exception that has a module of its own: [`in_place`].
 
 mod account;
 mod apart;

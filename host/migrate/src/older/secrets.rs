@@ -85,12 +85,12 @@ fn bytes_of(hexadecimal: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-    fn sealed(clear: &str) -> String {
+    pub(crate) fn sealed(clear: &str) -> String {
         let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, KEY.as_bytes()).unwrap());
         let nonce = [7; NONCE_LEN];
         let mut buffer = clear.as_bytes().to_vec();

@@ -7,7 +7,7 @@ mod database_server;
 mod report;
 mod sources;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
@@ -70,7 +70,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         Some(here) => here.config.data_provider.clone(),
         None => configuration::data_provider(sources.older.as_ref(), &directory),
     };
-    let settings = configuration::settings_for_accounts(&provider, &directory)?;
+    let mut settings = configuration::settings_for_accounts(&provider, &directory)?;
     match &settings.database {
         DatabaseSettings::Sqlite(file) | DatabaseSettings::Bolt(file) => sources.find_database(Some(file))?,
         DatabaseSettings::Postgresql(_) | DatabaseSettings::Mysql(_) => sources.find_database(None)?,
@@ -93,10 +93,12 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         state_directory::prepare(&directory)?;
     }
     let mut report = Report { dry_run: is_trial, ..Report::default() };
+    let mut successor = None;
     if let Some(old) = &sources.in_place {
         report.kept_database = Some(set_aside(old, &directory, is_trial).await?);
     }
     let keys = copy_keys(&moved, &directory, is_trial, &mut report);
+    let mut configuration = None;
     report.configuration = match &here {
         Some(here) => {
             configuration::compare(&sources, &here.config.compat, &mut moved);
@@ -106,9 +108,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         None => match configuration::text(&sources, &provider, &keys, &mut moved, &directory)? {
             None => ConfigurationOutcome::Nothing,
             Some(text) => {
-                if !is_trial {
-                    host_keys::write_new(&directory.join("tidegate.toml"), text.as_bytes())?;
-                }
+                configuration = Some(text);
                 ConfigurationOutcome::Written
             }
         },
@@ -123,9 +123,19 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         let text = "this trial makes no database, so it does not know which accounts are here already";
         moved.note(NoteKind::Changed, "database", text);
     }
-    let outcome = accounts::load(&mut target, &mut moved, is_trial, &mut report).await;
+    let outcome = match successor.is_some() && target.is_server() {
+        true => Err(anyhow::anyhow!("a server was started in {} meanwhile; stop it first", directory.display())),
+        false => accounts::load(&mut target, &mut moved, is_trial, &mut report).await,
+    };
     target.finish().await;
     outcome?;
+    // An interrupted move leaves the older server's database and configuration as they were until everything is there.
+    if let Some((old, made)) = &successor {
+        in_place::replace(old, made)?;
+    }
+    if let Some(text) = configuration.filter(|_| !is_trial) {
+        host_keys::write_new(&directory.join("tidegate.toml"), text.as_bytes())?;
+    }
     if sources.is_of_older_server() && report.users.added + report.folders.added > 0 {
         let text = "usages are those that the older server has counted; tidegate quota scan counts anew. Accounts get new \
                     numbers";
@@ -135,16 +145,14 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Keeps the old database under another name, so that a new one takes its place. The answer has that name.
-async fn set_aside(old: &Path, directory: &Path, is_trial: bool) -> anyhow::Result<String> {
-    if !is_trial {
-        let is_running = Control::connect(directory).await?.is_some();
-        ensure!(!is_running, "a server runs in {}; stop it first", directory.display());
-        let lock = StateLock::try_acquire(directory)?;
-        let _lock = lock.with_context(|| format!("another command works in {}; wait for it", directory.display()))?;
-        in_place::set_aside(old)?;
-    }
-    Ok(in_place::kept(old).display().to_string())
+/// Keeps a copy of the old database. The answer is where the new one is made.
+async fn prepare_successor(old: &Path, directory: &Path) -> anyhow::Result<PathBuf> {
+    let is_running = Control::connect(directory).await?.is_some();
+    ensure!(!is_running, "a server runs in {}; stop it first", directory.display());
+    let lock = StateLock::try_acquire(directory)?;
+    let _lock = lock.with_context(|| format!("another command works in {}; wait for it", directory.display()))?;
+    in_place::keep(old)?;
+    Ok(in_place::prepare_successor(old)?)
 }
 
 /// Files beside a key of that name that are looked at.

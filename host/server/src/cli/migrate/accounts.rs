@@ -51,6 +51,11 @@ impl Target {
         Ok(Self::Door(Box::new(Door::open_in(directory, settings, Purpose::Look).await?)))
     }
 
+    /// Whether a server that runs keeps the accounts.
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Door(door) if door.is_server())
+    }
+
     /// Whether what is here already is not looked at.
     pub fn is_blind(&self) -> bool {
         matches!(self, Self::Nothing(_))

@@ -92,19 +92,20 @@ impl Sources {
         }
         // What was there before a move is what moves.
         let kept = in_place::kept(&path);
-        if kept.is_file() && path.is_file() && !is_ours(&path)? {
-            // Of a move that was undone, or that stopped half-way: which of them has the latest accounts is not known.
+        let is_older = path.is_file() && !is_ours(&path)?;
+        if kept.is_file() && is_older && !in_place::has_same_accounts(&path, &kept) {
+            // Of a move that was undone: which of them has the latest accounts is not known.
             bail!(
                 "both {} and {} are databases of the older server; move the outdated one elsewhere first",
                 path.display(),
                 kept.display()
             );
         }
-        if kept.is_file() {
-            self.database = Some(kept);
-        } else if path.is_file() && !is_ours(&path)? {
+        if is_older {
             self.database = Some(path.clone());
             self.in_place = Some(path);
+        } else if kept.is_file() {
+            self.database = Some(kept);
         } else if path.is_file() {
             self.notes
                 .push(format!("{} is this server's own database already; no account is read from it", path.display()));
