@@ -13,7 +13,7 @@ use tidegate_tests::databases::{Database, Kind};
 use tidegate_tests::server::Server;
 use tidegate_tests::tools;
 
-use older::{FIRST, HASH, LAST, Old};
+use older::{FIRST, HASH, LAST, Old, sqlite};
 
 fn tidegate(arguments: &[&str], directory: &Path) -> Output {
     let mut command = Command::new(tools::tidegate());
@@ -175,10 +175,42 @@ fn an_installation_moves_in_where_it_is() {
             let _ = std::fs::remove_file(place.join(journal));
         }
         std::fs::write(place.join("old.db"), &before).unwrap();
+        sqlite(&place.join("old.db"), "UPDATE users SET quota_files = 4");
+        let before = std::fs::read(place.join("old.db")).unwrap();
         let output = migrate(&place, &place, &[]);
         assert!(!output.status.success() && text(&output).contains("move the outdated one"), "{}", text(&output));
         assert_eq!(std::fs::read(place.join("old.db")).unwrap(), before);
     }
+}
+
+#[test]
+fn an_installation_of_the_first_era_starts_in_its_place_and_a_later_one_is_refused() {
+    // A9-01
+    let list = |place: &Path| tidegate(&["user", "list"], place);
+    let old = Old::new("", "pre_login_program");
+    let place = old.path("old");
+    let kept = place.join("old.db.before-tidegate");
+    let listed = list(&place);
+    assert!(listed.status.success() && text(&listed).contains("alice"), "{}", text(&listed));
+    assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let before = std::fs::read(&kept).unwrap();
+    assert!(list(&place).status.success() && std::fs::read(&kept).unwrap() == before);
+
+    let old = Old::new(LAST, "pre_login_hook");
+    let place = old.path("old");
+    let before = std::fs::read(place.join("old.db")).unwrap();
+    for command in [["user", "list"], ["config", "check"]] {
+        let refused = tidegate(&command, &place);
+        assert!(!refused.status.success(), "{command:?}");
+        assert!(text(&refused).contains("tidegate migrate --from DIR -c DIR"), "{}", text(&refused));
+    }
+    assert!(!place.join("old.db.before-tidegate").exists());
+    assert_eq!(std::fs::read(place.join("old.db")).unwrap(), before);
+    // What an interrupted move leaves is gone over.
+    std::fs::copy(place.join("old.db"), place.join("old.db.before-tidegate")).unwrap();
+    std::fs::write(place.join("old.db.moving"), "half").unwrap();
+    assert_eq!(report(&place, &place, &[])["users"]["added"], 3);
+    assert!(list(&place).status.success() && !place.join("old.db.moving").exists());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod conformance;
 mod hook_records;
 mod mysql;
+mod older;
 mod postgresql;
 mod read_only;
 mod redb;
@@ -16,4 +17,4 @@ pub use self::postgresql::{PostgresqlDatabase, read_only_postgresql, read_postgr
 pub use self::redb::{OpenError as RedbOpenError, RedbDatabase};
 pub use self::sql::TableNames;
 pub use self::sql::remote::{DatabaseServerSettings, ForeignTable, TlsMode};
-pub use self::sqlite::{OpenError, SqliteDatabase, read_only_sqlite};
+pub use self::sqlite::{OpenError, SqliteDatabase, SqliteOrigin, read_only_sqlite};

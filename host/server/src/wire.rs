@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_accounts::{
-    ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables, read_only_mysql,
-    read_only_postgresql, read_only_sqlite, read_postgresql_tables,
+    ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, SqliteOrigin, read_mysql_tables,
+    read_only_mysql, read_only_postgresql, read_only_sqlite, read_postgresql_tables,
 };
 use tidegate_api::Measured;
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
@@ -34,6 +34,7 @@ use tidegate_core::ports::{
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
+use tidegate_migrate::in_place;
 use tidegate_passwords::PasswordPool;
 use tidegate_sealing::KeyFile;
 use tidegate_storage::LocalHostPaths;
@@ -55,13 +56,13 @@ const OBSERVER_TASKS: usize = 16;
 
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn ports::Stores>> {
     Ok(match settings {
-        DatabaseSettings::Sqlite(path) => Arc::new(SqliteDatabase::open(path)?),
+        DatabaseSettings::Sqlite(path) => Arc::new(open_sqlite(path)?),
         DatabaseSettings::Postgresql(settings) => Arc::new(PostgresqlDatabase::open(settings.as_ref().clone())?),
         DatabaseSettings::Mysql(settings) => Arc::new(MysqlDatabase::open(settings.as_ref().clone())?),
         DatabaseSettings::Bolt(path) => Arc::new(RedbDatabase::open(path)?),
         DatabaseSettings::Memory(_) => Arc::new(MemoryStore::default()),
         DatabaseSettings::ReadOnly { accounts, own } => {
-            let own = Arc::new(SqliteDatabase::open(own)?);
+            let own = Arc::new(open_sqlite(own)?);
             match accounts {
                 ReadOnly::Sqlite(path, names) => read_only_sqlite(path, names.clone(), own)?,
                 ReadOnly::Postgresql(settings) => read_only_postgresql(settings.as_ref().clone(), own)?,
@@ -69,6 +70,30 @@ pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn port
             }
         }
     })
+}
+
+/// A file that is not this server's is kept under another name before its first change.
+fn open_sqlite(path: &Path) -> anyhow::Result<SqliteDatabase> {
+    let origin = SqliteDatabase::origin(path)?;
+    if origin != SqliteOrigin::FirstEra {
+        return Ok(SqliteDatabase::open(path)?);
+    }
+    let kept = in_place::keep(path)?;
+    let message = format!("{} was that of another server, and is kept as {}", path.display(), kept.display());
+    tracing::warn!(sender = "main", message);
+    let database = SqliteDatabase::open(path)?;
+    in_place::decrypt_secrets(path)?;
+    Ok(database)
+}
+
+/// The problem of a database of a later version of the older server, or of another program; none where it is another
+/// problem, which the start tells.
+pub fn later_database(settings: &DatabaseSettings) -> Option<String> {
+    let (DatabaseSettings::Sqlite(path) | DatabaseSettings::ReadOnly { own: path, .. }) = settings else { return None };
+    match SqliteDatabase::origin(path) {
+        Err(error @ tidegate_accounts::OpenError::Later { .. }) => Some(error.to_string()),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Reads the tables of another program's database, which is not changed; none where it is not on a database server.

@@ -147,7 +147,8 @@ impl Old {
     }
 }
 
-fn sqlite(path: &Path, sql: &str) {
+/// Executes statements in a file.
+pub fn sqlite(path: &Path, sql: &str) {
     let script = "import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.executescript(sys.argv[2]); d.close()";
     tools::run_ok(Command::new("python3").args(["-c", script]).arg(path).arg(sql));
 }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::connect::{Connection, Mysql};
 use super::dialect::MysqlDialect;
 use super::{cells, errors};
+use crate::older::{ADVICE, FIRST_COLUMNS, LATER_TABLES, listed};
 use crate::sql::remote::{Connected, Connector, stalled};
 use crate::sql::{Cell, Dialect};
 
@@ -112,13 +113,36 @@ impl Session<'_> {
 
     /// The date of the last script that was applied.
     async fn stored_version(&mut self) -> Result<i64, StoreError> {
-        let name = self.dialect.table("tidegate_version").replace('`', "");
-        let sql = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?";
-        if self.number(sql, &[name.into()]).await? == 0 {
+        if !self.has_table("tidegate_version").await? {
             return Ok(0);
         }
         let sql = self.dialect.render("SELECT COALESCE(MAX(version), 0) FROM {tidegate_version}");
         self.number(&sql, &[]).await
+    }
+
+    async fn has_table(&mut self, name: &str) -> Result<bool, StoreError> {
+        let name = self.dialect.table(name).replace('`', "");
+        let sql = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?";
+        Ok(self.number(sql, &[name.into()]).await? > 0)
+    }
+
+    /// Refuses the tables of a later version of the older server.
+    async fn check_older(&mut self) -> Result<(), StoreError> {
+        let mut is_later = false;
+        for name in LATER_TABLES {
+            is_later |= self.has_table(name).await?;
+        }
+        let users = self.dialect.table("users").replace('`', "");
+        let columns = format!(
+            "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? \
+             AND LOWER(column_name) NOT IN ({})",
+            listed(&FIRST_COLUMNS)
+        );
+        if is_later || self.number(&columns, &[users.into()]).await? > 0 {
+            let (database, host) = (self.database, &self.connected.host);
+            return Err(StoreError::Refused(format!("the database \"{database}\" at {host} {ADVICE}")));
+        }
+        Ok(())
     }
 
     async fn migrate(&mut self) -> Result<(), StoreError> {
@@ -129,6 +153,9 @@ impl Session<'_> {
         let seconds = i64::try_from(LIMIT.as_secs()).unwrap_or(i64::MAX);
         if self.number(take, &[lock.clone(), seconds.into()]).await? != 1 {
             return Err(stalled(&self.connected.host));
+        }
+        if !self.has_table("tidegate_version").await? {
+            self.check_older().await?;
         }
         // Statements about tables wait for programs that use them.
         self.run(&format!("SET SESSION lock_wait_timeout = {seconds}")).await?;

@@ -23,6 +23,8 @@ async fn four_servers_that_start_at_once_make_the_tables_once() {
     let mut raw = server.raw().await;
     let versions: Vec<i64> = raw.query("SELECT version FROM tidegate_version ORDER BY version").await.unwrap();
     assert_eq!(versions, MIGRATIONS.iter().map(|(version, _)| *version).collect::<Vec<_>>());
+    let running = server.open();
+    let token = running.changes(None).await.unwrap().next;
     raw.query_drop("INSERT INTO tidegate_version VALUES (99999999)").await.unwrap();
     let refused = MysqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
@@ -36,6 +38,7 @@ async fn scripts_go_on_after_a_crash_between_any_two_statements() {
     let all: Vec<_> = MIGRATIONS.iter().flat_map(|(_, script)| steps(script)).collect();
     for done in 0..=all.len() {
         raw.query_drop("DROP DATABASE tidegate; CREATE DATABASE tidegate; USE tidegate").await.unwrap();
+        raw.query_drop("CREATE TABLE tidegate_version (version BIGINT NOT NULL PRIMARY KEY)").await.unwrap();
         for step in all.iter().take(done) {
             raw.query_drop(dialect.render(&step.sql)).await.unwrap();
         }
@@ -68,6 +71,20 @@ async fn the_older_servers_table_is_taken_over() {
         "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'users'";
     let engine: Option<String> = raw.query_first(engine).await.unwrap();
     assert_eq!(engine.as_deref(), Some("InnoDB"));
+}
+
+#[tokio::test]
+async fn the_tables_of_a_later_version_are_refused_and_not_changed() {
+    // A9-01
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    let later = steps(OLD_TABLE).remove(0).sql.replace("filesystem LONGTEXT NULL", "filesystem TEXT, role_id INTEGER");
+    raw.query_drop(MysqlDialect(TableNames::default()).render(&later)).await.unwrap();
+    let tables: Vec<(String, String)> = raw.query("SHOW CREATE TABLE users").await.unwrap();
+    let refused = MysqlDatabase::open(server.settings()).err().unwrap();
+    assert!(matches!(&refused, StoreError::Refused(text) if text.contains("tidegate migrate")), "{refused}");
+    assert_eq!(raw.query::<(String, String), _>("SHOW CREATE TABLE users").await.unwrap(), tables);
+    assert_eq!(raw.query::<String, _>("SHOW TABLES").await.unwrap(), ["users"]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 use super::connect::Postgresql;
 use super::dialect::PostgresqlDialect;
 use super::{cells, errors};
+use crate::older::{ADVICE, FIRST_COLUMNS, LATER_TABLES, listed};
 use crate::sql::remote::{Connected, Connector, stalled};
 use crate::sql::{Cell, Dialect, TableNames};
 
@@ -80,7 +81,30 @@ impl Session<'_> {
     }
 
     async fn has_version(&self) -> Result<bool, StoreError> {
-        let table = self.dialect.table("tidegate_version");
+        self.has_table("tidegate_version").await
+    }
+
+    /// Refuses the tables of a later version of the older server.
+    async fn check_older(&self) -> Result<(), StoreError> {
+        let mut is_later = false;
+        for name in LATER_TABLES {
+            is_later |= self.has_table(name).await?;
+        }
+        let columns = format!(
+            "SELECT count(*)::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 \
+             AND NOT attisdropped AND lower(attname) NOT IN ({})",
+            listed(&FIRST_COLUMNS)
+        );
+        let later = self.text(&columns, &[self.dialect.table("users").into()]).await?;
+        if is_later || later.is_some_and(|later| later != "0") {
+            let (database, host) = (self.database, &self.connection.host);
+            return Err(StoreError::Refused(format!("the database \"{database}\" at {host} {ADVICE}")));
+        }
+        Ok(())
+    }
+
+    async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+        let table = self.dialect.table(name);
         Ok(self.text("SELECT to_regclass($1)::text", &[table.into()]).await?.is_some())
     }
 
@@ -102,6 +126,9 @@ impl Session<'_> {
         // Another server may have done the rest while this one waited.
         if !self.is_current().await? {
             let current = self.stored_version().await?;
+            if current == 0 {
+                self.check_older().await?;
+            }
             let mut last = current;
             for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
                 self.batch(&self.dialect.render(script)).await?;

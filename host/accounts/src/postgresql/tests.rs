@@ -18,6 +18,8 @@ async fn four_servers_that_start_at_once_make_the_tables_once() {
     let raw = server.raw().await;
     let rows = raw.query_typed("SELECT version FROM tidegate_version", &[]).await.unwrap();
     assert_eq!(rows.len(), 1);
+    let running = server.open();
+    let token = running.changes(None).await.unwrap().next;
     raw.batch_execute("UPDATE tidegate_version SET version = 99999999").await.unwrap();
     let refused = PostgresqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
@@ -40,6 +42,20 @@ async fn the_older_servers_table_is_taken_over() {
     let found = find_user(&database, "old").await.unwrap().unwrap();
     assert_eq!((found.id, found.usage.used_quota_size), (7, 5));
     assert_eq!(add(&database, "new").await.id, 8);
+}
+
+#[tokio::test]
+async fn the_tables_of_a_later_version_are_refused_and_not_changed() {
+    // A9-01
+    let server = Server::start();
+    let raw = server.raw().await;
+    let script = include_str!("../../../../sql/postgresql/20200131.sql");
+    raw.batch_execute(&PostgresqlDialect(TableNames::default()).render(script)).await.unwrap();
+    raw.batch_execute("CREATE TABLE folders (name TEXT)").await.unwrap();
+    let refused = PostgresqlDatabase::open(server.settings()).err().unwrap().to_string();
+    assert!(refused.contains("tidegate migrate"), "{refused}");
+    let tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()";
+    assert_eq!(raw.query_typed(tables, &[]).await.unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{OpenError, classify_open};
+use super::{OpenError, SqliteOrigin, classify_open};
+use crate::older::{FIRST_COLUMNS, LATER_TABLES, listed};
 
 const MIGRATIONS: &[(i64, &str)] = &[
     (20_200_131, include_str!("../../../../sql/sqlite/20200131.sql")),
@@ -37,11 +38,34 @@ pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> 
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
     // Another process may have migrated while this one waited for the lock.
     let current = version(&transaction).map_err(classify)?;
+    if current == 0 {
+        origin(&transaction, path)?;
+    }
     for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
         transaction.execute_batch(script).map_err(classify)?;
         transaction.pragma_update(None, "user_version", version).map_err(classify)?;
     }
     transaction.commit().map_err(classify)
+}
+
+/// Whose database it is.
+pub fn origin(connection: &Connection, path: &Path) -> Result<SqliteOrigin, OpenError> {
+    let classify = |error: rusqlite::Error| classify_open(&error, path);
+    if version(connection).map_err(classify)? != 0 {
+        return Ok(SqliteOrigin::Ours);
+    }
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(classify);
+    if number("SELECT count(*) FROM sqlite_master")? == 0 {
+        return Ok(SqliteOrigin::Empty);
+    }
+    let tables = listed(&LATER_TABLES);
+    let later_tables = number(&format!("SELECT count(*) FROM sqlite_master WHERE lower(name) IN ({tables})"))?;
+    let columns = listed(&FIRST_COLUMNS);
+    let later_columns = "SELECT count(*) FROM pragma_table_info('users') WHERE lower(name) NOT IN";
+    if later_tables > 0 || number(&format!("{later_columns} ({columns})"))? > 0 {
+        return Err(OpenError::Later { path: path.to_owned() });
+    }
+    Ok(SqliteOrigin::FirstEra)
 }
 
 fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {

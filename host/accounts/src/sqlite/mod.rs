@@ -70,18 +70,49 @@ pub enum OpenError {
     ReadOnly { path: PathBuf },
     #[error("the database {path} is of version {found}, made by a newer release; this one knows up to {known}: install that release, or restore a backup", path = path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("the database {path} {advice}", path = path.display(), advice = crate::older::ADVICE)]
+    Later { path: PathBuf },
     #[error("there is no space left for the database {path}; free some and start again", path = path.display())]
     Full { path: PathBuf },
 }
 
+/// Whose database a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SqliteOrigin {
+    /// There is none yet.
+    Empty,
+    /// This server's.
+    Ours,
+    /// That of the older server's first era, or of a program with tables of its own: it becomes ours when it is opened.
+    FirstEra,
+}
+
 impl SqliteDatabase {
-    /// Opens the file, made with mode 0600 if it is missing, and brings its tables up to date.
+    /// Looks at the file, and changes nothing in it.
+    ///
+    /// # Errors
+    /// It cannot be read, or [`open`](Self::open) would refuse it.
+    pub fn origin(path: &Path) -> Result<SqliteOrigin, OpenError> {
+        if !path.exists() {
+            return Ok(SqliteOrigin::Empty);
+        }
+        let classify = |error: rusqlite::Error| classify_open(&error, path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(classify)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(classify)?;
+        migrations::origin(&connection, path)
+    }
+
+    /// Opens the file, made with mode 0600 if it is missing, and brings its tables up to date. A file of
+    /// [`SqliteOrigin::FirstEra`] has to be kept elsewhere before.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let unusable =
             |error: std::io::Error| OpenError::Unusable { path: path.to_owned(), problem: error.to_string() };
         if !path.exists() {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unusable)?;
         }
+        // A connection that writes changes the header of the file at once.
+        Self::origin(path)?;
         let classify = |error: rusqlite::Error| classify_open(&error, path);
         let mut writer = connect(path, "FULL").map_err(classify)?;
         migrations::apply(&mut writer, path)?;

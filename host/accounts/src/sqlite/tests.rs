@@ -38,6 +38,36 @@ async fn the_older_servers_table_is_taken_over() {
     assert_eq!((found.id, found.usage.used_quota_size), (7, 5));
 }
 
+#[test]
+fn a_database_of_a_later_version_is_refused_and_not_changed() {
+    // A9-01
+    const FIRST: &str = include_str!("../../../../sql/sqlite/20200131.sql");
+    let check = |script: &str, expected: Option<SqliteOrigin>| {
+        let (_directory, path) = file();
+        std::fs::write(&path, "").unwrap();
+        Connection::open(&path).unwrap().execute_batch(script).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let found = SqliteDatabase::origin(&path);
+        assert_eq!(std::fs::read(&path).unwrap(), before, "{script}");
+        match expected {
+            Some(expected) => assert_eq!(found.unwrap(), expected, "{script}"),
+            None => {
+                let opened = SqliteDatabase::open(&path).err().unwrap().to_string();
+                assert_eq!(opened, found.unwrap_err().to_string());
+                assert!(opened.contains("tidegate migrate --from DIR -c DIR"), "{opened}");
+                assert_eq!(std::fs::read(&path).unwrap(), before, "{script}");
+            }
+        }
+    };
+    check("", Some(SqliteOrigin::Empty));
+    check(FIRST, Some(SqliteOrigin::FirstEra));
+    check("CREATE TABLE mine (a)", Some(SqliteOrigin::FirstEra));
+    check("PRAGMA user_version = 20200131", Some(SqliteOrigin::Ours));
+    check(&format!("{FIRST}; ALTER TABLE users ADD COLUMN virtual_folders TEXT"), None);
+    check(&format!("{FIRST}; ALTER TABLE users ADD COLUMN first_download BIGINT"), None);
+    check(&format!("{FIRST}; CREATE TABLE folders (name TEXT)"), None);
+}
+
 #[tokio::test]
 async fn a_broken_row_is_named_and_harms_no_other() {
     let (_directory, path) = file();

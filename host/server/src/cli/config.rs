@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::Place;
 use crate::config::{Settings, shown};
-use crate::hook_inventory;
+use crate::{hook_inventory, wire};
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -38,6 +38,7 @@ async fn check(place: &Place) -> anyhow::Result<()> {
         eprintln!("tidegate: warning: {warning}");
     }
     let mut problems: Vec<String> = settings.host_keys.problems().iter().map(ToString::to_string).collect();
+    problems.extend(wire::later_database(&settings.database));
     problems.extend(plugin_problems(&directory, &settings).await?);
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     match &loaded.source.path {
