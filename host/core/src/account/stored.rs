@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::fields::{self, Field};
+use super::write::is_unset;
 use super::{AccountDraft, Audience, CredentialRule, Occupied, User, document};
 use crate::ports::{Directory, FOLDERS, PageRequest, StoreError, StoredDocument, USERS, Version};
 
@@ -111,11 +113,25 @@ pub fn user_of(stored: StoredDocument) -> Result<User, StoreError> {
     if let Some(problem) = problem {
         return Err(invalid(problem));
     }
+    if let Some(restriction) = unknown_restriction(&document) {
+        return Err(invalid(format!(
+            "filters.{restriction} is not known here, and may restrict the account; tidegate user update removes it"
+        )));
+    }
     let base = StoredDocument { name: name.clone(), version, document: Map::new(), problem: None };
     let mut draft = AccountDraft::of_stored(base);
     draft.document = Map::with_capacity(document.len());
     draft.merge_value(&Value::Object(document)).map_err(|error| invalid(error.to_string()))?;
     Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)
+}
+
+/// A filter that another program has stored, and that would have no effect.
+pub(super) fn unknown_restriction(document: &Map<String, Value>) -> Option<String> {
+    let Some(Value::Object(filters)) = document.get("filters") else { return None };
+    let known = fields::find(fields::ACCOUNT, "filters").map(Field::fields).unwrap_or_default();
+    let unknown = filters.iter().find(|(name, value)| fields::find(known, name).is_none() && !is_unset(value));
+    let plain = |name: &String| name.chars().take(80).filter(|character| !character.is_control()).collect();
+    unknown.map(|(name, _)| plain(name))
 }
 
 /// The account as a store would hold it.
@@ -191,4 +207,26 @@ fn folders_of(account: &mut StoredDocument) -> impl Iterator<Item = &mut Map<Str
 pub(super) fn folder_name(folder: &Map<String, Value>) -> Option<String> {
     let text = |field: &str| folder.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("name").or_else(|| text("mapped_path")).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_with_a_restriction_that_is_not_known_is_refused() {
+        let check = |filters: Value, expected: Option<&str>| {
+            let document = json!({"username": "u", "status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]},
+                "filters": filters});
+            let document = document.as_object().cloned().unwrap_or_default();
+            let stored = StoredDocument { name: "u".into(), version: Version::default(), document, problem: None };
+            let error = user_of(stored).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), expected.is_some(), "{error:?}");
+            assert!(error.unwrap_or_default().contains(expected.unwrap_or_default()));
+        };
+        check(json!({"Denied_IP": [], "allow_api_key_auth": true}), None);
+        check(json!({"brand_new": [], "other": 0, "third": {}, "fourth": false}), None);
+        check(json!({"brand_new": ["x"]}), Some("filters.brand_new"));
+        check(json!({"brand_new": {"a": 1}}), Some("filters.brand_new"));
+    }
 }

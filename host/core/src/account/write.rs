@@ -101,6 +101,33 @@ impl Writing<'_> {
         Change { collection: &USERS, name: username.to_owned(), write, announce, audit }
     }
 
+    /// Refuses groups that would give something, and a role, which are not there: an account with a misspelt group
+    /// would lack its restrictions (B9-04). What the account has already may stay; its logins are refused.
+    async fn check_names(&self, user: &User, base: &Map<String, Value>, planned: &[Change]) -> Result<(), StoreError> {
+        let is_planned = |collection: &Collection, name: &str| {
+            planned.iter().any(|change| {
+                change.collection == collection && change.name == name && matches!(change.write, Write::Add(_))
+            })
+        };
+        let giving = user.memberships().into_iter().filter(|membership| membership.kind != MembershipKind::Member);
+        let is_new = |membership: &Membership| !giving_groups(base).contains(&membership.group.as_str());
+        let names: Vec<String> = giving.filter(is_new).map(|membership| membership.group).collect();
+        let mut missing: Vec<String> = names.into_iter().filter(|name| !is_planned(&GROUPS, name)).collect();
+        if !missing.is_empty() {
+            let stored = self.directory.find_all(&GROUPS, missing.clone()).await?;
+            missing.retain(|name| !stored.iter().any(|group| group.name == *name));
+        }
+        if let Some(name) = missing.first() {
+            return Err(StoreError::Refused(format!("there is no group named \"{name}\"; add it first")));
+        }
+        let Some(role) = user.role().filter(|role| !role.is_empty()) else { return Ok(()) };
+        let is_kept = base.get("role").and_then(Value::as_str) == Some(role);
+        if is_kept || is_planned(&ROLES, role) || self.directory.find(&ROLES, role).await?.is_some() {
+            return Ok(());
+        }
+        Err(StoreError::Refused(format!("there is no role named \"{role}\"; add it first")))
+    }
+
     /// The changes for the account's folders: missing folders are added, the others have to stay as they were
     /// read. A stored folder keeps its path, because other accounts may rely on it (C5-02).
     async fn folders_of(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
@@ -205,22 +232,26 @@ pub(super) fn changed_fields(base: &Map<String, Value>, document: &Map<String, V
     changed_of(fields::ACCOUNT, base, document)
 }
 
-/// As [`changed_fields`], for documents with these fields.
-pub(super) fn changed_of(
-    known: &'static [Field],
-    base: &Map<String, Value>,
-    document: &Map<String, Value>,
-) -> Vec<&'static str> {
-    let is_empty = |value: &Value| match value {
+/// Whether a value is what a document without it means.
+pub(super) fn is_unset(value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_i64() == Some(0),
         Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
-    };
+    }
+}
+
+/// As [`changed_fields`], for documents with these fields.
+pub(super) fn changed_of(
+    known: &'static [Field],
+    base: &Map<String, Value>,
+    document: &Map<String, Value>,
+) -> Vec<&'static str> {
     let value =
-        |document: &Map<String, Value>, field: &str| document.get(field).filter(|value| !is_empty(value)).cloned();
+        |document: &Map<String, Value>, field: &str| document.get(field).filter(|value| !is_unset(value)).cloned();
     let given = known.iter().filter(|field| field.maintainer == Maintainer::Administrator);
     let given = given.map(|field| field.name);
     given.filter(|field| value(base, field) != value(document, field)).collect()
