@@ -90,7 +90,7 @@ fn secrets_are_not_shown() {
 #[test]
 fn accounts_come_from_json_too() {
     let site = Site::new();
-    let whole = r#"{"username":"carol","status":1,"password":"secret","home_dir":"/c","permissions":{"/":["*"],"/ro":["list","download"]},"email":"c@example","groups":[{"name":"g","type":1}]}"#;
+    let whole = r#"{"username":"carol","status":1,"password":"secret","home_dir":"/c","permissions":{"/":["*"],"/ro":["list","download"]},"email":"c@example","groups":[{"name":"g","type":3}]}"#;
     let file = site.write("carol.json", whole);
     let path = file.to_str().unwrap();
     check(&site, &["user", "add", "--from-json", path, "--json"], 0, "\"email\": \"c@example\"");

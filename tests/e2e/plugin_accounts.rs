@@ -160,6 +160,7 @@ fn grants_widen_what_a_plugin_may_make() {
     );
     let document = site.write("admin.json", document);
     tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", document.to_str().unwrap()]));
+    tools::run_ok(&mut site.tidegate(&["role", "add", "--name", "boss"]));
     let server = site.start();
     for user in ["json-0", "json-1", "json-2", "owner-0-0", "mount"] {
         assert!(can_log_in(&server, user, PASSWORD), "{user}: {}", server.log());

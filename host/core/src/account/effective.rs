@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::group::{self, Group, MembershipKind};
 use super::stored::complete_folders;
 use super::{AccountValues, AccountWrite, User};
-use crate::ports::{Author, Directory, GROUPS, StoreError};
+use crate::ports::{Author, Directory, GROUPS, ROLES, StoreError};
 
 /// A user with the settings that its groups give it. It can be neither changed nor stored: hooks and
 /// administrators change the [`user`](Self::user) behind it.
@@ -70,22 +70,34 @@ impl Deref for EffectiveAccount {
     }
 }
 
-/// The user with what its groups give it. A group that is not stored gives nothing: it is a name for
+/// The user with what its groups give it. A group of which it is only a member need not be stored: it is a name for
 /// the selectors of hooks.
 ///
 /// # Errors
-/// The store does not answer; `Invalid`: a group of the user cannot be used, or what it gives does not
-/// fit the user.
+/// The store does not answer; `Invalid`: a group or the role of the user is not stored, the group cannot be used, or
+/// what it gives does not fit the user.
 pub async fn in_force(directory: &dyn Directory, user: impl Into<Arc<User>>) -> Result<EffectiveAccount, StoreError> {
     let user = user.into();
+    let invalid = |problem: String| StoreError::Invalid { username: user.username.clone(), problem };
+    if let Some(role) = user.role().filter(|role| !role.is_empty())
+        && directory.find(&ROLES, role).await?.is_none()
+    {
+        return Err(invalid(format!(
+            "its role \"{role}\" is not there; add the role, or give the account another one"
+        )));
+    }
     let giving = user.memberships().into_iter().filter(|membership| membership.kind != MembershipKind::Member);
     let names: Vec<String> = giving.map(|membership| membership.group).collect();
     if names.is_empty() {
         return Ok(EffectiveAccount::ungrouped(user));
     }
-    let mut stored = directory.find_all(&GROUPS, names).await?;
+    let mut stored = directory.find_all(&GROUPS, names.clone()).await?;
+    // The group might restrict the account.
+    if let Some(missing) = names.iter().find(|name| !stored.iter().any(|group| group.name == **name)) {
+        let text = format!("its group \"{missing}\" is not there; add the group, or take it out of the account");
+        return Err(invalid(text));
+    }
     complete_folders(directory, &mut stored).await?;
-    let invalid = |problem: String| StoreError::Invalid { username: user.username.clone(), problem };
     let mut groups = Vec::with_capacity(stored.len());
     for group in &stored {
         let problem = |problem: &dyn ToString| {

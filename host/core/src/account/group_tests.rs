@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::account::in_force;
 use crate::memory::MemoryStore;
-use crate::ports::{Change, Directory, FOLDERS, GROUPS, StoreError, Write};
+use crate::ports::{Change, Directory, FOLDERS, GROUPS, ROLES, StoreError, Write};
 
 fn object(value: Value) -> Map<String, Value> {
     let Value::Object(object) = value else { panic!("{value}") };
@@ -235,6 +235,7 @@ async fn a_user_is_in_force_with_its_stored_groups() {
     let folders = json!([{"name": "team", "virtual_path": "/team"}]);
     store
         .commit(vec![
+            change(&ROLES, "staff", json!({})),
             change(&FOLDERS, "team", json!({"mapped_path": "/srv/team"})),
             change(&GROUPS, "g", json!({"user_settings": {"max_sessions": 3}, "virtual_folders": folders})),
             change(&GROUPS, "broken", json!({"user_settings": {"max_sessions": -3}})),
@@ -247,7 +248,13 @@ async fn a_user_is_in_force_with_its_stored_groups() {
     assert_eq!((member.max_sessions, member.user().max_sessions), (3, 0));
     assert_eq!(member.folders.iter().map(|folder| folder.mapped_path.as_str()).collect::<Vec<_>>(), ["/srv/team"]);
     assert!(member.user().folders.is_empty());
-    assert_eq!(of(json!([{"name": "unknown", "type": 1}])).await.unwrap().max_sessions, 0);
+    for kind in [1, 2] {
+        let error = of(json!([{"name": "unknown", "type": kind}])).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Invalid { problem, .. } if problem.contains("unknown")), "{error}");
+    }
+    assert_eq!(of(json!([{"name": "unknown", "type": 3}])).await.unwrap().max_sessions, 0);
+    let error = in_force(&store, user(&json!({"role": "nobody"}), &json!([]))).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Invalid { problem, .. } if problem.contains("nobody")), "{error}");
     assert_eq!(of(json!([{"name": "broken", "type": 3}])).await.unwrap().max_sessions, 0);
     let error = of(json!([{"name": "g", "type": 1}, {"name": "broken", "type": 2}])).await.unwrap_err();
     assert!(matches!(&error, StoreError::Invalid { problem, .. } if problem.contains("broken")), "{error}");

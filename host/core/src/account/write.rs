@@ -6,9 +6,10 @@ use super::fields::{Field, Maintainer};
 use super::filesystem_table::FILESYSTEM;
 use super::kept_secrets::keep_of_file_system;
 use super::stored::find_user;
-use super::{Audience, User, difference, fields};
+use super::{Audience, Membership, MembershipKind, User, difference, fields};
 use crate::ports::{
-    AuditRecord, Author, Change, Directory, Door, FOLDERS, StoreError, StoredDocument, USERS, Version, Write,
+    AuditRecord, Author, Change, Collection, Directory, Door, FOLDERS, GROUPS, ROLES, StoreError, StoredDocument,
+    USERS, Version, Write,
 };
 
 /// Writes accounts for one author.
@@ -37,6 +38,7 @@ impl Writing<'_> {
     /// The changes that add the account: those of its folders, then its own. `planned`: earlier changes of the
     /// same transaction.
     pub async fn changes_to_add(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
+        self.check_names(user, &Map::new(), planned).await?;
         let mut changes = self.folders_of(user, planned).await?;
         let write = Write::Add(without_folder_files(user.to_document(Audience::Trusted)));
         changes.push(self.change(&user.username, write, "add", String::new()));
@@ -50,6 +52,7 @@ impl Writing<'_> {
         base: &StoredDocument,
         planned: &[Change],
     ) -> Result<Vec<Change>, StoreError> {
+        self.check_names(user, &base.document, planned).await?;
         let document = user.to_document(Audience::Trusted);
         let detail = difference(fields::ACCOUNT, &base.document, &document);
         let has_other_files = has_other_files(&base.document, user);
@@ -199,6 +202,13 @@ impl Writing<'_> {
         }
         Ok(changes)
     }
+}
+
+/// The groups of a document that give something.
+fn giving_groups(document: &Map<String, Value>) -> Vec<&str> {
+    let groups = document.get("groups").and_then(Value::as_array).into_iter().flatten();
+    let giving = groups.filter(|group| matches!(group.get("type").and_then(Value::as_i64), Some(1 | 2)));
+    giving.filter_map(|group| group.get("name")?.as_str()).collect()
 }
 
 /// The document of an account without the file systems of its folders: the stored folders have them, with their

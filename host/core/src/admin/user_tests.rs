@@ -10,7 +10,9 @@ use super::*;
 use crate::account::{Dump, LoadOutcome, Loaded};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
-use crate::ports::{AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Passwords, SystemClock, USERS, Write};
+use crate::ports::{
+    AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Passwords, ROLES, SystemClock, USERS, Write,
+};
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
@@ -271,8 +273,37 @@ async fn accounts_of_a_load_may_share_a_new_folder() {
 }
 
 #[tokio::test]
+async fn groups_and_roles_that_are_not_there_are_refused() {
+    // B9-04
+    let house = house();
+    house.add("alice").await;
+    let groups = |kind: i64| json!({"groups": [{"name": "nopww", "type": kind}]});
+    for more in [groups(1), groups(2), json!({"role": "nobody"})] {
+        let added = house.users.add(&house.root, document("bob", more.clone()), None).await.unwrap_err();
+        assert!(added.to_string().contains("there is no "), "{added}");
+        assert_eq!(house.change(more.clone()).await.map(drop), Err(AdminErrorKind::Refused), "{more}");
+        let (loaded, applied) = house.load(vec![document("carol", more)], false).await;
+        assert!(!applied && loaded[0].contains("there is no "), "{loaded:?}");
+    }
+    // A name for the selectors of hooks.
+    house.change(groups(3)).await.unwrap();
+    // What an old row has can be taken away, or left as it is.
+    let row = document("old", groups(1));
+    let change =
+        Change { collection: &USERS, name: "old".into(), write: Write::Add(row), announce: false, audit: None };
+    house.store.commit(vec![change]).await.unwrap();
+    let change = DocumentChange::Fields { patches: vec![map(json!({"status": 0}))], replaced: Vec::new() };
+    house.users.update(&house.root, "old", change, None).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_role_is_not_crossed() {
     let house = house();
+    for name in ["sales", "boss"] {
+        let write = Write::Add(Map::new());
+        let change = Change { collection: &ROLES, name: name.to_owned(), write, announce: false, audit: None };
+        house.store.commit(vec![change]).await.unwrap();
+    }
     let role = |name: &str| Actor { role: Some(name.to_owned()), ..Actor::local(name, Door::Rest) };
     let sales = role("sales");
     let add = async |username: &str, more: Value| {
