@@ -52,6 +52,10 @@ pub struct LoadDump {
     /// the usages and dates in them, and file systems that are not served are stored, though logins are refused.
     #[serde(default)]
     pub moves_in: bool,
+    /// Whether the documents are those of a dump of this server: accounts need no credential, and file systems that are
+    /// not served are stored, though logins are refused.
+    #[serde(default)]
+    pub restores: bool,
 }
 
 impl std::fmt::Debug for LoadDump {

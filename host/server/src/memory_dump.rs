@@ -98,7 +98,7 @@ impl MemoryDump {
         let read = read_dump(&text).with_context(|| named(&self.path))?;
         let objects =
             [(ObjectKind::Folder, read.folders), (ObjectKind::Group, read.groups), (ObjectKind::Role, read.roles)];
-        let dump = Dump::new(read.users, objects);
+        let dump = Dump { restores: read.restores, ..Dump::new(read.users, objects) };
         let name = |document: &Map<String, Value>, field: &str| {
             let found = document.iter().find(|(key, _)| key.eq_ignore_ascii_case(field));
             found.and_then(|(_, name)| name.as_str()).unwrap_or_default().to_owned()

@@ -65,9 +65,9 @@ impl Handle<DumpObjects> for AdminApi {
 
 impl Handle<LoadDump> for AdminApi {
     async fn handle(&self, actor: &Actor, request: LoadDump) -> Result<LoadReport, AdminError> {
-        let LoadDump { users, folders, groups, roles, dry_run, moves_in } = request;
+        let LoadDump { users, folders, groups, roles, dry_run, moves_in, restores } = request;
         let objects = [(ObjectKind::Folder, folders), (ObjectKind::Group, groups), (ObjectKind::Role, roles)];
-        let dump = Dump { moves_in, ..Dump::new(users, objects) };
+        let dump = Dump { moves_in, restores, ..Dump::new(users, objects) };
         let (loaded, applied) = self.administration.backups.load(actor, dump, dry_run).await?;
         Ok(answers::load_report(loaded, applied))
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::draft::invalid;
 use super::objects::take_folder_paths;
 use super::registry::{note_creation, note_password_change};
-use super::stored::{complete_folders, has_credential, stored_of};
+use super::stored::{complete_folders, has_credential, stored_of, unknown_restriction};
 use super::view::redacted_object;
 use super::write::{changed_fields, changed_of};
 use super::{
@@ -31,6 +31,9 @@ pub struct Dump {
     /// their age, no credential is needed, groups that give an account something have to be there, and file systems
     /// that this version does not serve are stored whole, though logins to them are refused.
     pub moves_in: bool,
+    /// Whether the documents are those of a dump of this server: as what they were made of, accounts need no
+    /// credential, and file systems that this version does not serve are stored whole.
+    pub restores: bool,
 }
 
 impl Dump {
@@ -40,7 +43,7 @@ impl Dump {
         objects: impl IntoIterator<Item = (ObjectKind, Vec<Map<String, Value>>)>,
     ) -> Self {
         let of_kind = |(kind, documents): (ObjectKind, Vec<_>)| documents.into_iter().map(move |one| (kind, one));
-        Self { users, objects: objects.into_iter().flat_map(of_kind).collect(), moves_in: false }
+        Self { users, objects: objects.into_iter().flat_map(of_kind).collect(), ..Self::default() }
     }
 }
 
@@ -81,6 +84,8 @@ struct Planned {
 struct Plan {
     is_trial: bool,
     moves_in: bool,
+    /// Whether what could be stored before is stored again, though logins to it are refused.
+    is_whole: bool,
     loaded: Vec<Loaded>,
     changes: Vec<Change>,
     planned: Vec<Planned>,
@@ -96,7 +101,8 @@ impl Accounts {
     /// # Errors
     /// The store fails, or one of the objects was changed at the same time.
     pub async fn load(&self, dump: Dump, is_trial: bool, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
-        let mut plan = Plan { is_trial, moves_in: dump.moves_in, ..Plan::default() };
+        let mut plan =
+            Plan { is_trial, moves_in: dump.moves_in, is_whole: dump.moves_in || dump.restores, ..Plan::default() };
         let mut seen = HashSet::new();
         for kind in ObjectKind::ALL {
             let documents = dump.objects.iter().filter(|(of, _)| *of == kind);
@@ -106,7 +112,7 @@ impl Accounts {
             }
         }
         for (index, document) in dump.users.into_iter().enumerate() {
-            let loaded = match draft_of(index, document) {
+            let loaded = match draft_of(index, document, dump.restores) {
                 Ok(draft) if !seen.insert(draft.username().to_owned()) => {
                     failed(None, draft.username(), "it is in the document twice")
                 }
@@ -151,7 +157,7 @@ impl Accounts {
         };
         let validated = merged.map_err(|error| error.to_string()).and_then(|mut merged| {
             kind.keep_secrets(stored.as_ref(), &mut merged);
-            let validated = if plan.moves_in { unserved::validated(kind, merged) } else { kind.validated(merged) };
+            let validated = if plan.is_whole { unserved::validated(kind, merged) } else { kind.validated(merged) };
             validated.map_err(|error| error.to_string())
         });
         let (name, document) = match validated {
@@ -224,7 +230,7 @@ impl Accounts {
         let known: Vec<_> = KNOWN_THERE.into_iter().filter_map(known).filter(|_| plan.moves_in).collect();
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
-        let rule = if plan.moves_in { CredentialRule::Optional } else { CredentialRule::Required };
+        let rule = if plan.is_whole { CredentialRule::Optional } else { CredentialRule::Required };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_creation(&mut user, self.now());
         note_password_change(&mut user, None, self.now());
@@ -278,7 +284,8 @@ impl Accounts {
         draft.base = Some(stored.clone());
         draft.keep_maintained_fields_in(Some(&stored.document));
         draft.keep_secrets_in(Some(&stored.document));
-        let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
+        let rule =
+            if has_credential(&stored) && !plan.is_whole { CredentialRule::Required } else { CredentialRule::Optional };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str), self.now());
         let mut given = [stored_of(&user)];
@@ -304,7 +311,7 @@ impl Accounts {
         mut draft: AccountDraft,
         rule: CredentialRule,
     ) -> Result<User, AccountError> {
-        let unserved = if plan.moves_in { unserved::take(&mut draft.document) } else { None };
+        let unserved = if plan.is_whole { unserved::take(&mut draft.document) } else { None };
         let mut user =
             if plan.is_trial { self.validate(draft, rule)?.account } else { self.prepare(draft, rule).await? };
         if let Some(unserved) = unserved {
@@ -319,7 +326,16 @@ fn planned(told: Told, user: &User) -> Planned {
 }
 
 /// Decodes a document; in errors, `users.INDEX` stands for an account without a name.
-fn draft_of(index: usize, document: Map<String, Value>) -> Result<AccountDraft, Loaded> {
+fn draft_of(index: usize, mut document: Map<String, Value>, restores: bool) -> Result<AccountDraft, Loaded> {
+    // Its logins were refused, and would not be without the restriction.
+    if restores && unknown_restriction(&document).is_some() {
+        document.insert("status".to_owned(), Value::from(0));
+    }
+    // The dump has the folders themselves, which say where their files are.
+    let folders = document.get_mut("virtual_folders").filter(|_| restores).and_then(Value::as_array_mut);
+    for folder in folders.into_iter().flatten().filter_map(Value::as_object_mut) {
+        folder.remove("filesystem");
+    }
     let named = document.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
     let named = named.map_or_else(|| format!("users.{index}"), str::to_owned);
     let mut draft = AccountDraft::default();

@@ -235,6 +235,7 @@ async fn a_dump_holds_them_and_loads_whole() {
             (Role, map(json!({"name": "r"}))),
         ],
         moves_in: false,
+        restores: false,
     };
     let load = async |dump: Dump| {
         let (loaded, applied) = house.backups.load(&house.root, dump, false).await.unwrap();

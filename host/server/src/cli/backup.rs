@@ -23,6 +23,10 @@ use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
 use crate::wire::Stores;
 
+/// The key that marks our own dumps: what they have was stored, and can be stored again.
+const MADE_BY: &str = "made_by";
+const OURS: &str = "tidegate";
+
 #[derive(Debug, Args)]
 pub struct DumpArguments {
     #[command(flatten)]
@@ -53,7 +57,7 @@ pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
     let dump = dump?;
     let count = dump.users.len();
     let LoadDump { users, folders, groups, roles, .. } = dump;
-    let document = json!({ "users": users, "folders": folders, "groups": groups, "roles": roles });
+    let document = json!({ MADE_BY: OURS, "users": users, "folders": folders, "groups": groups, "roles": roles });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     if arguments.file == "-" {
         return Ok(std::io::stdout().write_all(text.as_bytes())?);
@@ -86,6 +90,7 @@ async fn everything(door: &mut Door) -> anyhow::Result<LoadDump> {
         roles: all_objects(door, ObjectKind::Role).await?,
         dry_run: false,
         moves_in: false,
+        restores: true,
     })
 }
 
@@ -190,6 +195,7 @@ pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
         roles: objects("roles", "role")?,
         dry_run: false,
         moves_in: false,
+        restores: document.get(MADE_BY).is_some_and(|name| name == OURS),
     })
 }
 
