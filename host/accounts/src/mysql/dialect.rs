@@ -11,6 +11,10 @@ impl Dialect for MysqlDialect {
         self.0.quoted(name, '`')
     }
 
+    fn known_version(&self) -> i64 {
+        super::migrations::known_version()
+    }
+
     fn parameter(&self, _: usize, sql: &mut String) {
         sql.push('?');
     }

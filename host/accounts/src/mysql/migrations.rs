@@ -32,6 +32,11 @@ pub const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_207, include_str!("../../../../sql/mysql/20261207.sql")),
 ];
 
+/// The version to which the scripts bring the tables.
+pub fn known_version() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, _)| *version)
+}
+
 /// Connects to a host, checks whether its database can be used, and brings the tables up to date.
 pub async fn apply(connector: &Connector<Mysql>) -> Result<(), StoreError> {
     let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
@@ -100,7 +105,7 @@ impl Session<'_> {
 
     /// Whether there is nothing to do.
     async fn is_current(&mut self) -> Result<bool, StoreError> {
-        let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+        let known = known_version();
         let current = self.stored_version().await?;
         if current > known {
             let (database, host) = (self.database, &self.connected.host);

@@ -13,6 +13,10 @@ impl Dialect for PostgresqlDialect {
         self.0.quoted(name, '"')
     }
 
+    fn known_version(&self) -> i64 {
+        super::migrations::known_version()
+    }
+
     fn parameter(&self, number: usize, sql: &mut String) {
         let _ = write!(sql, "${number}");
     }

@@ -21,6 +21,7 @@ async fn four_servers_that_start_at_once_make_the_tables_once() {
     let running = server.open();
     let token = running.changes(None).await.unwrap().next;
     raw.batch_execute("UPDATE tidegate_version SET version = 99999999").await.unwrap();
+    test_cases::a_server_beside_newer_tables_refuses(&running, &token).await;
     let refused = PostgresqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
 }

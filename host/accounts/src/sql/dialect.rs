@@ -8,6 +8,9 @@ pub trait Dialect: Send + Sync {
     /// The name of a table as it stands in statements.
     fn table(&self, name: &str) -> String;
 
+    /// The version to which the scripts of this release bring the tables.
+    fn known_version(&self) -> i64;
+
     /// Writes the parameter of this number, which begins at 1.
     fn parameter(&self, number: usize, sql: &mut String);
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_core::ports::{AccountKey, BatchName, ChangedObjects, RunFilter, StoreError, Stores, USERS, Write};
+use tidegate_core::ports::{
+    AccountKey, BatchName, ChangeToken, ChangedObjects, Directory, RunFilter, StoreError, Stores, USERS, Write,
+};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 use tidegate_core::secret::Secret;
 use tidegate_tests::databases::Database;
@@ -358,4 +360,12 @@ pub async fn a_batch_is_added_once<S: TestServer>() {
     let document = store.find(&USERS, "alice").await.unwrap().unwrap().document;
     assert_eq!(document.get("used_quota_size"), Some(&json!(8)));
     assert_eq!(document.get("used_upload_data_transfer"), Some(&json!(4)));
+}
+
+/// A server that runs while a newer release changes the tables says so, and decides about no login any more.
+pub async fn a_server_beside_newer_tables_refuses(running: &dyn Directory, token: &ChangeToken) {
+    let error = running.wait_for_changes(token).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("newer release")), "{error}");
+    let error = running.find(&USERS, "alice").await.unwrap_err();
+    assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("update it")), "{error}");
 }

@@ -24,6 +24,7 @@ const FEW_CHANGES: usize = 16;
 #[async_trait]
 impl<D: Database> Directory for SqlStore<D> {
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        self.check_version()?;
         let condition = format!("{} = ?", collection.name_field);
         let sql = documents::select(&table(collection), collection, &condition);
         let rows = self.database.query(Patience::Short, &sql, vec![name.into()]).await?;
@@ -89,6 +90,7 @@ impl<D: Database> Directory for SqlStore<D> {
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        self.look_at_version().await?;
         self.database.changes(since).await
     }
 
