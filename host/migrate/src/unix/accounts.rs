@@ -220,6 +220,14 @@ fn authorized_keys(
     }
     let is_strict = !system.sshd.is_globally("strictmodes", "no");
     let home = system.below_root(entry.home);
+    if !home.exists() && named.iter().any(|pattern| !pattern.eq_ignore_ascii_case("none")) {
+        let text = format!(
+            "its home was looked for in {}, where there is none, so that no keys are moved; keep the directories of a copied \
+             system as they were, with passwd in etc",
+            home.display()
+        );
+        moved.note(NoteKind::Changed, about(entry.name), text);
+    }
     let mut texts = String::new();
     for pattern in named.iter().filter(|pattern| !pattern.eq_ignore_ascii_case("none")) {
         let path = expanded(pattern, entry.name, entry.home, entry.uid)?;

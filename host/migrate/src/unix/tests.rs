@@ -234,6 +234,15 @@ fn included_files_count_where_they_stand() {
 }
 
 #[test]
+fn keys_that_are_not_looked_at_are_noted() {
+    let site = Site::new("me:x:UID:1::/home/me:/bin/sh\n", "Port 22\n");
+    let is_noted = || site.read().notes.iter().any(|note| note.text.contains("no keys are moved"));
+    assert!(is_noted());
+    std::fs::create_dir_all(site.root.path().join("home/me")).unwrap();
+    assert!(!is_noted());
+}
+
+#[test]
 fn lines_that_are_no_accounts_are_noted() {
     let site = Site::new("+::::::\nx\nme:x:UID:1::/home/me:/bin/sh\nme:x:1:1::/:\nyou:x:-1:1::/:\n", "Port 22\n");
     let about: Vec<_> = site.read().notes.into_iter().map(|note| note.about).collect();
