@@ -21,7 +21,7 @@ mod version;
 
 pub use convert::{Selection, UserFormat, convert};
 pub use error::MigrateError;
-pub use moved::Moved;
+pub use moved::{LeftBehind, Moved, ObjectKind};
 pub use note::{Note, NoteKind};
 pub use source::{DatabaseKind, Source};
 pub use unix::{UidRange, read as read_system};

@@ -7,6 +7,50 @@ use serde_json::{Map, Value};
 
 use crate::{Evidence, Note, NoteKind};
 
+/// A kind of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// Accounts.
+    Account,
+    /// Folders.
+    Folder,
+    /// Groups.
+    Group,
+    /// Roles.
+    Role,
+}
+
+/// Numbers of objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Accounts.
+    pub users: usize,
+    /// Folders.
+    pub folders: usize,
+    /// Groups.
+    pub groups: usize,
+    /// Roles.
+    pub roles: usize,
+}
+
+impl LeftBehind {
+    fn count(&mut self, kind: ObjectKind) {
+        *match kind {
+            ObjectKind::Account => &mut self.users,
+            ObjectKind::Folder => &mut self.folders,
+            ObjectKind::Group => &mut self.groups,
+            ObjectKind::Role => &mut self.roles,
+        } += 1;
+    }
+
+    fn add(&mut self, other: Self) {
+        self.users += other.users;
+        self.folders += other.folders;
+        self.groups += other.groups;
+        self.roles += other.roles;
+    }
+}
+
 /// Everything that one source gives.
 #[derive(Default)]
 pub struct Moved {
@@ -26,6 +70,8 @@ pub struct Moved {
     pub common: Map<String, Value>,
     /// What is to be said about it.
     pub notes: Vec<Note>,
+    /// How many objects are not valid and stay behind.
+    pub left: LeftBehind,
     /// What shows the version of the older server.
     pub evidence: Evidence,
 }
@@ -37,6 +83,12 @@ impl Moved {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
+    }
+
+    /// Notes that an object stays behind, and counts it.
+    pub fn leave(&mut self, kind: ObjectKind, about: impl Into<String>, text: impl Into<String>) {
+        self.left.count(kind);
+        self.note(NoteKind::Invalid, about, text);
     }
 
     /// Adds a private host key. Of two files with one name, the second one gets a number: without it, clients that know
@@ -54,22 +106,26 @@ impl Moved {
     /// Takes in what another source gives. A document whose name is there already is left out and noted, and a host key
     /// whose name is taken gets another one.
     pub fn add(&mut self, other: Self) {
-        let Self { users, folders, groups, roles, host_keys, sftpd, common, notes, evidence } = other;
-        for (noun, field, ours, theirs) in [
-            ("account", "username", &mut self.users, users),
-            ("folder", "name", &mut self.folders, folders),
-            ("group", "name", &mut self.groups, groups),
-            ("role", "name", &mut self.roles, roles),
+        let Self { users, folders, groups, roles, host_keys, sftpd, common, notes, evidence, left } = other;
+        self.left.add(left);
+        for (kind, noun, field, ours, theirs) in [
+            (ObjectKind::Account, "account", "username", &mut self.users, users),
+            (ObjectKind::Folder, "folder", "name", &mut self.folders, folders),
+            (ObjectKind::Group, "group", "name", &mut self.groups, groups),
+            (ObjectKind::Role, "role", "name", &mut self.roles, roles),
         ] {
             let mut names: std::collections::HashSet<_> =
                 ours.iter().filter_map(|one| one.get(field).cloned()).collect();
             for one in theirs {
                 match one.get(field) {
-                    Some(name) if !names.insert(name.clone()) => self.notes.push(Note {
-                        kind: NoteKind::Invalid,
-                        about: format!("{noun} {name}"),
-                        text: "it is there twice; the first one holds".to_owned(),
-                    }),
+                    Some(name) if !names.insert(name.clone()) => {
+                        self.left.count(kind);
+                        self.notes.push(Note {
+                            kind: NoteKind::Invalid,
+                            about: format!("{noun} {name}"),
+                            text: "it is there twice; the first one holds".to_owned(),
+                        });
+                    }
                     Some(_) | None => ours.push(one),
                 }
             }
@@ -112,7 +168,7 @@ mod tests {
         moved.add(of(&["a", "b", "a"], &[]));
         moved.add(of(&["b", "c"], &[]));
         let names: Vec<_> = moved.users.iter().map(|user| user["username"].as_str().unwrap()).collect();
-        assert_eq!((names, moved.notes.len()), (vec!["a", "b", "c"], 2));
+        assert_eq!((names, moved.notes.len(), moved.left.users), (vec!["a", "b", "c"], 2, 2));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::account::{Line, about, lines, printable};
 use crate::apart::keep_apart;
-use crate::{Moved, NoteKind};
+use crate::{Moved, NoteKind, ObjectKind};
 
 pub fn read(text: &str) -> Moved {
     let mut moved = Moved::default();
@@ -14,7 +14,7 @@ pub fn read(text: &str) -> Moved {
     for (number, line) in lines(text) {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, hash, uid, gid, gecos, home, shell] = fields.as_slice() else {
-            moved.note(NoteKind::Invalid, format!("line {number}"), "it has not seven fields");
+            moved.leave(ObjectKind::Account, format!("line {number}"), "it has not seven fields");
             continue;
         };
         let line = Line { name, hash, uid, gid, gecos, home };
@@ -25,7 +25,7 @@ pub fn read(text: &str) -> Moved {
                 }
                 moved.users.push(document);
             }
-            Err(problem) => moved.note(NoteKind::Invalid, about(&printable(name)), problem),
+            Err(problem) => moved.leave(ObjectKind::Account, about(&printable(name)), problem),
         }
     }
     // Where no account has a shell, that server does not ask for one (RequireValidShell).

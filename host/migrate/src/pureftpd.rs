@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::account::{Line, about, lines};
 use crate::apart::keep_apart;
-use crate::{Moved, NoteKind};
+use crate::{Moved, NoteKind, ObjectKind};
 
 /// What a line may lack at its end.
 const FIELDS: usize = 18;
@@ -18,12 +18,12 @@ pub fn read(text: &str) -> Moved {
     for (number, line) in lines(text) {
         let mut fields: Vec<&str> = line.split(':').collect();
         if fields.len() < 6 || fields.len() > FIELDS {
-            moved.note(NoteKind::Invalid, format!("line {number}"), "it has not the 18 fields of an account");
+            moved.leave(ObjectKind::Account, format!("line {number}"), "it has not the 18 fields of an account");
             continue;
         }
         fields.resize(FIELDS, "");
         if let Err((name, problem)) = account(&fields, &mut moved) {
-            moved.note(NoteKind::Invalid, about(&name), problem);
+            moved.leave(ObjectKind::Account, about(&name), problem);
         }
     }
     keep_apart(&mut moved);

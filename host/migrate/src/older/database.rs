@@ -12,7 +12,7 @@ use super::dump::counted;
 use super::joined::{self, Joined};
 use super::tables::{Row, Tables, printable_name};
 use crate::version::{ACCOUNT as LATER_COLUMNS, COLLECTIONS};
-use crate::{MigrateError, Moved, NoteKind};
+use crate::{MigrateError, Moved, NoteKind, ObjectKind};
 
 /// Names of tables that the configuration chooses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn folder_of(mut row: Row, documents: &mut Documents) -> Map<String, Value> {
     if let Some(path) = row.remove("path") {
         row.entry("mapped_path").or_insert(path);
     }
-    parse(&mut row, "filesystem", "a folder", documents);
+    parse(&mut row, "filesystem", ObjectKind::Folder, "a folder", documents);
     row.retain(|_, value| !value.is_null());
     row
 }
@@ -138,7 +138,7 @@ fn group(mut row: Row, joined: &mut Joined, documents: &mut Documents) {
     let id = row.get("id").and_then(Value::as_i64);
     let name = joined::name_of(&row);
     let about = format!("group \"{}\"", printable_name(name.as_deref().unwrap_or_default()));
-    if !parse(&mut row, "user_settings", &about, documents) {
+    if !parse(&mut row, "user_settings", ObjectKind::Group, &about, documents) {
         return;
     }
     joined.groups.extend(id.zip(name));
@@ -174,7 +174,7 @@ fn user(
             | Kind::Whole(_)
             | Kind::List(_)
             | Kind::SecretText
-            | Kind::Anything => parse(&mut row, field.name, &place, documents),
+            | Kind::Anything => parse(&mut row, field.name, ObjectKind::Account, &place, documents),
             Kind::Integer(..) | Kind::Time | Kind::Text | Kind::Flag => true,
         };
         if !is_readable {
@@ -187,7 +187,7 @@ fn user(
             // Paths of its groups may have the role's name in them.
             None => {
                 let text = "its role is not there; without it the account would be another one, so it stays behind";
-                return documents.moved.note(NoteKind::Invalid, place, text);
+                return documents.moved.leave(ObjectKind::Account, place, text);
             }
         }
     }
@@ -198,7 +198,7 @@ fn user(
             row.extend(lists.remove(&id).map(|list| (field.to_owned(), Value::Array(list))));
         }
         if let Some(missing) = joined.broken.remove(&id) {
-            return documents.moved.note(NoteKind::Invalid, place, missing);
+            return documents.moved.leave(ObjectKind::Account, place, missing);
         }
     }
     let is_known = |name: &str| ACCOUNT.iter().any(|field| field.name == name || field.alias == Some(name));
@@ -213,7 +213,7 @@ fn user(
 }
 
 /// Reads the JSON of a column in its place; if it is none, the row stays behind.
-fn parse(row: &mut Row, column: &str, about: &str, documents: &mut Documents) -> bool {
+fn parse(row: &mut Row, column: &str, kind: ObjectKind, about: &str, documents: &mut Documents) -> bool {
     let parsed = match row.get(column) {
         Some(Value::String(text)) if text.trim().is_empty() => Ok(Value::Null),
         Some(Value::String(text)) => tidegate_core::json::parse(text),
@@ -226,7 +226,7 @@ fn parse(row: &mut Row, column: &str, about: &str, documents: &mut Documents) ->
         }
         Err(error) => {
             let text = format!("its column {column} is no JSON ({error}); it stays behind");
-            documents.moved.note(NoteKind::Invalid, about, text);
+            documents.moved.leave(kind, about, text);
             false
         }
     }

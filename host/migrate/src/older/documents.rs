@@ -8,7 +8,7 @@ use tidegate_core::account::fields::{ACCOUNT, Field, Kind};
 
 use super::secrets::{self, Outcome};
 use crate::account::{about, password, printable, public_keys};
-use crate::{Moved, NoteKind};
+use crate::{Moved, NoteKind, ObjectKind};
 
 type Document = Map<String, Value>;
 
@@ -38,14 +38,14 @@ impl Documents {
         let text = |field: &str| folder.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
         let Some(name) = text("name").or_else(|| text("mapped_path")).map(str::to_owned) else {
             let about = "a folder without a name";
-            return self.moved.note(NoteKind::Invalid, about, "it has no path either, and stays behind");
+            return self.moved.leave(ObjectKind::Folder, about, "it has no path either, and stays behind");
         };
         folder.insert("name".to_owned(), json!(name));
         let about = format!("folder \"{}\"", printable(&name));
         self.set_right(&mut folder, "filesystem", &about);
         self.note_unserved(&folder, &about, "accounts that have it are refused");
         if self.folders.contains_key(&name) {
-            return self.moved.note(NoteKind::Invalid, about, "it is there twice; the first one holds");
+            return self.moved.leave(ObjectKind::Folder, about, "it is there twice; the first one holds");
         }
         let path = folder.get("mapped_path").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.folders.insert(name, path);
@@ -55,14 +55,14 @@ impl Documents {
     /// Takes in a group.
     pub fn group(&mut self, mut group: Document) {
         let Some(name) = name_of(&group, "name") else {
-            return self.moved.note(NoteKind::Invalid, "a group without a name", "it stays behind");
+            return self.moved.leave(ObjectKind::Group, "a group without a name", "it stays behind");
         };
         let about = format!("group \"{}\"", printable(&name));
-        if !self.is_first("group", name, &about) {
+        if !self.is_first(ObjectKind::Group, "group", name, &about) {
             return;
         }
         if let Err(problem) = self.entries(&mut group) {
-            return self.moved.note(NoteKind::Invalid, about, problem);
+            return self.moved.leave(ObjectKind::Group, about, problem);
         }
         if let Some(Value::Object(settings)) = group.get_mut("user_settings") {
             let mut taken = std::mem::take(settings);
@@ -73,7 +73,7 @@ impl Documents {
             if !unknown.is_empty() {
                 let text =
                     format!("{} is not known, and may restrict its accounts; it stays behind", unknown.join(", "));
-                return self.moved.note(NoteKind::Invalid, about, text);
+                return self.moved.leave(ObjectKind::Group, about, text);
             }
         }
         self.moved.groups.push(group);
@@ -82,10 +82,10 @@ impl Documents {
     /// Takes in a role.
     pub fn role(&mut self, role: Document) {
         let Some(name) = name_of(&role, "name") else {
-            return self.moved.note(NoteKind::Invalid, "a role without a name", "it stays behind");
+            return self.moved.leave(ObjectKind::Role, "a role without a name", "it stays behind");
         };
         let about = format!("role \"{}\"", printable(&name));
-        if self.is_first("role", name, &about) {
+        if self.is_first(ObjectKind::Role, "role", name, &about) {
             self.moved.roles.push(role);
         }
     }
@@ -93,10 +93,10 @@ impl Documents {
     /// Takes in an account. `place`: how an account without a name is called.
     pub fn user(&mut self, mut user: Document, place: &str) {
         let Some(name) = name_of(&user, "username") else {
-            return self.moved.note(NoteKind::Invalid, place, "it has no username, and stays behind");
+            return self.moved.leave(ObjectKind::Account, place, "it has no username, and stays behind");
         };
         let about = about(&name);
-        if !self.is_first("account", name, &about) {
+        if !self.is_first(ObjectKind::Account, "account", name, &about) {
             return;
         }
         self.moved.evidence.see_account(&user);
@@ -111,7 +111,7 @@ impl Documents {
             user.insert("public_keys".to_owned(), json!(keys));
         }
         if let Err(problem) = self.entries(&mut user) {
-            return self.moved.note(NoteKind::Invalid, about, problem);
+            return self.moved.leave(ObjectKind::Account, about, problem);
         }
         self.set_right(&mut user, "filesystem", &about);
         self.set_right(&mut user, "filters", &about);
@@ -153,10 +153,10 @@ impl Documents {
         unknown
     }
 
-    fn is_first(&mut self, kind: &'static str, name: String, about: &str) -> bool {
-        let is_first = self.seen.insert((kind, name));
+    fn is_first(&mut self, kind: ObjectKind, noun: &'static str, name: String, about: &str) -> bool {
+        let is_first = self.seen.insert((noun, name));
         if !is_first {
-            self.moved.note(NoteKind::Invalid, about, "it is there twice; the first one holds");
+            self.moved.leave(kind, about, "it is there twice; the first one holds");
         }
         is_first
     }

@@ -10,7 +10,7 @@ use tidegate_core::json;
 
 use super::documents::{Documents, in_known_case, is_empty};
 use crate::version::COLLECTIONS;
-use crate::{MigrateError, Moved, NoteKind, files};
+use crate::{MigrateError, Moved, NoteKind, ObjectKind, files};
 
 /// Lists with a counterpart.
 const READ: [&str; 4] = ["folders", "groups", "roles", "users"];
@@ -45,7 +45,13 @@ pub fn read_dump_text(text: &str) -> Result<Moved, String> {
         for (index, value) in list(&lists, name)?.iter().enumerate() {
             let place = format!("{name}.{index}");
             let Value::Object(document) = value else {
-                documents.moved.note(NoteKind::Invalid, place, "it is no object, and stays behind");
+                let kind = match name {
+                    "folders" => ObjectKind::Folder,
+                    "groups" => ObjectKind::Group,
+                    "roles" => ObjectKind::Role,
+                    _ => ObjectKind::Account,
+                };
+                documents.moved.leave(kind, place, "it is no object, and stays behind");
                 continue;
             };
             let document = document.clone();
@@ -93,8 +99,8 @@ fn list<'a>(lists: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], St
 /// How many objects of a kind stay behind.
 pub(super) fn counted(count: usize) -> String {
     match count {
-        1 => "one stays behind: this version has nothing of the kind".to_owned(),
-        _ => format!("{count} stay behind: this version has nothing of the kind"),
+        1 => format!("one stays behind: {why}"),
+        _ => format!("{count} stay behind: {why}"),
     }
 }
 

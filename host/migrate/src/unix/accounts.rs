@@ -12,7 +12,7 @@ use super::rules::methods;
 use super::sftp_server::{SftpServer, is_sftp_server, options};
 use super::sshd::expanded;
 use crate::account::{Line, about, printable, public_keys};
-use crate::{Moved, NoteKind, files};
+use crate::{Moved, NoteKind, ObjectKind, files};
 
 const DAY_MS: i64 = 86_400_000;
 /// From this number of days on, shadow(5) means never.
@@ -35,7 +35,7 @@ pub fn read(system: &System, entries: &[Entry<'_>], moved: &mut Moved) {
             continue;
         }
         if let Err(problem) = account(system, entry, &groups, chroot.as_deref(), moved) {
-            moved.note(NoteKind::Invalid, about(entry.name), problem);
+            moved.leave(ObjectKind::Account, about(entry.name), problem);
         }
     }
     if left > 0 {

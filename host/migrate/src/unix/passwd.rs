@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::account::{lines, printable};
-use crate::{Moved, NoteKind};
+use crate::{Moved, ObjectKind};
 
 /// One line of `passwd`.
 pub struct Entry<'a> {
@@ -33,12 +33,12 @@ pub fn entries<'a>(text: &'a str, moved: &mut Moved) -> Vec<Entry<'a>> {
         // Lines with a plus sign bring in accounts from elsewhere.
         match entry.filter(|entry| !entry.name.is_empty() && !entry.name.starts_with(['+', '-'])) {
             Some(entry) if !names.insert(entry.name) => {
-                moved.note(NoteKind::Invalid, format!("passwd, line {number}"), "an earlier line has the same name");
+                moved.leave(ObjectKind::Account, format!("passwd, line {number}"), "an earlier line has the same name");
             }
             Some(entry) => entries.push(entry),
             None => {
                 let text = format!("\"{}\" is no account", printable(fields.first().copied().unwrap_or_default()));
-                moved.note(NoteKind::Invalid, format!("passwd, line {number}"), text);
+                moved.leave(ObjectKind::Account, format!("passwd, line {number}"), text);
             }
         }
     }

@@ -95,7 +95,23 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     let mut report = Report { dry_run: is_trial, ..Report::default() };
     let mut successor = None;
     if let Some(old) = &sources.in_place {
-        report.kept_database = Some(set_aside(old, &directory, is_trial).await?);
+        report.kept_database = Some(in_place::kept(old).display().to_string());
+        if !is_trial {
+            let made = prepare_successor(old, &directory).await?;
+            settings.database = match settings.database {
+                DatabaseSettings::Bolt(_) => DatabaseSettings::Bolt(made.clone()),
+                _ => DatabaseSettings::Sqlite(made.clone()),
+            };
+            successor = Some((old.clone(), made));
+        }
+    }
+    for (count, left) in [
+        (&mut report.users, moved.left.users),
+        (&mut report.folders, moved.left.folders),
+        (&mut report.groups, moved.left.groups),
+        (&mut report.roles, moved.left.roles),
+    ] {
+        count.invalid += left;
     }
     let keys = copy_keys(&moved, &directory, is_trial, &mut report);
     let mut configuration = None;
