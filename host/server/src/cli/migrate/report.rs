@@ -97,7 +97,9 @@ impl Report {
                 line(format!("\n{}:", kind.heading()));
             }
             for note in notes {
-                line(format!("  {}: {}", note.about, note.text));
+                // Names of old rows may have characters that a terminal takes as commands.
+                let text = format!("  {}: {}", note.about, note.text);
+                line(text.replace(char::is_control, "\u{fffd}"));
             }
         }
         let end = match (self.dry_run, self.has_changed()) {
@@ -107,5 +109,19 @@ impl Report {
         };
         line(format!("\n{end}"));
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_reaches_the_terminal_as_a_command() {
+        let mut report = Report { users: Count { added: 1, present: 0, invalid: 2 }, ..Report::default() };
+        report.note(NoteKind::Invalid, "account \"nul\0\u{1b}[2J\"".to_owned(), "it stays behind");
+        let text = report.text();
+        assert!(!text.contains(['\0', '\u{1b}']) && text.contains("it stays behind"), "{text:?}");
+        assert!(text.contains("accounts: 1 moved, 0 here already, 2 not valid"), "{text}");
     }
 }
