@@ -43,7 +43,11 @@ impl Tls {
             Some((certificate, key)) => {
                 let chain = certificates(certificate, "client_cert")?;
                 let secret = private_key(key)?;
-                builder.with_client_auth_cert(chain, secret).map_err(|error| unreadable(key, "client_key", &error))?
+                builder.with_client_auth_cert(chain, secret).map_err(|error| match &error {
+                    // One of X.509 version 1, for example.
+                    rustls::Error::InvalidCertificate(_) => unreadable(certificate, "client_cert", &error),
+                    _ => unreadable(key, "client_key", &error),
+                })?
             }
         };
         Ok(Self(TlsConnector::from(Arc::new(config))))

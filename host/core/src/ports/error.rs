@@ -32,7 +32,7 @@ pub enum StoreError {
     Conflict(ObjectName),
     /// The stored document of an account does not pass validation.
     #[error(
-        "the account \"{username}\" in the database is not valid: {problem}; change or delete it with \"tidegate user\""
+        "the account \"{username}\" in the database is not valid: {problem}; change or delete it with \"tidegate user\", or where another program keeps it"
     )]
     Invalid {
         /// The account's name.

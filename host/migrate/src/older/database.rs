@@ -105,7 +105,7 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
         if let Some(table) = table(name) {
             let count = tables.count(&table)?;
             if count > 0 {
-                documents.moved.note(NoteKind::NoCounterpart, noun, counted(count));
+                documents.moved.note(NoteKind::NoCounterpart, noun, counted(name, count));
             }
         }
     }

@@ -82,7 +82,7 @@ pub fn read_dump_text(text: &str) -> Result<Moved, String> {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
         };
         if count > 0 {
-            documents.moved.note(NoteKind::NoCounterpart, super::tables::printable_name(name), counted(count));
+            documents.moved.note(NoteKind::NoCounterpart, super::tables::printable_name(name), counted(name, count));
         }
     }
     Ok(documents.moved)
@@ -96,8 +96,13 @@ fn list<'a>(lists: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], St
     }
 }
 
-/// How many objects of a kind stay behind.
-pub(super) fn counted(count: usize) -> String {
+/// How many objects of a kind, named as the older server's tables and lists, stay behind.
+pub(super) fn counted(kind: &str, count: usize) -> String {
+    let why = match kind {
+        "admins" => "add them here with: tidegate admin add",
+        "api_keys" => "make new ones with: tidegate apikey add",
+        _ => "this version has nothing of the kind",
+    };
     match count {
         1 => format!("one stays behind: {why}"),
         _ => format!("{count} stay behind: {why}"),
@@ -127,6 +132,12 @@ mod tests {
             (Err(error), Err(expected)) => assert!(error.contains(expected), "{text}: {error}"),
             (found, _) => panic!("{text}: {found:?}"),
         }
+    }
+
+    #[test]
+    fn what_stays_behind_is_told_with_what_to_do() {
+        assert_eq!(counted("admins", 2), "2 stay behind: add them here with: tidegate admin add");
+        assert_eq!(counted("shares", 1), "one stays behind: this version has nothing of the kind");
     }
 
     #[test]
