@@ -101,6 +101,21 @@ fn house() -> House {
     House { store, admins, resets, audit, clock, defender, root: Actor::local("root", Door::Socket) }
 }
 
+#[tokio::test]
+async fn no_code_is_handed_out_where_accounts_are_only_read() {
+    // A8-17
+    let House { store, resets, root, .. } = house();
+    let document = json!({"username": "alice", "status": 1, "home_dir": "/srv/a", "permissions": {"/": ["*"]}});
+    let write = Write::Add(map(document));
+    let change = Change { collection: &USERS, name: "alice".into(), write, announce: false, audit: None };
+    store.commit(vec![change]).await.unwrap();
+    resets.hand_out(&root, PasswordOwner::User, "alice").await.unwrap();
+    let accounts = Arc::new(Accounts::new(store, Arc::new(PaperPasswords), None).only_read());
+    let users = Arc::new(UserAdministration { accounts, audit: resets.audit.clone() });
+    let refused = PasswordResets { users, ..resets }.hand_out(&root, PasswordOwner::User, "alice").await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("manage_users")));
+}
+
 fn client(address: &str) -> DoorClient {
     DoorClient { door: Door::Rest, address: address.parse().ok(), visit: WebVisit::default() }
 }

@@ -15,7 +15,9 @@ use crate::account::{AccountDraft, OnConflict};
 use crate::guard::{Defender, Offence, Source};
 use crate::hook::Chain;
 use crate::hook::review::{PasswordResetPre, Review, WebRequest};
-use crate::ports::{ADMINS, Author, Change, Clock, Collection, Directory, StoredDocument, TOKENS, USERS, Write};
+use crate::ports::{
+    ADMINS, Author, Change, Clock, Collection, Directory, StoreError, StoredDocument, TOKENS, USERS, Write,
+};
 use crate::secret::Secret;
 
 /// Milliseconds for which a code is good.
@@ -200,7 +202,13 @@ impl PasswordResets {
             }
             PasswordOwner::User => {
                 self.users.check_role(actor, case, username).await?;
-                self.users.stored(username).await?
+                let stored = self.users.stored(username).await?;
+                if !self.users.accounts.are_managed() {
+                    let text = "accounts are only read here (manage_users = 0), so that a code could set no password; set it \
+                                where they are kept";
+                    return Err(StoreError::Refused(text.to_owned()).into());
+                }
+                stored
             }
         };
         let (text, now) = (new_token()?, self.clock.now());
