@@ -8,12 +8,12 @@ use super::object_storage::s3_location;
 use super::sftp_storage::sftp_location;
 use crate::path::VirtualPath;
 
-pub(super) const MAX_NAME_BYTES: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 
 /// One folder as one account sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualFolder {
-    /// The folder's name: accounts with the same name share the folder and its usage. At most 255 bytes.
+    /// The folder's name: accounts with the same name share the folder and its usage. At most 255 characters.
     pub name: String,
     /// Where it is in the account's tree.
     pub virtual_path: VirtualPath,
@@ -96,8 +96,11 @@ fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, In
     let mapped_path = check_folder(object, prefix)?;
     // In documents of the first era the path of a folder is its name.
     let name = if text("name").is_empty() { mapped_path.clone() } else { text("name").to_owned() };
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-        return Err(invalid(format!("{prefix}name"), "a folder needs a name of at most 255 bytes, or a mapped_path"));
+    if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(invalid(
+            format!("{prefix}name"),
+            "a folder needs a name of at most 255 characters, or a mapped_path",
+        ));
     }
     let quota = folder_quota(object, prefix)?;
     let filesystem = match object.get("filesystem") {

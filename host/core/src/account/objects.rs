@@ -7,7 +7,7 @@ use super::DocumentError;
 use super::document::merge_fields;
 use super::draft::{InvalidAccount, invalid};
 use super::fields::{Field, Maintainer};
-use super::folders::{MAX_NAME_BYTES, check_folder, is_local};
+use super::folders::{MAX_NAME, check_folder, is_local};
 use super::group::Group;
 use super::kept_secrets;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
@@ -80,8 +80,8 @@ impl ObjectKind {
     /// The document is not valid; the field is named.
     pub fn validated(self, mut document: Map<String, Value>) -> Result<(String, Map<String, Value>), InvalidAccount> {
         let name = document.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-            return Err(invalid("name", "must have 1 to 255 bytes and no control characters"));
+        if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+            return Err(invalid("name", "must have 1 to 255 characters and no control characters"));
         }
         // Each kind has a column for it.
         document.entry("description").or_insert_with(|| "".into());

@@ -16,7 +16,7 @@ use crate::public_key::PublicKey;
 
 /// Bytes of one unit of volume limits, as in the older server.
 const MEGABYTE: u64 = 1 << 20;
-const MAX_USERNAME_BYTES: usize = 255;
+const MAX_USERNAME: usize = 255;
 
 impl AccountDraft {
     /// Checks one field alone, as [`validate`](Self::validate) will, so that a component hears of a mistake
@@ -132,8 +132,9 @@ impl AccountDraft {
         if username.is_empty() {
             return Err(invalid("username", "must not be empty"));
         }
-        if username.len() > MAX_USERNAME_BYTES {
-            return Err(invalid("username", format!("is longer than {MAX_USERNAME_BYTES} bytes")));
+        // As the older server's columns; a character has up to four bytes.
+        if username.chars().count() > MAX_USERNAME {
+            return Err(invalid("username", format!("is longer than {MAX_USERNAME} characters")));
         }
         if username.chars().any(char::is_control) {
             return Err(invalid("username", "must not contain control characters"));
@@ -278,6 +279,8 @@ mod tests {
             assert_eq!(draft.check(field).err().map(|error| error.field).as_deref(), problem, "{field}: {value}");
         };
         check("username", json!(""), Some("username"));
+        check("username", json!("ö".repeat(255)), None);
+        check("username", json!("ö".repeat(256)), Some("username"));
         check("home_dir", json!("/srv/u"), None);
         check("home_dir", json!("srv"), Some("home_dir"));
         // The permissions for "/" may come later.

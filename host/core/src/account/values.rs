@@ -21,7 +21,7 @@ use crate::quota::VolumeLimits;
 pub struct AccountValues {
     /// The number in the store, which no other account ever gets; 0: not stored.
     pub id: i64,
-    /// The name that clients log in with: 1 to 255 bytes without control characters.
+    /// The name that clients log in with: 1 to 255 characters, none of them a control character.
     pub username: String,
     /// Whether the account may log in (`status` is 1).
     pub enabled: bool,
