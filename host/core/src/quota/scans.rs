@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{BegunScan, NewUsage, QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
@@ -149,10 +150,52 @@ impl QuotaScans {
             Scope::Folder(name) => {
                 let folder = self.directory.find(&FOLDERS, name).await.map_err(QuotaError::from)?;
                 let folder = folder.ok_or_else(missing)?;
+                let path = folder.document.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
+                if path.contains("%username%") || path.contains("%role%") {
+                    return Err(QuotaError::Scan(format!(
+                        "the path of the folder \"{name}\" has a placeholder, so that its files count for the accounts \
+                         that have it; scan those"
+                    ))
+                    .into());
+                }
                 let tree = TreeDescription::of_folder(&folder.document).map_err(unreadable)?;
                 let storage = self.storage.open(&tree).await.map_err(unreadable)?;
                 Ok(ScanTree { storage, roots: vec![VirtualPath::root()], skip: Vec::new() })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::memory::MemoryStore;
+    use crate::ports::storage::Storage;
+    use crate::ports::{Change, NodeName, SystemClock, Write};
+    use crate::quota::Tracking;
+
+    struct NoStorage;
+
+    #[async_trait::async_trait]
+    impl StorageFactory for NoStorage {
+        async fn open(&self, tree: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
+            panic!("{tree:?} is opened");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_for_each_account_has_no_files_of_its_own() {
+        // B9-04
+        let store = Arc::new(MemoryStore::default());
+        let document = json!({"mapped_path": "/srv/%username%"}).as_object().cloned().unwrap();
+        let write = Write::Add(document);
+        let change = Change { collection: &FOLDERS, name: "own".into(), write, announce: false, audit: None };
+        store.commit(vec![change]).await.unwrap();
+        let keeper = QuotaKeeper::new(store.clone(), NodeName("n".into()), Arc::new(SystemClock), Tracking::Always);
+        let scans = QuotaScans::new(keeper, store, Arc::new(NoStorage));
+        let error = scans.scan(&Scope::Folder("own".into())).await.err().unwrap().to_string();
+        assert!(error.contains("placeholder"), "{error}");
     }
 }
