@@ -134,11 +134,11 @@ impl MemoryDump {
 
 /// The dump in parts of so many accounts, and everything else with the first of them.
 fn parts(dump: Dump, accounts: usize) -> impl Iterator<Item = Dump> {
-    let Dump { users, mut objects, moves_in } = dump;
+    let Dump { users, mut objects, moves_in, restores } = dump;
     let mut users = users.into_iter();
     std::iter::from_fn(move || {
         let (users, objects) = (users.by_ref().take(accounts).collect::<Vec<_>>(), std::mem::take(&mut objects));
-        (!users.is_empty() || !objects.is_empty()).then_some(Dump { users, objects, moves_in })
+        (!users.is_empty() || !objects.is_empty()).then_some(Dump { users, objects, moves_in, restores })
     })
 }
 
