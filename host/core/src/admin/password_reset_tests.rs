@@ -14,7 +14,7 @@ use crate::guard::{Defender, DefenderSettings};
 use crate::hook::review::{PasswordResetPre, Review, WebRequest};
 use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::memory::MemoryStore;
-use crate::ports::{ADMINS, AuditQuery, Clock, Door};
+use crate::ports::{ADMINS, AuditQuery, Change, Clock, Door, USERS, Write};
 use crate::secret::Secret;
 
 struct SetClock(AtomicI64);
