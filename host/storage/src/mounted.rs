@@ -182,6 +182,14 @@ impl Storage for MountedStorage {
         self.look(path, true).await
     }
 
+    async fn metadata_for_upload(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        if self.is_above_mount(path) {
+            return self.look(path, true).await;
+        }
+        let (storage, inner) = self.find(path);
+        storage.metadata_for_upload(&inner).await
+    }
+
     async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         self.look(path, false).await
     }

@@ -196,7 +196,7 @@ impl FileService {
             self.review(ActionKind::Upload, place, protocol, |action| action.overwritten = overwritten).await?;
             return Ok(());
         }
-        let existing = self.writable_file(path).await?;
+        let existing = self.writable_file(path, options).await?;
         if let Some(counted) = counted {
             let names = counted.ledger.names(|| self.scan_tree(path)).await?;
             check_room(&names, existing.as_ref(), options, counted.limits)?;
@@ -237,7 +237,7 @@ impl FileService {
                 Err(error) => return Err(error.into()),
             }
         }
-        let before = self.writable_file(path).await?;
+        let before = self.writable_file(path, options).await?;
         check(before.as_ref())?;
         let may_overwrite = self.permissions_at(&path.parent()).allows(Permission::Overwrite);
         // Opening must fail if the file has appeared since, because `overwrite` was not checked.
@@ -254,8 +254,13 @@ impl FileService {
     ///
     /// # Errors
     /// The file is a directory, or `overwrite` is missing.
-    async fn writable_file(&self, path: &VirtualPath) -> Result<Option<Metadata>, FileError> {
-        match self.tree().metadata(path).await {
+    async fn writable_file(&self, path: &VirtualPath, options: OpenOptions) -> Result<Option<Metadata>, FileError> {
+        let replaces_any = options.create && options.truncate && !options.exclusive;
+        let found = match replaces_any && self.permissions_at(&path.parent()).allows(Permission::Overwrite) {
+            true => self.tree().metadata_for_upload(path).await,
+            false => self.tree().metadata(path).await,
+        };
+        match found {
             // A5-09
             Ok(existing) if existing.kind == FileKind::Directory => Err(FileError::Unsupported),
             Ok(existing) => {

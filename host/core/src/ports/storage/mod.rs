@@ -118,6 +118,12 @@ pub trait Storage: Any + Send + Sync {
     /// The metadata of what the path leads to; symbolic links are followed.
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
 
+    /// As [`metadata`](Self::metadata), for an [upload](Self::begin_upload) that follows at once and may replace what has
+    /// the name: that nothing has it may have been seen a moment ago, so that storages far away need not look again.
+    async fn metadata_for_upload(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        self.metadata(path).await
+    }
+
     /// The metadata of what has the name; a symbolic link there is not followed.
     async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
 
