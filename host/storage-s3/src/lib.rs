@@ -2,7 +2,8 @@
 //!
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
 //! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames; `counted` counts
-//! requests, and `absence` knows stores that are away; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
+//! requests, and `absence` knows stores that are away; `missing` are names that nothing had a moment ago, which
+//! `listed` finds; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
 
 mod absence;
 mod budget;
@@ -10,6 +11,8 @@ mod counted;
 mod directory;
 mod errors;
 mod key;
+mod listed;
+mod missing;
 mod moving;
 mod object;
 mod parts;

@@ -24,6 +24,7 @@ impl Bucket {
         if from.is_root() || to.is_root() {
             return Err(failed(StorageErrorKind::Other, "the root cannot be changed"));
         }
+        let _making = self.missing.making(to);
         let moved = self.find(from).await?;
         let is_directory = moved.metadata.kind == FileKind::Directory;
         let existing = match self.find(to).await {

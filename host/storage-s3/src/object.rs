@@ -1,7 +1,7 @@
 //! A bucket, and what its objects are to clients.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::TryStreamExt;
 use opendal::options::ListOptions;
@@ -13,6 +13,8 @@ use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageEr
 use crate::budget::MemoryBudget;
 use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
+use crate::listed::{Expectation, Listed};
+use crate::missing::MissingNames;
 
 const FILE: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
@@ -47,6 +49,10 @@ pub struct Bucket {
     pub rename_limit: usize,
     /// Whether the store was seen to refuse requests with conditions.
     pub refuses_conditions: AtomicBool,
+    /// Names that nothing had a moment ago.
+    pub missing: MissingNames,
+    /// Whether the next lookup is expected to find nothing.
+    pub expectation: Expectation,
 }
 
 /// An object or directory that was found.
@@ -78,15 +84,45 @@ impl Bucket {
     /// # Errors
     /// `NotFound`, or the store failed.
     pub async fn find(&self, key: &Key) -> Result<Found, StorageError> {
-        if !key.is_root()
-            && let Some(found) = self.find_file(key).await?
-        {
-            return Ok(found);
+        let directory = || Found { metadata: self.directory(key), etag: None, upload: None };
+        if key.is_root() {
+            return Ok(directory());
         }
-        if key.is_root() || self.is_directory(key).await? {
-            return Ok(Found { metadata: self.directory(key), etag: None, upload: None });
+        let found = match self.listed(key).await {
+            Some(Listed::Nothing) => None,
+            Some(Listed::Directory) => Some(directory()),
+            Some(Listed::File) | None => match self.find_file(key).await? {
+                Some(found) => Some(found),
+                None => self.is_directory(key).await?.then(directory),
+            },
+        };
+        self.expectation.found(found.is_some());
+        found.ok_or_else(not_found)
+    }
+
+    /// What clients see of what has the key. That nothing has it is remembered for an upload that begins soon.
+    ///
+    /// # Errors
+    /// `NotFound`, or the store failed.
+    pub async fn look(&self, key: &Key) -> Result<Metadata, StorageError> {
+        let lookup = self.missing.look(key);
+        let outcome = self.find(key).await;
+        if matches!(&outcome, Err(error) if error.kind == StorageErrorKind::NotFound) {
+            lookup.found_nothing();
         }
-        Err(not_found())
+        Ok(outcome?.metadata)
+    }
+
+    /// As [`look`](Self::look), for an upload whose request says whether the name is still free: the store is not asked
+    /// if nothing had the name a moment ago.
+    ///
+    /// # Errors
+    /// `NotFound`, or the store failed.
+    pub async fn look_for_upload(&self, key: &Key) -> Result<Metadata, StorageError> {
+        if self.missing.has(key) && !self.refuses_conditions.load(Ordering::Relaxed) {
+            return Err(not_found());
+        }
+        self.look(key).await
     }
 
     /// Finds the object that has the key; none: there is no such object.

@@ -21,6 +21,8 @@ use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
 use crate::errors::{failed, from_store, unsupported};
 use crate::key::{Key, KeyPrefix};
+use crate::listed::Expectation;
+use crate::missing::MissingNames;
 use crate::object::Bucket;
 use crate::reading::{S3File, set_attributes};
 use crate::unfinished::{UnfinishedUploads, region_of};
@@ -112,6 +114,8 @@ impl S3FileSystems {
             concurrency,
             rename_limit: self.settings.rename_limit,
             refuses_conditions: AtomicBool::new(false),
+            missing: MissingNames::default(),
+            expectation: Expectation::default(),
         };
         let (location, transport) = (location.clone(), self.transport.clone());
         Ok(S3Storage { bucket: Arc::new(bucket), location, transport })
@@ -199,7 +203,11 @@ impl Storage for S3Storage {
     }
 
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
-        Ok(self.bucket.find(&self.key(path)?).await?.metadata)
+        self.bucket.look(&self.key(path)?).await
+    }
+
+    async fn metadata_for_upload(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        self.bucket.look_for_upload(&self.key(path)?).await
     }
 
     async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
@@ -212,6 +220,7 @@ impl Storage for S3Storage {
 
     async fn create_directory(&self, path: &VirtualPath, _mode: Option<u32>) -> Result<(), StorageError> {
         let key = self.key(path)?;
+        let _making = self.bucket.missing.making(&key);
         self.bucket.require_free(&key).await?;
         self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
     }
@@ -255,7 +264,9 @@ impl Storage for S3Storage {
         let other: &dyn Any = &**other;
         match other.downcast_ref::<Self>() {
             Some(other) if self.shares_bucket_with(other) => {
-                self.bucket.rename(&self.key(from)?, &other.key(to)?, replace).await
+                let to = other.key(to)?;
+                let _making = other.bucket.missing.making(&to);
+                self.bucket.rename(&self.key(from)?, &to, replace).await
             }
             Some(_) | None => {
                 Err(failed(StorageErrorKind::CrossDevice, "the paths are in different places of object storage"))

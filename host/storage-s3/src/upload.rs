@@ -43,6 +43,7 @@ impl S3Upload {
         if key.is_root() {
             return Err(failed(StorageErrorKind::IsADirectory, "is a directory"));
         }
+        bucket.missing.forget(&key);
         let must_be_new = options.create && options.exclusive;
         let needs_old = !options.truncate || !options.create || must_be_new;
         let old = if needs_old && !options.is_new { bucket.find_file(&key).await? } else { None };
@@ -193,6 +194,7 @@ impl Upload for S3Upload {
         let (sender, ending) = watch::channel(None);
         *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.clone());
         tokio::spawn(async move {
+            let _making = bucket.missing.making(&key);
             let ended = match can_tell {
                 true => written.put_where_free().await,
                 false => name(&bucket, &key, written, must_be_new, asked).await,

@@ -4,6 +4,7 @@ mod bad_answers;
 mod check;
 mod files;
 mod leaving;
+mod lookups;
 mod names;
 mod real_store;
 mod requests;

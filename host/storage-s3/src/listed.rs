@@ -1,0 +1,83 @@
+//! One listing instead of two requests, where many names are looked for that nothing has: it shows neither object nor
+//! directory. Of an object it does not show the time that was kept, so names that are there are asked for as before.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use opendal::options::ListOptions;
+use tokio::time::Instant;
+
+use crate::key::Key;
+use crate::object::Bucket;
+
+/// After as many lookups in a row that found nothing, the next one is expected to find nothing.
+const IN_A_ROW: u32 = 2;
+/// The most names of a listing that begin with the one that is looked for.
+const NAMES: usize = 100;
+/// The longest time of a listing that saves time.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// What the last lookups have found.
+#[derive(Debug, Default)]
+pub struct Expectation {
+    missed: AtomicU32,
+    /// The store cannot list names that begin with a text, or is slow at it, or too many begin alike.
+    is_off: AtomicBool,
+}
+
+/// What a listing shows of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    Nothing,
+    /// There is an object; perhaps a directory, too.
+    File,
+    Directory,
+}
+
+impl Expectation {
+    /// A lookup found something, or did not.
+    pub fn found(&self, something: bool) {
+        if something {
+            self.missed.store(0, Ordering::Relaxed);
+        } else {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.missed.load(Ordering::Relaxed) >= IN_A_ROW && !self.is_off.load(Ordering::Relaxed)
+    }
+}
+
+impl Bucket {
+    /// What one listing shows of a name that is expected to be missing. None: the name is not, or the listing says nothing.
+    pub async fn listed(&self, key: &Key) -> Option<Listed> {
+        if !self.expectation.is_nothing() {
+            return None;
+        }
+        let begun = Instant::now();
+        let listed = self.list(key).await;
+        if listed.is_none() || begun.elapsed() > QUICK {
+            self.expectation.is_off.store(true, Ordering::Relaxed);
+        }
+        listed
+    }
+
+    /// None: the store failed, or so many names begin alike that the answer is not complete.
+    async fn list(&self, key: &Key) -> Option<Listed> {
+        let options = ListOptions { limit: Some(NAMES), ..ListOptions::default() };
+        let mut lister = self.operator.lister_options(key.file(), options).await.ok()?;
+        let file = key.file().strip_prefix('/')?;
+        let mut listed = Listed::Nothing;
+        for _ in 0..NAMES {
+            match lister.try_next().await.ok()? {
+                None => return Some(listed),
+                Some(entry) if entry.path() == file => return Some(Listed::File),
+                Some(entry) if key.is_marker(entry.path()) => listed = Listed::Directory,
+                Some(_) => {}
+            }
+        }
+        None
+    }
+}
