@@ -9,7 +9,7 @@ use std::time::Instant;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::USER_AGENT;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
@@ -39,7 +39,7 @@ pub(crate) async fn number(mut request: Request, next: Next) -> Response {
 /// Counts and logs each request.
 pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let (method, uri, version) = (request.method().clone(), request.uri().clone(), request.version());
+    let (method, uri, version) = (request.method().clone(), address_of(request.uri()), request.version());
     let remote = request.extensions().get::<Client>().map(Client::remote).unwrap_or_default();
     let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned();
     let response = next.run(request).await;
@@ -53,7 +53,7 @@ pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request
             proto = ?version,
             method = %method,
             user_agent = agent,
-            uri = %uri,
+            uri,
             resp_status = status,
             resp_size = size,
             elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -66,6 +66,14 @@ pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request
             response
         }
         None => response.map(|body| Body::new(Counted { body, size: 0, ended: Some(Box::new(line)) })),
+    }
+}
+
+/// The address of a request for the log. Those of users' pages may have the code of a link that is not used yet.
+fn address_of(uri: &Uri) -> String {
+    match uri.query() {
+        Some(_) if uri.path().starts_with("/web/client/") => format!("{}?…", uri.path()),
+        _ => uri.to_string(),
     }
 }
 
@@ -135,5 +143,17 @@ mod tests {
         assert_eq!(logged(2).await, Some(11));
         assert_eq!(logged(1).await, Some(4));
         assert_eq!(logged(0).await, Some(0));
+    }
+
+    #[test]
+    fn the_code_of_a_link_is_not_logged() {
+        for (uri, expected) in [
+            ("/web/client/login-link?code=tgt_x", "/web/client/login-link?…"),
+            ("/web/client/reset?a=b&code=x", "/web/client/reset?…"),
+            ("/web/users?name=a", "/web/users?name=a"),
+            ("/web/client", "/web/client"),
+        ] {
+            assert_eq!(address_of(&Uri::from_static(uri)), expected);
+        }
     }
 }
