@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tidegate_api::{Binding, Certificates, HttpLimits, Router, Socket, TrustedProxies};
 use tidegate_core::guard::Defender;
+use tidegate_web::Pages;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -20,13 +21,13 @@ use crate::config::settings::{HttpBinding, HttpPlace};
 const SOCKET_MODE: u32 = 0o660;
 
 /// Binds the sockets, and announces them. `handed_over`: a listener that another process has bound, in the place of the
-/// first one on a port. With each comes whether it has the web admin. A default port that is in use does not keep the
+/// first one on a port. With each comes which pages it has. A default port that is in use does not keep the
 /// server from starting.
 async fn bind(
     bindings: &[HttpBinding],
     handed_over: Option<TcpListener>,
     defender: &Arc<Defender>,
-) -> anyhow::Result<Vec<(Binding, bool)>> {
+) -> anyhow::Result<Vec<(Binding, Pages)>> {
     let mut bound = Vec::new();
     let mut handed_over = match handed_over {
         Some(listener) => Some(tokio::net::TcpListener::from_std(listener)?),
@@ -47,10 +48,11 @@ async fn bind(
         let Some(socket) = socket else { continue };
         let proxies = TrustedProxies(binding.proxies.clone());
         let bind = Binding { socket, certificates, proxies, defender: Some(defender.clone()) };
-        bound.push((bind, binding.has_web_admin));
+        bound.push((bind, binding.pages));
     }
     let plain = |listener| Binding { defender: Some(defender.clone()), ..Binding::plain(Socket::Tcp(listener)) };
-    bound.extend(handed_over.map(|listener| (plain(listener), true)));
+    let pages = Pages { has_admin: true, has_client: false };
+    bound.extend(handed_over.map(|listener| (plain(listener), pages)));
     for (binding, _) in &bound {
         announce(&binding.socket)?;
     }
@@ -112,20 +114,18 @@ pub struct Http {
 }
 
 impl Http {
-    /// Binds the sockets, and serves the site on them. `without_web`: the site of bindings without the web admin.
+    /// Binds the sockets, and serves the site with the pages of each on them.
     pub async fn start(
         bindings: &[HttpBinding],
         handed_over: Option<TcpListener>,
-        site: Router,
-        without_web: Router,
+        site: impl Fn(Pages) -> Router,
         defender: &Arc<Defender>,
     ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
         let bound = bind(bindings, handed_over, defender).await?;
         let certificates: Vec<_> = bound.iter().filter_map(|(binding, _)| binding.certificates.clone()).collect();
-        for (binding, has_web_admin) in bound {
-            let site = if has_web_admin { &site } else { &without_web };
-            serving.spawn(tidegate_api::serve(binding, site.clone(), HttpLimits::default(), end.clone()));
+        for (binding, pages) in bound {
+            serving.spawn(tidegate_api::serve(binding, site(pages), HttpLimits::default(), end.clone()));
         }
         let has_certificates = !certificates.is_empty();
         let renewal = has_certificates.then(|| AbortOnDropHandle::new(tokio::spawn(follow_hangups(certificates))));

@@ -97,13 +97,13 @@ pub async fn serve(
     let site = tidegate_api::health(readiness.clone())
         .merge(tidegate_api::metrics(services.measured()))
         .merge(tidegate_api::rest(rest.clone()));
-    let counted = |site| tidegate_api::counted(tidegate_api::site(site), services.metrics.clone());
-    let (without_web, site) = (counted(site.clone()), counted(site.merge(tidegate_web::web(web))));
+    let counted_in = services.metrics.clone();
+    let counted = move |site| tidegate_api::counted(tidegate_api::site(site), counted_in.clone());
+    let site = move |pages| counted(site.clone().merge(tidegate_web::web(web.clone(), pages)));
     let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
     let sources = services.counted();
     background.spawn(async move { history.follow(sources).await });
-    let http =
-        Http::start(&settings.http_bindings, activation.httpd, site, without_web, services.login.defender()).await?;
+    let http = Http::start(&settings.http_bindings, activation.httpd, site, services.login.defender()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();

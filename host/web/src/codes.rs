@@ -150,7 +150,7 @@ fn shown_once(asked: &Asked, name: &str, codes: &NewCodes, back: &str) -> Respon
 }
 
 /// A QR code of the text; None: it is too long for one.
-fn qr(text: &str) -> Option<Cell> {
+pub fn qr(text: &str) -> Option<Cell> {
     let code = QrCode::new(text).ok()?;
     let width = code.width();
     let mut path = String::new();

@@ -13,11 +13,12 @@ use tidegate_core::admin::{AuthenticationError, DoorClient, UseCase};
 use tidegate_core::connection::WebVisit;
 use tidegate_core::ports::Door;
 
+use crate::WebAdmin;
 use crate::assets::{gzip, takes_gzip};
+use crate::cookie::ADMIN;
 use crate::problem::{Problem, sentence};
 use crate::request::{Visitor, address, see};
 use crate::transport::{Foreign, Way, refuse_foreign, way};
-use crate::{WebAdmin, cookie};
 
 /// Nothing but the server's own files; no script or style inside a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -89,15 +90,15 @@ impl From<Problem> for Stop {
     }
 }
 
-async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visitor>, Stop> {
-    let web = &guarded.web;
+/// Refuses requests of banned addresses and of pages of other origins; who asks, and on which way.
+pub fn screened(web: &WebAdmin, request: &mut Request) -> Result<(Client, Way), Problem> {
     let Some(client) = request.extensions().get::<Client>().cloned() else {
         let text = "The connection of the request is not known.";
-        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, text).into());
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, text));
     };
     if client.address.is_some_and(|address| web.administration.bans.refuses(address)) {
         let text = "Requests from this address are refused for a while.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, text).into());
+        return Err(Problem::new(StatusCode::FORBIDDEN, text));
     }
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     refuse_foreign(method, uri, headers, &client, &web.allowed_hosts).map_err(|foreign| {
@@ -108,11 +109,18 @@ async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visit
         Problem::new(StatusCode::FORBIDDEN, text)
     })?;
     let way = way(uri, headers, &client);
-    let token = cookie::token(headers, way);
+    request.extensions_mut().insert(way);
+    Ok((client, way))
+}
+
+async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visitor>, Stop> {
+    let web = &guarded.web;
+    let (client, way) = screened(web, request)?;
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let token = ADMIN.token(headers, way);
     let target = uri.path_and_query().map(|target| target.as_str().to_owned()).unwrap_or_default();
     let next = if *method == Method::GET { target } else { String::new() };
     let is_fragment = headers.contains_key("hx-request");
-    request.extensions_mut().insert(way);
     if guarded.need == Need::Nothing {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ mod account;
 mod assets;
 mod audit;
 mod bans;
+mod client;
 mod codes;
 mod configuration;
 mod connections;
@@ -95,8 +96,28 @@ pub struct DiskUsage {
     pub size: u64,
 }
 
-/// The router of all pages.
-pub fn web(web: WebAdmin) -> Router {
-    let router = route::router(&web).route("/web/static/{name}", get(assets::serve));
+/// Which pages a binding has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pages {
+    /// The web admin.
+    pub has_admin: bool,
+    /// The pages of users.
+    pub has_client: bool,
+}
+
+/// The router of these pages.
+pub fn web(web: WebAdmin, pages: Pages) -> Router {
+    let mut router = Router::new();
+    if pages.has_admin {
+        router = router.merge(route::router(&web));
+    } else if pages.has_client {
+        router = router.route("/", get(async || request::see("/web/client")));
+    }
+    if pages.has_client {
+        router = router.merge(client::router(&web));
+    }
+    if pages.has_admin || pages.has_client {
+        router = client::missing(router, pages.has_client).route("/web/static/{name}", get(assets::serve));
+    }
     router.layer(from_fn(guard::finish)).with_state(web)
 }

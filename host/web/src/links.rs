@@ -4,6 +4,7 @@ use axum::response::Response;
 use tidegate_core::admin::{LinkWish, NewLink, ShownLink, UseCase};
 use tidegate_core::ports::{Clock, SystemClock};
 
+use crate::client::landing;
 use crate::guard::Need;
 use crate::objects::back_to_user;
 use crate::problem::Problem;
@@ -104,12 +105,16 @@ async fn make(asked: Asked) -> Result<Response, Problem> {
 
 /// The text of a link, of which the server keeps a digest alone.
 fn shown_once(asked: &Asked, name: &str, made: &NewLink) -> Response {
-    let facts = vec![
+    let mut facts = vec![
         ("Code".to_owned(), Cell::Code(made.text.expose().to_owned())),
         ("Good for".to_owned(), Cell::text(format!("{} use(s)", made.link.max_uses))),
         ("Until, in UTC".to_owned(), time(made.link.expires_at)),
-        ("Where it is used".to_owned(), Cell::Code("POST /api/v2/user/token with {\"code\": \"…\"}".to_owned())),
+        ("For programs".to_owned(), Cell::Code("POST /api/v2/user/token with {\"code\": \"…\"}".to_owned())),
     ];
+    if asked.web.facts.has_web_client {
+        let landing = landing(made.text.expose());
+        facts.insert(1, ("Link, below the address of the pages of users".to_owned(), Cell::Code(landing)));
+    }
     let note = "Keep the code now: it is shown this once, and the server does not have it.";
     let blocks = vec![
         Block::Note(Tone::Warning, note.to_owned()),

@@ -7,7 +7,7 @@ use tidegate_api::{Client, visit};
 use tidegate_core::admin::{AuthenticationError, DoorClient};
 use tidegate_core::secret::Secret;
 
-use crate::cookie;
+use crate::cookie::ADMIN;
 use crate::guard::{Need, door_client, unavailable};
 use crate::page::Page;
 use crate::problem::{Problem, sentence};
@@ -16,7 +16,7 @@ use crate::route::Route;
 use crate::transport::Way;
 use crate::view::{Block, Control, Form, Input, InputKind, Tone};
 
-const NOT_HERE: &str = "Passwords are not taken here, because the connection is not encrypted. Ask for this page by https, \
+pub const NOT_HERE: &str = "Passwords are not taken here, because the connection is not encrypted. Ask for this page by https, \
                         with a certificate in httpd.certificate_file or behind a proxy in httpd.proxy_allowed that sends \
                         \"X-Forwarded-Proto: https\"; or on the server itself by http://localhost.";
 
@@ -82,11 +82,11 @@ async fn log_in(asked: Asked) -> Result<Response, Problem> {
         Err(error) => return refused(&asked, username, next, &error),
     };
     // The session that the browser had before, its own or one that was planted there, is no longer good.
-    if let Some(former) = cookie::token(&asked.parts.headers, asked.way) {
+    if let Some(former) = ADMIN.token(&asked.parts.headers, asked.way) {
         authentication.revoke(&former).await?;
     }
     let mut response = see(own_path(next));
-    if let Some(header) = cookie::header(issued.text.expose(), asked.way) {
+    if let Some(header) = ADMIN.header(issued.text.expose(), asked.way) {
         response.headers_mut().insert(SET_COOKIE, header);
     }
     Ok(response)
@@ -102,7 +102,9 @@ fn refused(asked: &Asked, username: &str, next: &str, error: &AuthenticationErro
             StatusCode::UNAUTHORIZED,
             "A one-time code is needed as well: type the password again, and the code.".to_owned(),
         ),
-        AuthenticationError::SecondFactorMissing => (StatusCode::FORBIDDEN, sentence(&error.to_string())),
+        AuthenticationError::SecondFactorMissing | AuthenticationError::PasswordElsewhere => {
+            (StatusCode::FORBIDDEN, sentence(&error.to_string()))
+        }
         AuthenticationError::Paused(_) => (StatusCode::TOO_MANY_REQUESTS, sentence(&error.to_string())),
         AuthenticationError::Hook | AuthenticationError::Store(_) | AuthenticationError::Password(_) => {
             return Err(unavailable(error));
@@ -117,11 +119,11 @@ fn refused(asked: &Asked, username: &str, next: &str, error: &AuthenticationErro
 }
 
 async fn log_out(asked: Asked) -> Result<Response, Problem> {
-    if let Some(token) = cookie::token(&asked.parts.headers, asked.way) {
+    if let Some(token) = ADMIN.token(&asked.parts.headers, asked.way) {
         asked.web.administration.authentication.revoke(&token).await?;
     }
     let mut response = see("/web/login?done=logged-out");
-    if let Some(header) = cookie::header("", asked.way) {
+    if let Some(header) = ADMIN.header("", asked.way) {
         response.headers_mut().insert(SET_COOKIE, header);
     }
     Ok(response)

@@ -16,6 +16,18 @@ pub struct Page {
     pub blocks: Vec<Block>,
 }
 
+/// The menu, and who has logged in.
+pub struct Frame<'a> {
+    pub entries: Vec<Entry>,
+    /// The name of the administrator or the user; empty: before the log-in.
+    pub name: &'a str,
+    /// The first page.
+    pub home: &'static str,
+    /// The page about oneself.
+    pub own: &'static str,
+    pub log_out: &'static str,
+}
+
 #[derive(Template)]
 #[template(path = "layout.html")]
 struct Layout<'a> {
@@ -24,9 +36,7 @@ struct Layout<'a> {
     style: String,
     script: String,
     icon: String,
-    entries: Vec<Entry>,
-    /// The name of the administrator; empty: before the log-in.
-    name: &'a str,
+    frame: Frame<'a>,
     body: &'a str,
 }
 
@@ -41,6 +51,14 @@ impl Page {
 
     /// The page for an administrator, or before the log-in. `path`: of the request.
     pub fn answer(self, visitor: Option<&Visitor>, path: &str, version: &str) -> Response {
+        let entries = visitor.map(|visitor| navigation::entries(&visitor.actor, path)).unwrap_or_default();
+        let name = visitor.map(|visitor| visitor.actor.author.name.as_str()).unwrap_or_default();
+        let frame = Frame { entries, name, home: "/web", own: "/web/account", log_out: "/web/logout" };
+        self.answer_in(frame, version)
+    }
+
+    /// The page in that frame.
+    pub fn answer_in(self, frame: Frame<'_>, version: &str) -> Response {
         let body = Rendered::blocks(&self.blocks);
         let layout = Layout {
             title: &self.title,
@@ -48,8 +66,7 @@ impl Page {
             style: ASSETS.style.path(),
             script: ASSETS.script.path(),
             icon: ASSETS.icon.path(),
-            entries: visitor.map(|visitor| navigation::entries(&visitor.actor, path)).unwrap_or_default(),
-            name: visitor.map(|visitor| visitor.actor.author.name.as_str()).unwrap_or_default(),
+            frame,
             body: body.html(),
         };
         match layout.render() {

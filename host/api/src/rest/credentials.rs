@@ -207,9 +207,10 @@ pub fn refusal(error: AuthenticationError) -> Refusal {
         | AuthenticationError::SecondFactorNeeded
         | AuthenticationError::SecondFactorMissing => ErrorCode::Unauthenticated,
         AuthenticationError::Paused(_) => ErrorCode::TooMany,
-        AuthenticationError::Hook | AuthenticationError::Store(_) | AuthenticationError::Password(_) => {
-            ErrorCode::Unavailable
-        }
+        AuthenticationError::Hook
+        | AuthenticationError::PasswordElsewhere
+        | AuthenticationError::Store(_)
+        | AuthenticationError::Password(_) => ErrorCode::Unavailable,
     };
     Refusal::new(code, error.to_string())
 }

@@ -67,6 +67,8 @@ pub struct ServerFacts {
     pub configuration: Value,
     /// Remarks on the configuration that are no errors, in sentences.
     pub remarks: Vec<String>,
+    /// Whether a binding has the pages of users, where login links are used.
+    pub has_web_client: bool,
 }
 
 /// What the interfaces stand on.

@@ -34,6 +34,11 @@ pub enum Identity {
         /// Whether a token and no password was presented.
         by_token: bool,
     },
+    /// The user of an account, before its own account alone; it has no permission.
+    User {
+        /// The name of the account, and the id of its document.
+        user: (String, i64),
+    },
     /// An API key.
     ApiKey {
         /// The administrator whose permissions limit the key; None: only its scope does.
@@ -213,6 +218,7 @@ impl Actor {
         }
         match &self.identity {
             Identity::Owner | Identity::Administrator { .. } => Ok(()),
+            Identity::User { .. } => refused("it is for administrators"),
             Identity::ApiKey { .. } if case.reach() == Reach::People => refused("no API key may"),
             Identity::ApiKey { scope, .. } if !scope.allows(case) => refused("the scope of the key does not have it"),
             Identity::ApiKey { .. } => Ok(()),

@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use totp_rs::Secret as Base32;
 
 /// Bytes of a secret (RFC 4226 §4).
-const SECRET: usize = 20;
+pub(super) const SECRET: usize = 20;
 const RECOVERY_CODES: usize = 12;
 
 /// One-time codes that were just made; the store has the secret, and digests of the recovery codes.
@@ -131,16 +131,21 @@ impl UserAdministration {
 type Filters = [(&'static str, Value); 2];
 
 /// A secret in Base32, and the URL with it.
-fn new_secret(username: &str) -> Result<(String, String), AdminError> {
+pub(super) fn new_secret(username: &str) -> Result<(String, String), AdminError> {
     let secret = Base32::Raw(random_bytes(SECRET)?).to_encoded().to_string();
     let url = format!("otpauth://totp/Tidegate:{}?secret={secret}&issuer=Tidegate", percent_encoded(username));
     Ok((secret, url))
 }
 
+/// New recovery codes.
+pub(super) fn new_recovery_codes() -> Result<Vec<String>, AdminError> {
+    Ok((0..RECOVERY_CODES).map(|_| new_recovery_code()).collect::<Result<Vec<_>, _>>()?)
+}
+
 /// Codes of an administrator, and what is stored of them.
 fn new_codes(username: &str) -> Result<(NewCodes, Filters), AdminError> {
     let (secret, url) = new_secret(username)?;
-    let recovery_codes = (0..RECOVERY_CODES).map(|_| new_recovery_code()).collect::<Result<Vec<_>, _>>()?;
+    let recovery_codes = new_recovery_codes()?;
     let digests: Vec<_> = recovery_codes.iter().map(|code| digest_of(code)).collect();
     let filters = [("totp_config", json!({ "secret": secret })), ("recovery_codes", json!(digests))];
     let recovery_codes = recovery_codes.into_iter().map(Secret::new).collect();

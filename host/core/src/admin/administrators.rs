@@ -48,7 +48,7 @@ pub struct Administrators {
 pub struct PasswordTries(Mutex<Counts<i64>>);
 
 impl PasswordTries {
-    fn take(&self, id: i64, now: i64) -> bool {
+    pub(super) fn take(&self, id: i64, now: i64) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.take(id, now.div_euclid(TRY_PERIOD), TRIES)
     }

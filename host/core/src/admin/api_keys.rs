@@ -144,7 +144,7 @@ impl ApiKeys {
         let name = match &actor.identity {
             Identity::Administrator { admin, .. } if given.is_empty() => admin.0.clone(),
             Identity::Owner if given.is_empty() => return Ok(None),
-            Identity::Owner | Identity::Administrator { .. } | Identity::ApiKey { .. } => given,
+            Identity::Owner | Identity::Administrator { .. } | Identity::User { .. } | Identity::ApiKey { .. } => given,
         };
         let stored = self.directory.find(&ADMINS, &name).await?;
         let stored = stored.ok_or_else(|| StoreError::NotFound(ADMINS.object(&name)))?;

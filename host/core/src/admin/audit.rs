@@ -7,7 +7,7 @@ use futures_util::{Stream, stream};
 
 use super::{Actor, AdminError, DoorClient, PAGE, UseCase};
 use crate::guard::Source;
-use crate::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Clock, StoredAudit};
+use crate::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Clock, StoreError, StoredAudit};
 
 /// Refusals that are remembered, so that each is recorded once in a while.
 const REFUSALS: usize = 1_000;
@@ -168,6 +168,19 @@ impl Audit {
     /// so that a record which cannot be stored is only logged.
     pub(super) async fn done(&self, actor: &Actor, action: &str, kind: &str, name: &str, detail: String) {
         self.append(AuditRecord { detail, ..actor.author.did(action, kind, name, self.clock.now()) }).await;
+    }
+
+    /// The newest records of log-ins of the user of an account.
+    pub(super) async fn logins(
+        &self,
+        username: &str,
+        since: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<StoredAudit>, StoreError> {
+        let text = |text: &str| Some(text.to_owned());
+        let (action, kind, name) = (text("login"), text("user"), text(username));
+        let outcome = Some(AuditOutcome::Done);
+        self.store.audit(AuditQuery { action, kind, name, outcome, since, limit, ..AuditQuery::default() }).await
     }
 
     /// At most 500 audit records, the newest first.

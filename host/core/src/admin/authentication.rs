@@ -54,6 +54,11 @@ pub enum AuthenticationError {
     /// A hook that decides about logins failed: the credentials were not judged.
     #[error("a hook that decides about logins failed; the log says more")]
     Hook,
+    /// Hooks decide about the passwords of accounts, and are asked at SFTP logins alone.
+    #[error(
+        "a hook decides about the passwords of this server; log in with a login link, which an administrator makes"
+    )]
+    PasswordElsewhere,
     /// The store failed: the credentials were not judged.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,6 +76,7 @@ impl AuthenticationError {
             | Self::SecondFactorMissing
             | Self::Paused(_)
             | Self::Hook
+            | Self::PasswordElsewhere
             | Self::Store(_)
             | Self::Password(_) => false,
         }
@@ -158,7 +164,7 @@ impl Authentication {
         });
         let found = found.ok_or(denied)?;
         if token.door == Door::Web {
-            self.tokens.prolong(token, now).await;
+            self.tokens.prolong(token.stored, token.expires_at, now).await;
         }
         Ok(actor(found, client, true))
     }

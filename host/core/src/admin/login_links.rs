@@ -1,7 +1,6 @@
 //! Login links (D-08): a text by which a user is logged in without a password, a number of times and until a time. The
 //! store has its digest. An administrator makes one for a user, or a portal makes one at the click of its user (D-11).
 
-use core::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -249,14 +248,14 @@ impl LoginLinks {
         if let Some(username) = self.username(text).await? {
             self.before.login(&username, &Secret::new(""), client).await?;
         }
-        let Some(link) = self.use_up(text, client.address).await? else {
+        let Some(link) = self.use_up(text, client).await? else {
             return Err(self.before.deny("", client).await);
         };
         let author = Author { name: link.username.clone(), door: client.door, address: client.address };
         let record = author.did("login", "user", &link.username, self.clock.now());
         let detail = format!("with the login link \"{}\" of \"{}\"", link.name, link.created_by);
         let visit = WebVisit { login_key: link.name, impersonator: String::new(), ..client.visit.clone() };
-        self.sessions.begin(&link.username, client, visit, AuditRecord { detail, ..record }).await
+        self.sessions.begin(&link.username, client, visit, AuditRecord { detail, ..record }, None).await
     }
 
     /// The user of a link, of whatever use it is; None: there is no such link.
@@ -269,7 +268,7 @@ impl LoginLinks {
     }
 
     /// Counts a use; None: the link is of no use.
-    async fn use_up(&self, text: &str, address: Option<IpAddr>) -> Result<Option<ShownLink>, StoreError> {
+    async fn use_up(&self, text: &str, client: &DoorClient) -> Result<Option<ShownLink>, StoreError> {
         if !is_token(text) {
             return Ok(None);
         }
@@ -277,11 +276,11 @@ impl LoginLinks {
             let Some(stored) = self.directory.find(&TOKENS, &digest_of(text)).await? else { return Ok(None) };
             let (link, number) = (shown(&stored), number_of(&stored, "number"));
             let Ok(networks) = networks_of("ips", &link.ips) else { return Ok(None) };
-            if !is_link(&stored) || link.expires_at <= self.clock.now() || !is_within(&networks, address) {
+            if !is_link(&stored) || link.expires_at <= self.clock.now() || !is_within(&networks, client.address) {
                 return Ok(None);
             }
             // An account that was added later under the same name is another one.
-            let account = self.sessions.account(&link.username, number, address).await?;
+            let account = self.sessions.account(&link.username, number, client).await?;
             if account.is_none() {
                 return Ok(None);
             }

@@ -37,6 +37,8 @@ mod object_changes;
 #[cfg(test)]
 mod object_tests;
 mod objects;
+mod own_account;
+mod own_changes;
 #[cfg(test)]
 mod password_reset_tests;
 mod password_resets;
@@ -81,6 +83,8 @@ pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQue
 pub use key_document::KEY_OBJECT;
 pub use login_links::{LinkWish, LoginLinks, NewLink, ShownLink};
 pub use objects::{ObjectAdministration, ShownObject};
+pub use own_account::{OwnAccount, Person};
+pub use own_changes::OwnChange;
 pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
 pub use plugins::{HookInventory, HookLink, KeptValue, PluginAdministration, PluginDetails, PluginState};
 pub use scans::ScanAdministration;
@@ -104,7 +108,7 @@ use crate::guard::Defender;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::hook::review::{LoginPre, PasswordResetPre};
 use crate::hook::{Chain, Observers};
-use crate::login::ExternalAuthCache;
+use crate::login::{ExternalAuthCache, OneTimeCodes};
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -146,6 +150,8 @@ pub struct Administration {
     pub web_sessions: Arc<WebSessions>,
     /// Users at the doors over HTTP.
     pub user_sessions: Arc<UserSessions>,
+    /// Users before their own account.
+    pub own: OwnAccount,
     /// Login links.
     pub login_links: LoginLinks,
     /// Lost passwords.
@@ -249,6 +255,19 @@ impl Administration {
             audit: audit.clone(),
             clock: ports.clock.clone(),
         });
+        let own = OwnAccount {
+            directory: ports.directory.clone(),
+            accounts: ports.accounts.clone(),
+            users: user_sessions.clone(),
+            sessions: web_sessions.clone(),
+            before: before.clone(),
+            passwords: ports.passwords.clone(),
+            inventory: ports.inventory.clone(),
+            audit: audit.clone(),
+            codes: OneTimeCodes::default(),
+            tries: PasswordTries::default(),
+            clock: ports.clock.clone(),
+        };
         let login_links = LoginLinks {
             directory: ports.directory.clone(),
             users: users.clone(),
@@ -275,6 +294,7 @@ impl Administration {
             tokens,
             web_sessions,
             user_sessions,
+            own,
             login_links,
             password_resets,
             authentication,

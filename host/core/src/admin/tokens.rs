@@ -51,7 +51,7 @@ pub(super) struct Token {
     pub credential: String,
     pub expires_at: i64,
     pub door: Door,
-    stored: StoredDocument,
+    pub stored: StoredDocument,
 }
 
 /// Issues, lists and revokes tokens.
@@ -172,13 +172,13 @@ impl Tokens {
 
     /// Makes a token for a browser, which was used just now, good for longer. That it fails ends the token at the time
     /// that it had.
-    pub(super) async fn prolong(&self, token: Token, now: i64) {
-        let last = number_of(&token.stored, "created_at").saturating_add(LONGEST);
+    pub(super) async fn prolong(&self, stored: StoredDocument, good_until: i64, now: i64) {
+        let last = number_of(&stored, "created_at").saturating_add(LONGEST);
         let expires_at = now.saturating_add(LIFETIME).min(last);
-        if token.expires_at.saturating_sub(now) >= PROLONGED_BELOW || expires_at <= token.expires_at {
+        if good_until.saturating_sub(now) >= PROLONGED_BELOW || expires_at <= good_until {
             return;
         }
-        let StoredDocument { name, mut document, version, .. } = token.stored;
+        let StoredDocument { name, mut document, version, .. } = stored;
         document.insert("expires_at".to_owned(), json!(expires_at));
         let write = Write::Replace { document, expected: version, reset: Vec::new() };
         let change = Change { collection: &TOKENS, name, write, announce: false, audit: None };
@@ -287,7 +287,7 @@ fn owner_of(stored: &StoredDocument) -> String {
     }
 }
 
-fn shown(stored: &StoredDocument) -> ShownToken {
+pub(super) fn shown(stored: &StoredDocument) -> ShownToken {
     ShownToken {
         id: stored.name.chars().take(ID_LENGTH).collect(),
         admin: owner_of(stored),

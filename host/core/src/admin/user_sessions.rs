@@ -17,7 +17,8 @@ use super::{
 use super::{BeforeLogins, Tokens, WebSessions};
 use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, Factors, LoginFacts};
 use crate::connection::{LoginMethod, WebVisit};
-use crate::ports::{ADMINS, API_KEYS, AuditRecord, Clock, Directory, StoreError, StoredDocument, TOKENS, USERS};
+use crate::ports::{ADMINS, API_KEYS, AuditRecord, Clock, Directory, Door, StoreError, StoredDocument, TOKENS, USERS};
+use crate::secret::Secret;
 
 /// What a token of a user is for: it names no administrator.
 const PURPOSE: &str = "user";
@@ -70,7 +71,7 @@ impl UserSessions {
         self.audit.allow(actor, case, username).await?;
         self.users.check_role(actor, case, username).await?;
         let stored = self.users.stored(username).await?;
-        if self.account(username, stored.version.id, client.address).await?.is_none() {
+        if self.account(username, stored.version.id, client).await?.is_none() {
             let text = format!("the account \"{username}\" may not be used at present, or not from this address");
             return Err(StoreError::Refused(text).into());
         }
@@ -79,20 +80,20 @@ impl UserSessions {
         let detail = format!("\"{impersonator}\" acts as \"{username}\"");
         let visit = WebVisit { impersonator, login_key: String::new(), ..client.visit.clone() };
         let acting = vec![(ACTING, acting(actor))];
-        match self.begin_with(username, client, visit, AuditRecord { detail, ..record }, acting).await {
+        match self.begin_with(username, client, visit, AuditRecord { detail, ..record }, (None, acting)).await {
             Ok(issued) => Ok(issued),
             Err(AuthenticationError::Store(error)) => Err(error.into()),
             Err(_) => Err(StoreError::Refused(format!("a hook refuses the session of \"{username}\"")).into()),
         }
     }
 
-    /// The account as it is in force, if a client from that address may use it; None: it may not, or there is no such
+    /// The account as it is in force, if that client may use it; None: it may not, or there is no such
     /// account.
     pub(super) async fn account(
         &self,
         username: &str,
         id: i64,
-        address: Option<IpAddr>,
+        client: &DoorClient,
     ) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
         let found = match self.users.accounts.find(username).await {
             Err(StoreError::Invalid { .. }) => None,
@@ -101,7 +102,10 @@ impl UserSessions {
         let Some(user) = found.filter(|user| user.key().id == id) else { return Ok(None) };
         let account = self.users.accounts.in_force(user).await?;
         let factors = Factors { methods: vec![LoginMethod::Password], has_code: false };
-        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        if client.door == Door::Web && denies_web(&account) {
+            return Ok(None);
+        }
+        let address = client.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let facts = LoginFacts { address, method: LoginMethod::Password, factors: &factors };
         let policy = AccountPolicy::now(&*self.clock, AddressRule::default());
         Ok(policy.check(&RULES, &account, &facts).is_ok().then(|| Arc::new(account)))
@@ -113,23 +117,24 @@ impl UserSessions {
         client: &DoorClient,
         visit: WebVisit,
         audit: AuditRecord,
+        password: Option<Secret>,
     ) -> Result<IssuedToken, AuthenticationError> {
-        self.begin_with(username, client, visit, audit, Vec::new()).await
+        self.begin_with(username, client, visit, audit, (password, Vec::new())).await
     }
 
-    /// `more`: fields of the token's document.
+    /// `more`: the password that hooks may be given, and fields of the token's document.
     async fn begin_with(
         &self,
         username: &str,
         client: &DoorClient,
         visit: WebVisit,
         audit: AuditRecord,
-        more: Vec<(&'static str, Value)>,
+        (password, more): (Option<Secret>, Vec<(&'static str, Value)>),
     ) -> Result<IssuedToken, AuthenticationError> {
         let denied = AuthenticationError::Denied;
         let stored = self.directory.find(&USERS, username).await?.ok_or(denied.clone())?;
         let id = stored.version.id;
-        let account = self.account(username, id, client.address).await?.ok_or(denied)?;
+        let account = self.account(username, id, client).await?.ok_or(denied)?;
         let mut fields = vec![
             ("purpose", json!(PURPOSE)),
             ("user", json!(username)),
@@ -138,7 +143,7 @@ impl UserSessions {
         ];
         fields.extend(more);
         let account = Some(account);
-        let new = NewSession { username, account, client, visit, password: None, fields, lifetime: LIFETIME, audit };
+        let new = NewSession { username, account, client, visit, password, fields, lifetime: LIFETIME, audit };
         self.sessions.begin(new).await
     }
 
@@ -165,9 +170,13 @@ impl UserSessions {
         if !may_act(&*self.directory, &stored, self.clock.now()).await? {
             return Err(denied);
         }
-        let account = self.account(&username, number_of(&stored, "user_id"), client.address).await?.ok_or(denied)?;
+        let account = self.account(&username, number_of(&stored, "user_id"), client).await?.ok_or(denied)?;
         let session = stored.document.get("session").and_then(|session| session.get("impersonator"));
         let impersonator = session.and_then(Value::as_str).unwrap_or_default().to_owned();
+        if client.door == Door::Web {
+            let expires_at = number_of(&stored, "expires_at");
+            self.tokens.prolong(stored, expires_at, self.clock.now()).await;
+        }
         Ok(UserActor { account, impersonator })
     }
 
@@ -180,12 +189,18 @@ impl UserSessions {
     }
 }
 
+/// Whether the account may not be used in a browser: `HTTP` is one of its `denied_protocols`.
+pub(super) fn denies_web(account: &EffectiveAccount) -> bool {
+    let denied = account.filters.document.get("denied_protocols").and_then(Value::as_array);
+    denied.is_some_and(|denied| denied.iter().any(|protocol| protocol.as_str() == Some("HTTP")))
+}
+
 /// By whom the actor is known again.
 fn acting(actor: &Actor) -> Value {
     match &actor.identity {
         Identity::Administrator { admin: (name, id), .. } => json!({ "admin": name, "admin_id": id }),
         Identity::ApiKey { .. } => json!({ "key": actor.author.name.strip_prefix("key:").unwrap_or_default() }),
-        Identity::Owner => Value::Null,
+        Identity::Owner | Identity::User { .. } => Value::Null,
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use tidegate_core::admin::LoginPreScope;
+use tidegate_web::Pages;
 
 use super::Config;
 use super::keys::HttpBinding as Key;
@@ -41,7 +42,8 @@ pub(super) fn bindings(config: &Config, directory: &Path, check: &mut Check<'_>)
         }
         let mut proxies = proxies.clone();
         proxies.extend(networks(key, &binding.proxy_allowed, check));
-        bindings.push(HttpBinding { place, is_chosen, certificate, proxies, has_web_admin: binding.enable_web_admin });
+        let pages = Pages { has_admin: binding.enable_web_admin, has_client: binding.enable_web_client };
+        bindings.push(HttpBinding { place, is_chosen, certificate, proxies, pages });
     }
     bindings
 }

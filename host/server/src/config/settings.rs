@@ -21,6 +21,7 @@ use tidegate_ssh::host_keys::HostKeyFiles;
 use tidegate_ssh::{Algorithms, ConnectionLimits, LoginDelay, ProxySettings};
 use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
+use tidegate_web::Pages;
 
 use url::Url;
 
@@ -90,8 +91,8 @@ pub struct HttpBinding {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// The proxies whose header `X-Forwarded-For` is believed.
     pub proxies: Vec<IpNet>,
-    /// Whether the web admin is there.
-    pub has_web_admin: bool,
+    /// Which pages are there.
+    pub pages: Pages,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

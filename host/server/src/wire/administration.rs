@@ -90,6 +90,7 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
             ssh_bindings: vec![(settings.bind_address.to_string(), settings.bind_port)],
             configuration: settings.shown.clone(),
             remarks: settings.warnings.clone(),
+            has_web_client: settings.http_bindings.iter().any(|binding| binding.pages.has_client),
         }),
     })
 }

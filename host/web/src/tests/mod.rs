@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod client;
+mod client_changes;
 mod hostile;
 mod objects;
 mod pages;
@@ -37,7 +39,7 @@ use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tidegate_core::turns::Waiter;
 
-use crate::{DiskUsage, Disks, WebAdmin, web};
+use crate::{DiskUsage, Disks, Pages, WebAdmin, web};
 
 /// Makes hashes that show the password.
 struct PaperPasswords;
@@ -72,13 +74,13 @@ impl StorageFactory for NoStorage {
 }
 
 /// One hook and one plugin, with names full of markup.
-struct HostileHooks;
+struct HostileHooks(&'static str);
 
 #[async_trait]
 impl HookInventory for HostileHooks {
     async fn links(&self) -> Result<Vec<HookLink>, String> {
         Ok(vec![HookLink {
-            hook: "login-pre",
+            hook: self.0,
             adapter: "program",
             target: format!("/opt/{HOSTILE}"),
             deadline: std::time::Duration::from_secs(5),
@@ -184,11 +186,17 @@ fn no_decisions() -> ExternalAuthCache {
 
 impl House {
     pub async fn new() -> Self {
+        Self::made("login-pre", true).await
+    }
+
+    /// With a hook of that point. `is_managed`: whether accounts are changed here.
+    pub async fn made(hook: &'static str, is_managed: bool) -> Self {
         let store = Arc::new(MemoryStore::default());
         let node = NodeName("here".to_owned());
         let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::Always);
+        let accounts = Accounts::new(store.clone(), Arc::new(PaperPasswords), None);
         let administration = Administration::new(AdministrationPorts {
-            accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
+            accounts: Arc::new(if is_managed { accounts } else { accounts.only_read() }),
             directory: store.clone(),
             usages: store.clone(),
             sessions: Arc::new(SessionRegistry::default()),
@@ -200,7 +208,7 @@ impl House {
                 Arc::new(SystemClock),
                 Arc::new(tidegate_core::ports::NoFileLog),
             )),
-            inventory: Arc::new(HostileHooks),
+            inventory: Arc::new(HostileHooks(hook)),
             audit: store.clone(),
             passwords: Arc::new(PaperPasswords),
             credential_changes: None,
@@ -216,6 +224,7 @@ impl House {
             driver: "memory".to_owned(),
             configuration: json!({"values": {"sftpd": {"banner": HOSTILE}}, "origins": {"sftpd.banner": HOSTILE}}),
             remarks: vec![HOSTILE.to_owned()],
+            has_web_client: true,
             ..ServerFacts::default()
         };
         let web_admin = WebAdmin {
@@ -231,9 +240,20 @@ impl House {
         let entrance = Entrance::Tcp { is_local: true };
         let address = Some("127.0.0.1".parse().unwrap());
         let client = Client { entrance, address, peer: None, uid: None, is_encrypted: false };
-        let house = Self { router: web(web_admin.clone()), web: web_admin, store, client };
+        let house = Self {
+            router: web(web_admin.clone(), Pages { has_admin: true, has_client: true }),
+            web: web_admin,
+            store,
+            client,
+        };
         house.admin("root", json!({})).await;
         house
+    }
+
+    /// The same house with other pages.
+    pub fn with_pages(&self, pages: Pages) -> Self {
+        let (web_admin, store, client) = (self.web.clone(), self.store.clone(), self.client.clone());
+        Self { router: web(web_admin.clone(), pages), web: web_admin, store, client }
     }
 
     pub async fn admin(&self, name: &str, more: Value) {
@@ -248,6 +268,12 @@ impl House {
                               "permissions": {"/": ["*"]}});
         let owner = Actor::local("owner", Door::Socket);
         self.web.administration.users.add(&owner, map(document), None).await.unwrap();
+    }
+
+    /// The account as it is stored, with its secrets.
+    pub async fn store_document(&self, name: &str) -> String {
+        use tidegate_core::ports::{Directory, USERS};
+        json!(self.store.find(&USERS, name).await.unwrap().unwrap().document).to_string()
     }
 
     pub async fn document(&self, name: &str) -> Map<String, Value> {

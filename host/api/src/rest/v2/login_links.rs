@@ -42,7 +42,7 @@ pub fn routes() -> Vec<Route> {
     });
     let made = json!({
         "type": "object",
-        "properties": { "code": text(), "link": link },
+        "properties": { "code": text(), "path": text(), "link": link },
         "required": ["code", "link"],
     });
     let target = json!({
@@ -123,7 +123,7 @@ async fn add(
 ) -> Result<Response, Refusal> {
     let Wish { name, max_uses, expires_at, ips } = wish;
     let wish = LinkWish { name, max_uses, expires_at, ips };
-    Ok(made(&api.administration.login_links.add(&actor, &username, wish).await?))
+    Ok(made(&api, &api.administration.login_links.add(&actor, &username, wish).await?))
 }
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, Name(username): Name) -> Result<Response, Refusal> {
@@ -142,7 +142,7 @@ async fn one_click(
     Name(username): Name,
     Body(target): Body<Target>,
 ) -> Result<Response, Refusal> {
-    Ok(made(&api.administration.login_links.add_for_portal(&actor, &username, &target.name).await?))
+    Ok(made(&api, &api.administration.login_links.add_for_portal(&actor, &username, &target.name).await?))
 }
 
 async fn impersonate(
@@ -156,8 +156,13 @@ async fn impersonate(
     issued(&api.administration.user_sessions.impersonate(&actor, &username, &client).await?)
 }
 
-fn made(made: &NewLink) -> Response {
-    let body = json!({ "code": made.text.expose(), "link": shown(&made.link) });
+fn made(api: &RestApi, made: &NewLink) -> Response {
+    let mut body = json!({ "code": made.text.expose(), "link": shown(&made.link) });
+    // The page at which a browser uses it.
+    if let Some(body) = body.as_object_mut().filter(|_| api.facts.has_web_client) {
+        let path = format!("/web/client/login-link?code={}", made.text.expose());
+        body.insert("path".to_owned(), path.into());
+    }
     (StatusCode::CREATED, answer::json(&body)).into_response()
 }
 

@@ -86,6 +86,9 @@ pub struct HttpBinding {
     pub proxy_allowed: Vec<String>,
     /// Whether the web admin is there; if not, `/web` is not found.
     pub enable_web_admin: bool,
+    /// Whether the pages of users are there, at `/web/client`, where they change the password, the keys and the second
+    /// factor of their account, and use login links.
+    pub enable_web_client: bool,
 }
 
 impl Default for HttpBinding {
@@ -98,6 +101,7 @@ impl Default for HttpBinding {
             certificate_key_file: String::new(),
             proxy_allowed: Vec::new(),
             enable_web_admin: true,
+            enable_web_client: false,
         }
     }
 }

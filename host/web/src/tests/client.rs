@@ -1,0 +1,221 @@
+//! The pages of users.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use tidegate_core::admin::{Actor, DocumentChange, LinkWish, PasswordOwner, UseCase};
+use tidegate_core::ports::Door;
+
+use super::{Answer, House, map};
+use crate::Pages;
+use crate::client::{Place, Who, places};
+use crate::guard::door_client;
+
+pub fn owner() -> Actor {
+    Actor::local("owner", Door::Socket)
+}
+
+pub async fn try_log_in(house: &House, name: &str, password: &str, code: &str) -> Answer {
+    let fields = [("username", name), ("password", password), ("code", code)];
+    house.post("/web/client/login", "", &fields).await
+}
+
+pub async fn log_in(house: &House, name: &str) -> String {
+    let answer = try_log_in(house, name, "pw", "").await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/web/client"), "{}", answer.text);
+    answer.cookie()
+}
+
+pub async fn change(house: &House, name: &str, patch: Value) {
+    let change = DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+    house.web.administration.users.update(&owner(), name, change, None).await.unwrap();
+}
+
+async fn ask(house: &House, place: &Place, cookie: &str) -> Answer {
+    if place.method == Method::GET {
+        house.get(place.path, cookie).await
+    } else {
+        house.post(place.path, cookie, &[]).await
+    }
+}
+
+pub fn is_log_in(answer: &Answer) -> bool {
+    answer.status == 303 && answer.header("location") == "/web/client/login"
+}
+
+#[tokio::test]
+async fn a_user_logs_in_and_out() {
+    let house = House::new().await;
+    house.user("alice").await;
+    for (name, password) in [("alice", "wrong"), ("alice", ""), ("none", "pw"), ("root", "pw"), ("", "")] {
+        let answer = try_log_in(&house, name, password, "").await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (401, ""), "{name}");
+        assert!(answer.text.contains("role=\"alert\"") && !answer.text.contains("value=\"wrong\""), "{}", answer.text);
+    }
+    let first = log_in(&house, "alice").await;
+    let again = house.post("/web/client/login", &first, &[("username", "alice"), ("password", "pw")]).await;
+    let second = again.cookie();
+    assert!(again.header("set-cookie").ends_with("; Path=/web/client; HttpOnly; SameSite=Strict"), "{again:?}");
+    assert!(is_log_in(&house.get("/web/client", &first).await), "a session that was planted is of no use");
+    let page = house.get("/web/client", &second).await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("(this one)") && page.text.contains("with the password"), "{}", page.text);
+    // Each kind of token is of no use for the pages of the other.
+    let token = |cookie: &str| cookie.split_once('=').unwrap().1.to_owned();
+    let root = house.log_in("root").await;
+    assert_eq!(house.get("/web", &format!("tidegate={}", token(&second))).await.status, 303);
+    assert!(is_log_in(&house.get("/web/client", &format!("tidegate-client={}", token(&root))).await));
+    let out = house.post("/web/client/logout", &second, &[]).await;
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert!(is_log_in(&house.get("/web/client", &second).await));
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_come_by_browser_does_not_log_in() {
+    let house = House::new().await;
+    for (number, patch) in [
+        json!({"status": 0}),
+        json!({"expiration_date": 1}),
+        json!({"filters": {"denied_protocols": ["HTTP"]}}),
+        json!({"filters": {"denied_login_methods": ["password"]}}),
+        json!({"filters": {"denied_ip": ["127.0.0.0/8"]}}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("u{number}");
+        house.user(&name).await;
+        let cookie = log_in(&house, &name).await;
+        change(&house, &name, patch.clone()).await;
+        assert_eq!(try_log_in(&house, &name, "pw", "").await.status, 401, "{patch}");
+        // How one has logged in is not asked again.
+        let is_of_log_in = patch.to_string().contains("denied_login_methods");
+        assert_eq!(is_log_in(&house.get("/web/client", &cookie).await), !is_of_log_in, "{patch}");
+    }
+}
+
+/// Each page with each kind of visitor: a user reaches its own account alone.
+#[tokio::test]
+async fn pages_are_for_the_user_alone() {
+    let house = House::new().await;
+    house.user("alice").await;
+    house.user("bob").await;
+    let (root, bob) = (house.log_in("root").await, log_in(&house, "bob").await);
+    let page = house.get("/web/client", &bob).await.text;
+    let of_bob = page.split("id=\"end-").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let before = house.document("bob").await;
+    for place in places().iter().filter(|place| place.who == Who::Person) {
+        let alice = log_in(&house, "alice").await;
+        let answer = ask(&house, place, &alice).await;
+        assert!(!is_log_in(&answer) && !answer.text.contains("bob"), "{} {}", place.path, answer.text);
+        for cookie in ["", &root, "tidegate-client=x"] {
+            assert!(is_log_in(&ask(&house, place, cookie).await), "{} {cookie}", place.path);
+        }
+    }
+    let alice = log_in(&house, "alice").await;
+    assert_eq!(house.post("/web/client/sessions/end", &alice, &[("id", &of_bob)]).await.status, 404);
+    assert_eq!(house.get("/web/client", &bob).await.status, 200);
+    assert_eq!(house.document("bob").await, before);
+    let token = alice.split_once('=').unwrap().1;
+    let person = house.web.administration.own.of_token(token, &door_client(&house.client)).await.unwrap();
+    assert!(UseCase::ALL.iter().all(|case| person.actor.require(*case).is_err()));
+    let own = house.get("/web/client", &alice).await.text;
+    let own = own.split("id=\"end-").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    for id in own {
+        house.post("/web/client/sessions/end", &alice, &[("id", &id)]).await;
+    }
+    assert!(is_log_in(&house.get("/web/client", &alice).await));
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_change_nothing() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let alice = log_in(&house, "alice").await;
+    for place in places().iter().filter(|place| place.method == Method::POST) {
+        for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "http://evil.example"), ("x-none", "")] {
+            let answer = house.send("POST", place.path, &[("cookie", &alice), (name, value)], "").await;
+            assert_eq!(answer.status, 403, "{} {name}", place.path);
+        }
+    }
+    assert_eq!(house.get("/web/client", &alice).await.status, 200);
+}
+
+#[tokio::test]
+async fn pages_that_are_off_are_not_found() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let alice = log_in(&house, "alice").await;
+    for has_admin in [true, false] {
+        let house = house.with_pages(Pages { has_admin, has_client: false });
+        for place in places() {
+            let answer = ask(&house, &place, &alice).await;
+            assert_eq!((answer.status, answer.header("set-cookie")), (404, ""), "{}", place.path);
+        }
+    }
+    let house = house.with_pages(Pages { has_admin: false, has_client: true });
+    assert_eq!(house.get("/web/client", &alice).await.status, 200);
+    assert_eq!(house.get("/web", &alice).await.status, 404);
+    assert_eq!(house.get("/web/client/none", &alice).await.status, 404);
+    assert_eq!(house.get("/", "").await.header("location"), "/web/client");
+}
+
+#[tokio::test]
+async fn passwords_are_not_taken_in_the_clear() {
+    let mut house = House::new().await;
+    house.user("alice").await;
+    house.client.address = Some("192.0.2.1".parse().unwrap());
+    for path in ["/web/client/login", "/web/client/login-link?code=x", "/web/client/reset"] {
+        let page = house.get(path, "").await.text;
+        assert!(page.contains("not encrypted") && !page.contains("<form"), "{page}");
+        assert_eq!(house.post(path, "", &[("username", "alice"), ("password", "pw")]).await.status, 403, "{path}");
+    }
+    house.client.is_encrypted = true;
+    let answer = try_log_in(&house, "alice", "pw", "").await;
+    assert!(answer.header("set-cookie").starts_with("__Host-tidegate-client="), "{answer:?}");
+    assert!(answer.header("set-cookie").contains("Path=/; ") && answer.header("set-cookie").contains("; Secure"));
+}
+
+#[tokio::test]
+async fn a_link_is_used_by_its_button_alone() {
+    // D-08
+    let house = House::new().await;
+    house.user("alice").await;
+    let made = house.web.administration.login_links.add(&owner(), "alice", LinkWish::default()).await.unwrap();
+    let code = made.text.expose();
+    let path = crate::client::landing(code);
+    for _ in 0..3 {
+        let page =
+            house.send("GET", &path, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")], "").await;
+        assert!(page.status == 200 && page.text.contains(code) && page.header("set-cookie").is_empty(), "{page:?}");
+        assert_eq!(house.send("HEAD", &path, &[], "").await.status, 200);
+    }
+    let used = house.post("/web/client/login-link", "", &[("code", code)]).await;
+    assert_eq!((used.status, used.header("location")), (303, "/web/client"), "{}", used.text);
+    let page = house.get("/web/client", &used.cookie()).await.text;
+    assert!(page.contains("alice") && page.contains("with a login link"), "{page}");
+    for code in [code, "x", ""] {
+        let again = house.post("/web/client/login-link", "", &[("code", code)]).await;
+        assert_eq!((again.status, again.header("set-cookie")), (401, ""), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_password_is_set_with_a_code() {
+    // D-10
+    let house = House::new().await;
+    house.user("alice").await;
+    let resets = &house.web.administration.password_resets;
+    let made = resets.hand_out(&owner(), PasswordOwner::User, "alice").await.unwrap();
+    let code = made.text.expose();
+    assert!(house.get(&format!("/web/client/reset?code={code}"), "").await.text.contains(code));
+    let reset = async |name: &str, code: &str, again: &str| {
+        let fields = [("username", name), ("code", code), ("new", "new"), ("again", again)];
+        house.post("/web/client/reset", "", &fields).await.status
+    };
+    assert_eq!(reset("alice", code, "other").await, 400);
+    assert_eq!(reset("root", code, "new").await, 403);
+    assert_eq!(reset("alice", code, "new").await, 303);
+    assert_eq!(reset("alice", code, "new").await, 403);
+    assert_eq!(try_log_in(&house, "alice", "pw", "").await.status, 401);
+    assert_eq!(try_log_in(&house, "alice", "new", "").await.status, 303);
+}
