@@ -146,6 +146,21 @@ fn a_user_that_was_added_in_the_form_logs_in() {
 }
 
 #[test]
+fn a_user_changes_its_own_account() {
+    // D-08
+    let binding = "[[httpd.bindings]]\naddress = \"127.0.0.1\"\nport = -1\nenable_web_client = true\n";
+    let site = Site::new().config(binding);
+    admin(&site, "root");
+    site.user("ada");
+    let server = site.start();
+    let key = clients::key(&site.path(""), "key");
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    journeys(&server, "own_account", &json!({"key": public.trim()}));
+    assert!(can_log_in(&server, "ada", Proof::Key(&key)));
+    assert!(can_log_in(&server, "ada", Proof::Password("another pw")) && !can_log_in(&server, "ada", PASSWORD));
+}
+
+#[test]
 fn accounts_are_found_and_changed() {
     // A1-21, A19-01, A19-02, A19-03
     let site = Site::new();
