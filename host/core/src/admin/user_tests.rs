@@ -66,6 +66,12 @@ fn document(username: &str, more: Value) -> Map<String, Value> {
 }
 
 impl House {
+    async fn add_role(&self, name: &str) {
+        let write = Write::Add(Map::new());
+        let change = Change { collection: &ROLES, name: name.to_owned(), write, announce: false, audit: None };
+        self.store.commit(vec![change]).await.unwrap();
+    }
+
     async fn add(&self, username: &str) -> ShownUser {
         self.users.add(&self.root, document(username, json!({})), None).await.unwrap()
     }
@@ -300,9 +306,7 @@ async fn groups_and_roles_that_are_not_there_are_refused() {
 async fn a_role_is_not_crossed() {
     let house = house();
     for name in ["sales", "boss"] {
-        let write = Write::Add(Map::new());
-        let change = Change { collection: &ROLES, name: name.to_owned(), write, announce: false, audit: None };
-        house.store.commit(vec![change]).await.unwrap();
+        house.add_role(name).await;
     }
     let role = |name: &str| Actor { role: Some(name.to_owned()), ..Actor::local(name, Door::Rest) };
     let sales = role("sales");
@@ -339,6 +343,7 @@ async fn a_role_is_not_crossed() {
 #[tokio::test]
 async fn pages_of_a_role_name_no_other_accounts() {
     let house = house();
+    house.add_role("sales").await;
     let sales = Actor { role: Some("sales".to_owned()), ..Actor::local("sales", Door::Rest) };
     for name in ["b", "d", "f"] {
         house.users.add(&sales, document(name, json!({})), None).await.unwrap();
