@@ -12,6 +12,9 @@ use tidegate_tests::tools;
 /// Operations that are never answered with 2xx here, by interface, and why.
 pub const NOT_REACHED: &[(&str, &str, &str)] = &[];
 
+/// A password would cost a hash for each account.
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+
 /// A server with objects for the operations.
 pub struct House {
     pub site: Site,
@@ -310,7 +313,9 @@ fn operations(description: &mut Value) -> impl Iterator<Item = &mut Value> {
 
 fn account(name: &str) -> Value {
     let permissions: Map<String, Value> = [("/".to_owned(), json!(["*"]))].into_iter().collect();
-    json!({"username": name, "status": 1, "home_dir": format!("/srv/{name}"), "permissions": permissions})
+    let keys = [KEY];
+    let home = format!("/srv/{name}");
+    json!({"username": name, "status": 1, "home_dir": home, "permissions": permissions, "public_keys": keys})
 }
 
 /// An administrator with all permissions.

@@ -103,7 +103,7 @@ fn a_binding_without_the_web_admin_has_the_other_doors_alone() {
         tools::run_ok(curl.arg(format!("http://127.0.0.1:{}{path}", server.http_port)))
     };
     for (is_on, expected) in [(true, "200"), (false, "404")] {
-        let site = Site::new();
+        let site = Site::by_default();
         admin(&site, "root");
         let binding = "[[httpd.bindings]]\naddress = \"127.0.0.1\"\nport = -1\n";
         let server = site.config(&format!("{binding}enable_web_admin = {is_on}\n")).start();
