@@ -110,13 +110,13 @@ async fn check(State(guarded): State<Guarded>, mut request: Request, next: Next)
     };
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => answer(problem.page(), person.as_ref(), &path, version),
+        Some(problem) => answer(problem.page(), person.as_deref(), &path, version),
         None => response,
     }
 }
 
 enum Passed {
-    As(Option<Person>),
+    As(Option<Box<Person>>),
     LogInFirst,
 }
 
@@ -130,7 +130,7 @@ async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Passed, Prob
     match web.administration.own.of_token(&token, &door_client(&client)).await {
         Ok(person) => {
             request.extensions_mut().insert(person.clone());
-            Ok(Passed::As(Some(person)))
+            Ok(Passed::As(Some(Box::new(person))))
         }
         Err(error) if error.is_denial() => Ok(Passed::LogInFirst),
         Err(error) => Err(unavailable(&error)),
