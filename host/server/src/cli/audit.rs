@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use clap::Subcommand;
 use jiff::Timestamp;
 use tidegate_api_types::{AuditEntry, ListAudit};
+use tidegate_core::terminal::on_one_line;
 
 use super::Place;
 use super::apikey::time;
@@ -117,5 +118,6 @@ fn line(entry: &AuditEntry) -> String {
     let outcome = if outcome == "done" { String::new() } else { format!(" ({outcome})") };
     let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
     let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    format!("{id:>7} {at} {actor} ({door}, {address}) {action} {kind} \"{name}\"{outcome}{detail}")
+    // Names are those that clients have tried.
+    on_one_line(&format!("{id:>7} {at} {actor} ({door}, {address}) {action} {kind} \"{name}\"{outcome}{detail}"))
 }

@@ -195,7 +195,7 @@ fn ssh_bindings(tree: &mut Map<String, Value>, told: &mut Told) {
 }
 
 /// Keys of a binding for HTTP that this server does not have.
-const OF_HTTP_BINDINGS: [&str; 18] = [
+const OF_HTTP_BINDINGS: [&str; 16] = [
     "apply_proxy_config",
     "base_url",
     "branding",
@@ -203,8 +203,6 @@ const OF_HTTP_BINDINGS: [&str; 18] = [
     "client_ip_proxy_header",
     "disable_www_auth_header",
     "enable_rest_api",
-    "enable_web_admin",
-    "enable_web_client",
     "enabled_login_methods",
     "hide_login_url",
     "languages",

@@ -146,3 +146,18 @@ fn requests_with_tokens_and_keys_are_asked_about_where_that_is_wanted() {
     }
     check_error("tidegate.toml", "[httpd]\nlogin_pre_scope = \"some\"\n", &["httpd.login_pre_scope", "line 2"]);
 }
+
+#[test]
+fn a_binding_has_the_pages_that_it_says() {
+    // A19-01
+    let check = |keys: &str, has_admin: bool, has_client: bool| {
+        let text = format!("[[httpd.bindings]]\nport = 8080\n{keys}\n");
+        let pages = read("tidegate.toml", &text, &[]).unwrap().http_bindings[0].pages;
+        assert_eq!((pages.has_admin, pages.has_client), (has_admin, has_client), "{text}");
+    };
+    check("", true, false);
+    check("enable_web_admin = false", false, false);
+    check("enable_web_client = true", true, true);
+    check("enable_web_admin = false\nenable_web_client = true", false, true);
+    check_error("tidegate.toml", "[[httpd.bindings]]\nport = 8080\nenable_web_admin = \"x\"\n", &[]);
+}
