@@ -26,6 +26,9 @@ const DOCUMENTS: &[&str] = &[
     "add_login_link",
     // JSON Schema takes 1.0 for a whole number, the server does not.
     "add_ban",
+    // Networks are texts in the schema.
+    "add_exempt_network",
+    "remove_exempt_network",
     "loaddata_from_request_body",
     "user_quota_update_usage",
     "folder_quota_update_usage",
