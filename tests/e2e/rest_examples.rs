@@ -184,6 +184,10 @@ impl House {
     }
 
     fn make_server(&mut self, signer: &Path) {
+        let left = json!({"network": "198.51.100.0/24"});
+        self.ask("POST", "/api/tidegate/bans/exempt", &left);
+        self.example("tidegate", "remove_exempt_network", left);
+        self.example("tidegate", "add_exempt_network", json!({"body": {"network": "192.0.2.0/24"}}));
         let connection = self.connection();
         self.example("v2", "close_connection", json!({"connection_id": connection}));
         for (operation, values) in [
