@@ -27,7 +27,7 @@ BANNED_ADDRESS = "127.0.0.9"
 # Of nginx's rate; what a transfer loses; of the CPU time of a refused handshake; MiB; milliseconds.
 OF_NGINX, LOST, OF_REFUSED, MEBIBYTES, PAGE_MS = 0.3, 0.05, 0.02, 10, 20
 
-# Addresses that are refused on purpose must not be banned, and nobody waits for it.
+# Addresses that are refused on purpose must not be banned, and their refusals are not delayed.
 SETTINGS = '[common.defender]\nexempt = ["127.0.0.1"]\n[common.defender.login_delay]\npassword_failed = 0\n'
 
 
