@@ -24,8 +24,18 @@ pub fn files(more: &str) -> Arc<FileService> {
     files_with(more, Arc::default())
 }
 
+/// As [`files`], in a storage on another host.
+pub fn remote_files() -> Arc<FileService> {
+    let settings = MemoryStorageSettings { random_writes: false, ..MemoryStorageSettings::default() };
+    files_in(MemoryStorage::new(settings), "", Arc::default())
+}
+
 /// As [`files`], with hooks that are asked before each action.
 pub fn files_with(more: &str, before: Arc<Chain<PreAction>>) -> Arc<FileService> {
+    files_in(MemoryStorage::new(MemoryStorageSettings::default()), more, before)
+}
+
+fn files_in(storage: MemoryStorage, more: &str, before: Arc<Chain<PreAction>>) -> Arc<FileService> {
     let document = format!(r#"{{"status":1,"username":"alice","home_dir":"/a","permissions":{{"/":["*"]}}{more}}}"#);
     let account = AccountDraft::from_json(&document).unwrap().validate(CredentialRule::Optional).unwrap().account;
     let account = Arc::new(EffectiveAccount::ungrouped(account));
@@ -56,7 +66,6 @@ pub fn files_with(more: &str, before: Arc<Chain<PreAction>>) -> Arc<FileService>
         metrics: Arc::new(Metrics::default()),
         log: Arc::new(NoFileLog),
     };
-    let storage = MemoryStorage::new(MemoryStorageSettings::default());
     FileService::for_tests(Arc::new(session), Arc::new(storage), Arc::new(context))
 }
 

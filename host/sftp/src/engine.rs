@@ -70,7 +70,7 @@ pub enum State {
     Full(Instant),
     /// For its replies to be taken: there are packets left to answer.
     OutputFull,
-    /// For a call of [`Engine::receive_aside`]: the next packet reads or writes a whole file.
+    /// For a call of [`Engine::receive_aside`]: the next packet reads or writes a whole file, or may wait for another host.
     TakesLong,
 }
 
@@ -120,9 +120,14 @@ impl Engine {
         state == State::Idle && (!self.has_unsent() || window.is_known())
     }
 
+    /// Replies that are not sent yet, in bytes.
+    pub fn unsent(&self) -> usize {
+        self.unsent.length
+    }
+
     /// Whether there are replies that are not sent yet.
     pub fn has_unsent(&self) -> bool {
-        self.unsent.length > 0
+        self.unsent() > 0
     }
 
     /// The next bytes of the replies, as many as the window has room for; none: no replies, or no room.

@@ -9,7 +9,7 @@ use tidegate_core::hook::{Call, Chain, Hook, HookDescription, HookError, Link, L
 use tokio::time::Instant;
 
 use super::*;
-use crate::client_for_tests::{Client, Field, INIT, files, files_with, packet, replies, sent};
+use crate::client_for_tests::{Client, Field, INIT, files, files_with, packet, remote_files, replies, sent};
 use crate::protocol::{MAX_DATA, fxf, fxp};
 
 struct TestWindow {
@@ -128,6 +128,15 @@ async fn long_work_waits_for_a_task_and_keeps_its_place() {
     assert!(!engine.has_unsent());
     assert_eq!(engine.receive_aside(&[]).await, Ok(State::Idle));
     assert_eq!(ids(&sent(&mut engine)), [2, 3, 4]);
+}
+
+#[tokio::test]
+async fn the_connection_does_not_wait_for_another_host() {
+    let mut engine = Engine::new(remote_files());
+    assert_eq!(engine.receive_inline(&[&INIT[..], &stat(1)].concat()).await, Ok(State::TakesLong));
+    assert_eq!(ids(&sent(&mut engine)), [3], "the version alone");
+    assert_eq!(engine.receive_aside(&[]).await, Ok(State::Idle));
+    assert_eq!(ids(&sent(&mut engine)), [1]);
 }
 
 /// Stands for a hook that is a program.

@@ -229,7 +229,7 @@ impl SftpServer {
             Cost::Names => self.files.may_copy_to_rename(),
             Cost::Little | Cost::Bandwidth => false,
         };
-        is_long || (request.asks_hooks() && self.files.may_wait_for_hooks())
+        is_long || self.files.is_remote() || (request.asks_hooks() && self.files.may_wait_for_hooks())
     }
 
     /// `size`: of the packet, in bytes. The request may have to wait for its turn.

@@ -79,6 +79,8 @@ impl SftpChannel {
     pub fn window_adjusted(&mut self, id: ChannelId, size: u32, session: &mut Session) -> Result<(), ChannelError> {
         self.window.adjusted(size);
         match &mut self.place {
+            // A task can wait for more room; here nothing can.
+            Place::Inline(engine) if !self.window.takes_a_portion(engine.unsent()) => self.step_aside(id, &[], session),
             Place::Inline(engine) => send(engine, &self.window, id, session),
             Place::Moving | Place::Aside(..) => Ok(()),
         }

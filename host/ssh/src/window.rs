@@ -4,11 +4,13 @@
 //! its queue for any channel. So no caller may give it more than a window takes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use russh::ChannelWriteHalf;
 use russh::server::Msg;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 /// How the output of a task is kept within the window of its channel.
 pub enum Window {
@@ -38,6 +40,9 @@ struct State {
 const ASSUMED: usize = 1 << 20;
 /// Size of the portions with which the server finds out the room: a packet of most clients.
 const PORTION: usize = 32 << 10;
+/// How long output waits for room for a whole portion. Many clients adjust the window by what they have just taken:
+/// a window that was once filled to the last byte would be adjusted, and filled, by ever smaller packets.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Default for ReplyWindow {
     fn default() -> Self {
@@ -70,22 +75,38 @@ impl ReplyWindow {
         self.changed.notify_one();
     }
 
-    /// Waits for room, and splits off the part of `data` that fits, which is to be queued.
+    /// Whether there is room for a whole portion, or for all of `wanted` bytes.
+    pub fn takes_a_portion(&self, wanted: usize) -> bool {
+        self.lock().room >= wanted.min(PORTION)
+    }
+
+    /// Waits for room, and splits off the part of `data` that fits, which is to be queued: less than a portion only
+    /// where it is the end of `data`, or where the client makes no more room for a while.
     pub async fn queue(self: &Arc<Self>, data: &mut Bytes) -> Bytes {
+        let mut least = data.len().min(PORTION);
+        let patient_until = Instant::now() + PATIENCE;
         loop {
             let changed = self.changed.notified();
-            let part = data.split_to(self.take_for_queue(data.len()));
+            let part = data.split_to(self.take_for_queue(least, data.len()));
             if !part.is_empty() || data.is_empty() {
                 return Bytes::from_owner(Queued { data: part, window: self.clone() });
             }
-            changed.await;
+            if least <= 1 {
+                changed.await;
+            } else if timeout_at(patient_until, changed).await.is_err() {
+                least = 1;
+            }
         }
     }
 
-    fn take_for_queue(&self, wanted: usize) -> usize {
+    /// Takes as much as there is room for, if that is at least `least`.
+    fn take_for_queue(&self, least: usize, wanted: usize) -> usize {
         let mut state = self.lock();
         if !state.is_known && state.room == 0 && state.queued == 0 {
             state.room = PORTION;
+        }
+        if state.room < least {
+            return 0;
         }
         let taken = state.take(wanted);
         state.queued += taken;
@@ -130,7 +151,35 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn a_window_that_is_adjusted_by_little_is_not_filled_by_little() {
+        let window = Arc::new(ReplyWindow::default());
+        window.adjusted(0);
+        let mut data = Bytes::from(vec![1; 3 * PORTION]);
+        {
+            let mut waiting = std::pin::pin!(window.queue(&mut data));
+            for size in [1000, 2000, PORTION - 1] {
+                window.adjusted(u32::try_from(size).unwrap());
+                tokio::select! {
+                    biased;
+                    _ = waiting.as_mut() => panic!("{size} bytes are no portion"),
+                    () = std::future::ready(()) => {}
+                }
+            }
+            window.adjusted(u32::try_from(PORTION).unwrap());
+            assert_eq!(waiting.await.len(), PORTION);
+        }
+        // A client that adjusts its window only when it is used up gets what fits, after a while.
+        window.adjusted(10);
+        let began = Instant::now();
+        assert_eq!((window.queue(&mut data).await.len(), began.elapsed()), (10, PATIENCE));
+        // The end of the output waits for no more than its own size.
+        window.adjusted(20);
+        assert_eq!(window.queue(&mut Bytes::from_static(&[1; 20])).await.len(), 20);
+        assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_more_is_sent_than_the_window_takes() {
         let window = Arc::new(ReplyWindow::default());
         // 30 of these bytes are in the queue when the window is set to 100.
@@ -158,7 +207,7 @@ mod tests {
         assert_eq!(window.take(1000), 970);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_window_that_nobody_knows_is_tried_out() {
         let window = Arc::new(ReplyWindow::default());
         let mut data = Bytes::from(vec![1; ASSUMED + 2 * PORTION]);
@@ -174,6 +223,6 @@ mod tests {
         assert_eq!(window.take(1), 0);
         window.adjusted(0);
         drop(sent);
-        assert_eq!((window.take(1), window.take_for_queue(1)), (0, 0));
+        assert_eq!((window.take(1), window.take_for_queue(1, 1)), (0, 0));
     }
 }

@@ -185,6 +185,10 @@ impl Storage for S3Storage {
         Capabilities { in_place: false, uploads: Uploads::Sequential }
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn host_path(&self, path: &VirtualPath) -> String {
         match self.key(path) {
             Ok(key) => self.bucket.url_of(&key),

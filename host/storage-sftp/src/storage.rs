@@ -177,6 +177,10 @@ impl Storage for SftpStorage {
         Capabilities { in_place: true, uploads: if is_atomic { Uploads::AnyOrder } else { Uploads::None } }
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn host_path(&self, path: &VirtualPath) -> String {
         self.tree.url(path)
     }

@@ -139,6 +139,10 @@ impl Storage for MountedStorage {
         storage.capabilities(&path)
     }
 
+    fn is_remote(&self) -> bool {
+        self.home.is_remote() || self.mounts.iter().any(|mount| mount.storage.is_remote())
+    }
+
     fn host_path(&self, path: &VirtualPath) -> String {
         let (storage, path) = self.find(path);
         storage.host_path(&path)

@@ -280,6 +280,11 @@ impl FileService {
         self.within_quota(&place, space).await
     }
 
+    /// Whether an operation may wait for another host that has files of this tree.
+    pub fn is_remote(&self) -> bool {
+        self.storage.is_remote()
+    }
+
     /// Whether an operation that hooks are asked about may wait for a process or a network.
     pub fn may_wait_for_hooks(&self) -> bool {
         self.context.hooks.may_wait()

@@ -42,7 +42,7 @@ pub struct MemoryStorageSettings {
     /// Most bytes of all files of a tree together.
     pub capacity: u64,
     /// Whether files can be written in place and at any offset. If not, as in object stores, they
-    /// are uploaded from the first byte to the last, in one of the atomic modes.
+    /// are uploaded from the first byte to the last, in one of the atomic modes, and are on another host.
     pub random_writes: bool,
 }
 
@@ -224,6 +224,10 @@ impl Storage for MemoryStorage {
             (false, true) => Uploads::None,
         };
         Capabilities { in_place, uploads }
+    }
+
+    fn is_remote(&self) -> bool {
+        !self.tree.settings.random_writes
     }
 
     fn host_path(&self, path: &VirtualPath) -> String {

@@ -64,6 +64,11 @@ pub trait Storage: Any + Send + Sync {
     /// What the storage can do at `path`.
     fn capabilities(&self, path: &VirtualPath) -> Capabilities;
 
+    /// Whether some of the files are on another host, so that an operation may wait for a network.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// The path on the host, for logs and hooks; symbolic links stay in it.
     fn host_path(&self, path: &VirtualPath) -> String;
 
