@@ -54,15 +54,17 @@ def with_hooks(bench, account):
     make = servers.tidegate
     user = {**account, "home_dir": str(homes["wasm"])}
     users = "[[config.users]]\n" + toml(user)
-    wasm = make(bench.work, "wasm hook", account=False, plugins={"json-users": '[limits]\ninstances = "warm"\n' + users})
+    # The files are in memory, where a hook may have no homes by itself.
+    homes_are = f'[data_provider]\nhomes = ["{bench.work}"]\n'
+    wasm = make(bench.work, "wasm hook", account=False, common=homes_are, plugins={"json-users": '[limits]\ninstances = "warm"\n' + users})
     script = bench.work / "hook.sh"
     script.write_text(f"#!/bin/sh\necho '{answer['program']}'\n")
     script.chmod(0o755)
-    program = make(bench.work, "program hook", account=False, common=f'[data_provider]\nexternal_auth_hook = "{script}"')
+    program = make(bench.work, "program hook", account=False, common=homes_are + f'external_auth_hook = "{script}"')
     port = servers.free_port()
     web = subprocess.Popen([sys.executable, servers.ROOT / "tests/bench/web_hook.py", str(port), answer["http"]])
     url = f"http://127.0.0.1:{port}/"
-    http = make(bench.work, "http hook", account=False, common=f'[data_provider]\nexternal_auth_hook = "{url}"')
+    http = make(bench.work, "http hook", account=False, common=homes_are + f'external_auth_hook = "{url}"')
     http.web = web
     return [wasm, program, http]
 
