@@ -23,6 +23,7 @@ pub mod pattern;
 pub mod permission;
 pub mod ports;
 pub mod public_key;
+pub mod presented;
 pub mod quota;
 pub mod secret;
 pub mod session;

@@ -68,7 +68,8 @@ impl<S> GuardedStream<S> {
         if end.is_none() && line.len() < MAX_IDENTIFICATION {
             return;
         }
-        let text = String::from_utf8_lossy(line).trim_end().to_owned();
+        // A NUL, which RFC 4253 §4.2 forbids, could not be passed to programs.
+        let text = String::from_utf8_lossy(line).trim_end().replace('\0', "\u{fffd}");
         // Only this code sets the value, and only once.
         let _ = connection.client.set(text);
         self.identification = None;

@@ -370,6 +370,7 @@ mod tests {
         check(r#"{"filters":{"denied_ip":["192.0.2.0/24","2001:db8::/32"],"allowed_ip":["0.0.0.0/0"]}}"#, None);
         check(r#"{"filters":{"denied_login_methods":["telepathy"]}}"#, Some("filters.denied_login_methods"));
         check(r#"{"public_keys":["nonsense"]}"#, Some("public_keys.0"));
+        check(r#"{"password":"p\u0000w"}"#, Some("password"));
         check(r#"{"filesystem":{"provider":1}}"#, Some("filesystem.s3config.bucket"));
         check(r#"{"filesystem":{"provider":1,"s3config":{"bucket":"b"}}}"#, None);
         check(r#"{"filesystem":{"provider":2}}"#, Some("filesystem.provider"));

@@ -12,6 +12,7 @@ use super::{AccountValues, User};
 use crate::password::{PasswordHash, PasswordText, known_prefixes};
 use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
+use crate::presented::check_password;
 use crate::public_key::PublicKey;
 
 /// Bytes of one unit of volume limits, as in the older server.
@@ -144,10 +145,16 @@ impl AccountDraft {
 
     /// A typed password is clear text (A8-18); one in the document is what its prefix says (A8-11).
     fn password_text(&self) -> Result<PasswordText, InvalidAccount> {
-        if let Some(clear) = &self.clear_password {
-            return Ok(PasswordText::Clear(clear.clone()));
-        }
-        match PasswordText::of(self.text("password")) {
+        let text = match &self.clear_password {
+            Some(clear) => PasswordText::Clear(clear.clone()),
+            None => PasswordText::of(self.text("password")),
+        };
+        match text {
+            // No login with it would be let in.
+            PasswordText::Clear(clear) => match check_password(&clear) {
+                Ok(()) => Ok(PasswordText::Clear(clear)),
+                Err(unfit) => Err(invalid("password", unfit.to_string())),
+            },
             PasswordText::Unknown(name) => {
                 let problem = format!(
                     "looks like a hash of the kind {name}, which cannot be checked here (these can: {}); set the \

@@ -17,6 +17,7 @@ use crate::ports::{
     ADMINS, AuditRecord, Author, Change, Clock, Directory, PageRequest, Passwords, ROLES, StoreError, StoredDocument,
     Version, Write,
 };
+use crate::presented::check_password;
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
@@ -338,6 +339,9 @@ impl Administrators {
             None => password_of(&document).map_err(not_valid)?,
         };
         if let PasswordText::Clear(clear) = password {
+            if let Err(unfit) = check_password(&clear) {
+                return Err(not_valid(crate::account::invalid("password", unfit.to_string())));
+            }
             let hash = self.passwords.hash(Waiter::SERVER, &clear).await.map_err(AccountError::Password)?;
             document.insert("password".to_owned(), json!(hash.expose()));
         }

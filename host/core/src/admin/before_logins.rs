@@ -11,6 +11,7 @@ use crate::guard::{Defender, Offence};
 use crate::hook::review::{LoginPre, Review};
 use crate::hook::{Chain, Comparisons, LoginAttempt};
 use crate::ports::{Door, StoreError};
+use crate::presented::{check_name, check_password};
 use crate::secret::Secret;
 
 /// What `login-pre` hooks are asked about at the doors over HTTP.
@@ -37,13 +38,17 @@ pub struct BeforeLogins {
 }
 
 impl BeforeLogins {
-    /// Asks about a log-in. A denial is a failed login, whatever the password is (D-05).
+    /// Asks about a log-in. A denial is a failed login, whatever the password is (D-05), as is a name or a password that
+    /// no hook could be given.
     pub(super) async fn login(
         &self,
         username: &str,
         password: &Secret,
         client: &DoorClient,
     ) -> Result<(), AuthenticationError> {
+        if check_name(username).and_then(|()| check_password(password)).is_err() {
+            return Err(self.deny(username, client).await);
+        }
         let Some(hooks) = self.hooks.as_ref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
         let id = format!("HTTP_{}", new_key_id().map_err(|error| StoreError::Failed(error.to_string()))?);
         let attempt = Arc::new(LoginAttempt {

@@ -73,3 +73,32 @@ async fn login_pre_hooks_are_asked_about_requests_where_that_is_wanted() {
         assert!(lines().is_empty());
     }
 }
+
+#[tokio::test]
+async fn names_and_passwords_that_no_program_can_be_given_are_denied_and_score() {
+    // A11-03, B14-06
+    let (nul, long) = ("ann\0", "x".repeat(1 << 17));
+    for (username, password) in [(nul, "pw"), ("ann", "p\0w"), (&*long, "pw"), ("ann", &*long)] {
+        let house = House::new();
+        house.admin("ann").await;
+        let mut tries = 0;
+        while !house.defender.refuses("192.0.2.2".parse().unwrap()) && tries < 20 {
+            let outcome = house.authentication.basic(username, &Secret::new(password), None, &client(Door::Rest)).await;
+            assert_eq!(outcome.err(), Some(AuthenticationError::Denied), "{username:.9?} {password:.9?}");
+            tries += 1;
+        }
+        assert_eq!(tries, 8, "{username:.9?} {password:.9?}");
+        assert!(house.witness.0.lock().unwrap().is_empty(), "no hook is asked about it");
+    }
+    let house = House::new();
+    let refused = async |document: serde_json::Value| {
+        house
+            .admins
+            .add(&house.root, &map(document), None)
+            .await
+            .err()
+            .and_then(|error| error.field().map(str::to_owned))
+    };
+    let field = refused(json!({"username": "ann", "password": "p\0w", "permissions": ["*"]})).await;
+    assert_eq!(field.as_deref(), Some("password"), "nobody could log in with it");
+}

@@ -262,3 +262,15 @@ async fn a_code_of_an_administrator_is_good_where_it_may_log_in() {
         assert_eq!(house.redeem(name, &code).await.is_ok(), expected, "{name}");
     }
 }
+
+#[tokio::test]
+async fn names_that_no_program_can_be_given_are_refused() {
+    // A11-03
+    let house = house();
+    for name in ["ann\0", &*"x".repeat(1 << 17)] {
+        match house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await {
+            Err(ResetError::Admin(error)) => assert_eq!(error.kind(), AdminErrorKind::Invalid, "{name:.9?}"),
+            outcome => panic!("{name:.9?}: {outcome:?}"),
+        }
+    }
+}

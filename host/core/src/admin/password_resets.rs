@@ -18,6 +18,7 @@ use crate::hook::review::{PasswordResetPre, Review, WebRequest};
 use crate::ports::{
     ADMINS, Author, Change, Clock, Collection, Directory, StoreError, StoredDocument, TOKENS, USERS, Write,
 };
+use crate::presented::check_name;
 use crate::secret::Secret;
 
 /// Milliseconds for which a code is good.
@@ -150,7 +151,7 @@ impl PasswordResets {
     /// an administrator can hand out a code. The answer says nothing of that.
     ///
     /// # Errors
-    /// `TooMany`
+    /// `TooMany`, or the name is one that no hook could be given.
     pub async fn request(
         &self,
         owner: PasswordOwner,
@@ -161,6 +162,9 @@ impl PasswordResets {
             return Err(ResetError::TooMany);
         }
         let username = request.username.clone();
+        if let Err(unfit) = check_name(&username) {
+            return Err(AdminError::InvalidForHooks(unfit.to_string()).into());
+        }
         if !self.requests.take_name(owner.collection().kind, &username, self.clock.now()) {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use crate::hook::keyboard_interactive::{
     Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
 };
 use crate::hook::{LoginAttempt, OwnTime};
+use crate::presented::check_password;
 use crate::secret::Secret;
 
 /// Most rounds of one conversation.
@@ -158,6 +159,9 @@ impl Conversation for WithClient {
     }
 
     async fn verify_password(&self, answer: &Secret) -> bool {
+        if check_password(answer).is_err() {
+            return false;
+        }
         let Some(account) = &self.account else {
             // Takes as long as for a user that exists.
             let _ = self.service.ports.passwords.matches(self.attempt.waiter(), &self.service.decoy, answer).await;
@@ -214,7 +218,11 @@ impl WithClient {
         let prompts = vec![Prompt { text: text.to_owned(), echo: false }];
         let closed = |_| Refusal::new(RefusalReason::WrongCredential, "the question was not answered");
         let answers = self.ask(Round { instruction: String::new(), prompts }).await.map_err(closed)?;
-        answers.into_iter().next().ok_or_else(|| closed(ConversationError::Closed))
+        let answer = answers.into_iter().next().ok_or_else(|| closed(ConversationError::Closed))?;
+        match check_password(&answer) {
+            Ok(()) => Ok(answer),
+            Err(unfit) => Err(Refusal::new(RefusalReason::Denied, unfit.to_string())),
+        }
     }
 }
 

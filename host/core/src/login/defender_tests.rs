@@ -1,6 +1,7 @@
 //! Which refused logins score.
 
 use core::net::IpAddr;
+use std::sync::atomic::Ordering;
 
 use super::tests::*;
 use super::*;
@@ -83,4 +84,37 @@ async fn connections_without_an_attempt_score_nothing_by_default() {
     let world = world(None);
     (0..50).for_each(|_| world.login().abandoned("it ended"));
     assert!(!world.service.defender().refuses(address()));
+}
+
+#[tokio::test]
+async fn names_and_passwords_that_no_program_can_be_given_are_denied_and_score() {
+    // A11-03, B14-06
+    let long = "x".repeat(1 << 17);
+    for (username, password) in [("alice\0", "pw"), ("alice", "p\0w"), (&*long, "pw"), ("alice", &*long)] {
+        let case = format!("{:.9?} {:.9?}", username, password);
+        // As a program's hook would.
+        let world = world(Some(Err(HookError::Failed("it cannot be passed to a program".into()))));
+        world.stored(r#","password":"$1$pw""#).await;
+        let mut tries = 0;
+        while !world.service.defender().refuses(address()) && tries < 20 {
+            let outcome = world.login().password(username, Secret::new(password)).await;
+            assert_eq!(name(outcome), "refused", "{case}");
+            tries += 1;
+        }
+        assert_eq!((tries, world.hook.calls.load(Ordering::Relaxed)), (8, 0), "{case}");
+    }
+    // So are answers to the question for a password, and names with other methods.
+    for answer in ["p\0w", &*long] {
+        let world = world(Some(Err(HookError::Failed("it cannot be passed to a program".into()))));
+        let mut tries = 0;
+        while !world.service.defender().refuses(address()) && tries < 20 {
+            assert_eq!(super::hook_tests::converse(&mut world.login(), &[answer]).await.1, "refused");
+            tries += 1;
+        }
+        assert_eq!((tries, world.hook.calls.load(Ordering::Relaxed)), (8, 0));
+    }
+    let world = world(Some(Err(HookError::Failed("it cannot be passed to a program".into()))));
+    assert_eq!(world.login().public_key_offered("alice\0", &key()).await, Offer::Refused);
+    assert!(matches!(world.login().keyboard_interactive("alice\0").await, Step::Done(Outcome::Refused)));
+    assert_eq!(world.hook.calls.load(Ordering::Relaxed), 0);
 }

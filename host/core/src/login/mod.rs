@@ -41,6 +41,7 @@ use crate::hook::{Comparisons, LoginAttempt};
 use crate::metrics::Metrics;
 use crate::password::PasswordHash;
 use crate::ports::{Clock, Passwords, StorageFactory};
+use crate::presented;
 use crate::secret::Secret;
 use crate::session::SessionRegistry;
 use crate::trace;
@@ -326,16 +327,18 @@ impl Login {
         let passed = self.passed_by(username).map(|passed| (passed.read_at, passed.made.clone()));
         let (passed_at, made) = passed.unzip();
         let made = made.flatten().filter(|_| comes_before(LoginMethod::PublicKey, method));
-        let (stored, read_at, failure) = match (made, passed_at) {
-            (Some(account), Some(passed_at)) => (Some(account), passed_at, None),
-            (_, passed_at) => {
+        let (stored, read_at, failure) = match (presented::check_login(username, &credential), made, passed_at) {
+            // A denial, and not the failure of a hook that cannot be asked: it scores.
+            (Err(unfit), _, _) => (None, Instant::now(), Some(Refusal::new(RefusalReason::Denied, unfit.to_string()))),
+            (Ok(()), Some(account), Some(passed_at)) => (Some(account), passed_at, None),
+            (Ok(()), _, passed_at) => {
                 let (stored, read_at, failure) = self.service.read(username).await;
                 (stored, passed_at.unwrap_or(read_at), failure)
             }
         };
         let attempt = Arc::new(LoginAttempt {
             connection: self.connection.clone(),
-            username: username.to_owned(),
+            username: presented::shortened(username).to_owned(),
             credential,
             completed_methods,
             stored,

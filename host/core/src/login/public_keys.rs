@@ -9,6 +9,7 @@ use super::credentials::Resolved;
 use super::{Attempted, Login, Offer, Outcome, Proved, Refusal, RefusalReason};
 use crate::connection::{Credential, LoginMethod};
 use crate::hook::{Comparisons, LoginAttempt};
+use crate::presented::shortened;
 use crate::public_key::PublicKey;
 
 /// What is known of an offered key.
@@ -69,7 +70,7 @@ impl Login {
         self.attempts = self.attempts.saturating_add(1);
         let attempt = Arc::new(LoginAttempt {
             connection: self.connection.clone(),
-            username: username.to_owned(),
+            username: shortened(username).to_owned(),
             credential: Credential::PublicKey(key.clone()),
             completed_methods: Vec::new(),
             stored: None,
