@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::Field;
+use super::fields::{Field, Kind};
 use super::stored::folder_name;
 
 /// What views show in the place of a secret.
@@ -12,7 +12,7 @@ const OLDER_MARK: &str = "$aes$";
 
 /// Puts the secrets of `stored` into `document` where that has the mark of a view in their place and, in file
 /// systems, where it has an empty secret or none; `null` removes one. A mark in whose place nothing is stored is
-/// taken away.
+/// taken away. A part of the configuration of one-time codes leaves the rest of it as it is.
 pub(super) fn keep(known: &'static [Field], stored: &Map<String, Value>, document: &mut Map<String, Value>) {
     keep_in(known, false, stored, document);
 }
@@ -38,8 +38,11 @@ pub fn keep_credentials(document: &mut Map<String, Value>, stored: &Map<String, 
     keep_field(document, stored, "password");
     let Some(Value::Object(kept)) = stored.get("filters") else { return };
     let name = document.keys().find(|name| name.eq_ignore_ascii_case("filters")).cloned();
-    let filters = document.entry(name.unwrap_or_else(|| "filters".to_owned()));
-    if let Value::Object(filters) = filters.or_insert_with(|| Value::Object(Map::new())) {
+    let filters = document.entry(name.unwrap_or_else(|| "filters".to_owned())).or_insert(Value::Null);
+    if filters.is_null() {
+        *filters = Value::Object(Map::new());
+    }
+    if let Value::Object(filters) = filters {
         ["totp_config", "recovery_codes"].iter().for_each(|field| keep_field(filters, kept, field));
     }
 }
@@ -68,6 +71,9 @@ fn keep_in(
         match document.get_mut(field.name) {
             Some(Value::Object(object)) => {
                 let before = before.and_then(Value::as_object).unwrap_or(&none);
+                if field.is_second_factor {
+                    keep_rest(field.fields(), before, object);
+                }
                 keep_in(field.fields(), in_file_system, before, object);
             }
             Some(Value::Array(items)) => {
@@ -80,6 +86,24 @@ fn keep_in(
                 }
             }
             None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {}
+        }
+    }
+}
+
+/// Adds what an object that is a part of a second factor does not name. Nothing is added to an empty object, which takes
+/// the second factor away, and to one that switches it off.
+fn keep_rest(known: &'static [Field], stored: &Map<String, Value>, object: &mut Map<String, Value>) {
+    if object.is_empty() || object.get("enabled") == Some(&Value::Bool(false)) {
+        return;
+    }
+    for field in known {
+        let is_left_out = match object.get(field.name) {
+            None => true,
+            // B15-03
+            Some(value) => value.is_null() && matches!(field.kind, Kind::Flag | Kind::Text),
+        };
+        if let Some(value) = stored.get(field.name).filter(|_| is_left_out) {
+            object.insert(field.name.to_owned(), value.clone());
         }
     }
 }
@@ -107,7 +131,9 @@ fn is_mark(value: &Value) -> bool {
             text == REDACTED || text.strip_prefix(OLDER_MARK).is_some_and(|sealed| !sealed.contains('$'))
         }
         Value::Object(secret) => secret.get("status").and_then(Value::as_str) == Some("Redacted"),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+        // Recovery codes of which one is not shown: which of the others was meant cannot be known.
+        Value::Array(codes) => codes.iter().filter_map(|code| code.get("secret")).any(is_mark),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -120,6 +146,9 @@ pub(super) fn is_empty(value: &Value) -> bool {
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
     }
 }
+
+#[cfg(test)]
+mod field_tests;
 
 #[cfg(test)]
 mod tests {
@@ -215,6 +244,7 @@ mod tests {
             check(document, json!("$1$hash"), codes.clone());
         }
         check(json!({"PASSWORD": "new"}), json!("new"), codes.clone());
+        check(json!({"filters": null}), json!("$1$hash"), codes.clone());
         let other = json!({"totp_config": {"enabled": false}, "recovery_codes": []});
         check(json!({"Filters": other.clone()}), json!("$1$hash"), other);
     }

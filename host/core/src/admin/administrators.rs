@@ -9,7 +9,7 @@ use super::admin_document::{
 };
 use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
-use crate::account::{AccountError, Accounts, difference};
+use crate::account::{AccountError, Accounts, difference, keep_password};
 use crate::guard::{Defender, Offence};
 use crate::hook::observation::Change as Told;
 use crate::password::{PasswordHash, PasswordText};
@@ -414,7 +414,11 @@ fn shown_object(stored: StoredDocument) -> ShownObject {
 /// The document after the change. A whole document leaves the password and the one-time codes as they are, unless it
 /// names them.
 fn changed(stored: &StoredDocument, change: &DocumentChange) -> Result<Map<String, Value>, AdminError> {
-    let merge = |document, patch| merged(ADMIN_OBJECT, ADMINS.noun, document, patch);
+    let merge = |document, patch: &Map<String, Value>| {
+        let mut patch = patch.clone();
+        keep_password(&mut patch);
+        merged(ADMIN_OBJECT, ADMINS.noun, document, &patch)
+    };
     match change {
         DocumentChange::Fields { patches, replaced } => {
             let mut document = stored.document.clone();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Actor, AdminError, Audit, PAGE, UseCase};
-use crate::account::{AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, redacted};
+use crate::account::{
+    AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, keep_credentials, redacted,
+};
 use crate::key_options::KeyOptions;
 use crate::ports::{PageRequest, StoreError, StoredDocument, USERS};
 use crate::secret::Secret;
@@ -45,7 +47,8 @@ pub enum DocumentChange {
     /// Replaces the whole document. If the stored account has another revision, the change is refused as a
     /// conflict.
     Document {
-        /// The whole account; what it omits has its default.
+        /// The whole account. What it omits has its default, but for what is not shown: the password and the second
+        /// factor.
         document: Map<String, Value>,
         /// The revision that the change is based on.
         revision: i64,
@@ -174,7 +177,8 @@ impl UserAdministration {
             DocumentChange::Document { revision, .. } if revision != stored.version.revision => {
                 return Err(StoreError::Conflict(USERS.object(username)).into());
             }
-            DocumentChange::Document { document, .. } => {
+            DocumentChange::Document { mut document, .. } => {
+                keep_credentials(&mut document, &stored.document);
                 (AccountDraft::replacing(stored, &Value::Object(document))?, OnConflict::Refuse)
             }
         };

@@ -33,6 +33,43 @@ async fn accounts_are_kept_by_number() {
 }
 
 #[tokio::test]
+async fn a_part_of_the_second_factor_leaves_the_rest_as_it_is() {
+    // A18-08, B3-01
+    let house = House::new();
+    let config = json!({"enabled": true, "config_name": "Default", "protocols": ["SSH"],
+        "secret": {"status": "Plain", "payload": "GEZDGNBVGY3TQOJQ"}});
+    let mut document = account("alice");
+    document["filters"] = json!({"totp_config": config});
+    let id = house.ask("POST", "/api/v2/users", document).await.body["id"].as_i64().unwrap();
+    let paths = [format!("/api/v1/user/{id}"), "/api/v2/users/alice".to_owned()];
+    let shown =
+        async || house.ask("GET", "/api/v2/users/alice", Value::Null).await.body["filters"]["totp_config"].clone();
+    let expected = json!({"enabled": true, "config_name": "Default", "protocols": ["SSH"], "secret": "[redacted]"});
+    for part in [
+        json!({"protocols": ["SSH"]}),
+        json!({"enabled": true, "protocols": ["SSH"]}),
+        json!({"enabled": true, "secret": {"status": "Redacted"}}),
+        expected.clone(),
+    ] {
+        for path in &paths {
+            let mut document = account("alice");
+            document["filters"] = json!({"totp_config": part});
+            assert_eq!(house.ask("PUT", path, document).await.status, 200, "{path} {part}");
+            assert_eq!(shown().await, expected, "{path} {part}");
+        }
+    }
+    for path in &paths {
+        let mut document = account("alice");
+        document["filters"] = json!({"totp_config": config});
+        house.ask("PUT", path, document.clone()).await;
+        assert_eq!(shown().await, expected, "{path}");
+        document["filters"] = json!({"totp_config": null});
+        house.ask("PUT", path, document).await;
+        assert_eq!(shown().await, Value::Null, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_server_says_what_it_is() {
     // A18-01, A18-02, A18-03, A18-04
     let house = House::new();
