@@ -83,13 +83,19 @@ pub fn password(text: &str, may_be_clear: bool, about: &str, moved: &mut Moved) 
     None
 }
 
-/// The lines that are public keys; the others are noted.
+/// The lines that are public keys; the others are noted, and those with which no login is accepted.
 pub fn public_keys<'a>(lines: impl Iterator<Item = &'a str>, about: &str, moved: &mut Moved) -> Vec<String> {
     let mut keys = Vec::new();
     for line in lines.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match PublicKey::parse(line) {
             Ok(_) if keys.iter().any(|key| key == line) => {}
-            Ok(_) => keys.push(line.to_owned()),
+            Ok(key) => {
+                if let Some(problem) = key.weakness() {
+                    let text = format!("one of its public keys ({}) admits no login: {problem}", key.fingerprint());
+                    moved.note(NoteKind::Changed, about, text);
+                }
+                keys.push(line.to_owned());
+            }
             Err(error) => moved.note(NoteKind::Invalid, about, format!("one of its public keys stays behind: {error}")),
         }
     }

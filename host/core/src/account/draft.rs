@@ -198,7 +198,7 @@ impl AccountDraft {
         if let Value::Array(lines) = keys {
             let known = lines.iter().filter_map(Value::as_str).filter_map(|line| PublicKey::parse(line).ok());
             if !known.into_iter().any(|known| known == *key) {
-                lines.push(json!(key.to_line()));
+                lines.push(json!(key.to_line_with_comment()));
             }
         }
     }
@@ -420,7 +420,8 @@ mod tests {
         assert_eq!(count(&[format!("{KEY} one\n{other} two\n")]), Ok(2));
         assert_eq!(count(&[format!("# mine\r\n{KEY} one\r\n\r\n{other}")]), Ok(2));
         assert_eq!(count(&[KEY.to_owned(), format!("\n{other}\n")]), Ok(2));
-        assert_eq!(count(&[format!("{KEY}\nnonsense")]).unwrap_err().field, "public_keys.0");
+        let error = count(&[format!("{KEY}\n\nnonsense")]).unwrap_err();
+        assert!(error.field == "public_keys.0" && error.problem.starts_with("line 3: "), "{error}");
     }
 
     #[test]

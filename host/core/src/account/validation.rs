@@ -13,7 +13,7 @@ use crate::password::{PasswordHash, PasswordText, known_prefixes};
 use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
 use crate::presented::check_password;
-use crate::public_key::PublicKey;
+use crate::public_key::{PublicKey, key_lines};
 
 /// Bytes of one unit of volume limits, as in the older server.
 const MEGABYTE: u64 = 1 << 20;
@@ -176,10 +176,11 @@ impl AccountDraft {
         let mut lines = Vec::new();
         for (index, text) in self.texts(&self.document, "", "public_keys")?.into_iter().enumerate() {
             // A text that was pasted from an authorized_keys file may have several lines, and comments.
-            let given = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-            for line in given {
+            let has_several = text.trim().lines().nth(1).is_some();
+            for (number, line) in key_lines(&text) {
+                let place = if has_several { format!("line {number}: ") } else { String::new() };
                 let key = PublicKey::parse(line)
-                    .map_err(|error| invalid(format!("public_keys.{index}"), error.to_string()))?;
+                    .map_err(|error| invalid(format!("public_keys.{index}"), format!("{place}{error}")))?;
                 keys.push(key);
                 lines.push(line.to_owned());
             }

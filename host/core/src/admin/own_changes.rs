@@ -13,7 +13,7 @@ use crate::guard::Offence;
 use crate::login::CodeRefusal;
 use crate::password::PasswordHash;
 use crate::ports::{ObjectName, StoreError, USERS};
-use crate::public_key::PublicKey;
+use crate::public_key::{PublicKey, keys_of_user};
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
@@ -105,19 +105,16 @@ impl OwnAccount {
         self.store(person, draft).await
     }
 
-    /// Adds a public key, in a line as OpenSSH has it in `*.pub`.
+    /// Adds public keys, in lines as OpenSSH has them in `*.pub`: all of them, or none.
     ///
     /// # Errors
-    /// The user may not change them, the line is no key without options, or the store fails.
-    pub async fn add_key(&self, person: &Person, line: &str) -> Result<(), AdminError> {
+    /// The user may not change them, a line is no key without options with which a login is accepted, or the store fails.
+    pub async fn add_key(&self, person: &Person, lines: &str) -> Result<(), AdminError> {
         self.may(person, OwnChange::PublicKeys).await?;
         let wrong = |problem: String| AdminError::Object { noun: KEY, problem: invalid("key", problem) };
-        let key = PublicKey::parse(line).map_err(|error| wrong(error.to_string()))?;
-        if key.options().is_some() {
-            return Err(wrong("options before a key are set by administrators; leave them out".to_owned()));
-        }
+        let keys = keys_of_user(lines).map_err(wrong)?;
         let mut draft = self.draft(person).await?;
-        draft.add_public_key(&key);
+        keys.iter().for_each(|key| draft.add_public_key(key));
         self.store(person, draft).await
     }
 

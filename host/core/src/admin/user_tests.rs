@@ -363,3 +363,15 @@ async fn pages_of_a_role_name_no_other_accounts() {
     check(None, 3, &["b", "d", "f"], None).await;
     check(Some("f"), 1, &[], None).await;
 }
+
+#[tokio::test]
+async fn keys_with_which_no_login_is_accepted_are_stored_and_said() {
+    // A8-14
+    let house = house();
+    house.add("alice").await;
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio laptop";
+    let weak = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC3gVhKCOjiZIWpaDYyk+e2m22JUlGx6C9nfjzAyX9kdsrWdOFvLRoWQLuDMJiRm5/U5JddoreRuYfEBBDSF7aDssZV7TOvJyQWjx/8TdSkMsAq6JScGKgqk4mFIiVdkz5VO7aGkwXp45zJLSwPiFyg7BYd+PB5IL5y/XYPPR4hPQ== old";
+    let shown = house.change(json!({ "public_keys": [format!("{key}\n{weak}")] })).await.unwrap();
+    assert_eq!(shown.document["public_keys"], json!([key, weak]));
+    assert!(shown.notes.len() == 1 && shown.notes[0].contains("RSA key of 1024 bits"), "{:?}", shown.notes);
+}

@@ -248,7 +248,11 @@ fn notes_of(user: &User) -> Vec<String> {
         let problem = key.options().and_then(KeyOptions::unusable)?;
         Some(format!("The key {} admits no login: {problem}.", key.fingerprint()))
     });
-    untouched.chain(unusable).collect()
+    let weak = user.public_keys.iter().filter_map(|key| {
+        let problem = key.weakness()?;
+        Some(format!("The key {} admits no login: {problem}.", key.fingerprint()))
+    });
+    untouched.chain(unusable).chain(weak).collect()
 }
 
 fn no_user(username: &str) -> AdminError {

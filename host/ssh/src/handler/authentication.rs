@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use super::SshHandler;
 use crate::listener::offered_methods;
 
-const MIN_RSA_BITS: u32 = 2048;
 /// What a client is told whose login could not be decided.
 const UNAVAILABLE: &str = "The server is temporarily unavailable; try again later";
 
@@ -152,11 +151,6 @@ fn ssh_method(method: LoginMethod) -> Option<MethodKind> {
 /// Refuses DSA keys and short RSA keys, and signatures with SHA-1 unless the policy allows them;
 /// the library would verify all of these.
 fn acceptable_key(key: &ssh_key::PublicKey, algorithm: &Algorithm, takes_sha1: bool) -> Option<PublicKey> {
-    let weak = match algorithm {
-        Algorithm::Dsa => true,
-        Algorithm::Rsa { hash: None } if !takes_sha1 => true,
-        Algorithm::Rsa { .. } => key.key_data().rsa().is_none_or(|rsa| rsa.key_size() < MIN_RSA_BITS),
-        _ => false,
-    };
-    if weak { None } else { PublicKey::try_from(key.clone()).ok() }
+    let has_weak_signature = matches!(algorithm, Algorithm::Rsa { hash: None }) && !takes_sha1;
+    PublicKey::try_from(key.clone()).ok().filter(|key| !has_weak_signature && key.weakness().is_none())
 }

@@ -45,7 +45,8 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     blocks.push(match closed {
         Some(note) => note,
         None => {
-            let about = "The line of the file that ends in .pub, such as \"ssh-ed25519 AAAA… me@laptop\".";
+            let about = "The line of the file that ends in .pub, such as \"ssh-ed25519 AAAA… me@laptop\". Several keys are \
+                         several lines.";
             let input = Input::new("key", "Public key", "", InputKind::Area { rows: 3 }).about(about);
             Block::Form(Form::post("add-key", "/web/client/keys/add", vec![Control::Input(input)], "Add the key"))
         }

@@ -56,9 +56,19 @@ async fn keys_are_added_and_removed() {
     let remove = async |fingerprint: &str| {
         house.post("/web/client/keys/remove", &alice, &[("fingerprint", fingerprint)]).await.status
     };
+    assert!(page.contains("&#60;img src=x"), "the comment stays: {page}");
     assert_eq!(remove("SHA256:x").await, 404);
     assert_eq!(remove(&fingerprint).await, 303);
     assert!(house.get("/web/client/keys", &alice).await.text.contains("There are no keys"));
+    // A8-14: all lines, or none.
+    let other = KEY.replace("YLio", "YLip");
+    assert_eq!(add(&format!("{KEY} one\r\nnonsense")).await, 422);
+    let problem = house.post("/web/client/keys/add", &alice, &[("key", &format!("{KEY} one\r\nnonsense"))]).await.text;
+    assert!(problem.contains("line 2: not a public key"), "{problem}");
+    assert!(house.get("/web/client/keys", &alice).await.text.contains("There are no keys"));
+    assert_eq!(add(&format!("{KEY} the first\r\n\r\n{other} the second")).await, 303);
+    let page = house.get("/web/client/keys", &alice).await.text;
+    assert!(page.contains("the first") && page.contains("the second"), "{page}");
     // A key without options would undo what those of another one demand.
     change(&house, "alice", json!({"public_keys": [format!("restrict,command=\"x\" {KEY}")]})).await;
     assert_eq!(add(KEY).await, 403);
