@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 
+use crate::network::canonical;
 use crate::pattern::Pattern;
 
 /// Options about things that this server offers to no session.
@@ -136,7 +137,7 @@ impl AddressPatterns {
                 if network.trunc() != network {
                     return Err(problem());
                 }
-                AddressPattern::Network(network)
+                AddressPattern::Network(canonical(network))
             } else if word.is_empty() {
                 return Err(problem());
             } else {
@@ -247,6 +248,7 @@ mod tests {
         check("from=\"192.0.2.*\"", "192.0.2.10", true);
         check("from=\"192.0.2.?\"", "192.0.2.10", false);
         check("from=\"192.0.2.0/24\"", "192.0.2.10", true);
+        check("from=\"::ffff:192.0.2.0/120\"", "192.0.2.10", true);
         check("from=\"192.0.2.0/24,!192.0.2.10\"", "192.0.2.10", false);
         check("from=\"!192.0.2.10,192.0.2.0/24\"", "192.0.2.10", false);
         check("from=\"!192.0.2.10\"", "192.0.2.11", false);

@@ -7,9 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use async_trait::async_trait;
 use ipnet::IpNet;
+use tidegate_core::network;
 use tidegate_core::ports::{Exemptions, ExemptionsInMemory};
 
 const FILE: &str = "exempt_networks";
@@ -24,24 +25,44 @@ pub struct ExemptionsFile {
 }
 
 impl ExemptionsFile {
+    /// A line that cannot be used exempts nothing, which the log says.
+    ///
     /// # Errors
-    /// The file cannot be read, or a line of it is no network.
+    /// The file cannot be read.
     pub fn open(directory: &Path) -> anyhow::Result<Self> {
         let path = directory.join(FILE);
-        let text = match fs::read_to_string(&path) {
+        let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
         };
-        let mut networks = Vec::new();
-        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-            let Ok(network) = line.trim().parse() else {
-                bail!("line {number} of {} is no network; correct it, or remove the line", path.display());
-            };
-            networks.push(network);
+        let (networks, problems) = read(&String::from_utf8_lossy(&text));
+        for (number, problem) in problems {
+            let message = format!(
+                "line {number} of {} exempts nothing: {problem}; correct it, or remove the line: the next change of \
+                 exempt networks leaves it out",
+                path.display()
+            );
+            tracing::error!(sender = "defender", message);
         }
         Ok(Self { path, networks: Arc::new(ExemptionsInMemory::new(networks)), writing: Arc::default() })
     }
+}
+
+/// The networks of the lines, and what is wrong with other lines, by their numbers from 1. Empty lines and those that
+/// begin with `#` say nothing.
+fn read(text: &str) -> (Vec<IpNet>, Vec<(usize, String)>) {
+    let (mut networks, mut problems) = (Vec::new(), Vec::new());
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+        match network::parse(line).map(network::exemption) {
+            Some(Ok(network)) if networks.contains(&network) => {}
+            Some(Ok(network)) => networks.push(network),
+            Some(Err(problem)) => problems.push((number, problem)),
+            None => problems.push((number, "it is no network".to_owned())),
+        }
+    }
+    (networks, problems)
 }
 
 #[async_trait]
@@ -80,6 +101,21 @@ fn write(path: &Path, networks: &[IpNet]) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn lines_are_networks_or_reported() {
+        let check = |text: &str, expected: &[&str], lines: &[usize]| {
+            let (networks, problems) = read(text);
+            let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+            let numbers: Vec<_> = problems.iter().map(|(number, _)| *number).collect();
+            assert_eq!((networks, numbers.as_slice()), (expected.iter().map(ToString::to_string).collect(), lines));
+        };
+        check("", &[], &[]);
+        check("192.0.2.9/24\r\n 2001:db8::1 \n192.0.2.0/24", &["192.0.2.0/24", "2001:db8::1/128"], &[]);
+        check("# the office\n\n10.0.0.0/8\nhere\n10.1/16\n11.0.0.0/8", &["10.0.0.0/8", "11.0.0.0/8"], &[4, 5]);
+        check("0.0.0.0/0\n0.0.0.0/1\n2000::/3\n::ffff:0:0/96", &[], &[1, 2, 3, 4]);
+        check("::ffff:192.0.2.0/120", &["192.0.2.0/24"], &[]);
+    }
+
     #[tokio::test]
     async fn networks_are_kept_over_restarts() {
         let directory = tempfile::tempdir().unwrap();
@@ -93,8 +129,9 @@ mod tests {
         assert_eq!((*file.networks()).to_vec(), both);
         assert_eq!((*open().unwrap().networks()).to_vec(), both);
         let path = directory.path().join(FILE);
-        fs::write(&path, "192.0.2.0/24\n\nhere\n").unwrap();
-        assert!(open().unwrap_err().to_string().starts_with("line 3 of"));
+        // B14: a line that cannot be used exempts nothing, and is in the way of no other, nor of the start.
+        fs::write(&path, b"192.0.2.0/24\n\nhere\xff\n0.0.0.0/1\n2001:db8::/32\n").unwrap();
+        assert_eq!((*open().unwrap().networks()).to_vec(), both);
         // What cannot be kept does not hold until the next start alone.
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();

@@ -101,7 +101,8 @@ async fn exempt_networks(asked: &Asked) -> Result<Vec<Block>, Problem> {
     if asked.may(UseCase::AddExemption) {
         let line = InputKind::Text { complete: "off", is_needed: true, is_first: false };
         let input = Input::new("network", "Network", "", line).about(
-            "Such as 192.0.2.0/24, or an address. Bans of its addresses end. It is exempt after a restart as well.",
+            "Such as 192.0.2.0/24, of at least 8 bits (16 of IPv6), or an address. Bans of its addresses end. It is exempt \
+             after a restart as well.",
         );
         blocks.push(Block::Form(Form::post(
             "exempt-network",

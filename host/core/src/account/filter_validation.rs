@@ -9,6 +9,7 @@ use super::draft::{AccountDraft, InvalidAccount, invalid};
 use super::filter_words::{FACTOR_PROTOCOLS, flag, one_of_numbers};
 use super::filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, PatternRule};
 use crate::connection::LoginMethod;
+use crate::network::canonical;
 use crate::path::VirtualPath;
 use crate::pattern::Pattern;
 
@@ -85,7 +86,7 @@ impl AccountDraft {
         self.texts(object, prefix, field)?
             .into_iter()
             .map(|text| {
-                text.parse::<IpNet>().map_err(|_| {
+                text.parse::<IpNet>().map(canonical).map_err(|_| {
                     let hint =
                         if text.parse::<IpAddr>().is_ok() { format!(", such as \"{text}/32\"") } else { String::new() };
                     // A8-08

@@ -284,6 +284,8 @@ mod tests {
         check(both, "192.0.2.1", false);
         check(both, "2001:db8::1", true);
         check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "127.0.0.1", false);
+        check(r#"{"denied_ip":["::ffff:0:0/96"]}"#, "127.0.0.1", false);
+        check(r#"{"allowed_ip":["::ffff:10.0.0.0/104"]}"#, "10.0.0.1", true);
         check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "::1", true);
         let newer = |address: &str| account(both).allows_address(address.parse().unwrap(), AddressRule::AllowedWins);
         assert!(newer("10.1.0.1") && !newer("192.0.2.1"));

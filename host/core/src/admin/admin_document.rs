@@ -227,8 +227,7 @@ pub fn permissions_of(names: &[String]) -> Result<Permissions, InvalidAccount> {
 /// A text is neither.
 pub fn networks_of(field: &str, texts: &[String]) -> Result<Vec<IpNet>, InvalidAccount> {
     let network = |text: &String| {
-        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        network
+        crate::network::parse(text)
             .ok_or_else(|| invalid(field, format!("\"{text}\" is neither an address nor a network such as 10.0.0.0/8")))
     };
     texts.iter().map(network).collect()
@@ -316,6 +315,8 @@ mod tests {
             assert_eq!(is_within(&networks, address.parse().ok()), expected, "{address}");
         }
         assert!(is_within(&[], None) && !is_within(&networks, None));
+        let mapped = networks_of("f", &texts(&["::ffff:10.0.0.0/104"])).unwrap();
+        assert!(is_within(&mapped, "10.1.1.1".parse().ok()) && !is_within(&mapped, "11.1.1.1".parse().ok()));
         // The address of a client that is not known.
         let all = networks_of("f", &texts(&["0.0.0.0/0", "::/0"])).unwrap();
         let unknown = "0.0.0.0".parse().ok();

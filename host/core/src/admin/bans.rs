@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{Actor, AdminError, Audit, UseCase};
 use crate::guard::{BanRefusal, Defender, Source};
+use crate::network;
 
 /// A banned address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,15 +115,11 @@ impl BanAdministration {
     /// the network as the list shows it.
     ///
     /// # Errors
-    /// The actor lacks `manage_defender`, the text is no network or means all addresses, there are too many, or they
+    /// The actor lacks `manage_defender`, the text is no network or one that is too wide, there are too many, or they
     /// cannot be kept.
     pub async fn exempt(&self, actor: &Actor, text: &str) -> Result<String, AdminError> {
         self.audit.allow(actor, UseCase::AddExemption, text).await?;
-        let network = network_of(text)?;
-        if network.prefix_len() == 0 {
-            let text = format!("{network} is every address; to ban none, set common.defender.enabled to false");
-            return Err(AdminError::BanRefused(text));
-        }
+        let network = network::exemption(network_of(text)?).map_err(AdminError::BanRefused)?;
         let is_new = self
             .change_exemptions(|networks| {
                 if networks.contains(&network) {
@@ -187,9 +184,7 @@ impl BanAdministration {
 /// Reads a network, or the network of one address; without bits of hosts, as it is compared.
 fn network_of(text: &str) -> Result<IpNet, AdminError> {
     let text = text.trim();
-    let address = || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
-    let network = text.parse::<IpNet>().ok().or_else(address);
-    network.map(|network| network.trunc()).ok_or_else(|| AdminError::NoNetwork(text.to_owned()))
+    network::parse(text).map(|network| network.trunc()).ok_or_else(|| AdminError::NoNetwork(text.to_owned()))
 }
 
 /// Reads an address, or a network as the list shows it: exactly what one ban is for.
@@ -248,14 +243,17 @@ mod tests {
         check("192.0.2.0/24", Ok("192.0.2.0/24")).await;
         check("::ffff:203.0.113.5", Ok("203.0.113.5/32")).await;
         check("2001:db8::1", Ok("2001:db8::1/128")).await;
-        check("0.0.0.0/0", Err(AdminErrorKind::Refused)).await;
+        check("::ffff:203.0.113.0/128", Ok("203.0.113.0/32")).await;
+        for wide in ["0.0.0.0/0", "0.0.0.0/1", "10.0.0.0/7", "::ffff:0:0/96", "::/0", "2000::/3"] {
+            check(wide, Err(AdminErrorKind::Refused)).await;
+        }
         check("here", Err(AdminErrorKind::Invalid)).await;
         assert_eq!(bans.list(&viewer).await.unwrap().len(), 1, "the ban within the network has ended");
         let refused = bans.add(&root, "192.0.2.7", None).await.unwrap_err();
         assert_eq!((refused.kind(), refused.to_string().contains("exempt")), (AdminErrorKind::Refused, true));
         let listed = bans.exempt_networks(&viewer).await.unwrap();
         assert_eq!(listed.configured, ["10.0.0.0/8"]);
-        assert_eq!(listed.added, ["192.0.2.0/24", "203.0.113.5/32", "2001:db8::1/128"]);
+        assert_eq!(listed.added, ["192.0.2.0/24", "203.0.113.5/32", "2001:db8::1/128", "203.0.113.0/32"]);
         let remove = async |text: &str| bans.exempt_no_longer(&root, text).await.map_err(|error| error.kind());
         assert_eq!(remove("192.0.2.0/24").await.as_deref(), Ok("192.0.2.0/24"));
         assert_eq!(remove("192.0.2.0/24").await, Err(AdminErrorKind::NotFound));
@@ -268,6 +266,7 @@ mod tests {
                 "root add exemption 192.0.2.0/24",
                 "root add exemption 203.0.113.5/32",
                 "root add exemption 2001:db8::1/128",
+                "root add exemption 203.0.113.0/32",
                 "root remove exemption 192.0.2.0/24",
             ]
         );

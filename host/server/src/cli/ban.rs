@@ -65,7 +65,7 @@ pub enum ExemptCommand {
     Add {
         #[command(flatten)]
         place: Place,
-        /// The network, such as 192.0.2.0/24, or an address
+        /// The network, such as 192.0.2.0/24, of at least 8 bits (16 of IPv6), or an address
         network: String,
         /// As JSON
         #[arg(long)]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tidegate_core::guard::{BanRule, DefenderSettings, MAX_RATE_LIMITS, Points, RateLimit, RateScope};
+use tidegate_core::network::exemption;
 use tidegate_ssh::LoginDelay;
 
 use super::Config;
@@ -31,10 +33,15 @@ pub(super) fn settings(config: &Config, check: &mut Check<'_>) -> DefenderSettin
             check.warning(&format!("common.defender.{key}"), text);
         }
     }
-    let mut exempt = networks("common.defender.exempt", &section.exempt, check);
-    // A problem of this list is reported where the proxies are read.
+    let mut exempt = Vec::new();
+    for network in networks("common.defender.exempt", &section.exempt, check) {
+        match exemption(network) {
+            Ok(network) => exempt.push(network),
+            Err(problem) => check.problem("common.defender.exempt", problem),
+        }
+    }
     if config.common.proxy_protocol != 0 {
-        exempt.extend(networks("common.proxy_allowed", &config.common.proxy_allowed, check));
+        exempt.extend(exempt_proxies(config, check));
     }
     let mut positive = |key: &str, value: u32| {
         if value == 0 {
@@ -60,6 +67,22 @@ pub(super) fn settings(config: &Config, check: &mut Check<'_>) -> DefenderSettin
         exempt,
         rates: rates(&config.common.rate_limiters, check),
     }
+}
+
+/// The proxies, which are exempt because their clients are judged in their place. A connection of which no proxy tells the
+/// client's address is judged by its own, so that networks as wide as no proxy's are not exempt.
+fn exempt_proxies(config: &Config, check: &mut Check<'_>) -> Vec<IpNet> {
+    let mut exempt = Vec::new();
+    // A problem of this list is reported where the proxies are read as well.
+    for network in networks("common.proxy_allowed", &config.common.proxy_allowed, check) {
+        match exemption(network) {
+            Ok(network) => exempt.push(network),
+            Err(problem) => {
+                check.warning("common.proxy_allowed", format!("its addresses can be banned, because {problem}"));
+            }
+        }
+    }
+    exempt
 }
 
 /// The limits that have an effect.
@@ -197,6 +220,12 @@ mod tests {
         assert_eq!(exempt("[common]\nproxy_protocol = 1\nproxy_allowed = [\"10.0.0.1\"]\n"), "10.0.0.1/32");
         assert_eq!(exempt("[common]\nproxy_allowed = [\"10.0.0.1\"]\n"), "");
         assert_eq!(exempt("[common.defender]\nexempt = [\"127.0.0.0/8\"]\n"), "127.0.0.0/8");
+        assert_eq!(exempt("[common.defender]\nexempt = [\"::ffff:10.0.0.0/104\"]\n"), "10.0.0.0/8");
+        // Everybody could be a proxy there.
+        let wide = "[common]\nproxy_protocol = 1\nproxy_allowed = [\"0.0.0.0/0\", \"10.0.0.1\"]\n";
+        assert_eq!(exempt(wide), "10.0.0.1/32");
+        let warnings = read("/srv/tidegate.toml", wide).warnings.join("\n");
+        assert!(warnings.contains("common.proxy_allowed") && warnings.contains("can be banned"), "{warnings}");
     }
 
     #[test]
@@ -256,6 +285,9 @@ mod tests {
         check("observation_time = 0", "common.defender.observation_time");
         check("driver = \"provider\"", "common.defender.driver");
         check("exempt = [\"here\"]", "common.defender.exempt");
+        check("exempt = [\"0.0.0.0/1\"]", "0.0.0.0/1 is too wide to be exempt");
+        check("exempt = [\"10.0.0.0/8\", \"2000::/3\"]", "2000::/3 is too wide to be exempt");
+        check("exempt = [\"::ffff:0:0/96\"]", "is every address");
         check("login_delay = { success = 10001 }", "common.defender.login_delay.success");
         check("treshold = 1", "threshold");
         check("score_valid = -1", "common.defender.score_valid");

@@ -1,8 +1,7 @@
 //! From which addresses clients may connect, and through which proxies.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
+use tidegate_core::network;
 use tidegate_ssh::{ConnectionLimits, ProxyRule, ProxySettings};
 
 use super::Config;
@@ -37,9 +36,9 @@ pub(super) fn proxy(config: &Config, check: &mut Check<'_>) -> ProxySettings {
 pub(super) fn networks(key: &str, texts: &[String], check: &mut Check<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for text in texts {
-        match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
-            Ok(network) => networks.push(network),
-            Err(_) => check.problem(key, format!("\"{text}\" is neither an address nor a network")),
+        match network::parse(text) {
+            Some(network) => networks.push(network),
+            None => check.problem(key, format!("\"{text}\" is neither an address nor a network")),
         }
     }
     networks

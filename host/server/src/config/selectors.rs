@@ -6,6 +6,7 @@ use std::fmt::Display;
 use tidegate_core::account::ObjectKind;
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Selector};
+use tidegate_core::network::canonical;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::pattern::Pattern;
 use tidegate_core::ports::{ADMINS, API_KEYS, USERS};
@@ -21,7 +22,7 @@ pub fn selector(kind: HookKind, section: &Section, named: &Named, field: &mut im
         users: names("users", &section.users, field).iter().map(|text| Pattern::wildcards(text)).collect(),
         groups: names("groups", &section.groups, field),
         networks: parsed("networks", &section.networks, "a network such as 192.0.2.0/24", field, |text| {
-            text.parse().ok()
+            text.parse().ok().map(canonical)
         }),
         objects: objects(&section.objects, &named.objects, field),
         actions: actions(kind, &section.actions, &named.actions, field),

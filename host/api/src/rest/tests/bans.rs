@@ -83,6 +83,13 @@ async fn networks_are_exempted_listed_and_removed() {
     assert_eq!((added.status, &added.body["network"]), (201, &json!("192.0.2.0/24")));
     let refused = ask("POST", "", json!({"network": "here"})).await;
     refused.refused(400, "no network");
+    for (network, problem) in
+        [("0.0.0.0/1", "0.0.0.0/1 is too wide"), ("::ffff:0:0/96", "is every address"), ("2000::/3", "16 of IPv6")]
+    {
+        let wide = ask("POST", "", json!({"network": network})).await;
+        assert!((400..500).contains(&wide.status), "{}", wide.text);
+        wide.refused(wide.status, problem);
+    }
     assert_eq!(refused.body["field"], "network");
     assert_eq!(ask("GET", "", Value::Null).await.body["added"], json!(["192.0.2.0/24"]));
     let bans = house.ask("GET", "/api/tidegate/bans", Value::Null).await.body;

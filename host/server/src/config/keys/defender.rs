@@ -36,8 +36,8 @@ pub struct Defender {
     pub entries_soft_limit: Option<u32>,
     /// Ignored, with a warning: the table has room for 100,000 addresses.
     pub entries_hard_limit: Option<u32>,
-    /// Networks or addresses that are never banned, and that `rate_limiters` do not limit. Loopback is not among them by
-    /// itself.
+    /// Networks or addresses that are never banned, and that `rate_limiters` do not limit; of at least 8 bits, or 16 of
+    /// IPv6. Loopback is not among them by itself.
     pub exempt: Vec<String>,
     pub login_delay: LoginDelay,
 }
