@@ -1,6 +1,6 @@
 //! The command line, as scripts use it: output, errors, exit status.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tidegate_tests::clients::{Proof, can_log_in, text};
 use tidegate_tests::server::Site;
@@ -277,4 +277,58 @@ fn shells_are_told_how_to_complete() {
     let asked = "COMP_WORDS=(tidegate user a); COMP_CWORD=2; _tidegate tidegate a user; echo \"${COMPREPLY[@]}\"";
     let line = format!("source {}; {asked}", file.display());
     assert_eq!(tools::run_ok(Command::new("bash").args(["-c", &line])).trim(), "add");
+}
+
+#[test]
+fn commands_whose_output_is_not_read_end_without_a_word() {
+    let site = Site::new();
+    site.user("alice");
+    let folder = ["folder", "add", "--name", "f", "--mapped-path", "/srv/f"];
+    tools::run_ok(&mut site.tidegate(&folder));
+    let check = |arguments: &[&str], expected: i32| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = site.tidegate(arguments);
+        if arguments[0] == "completions" {
+            command = Command::new(tools::tidegate());
+            command.args(arguments);
+        }
+        let output = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        // As a shell reports what SIGPIPE has ended.
+        assert_eq!((output.status.code(), &*said), (Some(expected), ""), "{arguments:?}");
+    };
+    let json = ["group", "role", "admin", "apikey"].map(|kind| [kind, "list", "--json"]);
+    for arguments in json {
+        check(&arguments, 141);
+    }
+    for arguments in [
+        &["audit", "list"][..],
+        &["audit", "export"],
+        &["user", "list"],
+        &["user", "list", "--json"],
+        &["user", "show", "--username", "alice"],
+        &["user", "add", "--username", "bob", "--password", "x", "--home-dir", "/srv/bob"],
+        &["folder", "list"],
+        &["folder", "show", "--name", "f"],
+        &["ban", "list", "--json"],
+        &["ban", "exempt", "add", "192.0.2.0/24"],
+        &["ban", "exempt", "list"],
+        &["hook", "list", "--json"],
+        &["plugin", "list", "--json"],
+        &["config", "show"],
+        &["config", "check"],
+        &["completions", "bash"],
+        &["dump"],
+    ] {
+        check(arguments, 141);
+    }
+    // What was asked for was done all the same.
+    let exempt = tools::run_ok(&mut site.tidegate(&["ban", "exempt", "list"]));
+    assert!(exempt.contains("192.0.2.0/24"), "{exempt}");
+    // A disk that is full is an error.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = site.tidegate(&["user", "list"]).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && said.contains("standard output cannot be written"), "{output:?}");
 }

@@ -21,6 +21,7 @@ use super::{Place, read_source};
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
+use crate::panics::write_out;
 use crate::wire::Stores;
 
 /// The key that marks our own dumps: what they have was stored, and can be stored again.
@@ -60,7 +61,7 @@ pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
     let document = json!({ MADE_BY: OURS, "users": users, "folders": folders, "groups": groups, "roles": roles });
     let text = serde_json::to_string_pretty(&document)? + "\n";
     if arguments.file == "-" {
-        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+        return write_out(text.as_bytes());
     }
     write_privately(Path::new(&arguments.file), &text)?;
     println!("{count} accounts were written to {}.", arguments.file);

@@ -4,6 +4,7 @@ use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use super::Cli;
+use crate::panics::write_out;
 
 #[derive(Debug, clap::Args)]
 pub struct CompletionsArguments {
@@ -29,5 +30,5 @@ pub fn print(arguments: &CompletionsArguments) -> anyhow::Result<()> {
     // Written at once, because the generator panics if a pipe is closed.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut script);
-    Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
+    write_out(&script)
 }

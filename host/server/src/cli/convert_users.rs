@@ -1,6 +1,5 @@
 //! `tidegate convert-users`: accounts of files of other servers as a document that `tidegate load` takes (A18-16).
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -8,6 +7,7 @@ use serde_json::json;
 use tidegate_migrate::{NoteKind, Selection, UserFormat, convert};
 
 use super::backup::write_privately;
+use crate::panics::write_out;
 
 #[derive(Debug, Args)]
 pub struct ConvertUsersArguments {
@@ -59,7 +59,7 @@ pub fn run(arguments: ConvertUsersArguments) -> anyhow::Result<()> {
     }
     let text = serde_json::to_string_pretty(&json!({ "users": moved.users }))? + "\n";
     if output == "-" {
-        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+        return write_out(text.as_bytes());
     }
     write_privately(Path::new(&output), &text)?;
     println!("{} accounts were written to {output}.", moved.users.len());

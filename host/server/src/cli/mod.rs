@@ -182,6 +182,7 @@ struct ServeArguments {
 }
 
 pub fn run() -> ExitCode {
+    panics::install_for_command();
     let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
     // Both run before there are threads.
     if let Command::Confined(arguments) = &cli.command {
