@@ -110,6 +110,9 @@ pub fn web(web: WebAdmin, pages: Pages) -> Router {
     let mut router = Router::new();
     if pages.has_admin {
         router = router.merge(route::router(&web));
+        for (address, page) in [("/web/", "/web"), ("/web/login/", "/web/login")] {
+            router = router.route(address, get(move || async move { request::see(page) }));
+        }
     } else if pages.has_client {
         router = router.route("/", get(async || request::see("/web/client")));
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use http_body_util::{BodyExt, Limited};
 use tidegate_core::admin::{Actor, BackupPlace, BackupRoom, UseCase};
@@ -170,6 +170,15 @@ impl Asked {
 /// To a page that shows what was done; the browser asks for it anew.
 pub fn see(address: &str) -> Response {
     Redirect::to(address).into_response()
+}
+
+/// The address without slashes at the end of its path; None: it has none there.
+pub fn without_slash(uri: &Uri) -> Option<String> {
+    let path = uri.path().trim_end_matches('/');
+    if path.is_empty() || path.len() == uri.path().len() {
+        return None;
+    }
+    Some(uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
 }
 
 /// An address with fields, such as `/web/users/show?name=a%20b`.

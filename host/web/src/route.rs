@@ -11,7 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use crate::WebAdmin;
 use crate::guard::{self, Guarded, Need};
 use crate::problem::Problem;
-use crate::request::{Asked, see};
+use crate::request::{Asked, see, without_slash};
 
 /// One method of one path.
 pub struct Route {
@@ -36,7 +36,7 @@ impl Route {
 pub fn routes() -> Vec<Route> {
     let mut routes = vec![
         Route::get("/", Need::Nothing, async |_: Asked| see("/web")),
-        Route::get("/web/{*rest}", Need::Administrator, async |_: Asked| missing()),
+        Route::get("/web/{*rest}", Need::Administrator, async |asked: Asked| missing(&asked)),
     ];
     routes.extend(crate::login::routes());
     routes.extend(crate::account::routes());
@@ -57,8 +57,9 @@ pub fn routes() -> Vec<Route> {
     routes
 }
 
-fn missing() -> Result<Response, Problem> {
-    Err(Problem::no_page())
+/// The address of a page with a slash at its end leads to it.
+fn missing(asked: &Asked) -> Result<Response, Problem> {
+    without_slash(&asked.parts.uri).map(|address| see(&address)).ok_or_else(Problem::no_page)
 }
 
 pub fn router(web: &WebAdmin) -> Router<WebAdmin> {

@@ -9,7 +9,7 @@ mod password;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
@@ -21,7 +21,7 @@ use crate::guard::{door_client, screened, unavailable};
 use crate::navigation::Entry;
 use crate::page::{Frame, Page};
 use crate::problem::Problem;
-use crate::request::{Asked, see};
+use crate::request::{Asked, see, without_slash};
 use crate::view::{Block, Tone};
 
 /// The page that one sees first.
@@ -49,7 +49,6 @@ pub enum Who {
 
 /// One method of one path.
 pub struct Place {
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests go through the pages by their methods"))]
     pub method: Method,
     pub path: &'static str,
     pub who: Who,
@@ -88,8 +87,16 @@ pub fn router(web: &WebAdmin) -> Router<WebAdmin> {
 
 /// What is not there: all of the pages of users where they are off.
 pub fn missing(router: Router<WebAdmin>, is_on: bool) -> Router<WebAdmin> {
-    let nothing = async |State(web): State<WebAdmin>| answer(Problem::no_page().page(), None, "", web.facts.version);
-    let router = router.route("/web/client/{*rest}", any(nothing));
+    let nothing = move |State(web): State<WebAdmin>, method: Method, uri: Uri| async move {
+        let is_page = |path: &str| places().iter().any(|place| place.path == path && place.method == Method::GET);
+        match without_slash(&uri) {
+            Some(address) if is_on && method == Method::GET && is_page(uri.path().trim_end_matches('/')) => {
+                see(&address)
+            }
+            Some(_) | None => answer(Problem::no_page().page(), None, "", web.facts.version),
+        }
+    };
+    let router = router.route("/web/client/", any(nothing)).route("/web/client/{*rest}", any(nothing));
     if is_on { router } else { router.route(HOME, any(nothing)) }
 }
 

@@ -219,3 +219,42 @@ async fn a_lost_password_is_set_with_a_code() {
     assert_eq!(try_log_in(&house, "alice", "pw", "").await.status, 401);
     assert_eq!(try_log_in(&house, "alice", "new", "").await.status, 303);
 }
+
+#[tokio::test]
+async fn a_slash_at_the_end_leads_to_the_same_page() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let (alice, root) = (log_in(&house, "alice").await, house.log_in("root").await);
+    let check = async |house: &House, path: &str, cookie: &str, expected: Result<&str, u16>| {
+        let answer = house.get(path, cookie).await;
+        let found = if answer.status == 303 { Ok(answer.header("location")) } else { Err(answer.status) };
+        assert_eq!(found, expected, "{path}");
+    };
+    for cookie in ["", &alice, &root] {
+        check(&house, "/web/client/", cookie, Ok("/web/client")).await;
+        check(&house, "/web/client//", cookie, Ok("/web/client")).await;
+        check(&house, "/web/client/login/", cookie, Ok("/web/client/login")).await;
+        check(&house, "/web/client/keys/", cookie, Ok("/web/client/keys")).await;
+        check(&house, "/web/client/login-link/?code=a%26b", cookie, Ok("/web/client/login-link?code=a%26b")).await;
+        check(&house, "/web/client/none/", cookie, Err(404)).await;
+        check(&house, "/web/client/keys/add/", cookie, Err(404)).await;
+        check(&house, "/web/", cookie, Ok("/web")).await;
+        check(&house, "/web/login/", cookie, Ok("/web/login")).await;
+    }
+    assert_eq!(house.post("/web/client/login/", "", &[("username", "alice"), ("password", "pw")]).await.status, 404);
+    check(&house, "/web/users/", &root, Ok("/web/users")).await;
+    check(&house, "/web/users/?prefix=a", &root, Ok("/web/users?prefix=a")).await;
+    check(&house, "/web/users/", "", Ok("/web/login?next=%2Fweb%2Fusers%2F")).await;
+    check(&house, "/web/none", &root, Err(404)).await;
+    // Where the pages of users are off, they are nowhere.
+    for has_admin in [true, false] {
+        let house = house.with_pages(Pages { has_admin, has_client: false });
+        for path in ["/web/client", "/web/client/", "/web/client/login", "/web/client/login/"] {
+            check(&house, path, "", Err(404)).await;
+        }
+    }
+    let house = house.with_pages(Pages { has_admin: false, has_client: true });
+    check(&house, "/web/client/", "", Ok("/web/client")).await;
+    check(&house, "/web/client/login/", "", Ok("/web/client/login")).await;
+    check(&house, "/web/users/", "", Err(404)).await;
+}
