@@ -384,10 +384,15 @@ fn what_cannot_be_ignored_keeps_the_server_from_starting() {
     let whole = std::fs::read_to_string(&settings).unwrap();
     let closed = whole.replace("\"bind_port\":0,", "\"bind_port\":0,\"password_authentication\":false,");
     assert_ne!(whole, closed);
-    std::fs::write(&settings, closed).unwrap();
+    let shown =
+        closed.replace(r#""httpd":{"bind_port":0}"#, r#""httpd":{"bindings":[{"port":0,"enable_web_client":true}]}"#);
+    assert_ne!(closed, shown);
+    std::fs::write(&settings, shown).unwrap();
     let done = report(&old.path("old"), &to, &[]);
     assert_eq!(done["users"]["added"], 3, "{done}");
     assert!(done["notes"].to_string().contains("password_authentication"), "{done}");
+    // What holds here as it did there, and shows users something else.
+    assert!(done["notes"].to_string().contains("users have pages at /web/client"), "{done}");
     let output = tidegate(&["config", "check"], &to);
     assert!(text(&output).contains("sftpd.password_authentication"), "{}", text(&output));
     assert_eq!(output.status.code(), Some(1));

@@ -13,6 +13,9 @@ use super::settings::{HttpAccess, HttpBinding, HttpPlace};
 use super::validate::Check;
 
 const DEFAULT_PORT: u16 = 8080;
+/// What is said of a key that the older server's configuration sets, and that may be set there by habit.
+const WEB_CLIENT: &str = "enable_web_client holds here as well: users have pages at /web/client, where they change their \
+                          password, keys and one-time codes; set it to false where they are to have none";
 
 /// The bindings of the list; without one, that of `bind_address` and `bind_port`.
 pub(super) fn bindings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Vec<HttpBinding> {
@@ -42,6 +45,9 @@ pub(super) fn bindings(config: &Config, directory: &Path, check: &mut Check<'_>)
         }
         let mut proxies = proxies.clone();
         proxies.extend(networks(key, &binding.proxy_allowed, check));
+        if binding.enable_web_client && check.is_of_older_server() {
+            check.warning("httpd.bindings", WEB_CLIENT);
+        }
         let pages = Pages { has_admin: binding.enable_web_admin, has_client: binding.enable_web_client };
         bindings.push(HttpBinding { place, is_chosen, certificate, proxies, pages });
     }

@@ -160,4 +160,13 @@ fn a_binding_has_the_pages_that_it_says() {
     check("enable_web_client = true", true, true);
     check("enable_web_admin = false\nenable_web_client = true", false, true);
     check_error("tidegate.toml", "[[httpd.bindings]]\nport = 8080\nenable_web_admin = \"x\"\n", &[]);
+    // A18-01: what the older server's configuration says holds, and is said.
+    let warnings = |file: &str, is_on: bool| {
+        let text = format!("[[httpd.bindings]]\nport = 8080\nenable_web_client = {is_on}\n");
+        let settings = read(file, &text, &[]).unwrap();
+        assert_eq!(settings.http_bindings[0].pages.has_client, is_on);
+        settings.warnings.iter().any(|warning| warning.contains("users have pages at /web/client"))
+    };
+    assert!(warnings("sftpgo.toml", true));
+    assert!(!warnings("sftpgo.toml", false) && !warnings("tidegate.toml", true));
 }

@@ -209,6 +209,11 @@ fn say(older: &OlderConfig, tree: &mut Value, moved: &mut Moved) {
             moved.note(NoteKind::Changed, key, text);
         }
     }
+    if older.config.httpd.bindings.iter().any(|binding| binding.enable_web_client) {
+        let text = "it holds here as well: users have pages at /web/client, where they change their password, keys and \
+                    one-time codes, and browse no files; set it to false where they are to have none";
+        moved.note(NoteKind::Changed, "httpd.bindings.enable_web_client", text);
+    }
     if older.config.data_provider.manage_users == 0 {
         let text = "accounts were not to be changed; here they are this server's own, and can be";
         moved.note(NoteKind::Changed, "data_provider.manage_users", text);
