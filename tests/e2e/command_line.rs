@@ -332,3 +332,34 @@ fn commands_whose_output_is_not_read_end_without_a_word() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("standard output cannot be written"), "{output:?}");
 }
+
+#[test]
+fn a_login_link_is_shown_with_the_page_where_it_is_used() {
+    // D-11
+    let check = |httpd: &str, names: &str, expected: &[&str]| {
+        let site = Site::new().config(httpd);
+        site.user("alice");
+        let arguments = ["login-link", "add", "--username", "alice"];
+        let command = || {
+            let mut command = site.tidegate(&arguments);
+            command.env("TIDEGATE_HTTPD__ALLOWED_HOSTS", names);
+            command
+        };
+        let shown = tools::run_ok(&mut command());
+        let lines: Vec<_> = shown.lines().collect();
+        let (code, pages) = lines.split_first().unwrap();
+        let links: Vec<_> =
+            expected.iter().map(|origin| format!("{origin}/web/client/login-link?code={code}")).collect();
+        assert_eq!(pages, links, "{shown}");
+        let json = tools::run_ok(command().arg("--json"));
+        let made: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let path = format!("/web/client/login-link?code={}", made["code"].as_str().unwrap());
+        assert_eq!(made.get("path").and_then(|path| path.as_str()), (!expected.is_empty()).then_some(&*path), "{json}");
+        let url = expected.first().filter(|origin| !origin.is_empty()).map(|origin| format!("{origin}{path}"));
+        assert_eq!(made.get("url").and_then(|url| url.as_str()), url.as_deref(), "{json}");
+    };
+    let binding = "[[httpd.bindings]]\naddress = \"127.0.0.1\"\nport = -1\nenable_web_client = true\n";
+    check("", "files.example.com", &[]);
+    check(binding, "localhost", &[""]);
+    check(binding, "files.example.com", &["https://files.example.com"]);
+}

@@ -41,6 +41,12 @@ pub struct LoginLink {
 pub struct NewLoginLink {
     /// The code, which is shown only now; `POST /api/v2/user/token` takes it.
     pub code: String,
+    /// The page at which a browser uses it, below the address of the server; none: no binding has the pages of users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The whole address of that page, where `httpd.allowed_hosts` names the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     pub link: LoginLink,
 }
 

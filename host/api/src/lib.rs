@@ -3,6 +3,7 @@
 
 mod answer;
 mod audit_export;
+mod client_pages;
 mod control;
 mod exposition;
 mod health;
@@ -16,6 +17,7 @@ mod snapshot;
 pub use audit_export::{AuditShape, audit_as_answer};
 /// The router that [`serve`] serves.
 pub use axum::Router;
+pub use client_pages::{ClientPages, CodePage};
 pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};
 pub use health::{Readiness, health};

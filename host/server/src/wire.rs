@@ -423,6 +423,7 @@ impl Services {
             external_auth_cache: self.external_auth_cache.clone(),
             login_pre_scope: settings.http_access.login_pre_scope,
             file_history: self.file_history.clone(),
+            client_pages: settings.client_pages(),
         }
     }
 

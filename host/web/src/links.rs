@@ -1,10 +1,10 @@
 //! Login links of a user: a text that logs the user in without a password, which is shown once.
 
 use axum::response::Response;
+use tidegate_api::CodePage;
 use tidegate_core::admin::{LinkWish, NewLink, ShownLink, UseCase};
 use tidegate_core::ports::{Clock, SystemClock};
 
-use crate::client::landing;
 use crate::guard::Need;
 use crate::objects::back_to_user;
 use crate::problem::Problem;
@@ -111,9 +111,15 @@ fn shown_once(asked: &Asked, name: &str, made: &NewLink) -> Response {
         ("Until, in UTC".to_owned(), time(made.link.expires_at)),
         ("For programs".to_owned(), Cell::Code("POST /api/v2/user/token with {\"code\": \"…\"}".to_owned())),
     ];
-    if asked.web.facts.has_web_client {
-        let landing = landing(made.text.expose());
-        facts.insert(1, ("Link, below the address of the pages of users".to_owned(), Cell::Code(landing)));
+    if let Some(pages) = &asked.web.facts.client_pages {
+        let CodePage { path, url } = pages.login_link(made.text.expose());
+        facts.insert(
+            1,
+            match url {
+                Some(url) => ("Link".to_owned(), Cell::Code(url)),
+                None => ("Link, below the address of the pages of users".to_owned(), Cell::Code(path)),
+            },
+        );
     }
     let note = "Keep the code now: it is shown this once, and the server does not have it.";
     let blocks = vec![

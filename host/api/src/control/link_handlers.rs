@@ -13,7 +13,9 @@ impl Handle<AddLoginLink> for AdminApi {
         let AddLoginLink { username, name, max_uses, expires_at, ips } = request;
         let wish = LinkWish { name, max_uses, expires_at, ips };
         let made = self.administration.login_links.add(actor, &username, wish).await?;
-        Ok(NewLoginLink { code: made.text.expose().to_owned(), link: link(made.link) })
+        let page = self.client_pages.as_ref().map(|pages| pages.login_link(made.text.expose()));
+        let (path, url) = page.map(|page| (page.path, page.url)).unzip();
+        Ok(NewLoginLink { code: made.text.expose().to_owned(), path, url: url.flatten(), link: link(made.link) })
     }
 }
 

@@ -29,6 +29,7 @@ use tidegate_api_types::{
 use tidegate_core::admin::{Actor, AdminError, Administration};
 
 use crate::answer::Refusal;
+use crate::client_pages::ClientPages;
 pub(crate) use admin_handlers::token;
 pub(crate) use answers::{
     audit_entry, ban, dumped, exempt_networks, file_event, hook_counter, hook_run, load_report, session,
@@ -46,6 +47,8 @@ pub struct AdminApi {
     pub administration: Arc<Administration>,
     /// The version of this release.
     pub version: &'static str,
+    /// The pages of users; None: no binding has them.
+    pub client_pages: Option<ClientPages>,
 }
 
 /// Handles one kind of request.

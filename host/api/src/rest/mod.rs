@@ -41,6 +41,8 @@ pub use dumps::streamed as dump_as_answer;
 pub use extract::parse as read_body;
 use route::Interface;
 
+use crate::client_pages::ClientPages;
+
 /// The settings of the interfaces.
 #[derive(Debug, Default)]
 pub struct RestSettings {
@@ -67,8 +69,8 @@ pub struct ServerFacts {
     pub configuration: Value,
     /// Remarks on the configuration that are no errors, in sentences.
     pub remarks: Vec<String>,
-    /// Whether a binding has the pages of users, where login links are used.
-    pub has_web_client: bool,
+    /// The pages of users, where login links are used; None: no binding has them.
+    pub client_pages: Option<ClientPages>,
 }
 
 /// What the interfaces stand on.

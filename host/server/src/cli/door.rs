@@ -148,13 +148,21 @@ impl Process {
         let defender = defender.with_exemptions(stores.exemptions.clone());
         let cache = wire::external_auth_cache(&settings, Arc::default(), Arc::new(SystemClock))?;
         let login_pre_scope = settings.http_access.login_pre_scope;
+        let client_pages = settings.client_pages();
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());
         let (defender, external_auth_cache) = (Arc::new(defender), cache);
         // Nor has it sessions that could do something.
         let file_history = Arc::new(FileHistory::new(Arc::new(SystemClock), Arc::new(NoFileLog)));
-        let administered =
-            Administered { sessions, scans, defender, external_auth_cache, login_pre_scope, file_history };
+        let administered = Administered {
+            sessions,
+            scans,
+            defender,
+            external_auth_cache,
+            login_pre_scope,
+            file_history,
+            client_pages,
+        };
         let api = wire::admin_api(&stores, accounts, administered, inventory, hooks.as_deref());
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);

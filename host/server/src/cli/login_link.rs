@@ -99,6 +99,19 @@ async fn add(arguments: AddArguments) -> anyhow::Result<()> {
     } else {
         eprintln!("The code is shown only now; it is exchanged for a token at /api/v2/user/token:");
         println!("{}", made.code);
+        match (made.url, made.path) {
+            (Some(url), _) => {
+                eprintln!("A browser uses it at:");
+                println!("{url}");
+            }
+            (None, Some(path)) => {
+                eprintln!("A browser uses it at this path, below the address of the server:");
+                println!("{path}");
+            }
+            (None, None) => {
+                eprintln!("No binding has the pages of users (enable_web_client), so that browsers cannot use it.")
+            }
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! a file in one of six formats, overridden by the environment, and checked as a whole.
 
 mod account_rights;
+mod client_pages;
 mod commands;
 mod connection_string;
 mod database;

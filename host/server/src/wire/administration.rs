@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, RestApi, RestSettings, ServerFacts};
+use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, ClientPages, RestApi, RestSettings, ServerFacts};
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory, LoginPreScope, SessionHooks};
 use tidegate_core::file_history::FileHistory;
@@ -28,6 +28,7 @@ pub struct Administered {
     pub external_auth_cache: Arc<ExternalAuthCache>,
     pub login_pre_scope: LoginPreScope,
     pub file_history: Arc<FileHistory>,
+    pub client_pages: Option<ClientPages>,
 }
 
 /// The use cases of administration. `accounts`: with the hooks that are told of changes. `points`: those of hooks about
@@ -39,7 +40,8 @@ pub fn admin_api(
     inventory: Arc<dyn HookInventory>,
     points: Option<&HookPoints>,
 ) -> AdminApi {
-    let Administered { sessions, scans, defender, external_auth_cache, login_pre_scope, file_history } = administered;
+    let Administered { sessions, scans, defender, external_auth_cache, login_pre_scope, file_history, client_pages } =
+        administered;
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
         directory: stores.directory.clone(),
@@ -64,7 +66,7 @@ pub fn admin_api(
         password_resets: points.map(|points| points.password_resets.clone()),
         clock: Arc::new(SystemClock),
     });
-    AdminApi { administration: Arc::new(administration), version: version::VERSION }
+    AdminApi { administration: Arc::new(administration), version: version::VERSION, client_pages }
 }
 
 /// The REST interfaces, on the use cases that commands use as well.
@@ -90,7 +92,7 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
             ssh_bindings: vec![(settings.bind_address.to_string(), settings.bind_port)],
             configuration: settings.shown.clone(),
             remarks: settings.warnings.clone(),
-            has_web_client: settings.http_bindings.iter().any(|binding| binding.pages.has_client),
+            client_pages: api.client_pages.clone(),
         }),
     })
 }

@@ -34,11 +34,6 @@ const MENU: [(&str, &str); 4] = [
     ("Second factor", "/web/client/codes"),
 ];
 
-/// The page at which a login link is used, below the address of the server.
-pub fn landing(code: &str) -> String {
-    format!("/web/client/login-link?code={code}")
-}
-
 /// Who may ask for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
@@ -85,7 +80,8 @@ pub fn router(web: &WebAdmin) -> Router<WebAdmin> {
     router
 }
 
-/// What is not there: all of the pages of users where they are off.
+/// What is not there: all of the pages of users where they are off. Where they are on, the address of one with a slash at
+/// its end leads to it.
 pub fn missing(router: Router<WebAdmin>, is_on: bool) -> Router<WebAdmin> {
     let nothing = move |State(web): State<WebAdmin>, method: Method, uri: Uri| async move {
         let is_page = |path: &str| places().iter().any(|place| place.path == path && place.method == Method::GET);

@@ -21,7 +21,7 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
-use tidegate_api::{Client, Entrance, ServerFacts};
+use tidegate_api::{Client, ClientPages, Entrance, ServerFacts};
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
     Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, InventoryError, KeptValue,
@@ -224,7 +224,7 @@ impl House {
             driver: "memory".to_owned(),
             configuration: json!({"values": {"sftpd": {"banner": HOSTILE}}, "origins": {"sftpd.banner": HOSTILE}}),
             remarks: vec![HOSTILE.to_owned()],
-            has_web_client: true,
+            client_pages: Some(ClientPages::default()),
             ..ServerFacts::default()
         };
         let web_admin = WebAdmin {

@@ -16,6 +16,7 @@ use super::super::openapi::reference;
 use super::super::route::Route;
 use super::user::{issued, token_schema};
 use crate::answer::{self, Refusal, done};
+use crate::client_pages::CodePage;
 use crate::http::Client;
 
 pub fn routes() -> Vec<Route> {
@@ -42,7 +43,7 @@ pub fn routes() -> Vec<Route> {
     });
     let made = json!({
         "type": "object",
-        "properties": { "code": text(), "path": text(), "link": link },
+        "properties": { "code": text(), "path": text(), "url": text(), "link": link },
         "required": ["code", "link"],
     });
     let target = json!({
@@ -159,9 +160,10 @@ async fn impersonate(
 fn made(api: &RestApi, made: &NewLink) -> Response {
     let mut body = json!({ "code": made.text.expose(), "link": shown(&made.link) });
     // The page at which a browser uses it.
-    if let Some(body) = body.as_object_mut().filter(|_| api.facts.has_web_client) {
-        let path = format!("/web/client/login-link?code={}", made.text.expose());
+    if let (Some(body), Some(pages)) = (body.as_object_mut(), &api.facts.client_pages) {
+        let CodePage { path, url } = pages.login_link(made.text.expose());
         body.insert("path".to_owned(), path.into());
+        body.extend(url.map(|url| ("url".to_owned(), url.into())));
     }
     (StatusCode::CREATED, answer::json(&body)).into_response()
 }
