@@ -12,6 +12,10 @@ use tidegate_tests::tools;
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 /// Of the administrators that the tests make.
 const OF_ADMINS: &str = "a-long-password";
+/// A name that becomes an element where it is not escaped.
+const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&\u{202e}\u{200f}--><script>x</script>";
+/// A binding that has the pages of users as well.
+const WITH_PAGES_OF_USERS: &str = "[[httpd.bindings]]\naddress = \"127.0.0.1\"\nport = -1\nenable_web_client = true\n";
 
 pub fn admin(site: &Site, name: &str) {
     tools::run_ok(&mut site.tidegate(&[
@@ -148,8 +152,7 @@ fn a_user_that_was_added_in_the_form_logs_in() {
 #[test]
 fn a_user_changes_its_own_account() {
     // D-08
-    let binding = "[[httpd.bindings]]\naddress = \"127.0.0.1\"\nport = -1\nenable_web_client = true\n";
-    let site = Site::new().config(binding);
+    let site = Site::new().config(WITH_PAGES_OF_USERS);
     admin(&site, "root");
     site.user("ada");
     let server = site.start();
@@ -158,6 +161,19 @@ fn a_user_changes_its_own_account() {
     journeys(&server, "own_account", &json!({"key": public.trim()}));
     assert!(can_log_in(&server, "ada", Proof::Key(&key)));
     assert!(can_log_in(&server, "ada", Proof::Password("another pw")) && !can_log_in(&server, "ada", PASSWORD));
+}
+
+#[test]
+fn the_pages_of_users_fit_and_a_keyboard_is_enough_for_them() {
+    // D-08
+    let site = Site::new().config(WITH_PAGES_OF_USERS);
+    admin(&site, "root");
+    let server = site.start();
+    let key = clients::key(&site.path(""), "key");
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let words: Vec<_> = public.split_whitespace().take(2).collect();
+    let long = format!("{HOSTILE}{}", "x".repeat(300));
+    journeys(&server, "own_pages", &json!({"key": words.join(" "), "hostile": HOSTILE, "long": long}));
 }
 
 #[test]
@@ -288,13 +304,12 @@ fn names_full_of_markup_are_texts() {
     admin(&site, "root");
     site.user("files");
     let server = site.start();
-    let hostile = "<img src=x onerror=alert(1)>\"'&\u{202e}\u{200f}--><script>x</script>";
     let mut client = Command::new(tools::python());
-    client.arg(tools::root().join("tests/e2e/clients/hostile_names.py")).arg(server.port.to_string()).arg(hostile);
+    client.arg(tools::root().join("tests/e2e/clients/hostile_names.py")).arg(server.port.to_string()).arg(HOSTILE);
     let mut client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let said: Vec<_> = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok).take(2).collect();
     assert_eq!(said, ["refused", "ready"], "{}", server.log());
-    journeys(&server, "markup", &json!({"hostile": hostile, "long": format!("{hostile}{}", "x".repeat(300))}));
+    journeys(&server, "markup", &json!({"hostile": HOSTILE, "long": format!("{HOSTILE}{}", "x".repeat(300))}));
     drop(client.stdin.take());
     client.wait().unwrap();
 }

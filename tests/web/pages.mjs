@@ -92,6 +92,25 @@ export const FORMS = [
     ]),
 ];
 
+/// The pages of users: those without a session, and those of a user who has logged in.
+export const BEFORE_LOG_IN = ['/web/client/login', '/web/client/login-link?code=x', '/web/client/reset?code=x'];
+export const OWN_PAGES = ['/web/client', '/web/client/password', '/web/client/keys', '/web/client/codes'];
+/// Their forms that change something.
+export const OWN_FORMS = [
+    '/web/client/login',
+    '/web/client/login-link',
+    '/web/client/reset',
+    '/web/client/logout',
+    '/web/client/sessions/end',
+    '/web/client/password',
+    '/web/client/keys/add',
+    '/web/client/keys/remove',
+    '/web/client/codes',
+    '/web/client/codes/make',
+    '/web/client/codes/confirm',
+    '/web/client/codes/remove',
+];
+
 /// All permissions that a page or a form needs.
 export function permissions() {
     return [...new Set([...PAGES, ...FORMS].flatMap(([, needs]) => needs))].sort();

@@ -88,7 +88,7 @@ async function isText(open, { address, password, hostile, long }) {
     await nothingIsMarkup(other.page, 'refused form');
 }
 
-async function nothingIsMarkup(page, path) {
+export async function nothingIsMarkup(page, path) {
     const found = await page.evaluate(() =>
         [...document.querySelectorAll('main img, main script, main b, main style, img[src="x"], [onerror]')].map((element) => element.outerHTML),
     );
