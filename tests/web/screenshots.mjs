@@ -1,4 +1,5 @@
 // Pictures of each page with made-up data: sessions with transfers under way, a refused login, hooks with calls.
+import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { Window, launch } from './browser.mjs';
 import { furnish } from './pages.mjs';
@@ -6,6 +7,9 @@ import { Rest } from './rest.mjs';
 import { MadeUpServer, PASSWORD } from './server.mjs';
 
 const WIDTHS = [360, 1280];
+const [directory, ...parts] = process.argv.slice(2);
+const isWanted = (name) => parts.length === 0 || parts.some((part) => name.includes(part));
+const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio ada@laptop';
 /// A page's picture is no longer than this.
 const LONGEST = 1100;
 const PEOPLE = [
@@ -43,6 +47,7 @@ async function fill(server) {
         await server.sftpDone(name, 'pw', `put ${large} /report-2026.tar\nput ${large} /minutes.pdf\n`);
     }
     await rest.ask('PUT', 'v2/users/radia', { ...(await rest.get('v2/users/radia')), status: 0 });
+    await rest.ask('PUT', 'v2/users/ada', { ...(await rest.get('v2/users/ada')), public_keys: [KEY] });
     await server.sftpDone('ada', 'wrong', 'pwd\n');
     await server.sftpDone('eve', 'pw', 'pwd\n');
     const run = await furnish(rest);
@@ -72,8 +77,11 @@ async function takeAll(run, theme, width) {
     const window = await Window.open(browser, { address: server.address }, { colorScheme: theme, viewport: { width, height: 800 } });
     const { page } = window;
     const take = async (name) => {
+        if (!isWanted(`${name}-${width}-${theme}`)) return;
+        const left = await page.evaluate(rename, server.names);
+        assert.deepEqual(left, [], `${name} shows directories of this run`);
         const height = Math.min(LONGEST, await page.evaluate(() => document.documentElement.scrollHeight));
-        await page.screenshot({ path: `${process.argv[2]}/${name}-${width}-${theme}.png`, fullPage: true, clip: { x: 0, y: 0, width, height } });
+        await page.screenshot({ path: `${directory}/${name}-${width}-${theme}.png`, fullPage: true, clip: { x: 0, y: 0, width, height } });
     };
     await page.goto(`${server.address}/web/login`);
     await take('login');
@@ -120,5 +128,35 @@ async function takeAll(run, theme, width) {
     await page.getByRole('button', { name: 'See the difference' }).click();
     await page.waitForLoadState();
     await take('difference');
+    await takeOwnPages(window, take);
     await window.close();
+}
+
+/// The pages of users.
+async function takeOwnPages({ page }, take) {
+    const go = (path) => page.goto(`${server.address}/web/client${path}`);
+    await go('/login');
+    await take('own-login');
+    await page.getByLabel('Username').fill('ada');
+    await page.getByLabel('Password').fill('pw');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.waitForURL('**/web/client');
+    for (const [name, path] of Object.entries({ own: '', 'own-password': '/password', 'own-keys': '/keys', 'own-codes': '/codes', 'own-link': '/login-link?code=x' })) {
+        await go(path);
+        await take(name);
+    }
+}
+
+/// Gives directories of this run the names of a server that is there to stay; gives back the texts that still have one.
+function rename(names) {
+    const renamed = (text) => names.reduce((text, [directory, name]) => text.replaceAll(directory, name), text);
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const { data } = texts.currentNode;
+        if (renamed(data) !== data) texts.currentNode.data = renamed(data);
+    }
+    const fields = [...document.querySelectorAll('input:not([type="file"]), textarea')];
+    for (const field of fields) if (renamed(field.value) !== field.value) field.value = renamed(field.value);
+    const [directory] = names.at(-1);
+    return [document.body.textContent, ...fields.map((field) => field.value)].filter((text) => text.includes(directory));
 }

@@ -26,8 +26,9 @@ export class MadeUpServer {
         const server = new MadeUpServer();
         server.directory = await mkdtemp(`${tmpdir()}/tidegate-web-`);
         server.children = [];
-        await server.script('sundays.sh', SUNDAYS);
-        await server.script('slow.sh', '#!/bin/sh\nexec sleep 0.3\n');
+        await mkdir(`${server.directory}/hooks`);
+        await server.script('hooks/sundays.sh', SUNDAYS);
+        await server.script('hooks/slow.sh', '#!/bin/sh\nexec sleep 0.3\n');
         const plugin = `${root}tests/.cache/guests/upload-policy.wasm`;
         if (existsSync(plugin)) {
             await mkdir(`${server.directory}/plugins`);
@@ -36,8 +37,8 @@ export class MadeUpServer {
         }
         await writeFile(
             `${server.directory}/tidegate.toml`,
-            `[httpd]\nbind_port = -1\n[data_provider]\nhomes = ["${server.directory}/homes"]\n[common.defender]\nexempt = ["127.0.0.0/8"]\n[sftpd]\nbind_port = 0\nbind_address = "127.0.0.1"\nkeys = [{ private_key = "id_ed25519" }]\nenabled_ssh_commands = ["scp"]\n` +
-                `[hook.login-pre]\nhook = "${server.directory}/sundays.sh"\n[hook.session-create]\nhook = "${server.directory}/slow.sh"\n`,
+            `[[httpd.bindings]]\naddress = "127.0.0.1"\nport = -1\nenable_web_client = true\n[data_provider]\nhomes = ["${server.directory}/homes"]\n[common.defender]\nexempt = ["127.0.0.0/8"]\n[sftpd]\nbind_port = 0\nbind_address = "127.0.0.1"\nkeys = [{ private_key = "id_ed25519" }]\nenabled_ssh_commands = ["scp"]\n` +
+                `[hook.login-pre]\nhook = "${server.directory}/hooks/sundays.sh"\n[hook.session-create]\nhook = "${server.directory}/hooks/slow.sh"\n`,
         );
         await server.run('admin', 'add', '--username', 'root', '--password', PASSWORD, '--permissions', '*');
         const child = spawn(TIDEGATE, ['serve', '--log-file-path', '', '-c', server.directory], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -58,6 +59,15 @@ export class MadeUpServer {
         server.address = `http://127.0.0.1:${ports.httpd}`;
         server.port = ports.sftpd;
         return server;
+    }
+
+    /// Directories of this run, each with what it may be called in a picture that is kept.
+    get names() {
+        return [
+            [`${this.directory}/homes`, '/srv/sftp'],
+            [`${this.directory}/hooks`, '/etc/tidegate/hooks'],
+            [this.directory, '/var/lib/tidegate'],
+        ];
     }
 
     async script(name, text) {
