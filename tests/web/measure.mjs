@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
+import { OpenPage } from './open_page.mjs';
 import { furnish, pages } from './pages.mjs';
 import { Rest } from './rest.mjs';
 import { MadeUpServer, PASSWORD } from './server.mjs';
@@ -103,31 +104,22 @@ async function measureLive(rest, cookie) {
         await server.sftpDone('fast', 'pw', `put ${large} /a\n`);
         return performance.now() - began;
     };
-    let isOpen = true;
-    let answers = 0;
-    const page = async (number) => {
-        await sleep((2000 * number) / LIVE_PAGES);
-        while (isOpen) {
-            const began = performance.now();
-            const answer = await fetch(`${server.address}/web/connections?part=table`, { headers: { cookie, 'hx-request': 'true', 'accept-encoding': 'gzip' } });
-            await answer.arrayBuffer();
-            answers += 1;
-            await sleep(2000 - (performance.now() - began));
-        }
-    };
     const alone = [];
     for (let round = 0; round < RUNS; round += 1) alone.push(await put());
-    const pages = Array.from({ length: LIVE_PAGES }, (_, number) => page(number));
+    const pages = Array.from({ length: LIVE_PAGES }, (_, number) => new OpenPage(server.address, '/web/connections?part=table', cookie, (2000 * number) / LIVE_PAGES));
     await sleep(3000);
-    const before = answers;
+    const counted = () => pages.reduce((sum, { answers, bytes }) => ({ answers: sum.answers + answers, bytes: sum.bytes + bytes }), { answers: 0, bytes: 0 });
+    const [before, ownBefore] = [counted(), process.cpuUsage()];
     const live = await share(LIVE_SECONDS);
-    const rate = (answers - before) / LIVE_SECONDS;
+    const [after, own] = [counted(), process.cpuUsage(ownBefore)];
+    const rate = (after.answers - before.answers) / LIVE_SECONDS;
+    const bytes = (after.bytes - before.bytes) / (after.answers - before.answers);
     const beside = [];
     for (let round = 0; round < RUNS; round += 1) beside.push(await put());
-    isOpen = false;
-    await Promise.all(pages);
+    for (const page of pages) page.close();
     const percent = (part) => `${(part * 100).toFixed(1)} %`;
-    console.log(`\n${LIVE_PAGES} live pages of connections, ${rate.toFixed(0)} requests a second: ${percent(live)} of a core; without them ${percent(idle)}.`);
+    console.log(`\n${LIVE_PAGES} live pages of connections, ${rate.toFixed(0)} requests a second with ${bytes.toFixed(0)} bytes each: ${percent(live)} of a core; without them ${percent(idle)}.`);
+    console.log(`The pages themselves took ${percent((own.user + own.system) / 1e6 / LIVE_SECONDS)}.`);
     const [without, withThem] = [median(alone), median(beside)];
     console.log(`An upload of ${LIVE_BYTES / 1e6} MB beside them: ${(withThem / 1000).toFixed(2)} s, without them ${(without / 1000).toFixed(2)} s (${percent(withThem / without - 1)}), medians of ${RUNS}.`);
 }
