@@ -57,12 +57,21 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (isLive(event.detail.elt) && document.hidden) event.preventDefault();
   });
+  // What a part was when it was sent last: the server does not send it again while it is the same.
+  const tags = new WeakMap();
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (isLive(detail.elt) && tags.has(detail.elt)) detail.headers["If-None-Match"] = tags.get(detail.elt);
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, xhr, serverResponse, requestConfig } = event.detail;
     // A form that puts another live part in the place of this one is no refresh.
-    if (!isLive(target) || requestConfig.elt !== target || xhr.status !== 200) return;
+    if (!isLive(target) || requestConfig.elt !== target || ![200, 304].includes(xhr.status)) return;
     event.detail.shouldSwap = false;
     target.removeAttribute("data-stale");
+    if (xhr.status === 304) return;
+    const tag = xhr.getResponseHeader("ETag");
+    if (tag) tags.set(target, tag);
+    else tags.delete(target);
     const fresh = new DOMParser().parseFromString(serverResponse, "text/html");
     syncChildren(target, fresh.body);
   });

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -15,8 +16,8 @@ use sha2::{Digest, Sha256};
 pub struct Asset {
     name: String,
     kind: &'static str,
-    plain: Vec<u8>,
-    compressed: Vec<u8>,
+    plain: Bytes,
+    compressed: Bytes,
 }
 
 /// All files.
@@ -39,8 +40,8 @@ impl Asset {
     fn new(stem: &str, ending: &str, kind: &'static str, plain: &[u8]) -> Self {
         let digest = Sha256::digest(plain);
         let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let compressed = gzip(plain, Compression::best());
-        Self { name: format!("{stem}.{hash}.{ending}"), kind, plain: plain.to_owned(), compressed }
+        let compressed = gzip(plain, Compression::best()).into();
+        Self { name: format!("{stem}.{hash}.{ending}"), kind, plain: Bytes::copy_from_slice(plain), compressed }
     }
 
     /// The path of the file.

@@ -1,13 +1,15 @@
 //! Open sessions and their transfers, as they are now.
 
-use axum::response::{Html, IntoResponse, Response};
 use std::sync::Arc;
+
+use axum::response::Response;
 use tidegate_core::admin::UseCase;
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::ports::{Clock, SystemClock};
 use tidegate_core::session::{Session, TransferView};
 
 use crate::guard::Need;
+use crate::live;
 use crate::problem::Problem;
 use crate::request::{Asked, address, see};
 use crate::route::Route;
@@ -26,10 +28,10 @@ pub fn routes() -> Vec<Route> {
 
 async fn show(asked: Asked) -> Result<Response, Problem> {
     let search = asked.query.given("search").unwrap_or_default();
-    let table = table(&asked, &search).await?;
     if asked.is_fragment && asked.query.text("part") == "table" {
-        return Ok(Html(Rendered::blocks(&[Block::Table(table)]).html().to_owned()).into_response());
+        return live::part(&asked, table(&asked, &search)).await;
     }
+    let table = table(&asked, &search).await?;
     let is_live = asked.query.text("live") != "0";
     let mut blocks = Vec::new();
     match asked.query.text("done") {
@@ -135,7 +137,7 @@ fn running(transfer: &TransferView, now: i64) -> Running {
 }
 
 /// Bytes a second.
-fn rate(size: u64, milliseconds: u64) -> u64 {
+pub fn rate(size: u64, milliseconds: u64) -> u64 {
     u64::try_from(u128::from(size) * 1000 / u128::from(milliseconds.max(1))).unwrap_or(u64::MAX)
 }
 

@@ -34,7 +34,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 /// Answers that are smaller gain nothing by compression.
-const COMPRESSED_FROM: usize = 1_000;
+pub const COMPRESSED_FROM: usize = 1_000;
+/// The headers of a request on which a page depends.
+pub const VARIES: &str = "Accept-Encoding, Cookie, HX-Request";
 
 /// What a page needs of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,7 +170,7 @@ pub async fn finish(request: Request, next: Next) -> Response {
     if !is_page(response.headers()) {
         return response;
     }
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding, Cookie, HX-Request"));
+    response.headers_mut().insert(VARY, HeaderValue::from_static(VARIES));
     if !takes_gzip {
         return response;
     }

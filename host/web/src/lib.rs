@@ -18,6 +18,7 @@ mod hooks;
 mod keys;
 mod last_calls;
 mod links;
+mod live;
 mod login;
 mod navigation;
 mod objects;
@@ -41,6 +42,7 @@ mod tests;
 pub use dump::Uploaded;
 pub use fields::account_of_form;
 pub use last_calls::LastCalls;
+pub use live::LiveParts;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,6 +69,8 @@ pub struct WebAdmin {
     pub uploaded: Arc<Mutex<Option<Uploaded>>>,
     /// The last hook call of each connection.
     pub last_calls: Arc<LastCalls>,
+    /// Parts of pages that refresh themselves, as they were a moment ago.
+    pub live_parts: Arc<LiveParts>,
     /// Names, with or without a port, by which browsers may call the server; empty: any.
     pub allowed_hosts: Arc<[String]>,
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::Response;
 use tidegate_core::admin::UseCase;
 use tidegate_core::ports::{Clock, SystemClock};
 use tidegate_core::quota::Scope;
 
 use crate::guard::Need;
+use crate::live;
 use crate::problem::Problem;
 use crate::request::{Asked, see};
 use crate::route::Route;
@@ -21,7 +22,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn show(asked: Asked) -> Result<Response, Problem> {
+async fn table(asked: &Asked) -> Result<Table, Problem> {
     let scans = asked.web.administration.scans.list(asked.actor()?).await?;
     let head = ["Of", "Name", "For", "Files", "Directories"];
     let mut table = Table::new("scans", "Scans under way", &head, "No scan is under way.");
@@ -35,9 +36,14 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
             Cell::Number(scan.directories.to_string()),
         ]);
     }
+    Ok(table)
+}
+
+async fn show(asked: Asked) -> Result<Response, Problem> {
     if asked.is_fragment {
-        return Ok(Html(Rendered::blocks(&[Block::Table(table)]).html().to_owned()).into_response());
+        return live::part(&asked, table(&asked)).await;
     }
+    let table = table(&asked).await?;
     let mut blocks = Vec::new();
     if asked.query.text("done") == "begun" {
         blocks.push(Block::Note(Tone::Good, "The scan has begun. The usage is stored when it ends.".to_owned()));

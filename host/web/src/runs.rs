@@ -9,11 +9,12 @@ use tidegate_core::guard::Source;
 use tidegate_core::ports::{RunFilter, StoredRun};
 
 use crate::guard::Need;
+use crate::live;
 use crate::problem::Problem;
 use crate::request::{Asked, address};
 use crate::route::Route;
 use crate::text::{bytes, microseconds, natural, time};
-use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Step, Table, Tone};
+use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Rendered, Step, Table, Tone};
 
 /// Records of a page.
 const LIMIT: u32 = 100;
@@ -35,7 +36,7 @@ fn input(asked: &Asked, name: &str, label: &str) -> Control {
     Control::Input(Input::new(name, label, asked.query.text(name), InputKind::Search))
 }
 
-async fn list(asked: Asked) -> Result<Response, Problem> {
+async fn table(asked: &Asked) -> Result<Table, Problem> {
     let filter = RunFilter {
         username: asked.query.given("username"),
         hook: asked.query.given("hook"),
@@ -51,10 +52,14 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     let mut table = Table::new("runs", "The newest calls; times are in UTC", &head, "There are no such calls.");
     table.rows = runs.iter().map(row).collect();
     table.ids = runs.iter().map(|run| format!("run-{}", run.id)).collect();
+    Ok(table)
+}
+
+async fn list(asked: Asked) -> Result<Response, Problem> {
     if asked.is_fragment && asked.query.text("part") == "table" {
-        let html = crate::view::Rendered::blocks(&[Block::Table(table)]).html().to_owned();
-        return Ok(axum::response::IntoResponse::into_response(axum::response::Html(html)));
+        return live::part(&asked, table(&asked)).await;
     }
+    let table = table(&asked).await?;
     let controls = vec![
         input(&asked, "username", "User"),
         input(&asked, "hook", "Hook"),
@@ -78,7 +83,7 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     blocks.push(if is_live {
         fields.pop();
         fields.push(("part", "table"));
-        let inner = crate::view::Rendered::blocks(&[Block::Table(table)]);
+        let inner = Rendered::blocks(&[Block::Table(table)]);
         Block::Live { id: "live-runs", address: address("/web/runs", &fields), inner }
     } else {
         Block::Table(table)

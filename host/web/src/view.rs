@@ -33,6 +33,18 @@ pub enum Block {
     Plots(Vec<Plot>),
 }
 
+impl Block {
+    /// Whether it does something by script. Forms send and links lead without it.
+    pub fn has_script(&self) -> bool {
+        match self {
+            Self::Live { .. } => true,
+            Self::Form(form) => !form.live.is_empty(),
+            Self::Table(table) => table.bulk.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// How a message or a mark is meant; always told in words as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {

@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod client_changes;
 mod hostile;
+mod live;
 mod objects;
 mod pages;
 mod sessions;
@@ -234,6 +235,7 @@ impl House {
             disks: Arc::new(PaperDisks),
             uploaded: Arc::default(),
             last_calls: Arc::default(),
+            live_parts: Arc::default(),
             facts: Arc::new(facts),
             allowed_hosts: Arc::from([]),
         };
