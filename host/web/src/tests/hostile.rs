@@ -13,7 +13,7 @@ use crate::guard::Need;
 use crate::route::routes;
 
 /// Whether the page has the text as a text: escaped, and not one character of markup from it.
-fn is_text(page: &str) -> bool {
+pub fn is_text(page: &str) -> bool {
     !page.contains("<img src=x") && !page.contains("<script>x") && !page.contains("onerror=alert(1)>\"")
 }
 
