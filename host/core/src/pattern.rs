@@ -1,6 +1,7 @@
 //! Patterns for names. `*` and `?` mean the same in accounts, configurations, key lines and commands; ADR 5 says why
 //! no library gives that.
 
+use std::fmt::{self, Display, Write};
 use std::str::Chars;
 
 /// A pattern for one name, all of it: `*` stands for any text, also for none, and `?` for one character. Braces
@@ -108,6 +109,27 @@ impl Pattern {
 
     fn compared(&self, character: char) -> char {
         if self.any_case { lower(character) } else { character }
+    }
+}
+
+/// As it is written; of what stands for itself, not whether it had a backslash.
+impl Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::AnyText => f.write_char('*'),
+            Part::AnyCharacter => f.write_char('?'),
+            Part::Character(character) => f.write_char(*character),
+            Part::Class { negated, ranges } => {
+                f.write_str(if *negated { "[!" } else { "[" })?;
+                for (first, last) in ranges {
+                    f.write_char(*first)?;
+                    if first != last {
+                        write!(f, "-{last}")?;
+                    }
+                }
+                f.write_char(']')
+            }
+        })
     }
 }
 
@@ -237,6 +259,16 @@ mod tests {
             check("a**", &["a", "ab"], &["b"]);
             check("**", &["", "a"], &[]);
             check("***b", &["b", "ab"], &["bc"]);
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_told_as_it_is_written() {
+        for text in ["", "al*", "b?b", "[x", "ü**"] {
+            assert_eq!(Pattern::wildcards(text).to_string(), text.replace("**", "*"));
+        }
+        for text in ["[a-cx]*", "[!a-c]", "a]"] {
+            assert_eq!(Pattern::shell(text).unwrap().to_string(), text);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::claimed_gates::gates_among;
 use crate::loader::{PluginDirectory, State, names_of};
 use crate::settings::Limits;
-use crate::wants::{Wanted, wanted};
+use crate::wants::{Wanted, contract_version, wanted};
 
 /// A line of `tidegate plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct PluginInfo {
     pub name: String,
     /// Hexadecimal SHA-256 of the component in service; `None` if there is none.
     pub digest: Option<String>,
+    /// The version of the contract that the component in service was made for, where it imports anything of it.
+    pub contract: Option<String>,
     /// Hooks that the component in service exports.
     pub hooks: Vec<&'static str>,
     /// What the operator gave to the component in service, such as `credentials` or `home:/srv`.
@@ -101,6 +103,7 @@ impl State {
         PluginInfo {
             name: name.to_owned(),
             digest: loaded.as_ref().map(|loaded| loaded.digest.clone()),
+            contract: loaded.as_ref().and_then(|loaded| contract_version(&loaded.imports)),
             hooks: hooks.unwrap_or_default(),
             grants: loaded.as_ref().map(|loaded| loaded.settings().grant_names()).unwrap_or_default(),
             closed_gates: closed.iter().map(|kind| kind.as_str()).collect(),

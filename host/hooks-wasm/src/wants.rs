@@ -1,5 +1,6 @@
 //! What a component wants of the host, as its imports say, and whether the operator has given it.
 
+use crate::component_file::PACKAGE;
 use crate::settings::PluginSettings;
 
 /// Something that a component imports.
@@ -30,6 +31,13 @@ pub fn wanted(imports: &[String], settings: &PluginSettings) -> Vec<Wanted> {
     found.map(|(_, what, is_granted)| Wanted { what, is_granted }).collect()
 }
 
+/// The version of the contract that the component was made for; None: it imports nothing of the contract.
+pub fn contract_version(imports: &[String]) -> Option<String> {
+    let versions = imports.iter().filter_map(|import| import.strip_prefix(PACKAGE)?.split_once('@'));
+    // All interfaces of one package have one version.
+    versions.map(|(_, version)| version.to_owned()).next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +58,16 @@ mod tests {
         check(&["wasi:http/outgoing-handler@0.2.6"], "http = [\"https://a.example\"]", &[("http", true)]);
         check(&["tidegate:hooks/secrets@0.1.0"], "[secrets]\na = \"x\"", &[("secrets", true)]);
         check(&["wasi:sockets/udp-create-socket@0.2.6"], "", &[("udp", false)]);
+    }
+
+    #[test]
+    fn the_version_of_the_contract_is_that_of_its_imports() {
+        let check = |imports: &[&str], expected: Option<&str>| {
+            let imports: Vec<_> = imports.iter().map(ToString::to_string).collect();
+            assert_eq!(contract_version(&imports).as_deref(), expected, "{imports:?}");
+        };
+        check(&["wasi:cli/environment@0.2.6", "tidegate:hooks/types@0.1.2", "tidegate:hooks/kv@0.1.2"], Some("0.1.2"));
+        check(&["wasi:cli/environment@0.2.6", "tidegate:hooks/types"], None);
+        check(&[], None);
     }
 }

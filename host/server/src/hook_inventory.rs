@@ -30,6 +30,7 @@ pub fn hook_link(kind: HookKind, link: &LinkInfo) -> HookLink {
         target: description.target,
         deadline: description.deadline,
         on_error: link.on_error,
+        selectors: link.selectors.clone(),
         limits: description.limits,
         version: description.version,
         grants: description.grants,
@@ -47,6 +48,7 @@ fn plugin_state(plugin: PluginInfo) -> PluginState {
         closed_gates: owned(plugin.closed_gates),
         error: plugin.error,
         details: PluginDetails {
+            contract: plugin.contract,
             wants: plugin.wants.into_iter().map(|wanted| (wanted.what.to_owned(), wanted.is_granted)).collect(),
             signer: plugin.signer,
             limits: plugin.limits.map(limits).unwrap_or_default(),

@@ -72,6 +72,11 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     }
     let range = Range::of(&asked);
     let spans = if knows_calls { range.spans(&asked) } else { Vec::new() };
+    let asked_now = points.iter().flat_map(|(hook, links)| links.iter().map(move |link| (*hook, link.target.as_str())));
+    if let Some(((hook, target), calls)) = slowest(asked_now, &calls) {
+        let text = format!("{target} at {hook}, {} for 99 of 100 calls", percentile(calls, 99));
+        blocks.push(Block::Facts(vec![("The slowest hook".to_owned(), Cell::link(text, format!("#chain-{hook}")))]));
+    }
     if knows_calls && !points.is_empty() {
         blocks.push(range.tabs("/web/hooks"));
     }
@@ -83,7 +88,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
             &[],
             "",
         );
-        table.head = vec!["Hook", "State", "On error", "Limits", "Grants"];
+        table.head = vec!["Hook", "State", "For", "On error", "Limits", "Grants"];
         if knows_calls {
             table.head.extend(["Calls", "Denied", "Failed", "p50", "p99"]);
         }
@@ -126,9 +131,12 @@ fn row(link: &HookLink, calls: Option<&Calls>, knows_calls: bool) -> Vec<Cell> {
         Some(version) => format!("{}\n{}", link.target, version.chars().take(12).collect::<String>()),
         None => link.target.clone(),
     };
+    let every = || vec!["every event".to_owned()];
+    let selectors = if link.selectors.is_empty() { every() } else { link.selectors.clone() };
     let mut cells = vec![
         if knows_calls { Cell::link(target, runs) } else { Cell::text(target) },
         health,
+        Cell::Lines(selectors),
         Cell::text(link.on_error),
         Cell::Lines(limits),
         Cell::Lines(link.grants.clone()),
@@ -154,6 +162,22 @@ fn percentile(calls: &Calls, hundredths: u64) -> String {
     let Some(bucket) = bucket(&histogram, hundredths) else { return String::new() };
     let bound = DURATION_BOUNDS.get(bucket).map(|bound| i64::try_from(*bound).unwrap_or(i64::MAX));
     format!("≤ {}", microseconds(bound.unwrap_or(calls.longest)))
+}
+
+/// The hook whose calls took longest, but for one of a hundred.
+fn slowest<'a>(
+    links: impl Iterator<Item = (&'a str, &'a str)>,
+    calls: &'a BTreeMap<(String, String), Calls>,
+) -> Option<((&'a str, &'a str), &'a Calls)> {
+    let time = |calls: &Calls| {
+        let histogram: Vec<u64> = calls.histogram.iter().map(|count| natural(*count)).collect();
+        bucket(&histogram, 99).map(|bucket| (bucket, calls.longest))
+    };
+    let known = links.filter_map(|link| {
+        let calls = calls.get(&(link.0.to_owned(), link.1.to_owned()))?;
+        Some((time(calls)?, link, calls))
+    });
+    known.max_by_key(|(time, ..)| *time).map(|(_, link, calls)| (link, calls))
 }
 
 /// The bucket in which the last of so many of a hundred calls is; None: there were no calls.
@@ -241,6 +265,26 @@ async fn test(asked: Asked) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_slowest_hook_is_that_with_the_longest_usual_call() {
+        let of = |histogram: &[i64], longest| Calls { histogram: histogram.to_vec(), longest, ..Calls::default() };
+        let check = |hooks: &[(&'static str, Calls)], expected: Option<&str>| {
+            let links = hooks.iter().map(|(hook, _)| ("login-pre", *hook));
+            let calls = hooks.iter().map(|(hook, calls)| {
+                let Calls { histogram, longest, .. } = calls;
+                (("login-pre".to_owned(), (*hook).to_owned()), of(histogram, *longest))
+            });
+            let calls = calls.collect();
+            assert_eq!(slowest(links, &calls).map(|((_, hook), _)| hook), expected);
+        };
+        check(&[], None);
+        check(&[("never-called", of(&[], 0))], None);
+        check(&[("a", of(&[9], 30)), ("b", of(&[0, 9], 80)), ("c", of(&[3], 40))], Some("b"));
+        check(&[("a", of(&[0, 9], 90)), ("b", of(&[0, 9], 80))], Some("a"));
+        // One call of many that took longer does not make a hook slow.
+        check(&[("a", of(&[199, 0, 1], 400)), ("b", of(&[0, 5], 80))], Some("b"));
+    }
 
     #[test]
     fn percentiles_are_bounds() {

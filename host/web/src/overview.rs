@@ -3,14 +3,16 @@
 use axum::response::Response;
 use tidegate_core::admin::UseCase;
 use tidegate_core::history::Span;
-use tidegate_core::ports::AuditQuery;
+use tidegate_core::ports::{AuditQuery, Clock, SystemClock};
+use tidegate_core::session::TransferView;
 
+use crate::connections::rate;
 use crate::guard::Need;
 use crate::plot::{Range, per_second, plot};
 use crate::problem::{Problem, sentence};
 use crate::request::Asked;
 use crate::route::Route;
-use crate::text::{bytes, share, time};
+use crate::text::{bytes, natural, share, time};
 use crate::view::{Block, Cell, Plot, Table, Tone};
 
 /// The last changes that are shown.
@@ -38,9 +40,14 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     let mut facts = vec![("Version".to_owned(), Cell::text(version)), ("Database".to_owned(), database)];
     if asked.may(UseCase::ListSessions) {
         let sessions = administration.sessions.list(actor).await?;
-        let transfers: usize = sessions.iter().map(|session| session.live.transfers().len()).sum();
         facts.push(("Sessions".to_owned(), Cell::link(sessions.len().to_string(), "/web/connections")));
-        facts.push(("Transfers under way".to_owned(), Cell::Number(transfers.to_string())));
+        let transfers: Vec<_> = sessions.iter().flat_map(|session| session.live.transfers()).collect();
+        for (name, kind) in [("Uploads under way", "upload"), ("Downloads under way", "download")] {
+            facts.push((
+                name.to_owned(),
+                Cell::link(under_way(&transfers, kind, SystemClock.now()), "/web/connections"),
+            ));
+        }
     }
     if asked.may(UseCase::ShowStatus) {
         let counts = asked.web.metrics.counts();
@@ -86,6 +93,17 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     Ok(asked.page("Overview", blocks))
 }
 
+/// How many transfers of a kind there are, and how fast they are together.
+fn under_way(transfers: &[TransferView], kind: &str, now: i64) -> String {
+    let rates = transfers.iter().filter(|transfer| transfer.operation_type == kind);
+    let rates: Vec<_> =
+        rates.map(|transfer| rate(transfer.size, natural(now.saturating_sub(transfer.start_time)))).collect();
+    match rates.len() {
+        0 => "none".to_owned(),
+        count => format!("{count}, {}/s", bytes(rates.iter().fold(0, |sum, rate| sum.saturating_add(*rate)))),
+    }
+}
+
 /// What was counted lately, as far as the administrator may know.
 fn plots(asked: &Asked) -> Vec<Block> {
     let range = Range::of(asked);
@@ -117,4 +135,25 @@ fn plots(asked: &Asked) -> Vec<Block> {
         plots.push(plot(("plot-hooks", "Calls of hooks"), of, &[("calls", &all), ("failed", &failed)], &count));
     }
     if plots.is_empty() { Vec::new() } else { vec![range.tabs("/web"), Block::Plots(plots)] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_under_way_have_a_rate_together() {
+        let of = |operation_type: &'static str, size: u64| TransferView {
+            operation_type,
+            path: "/a".to_owned(),
+            start_time: 0,
+            size,
+            total: None,
+            last_activity: 0,
+        };
+        let transfers = [of("upload", 2048), of("upload", 4096), of("download", 0)];
+        for (kind, expected) in [("upload", "2, 3.0 KiB/s"), ("download", "1, 0 B/s"), ("copy", "none")] {
+            assert_eq!(under_way(&transfers, kind, 2000), expected);
+        }
+    }
 }

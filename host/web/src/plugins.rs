@@ -2,16 +2,19 @@
 
 use axum::response::Response;
 use tidegate_core::admin::{PluginState, UseCase};
+use tidegate_core::ports::RunFilter;
 
 use crate::guard::Need;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address, see};
 use crate::route::Route;
-use crate::text::{bytes, natural, seconds};
+use crate::text::{bytes, microseconds, natural, seconds};
 use crate::view::{Block, Button, Cell, Form, Table, Tone};
 
 /// Values of a plugin that are shown.
 const KEPT: u32 = 100;
+/// Calls of a plugin whose use of memory and of the processor is looked at.
+const CALLS: u32 = 100;
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -64,6 +67,16 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     Ok(asked.page("Plugins", blocks))
 }
 
+/// What its last calls took, at most.
+async fn used_lately(asked: &Asked, plugin: &str) -> Result<Vec<(String, Cell)>, Problem> {
+    let filter = RunFilter { hook: Some(plugin.to_owned()), limit: CALLS, ..RunFilter::default() };
+    let runs = asked.web.administration.hook_runs.list(asked.actor()?, filter).await?;
+    let memory = runs.iter().filter_map(|run| run.memory).max().map(|most| bytes(natural(most)));
+    let computing = runs.iter().filter_map(|run| run.cpu_us).max().map(microseconds);
+    let facts = [("Memory used in its last calls, at most", memory), ("Computed for, at most", computing)];
+    Ok(facts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Cell::Number(text?)))).collect())
+}
+
 async fn show(asked: Asked) -> Result<Response, Problem> {
     let plugin = asked.web.administration.plugins.show(asked.actor()?, asked.query.text("name")).await?;
     let mut facts = vec![
@@ -73,6 +86,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         ("Granted".to_owned(), lines_or_none(&plugin.grants)),
         ("Gates that refuse".to_owned(), lines_or_none(&plugin.closed_gates)),
     ];
+    facts.extend(
+        plugin.details.contract.clone().map(|version| ("Version of the contract".to_owned(), Cell::text(version))),
+    );
     if plugin.digest.is_some() {
         let signer = plugin.details.signer.clone();
         let signer = signer.map_or_else(|| Cell::text("not needed (plugins.trusted_keys)"), Cell::Code);
@@ -81,6 +97,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     }
     facts.extend(plugin.details.limits.iter().map(|(name, value)| ((*name).to_owned(), Cell::Number(value.clone()))));
     if asked.may(UseCase::ListRuns) {
+        facts.extend(used_lately(&asked, &plugin.name).await?);
         facts.push(("Calls".to_owned(), Cell::link("show", address("/web/runs", &[("hook", &plugin.name)]))));
     }
     if !plugin.closed_gates.is_empty() && asked.may(UseCase::ForgetPlugin) {

@@ -77,6 +77,7 @@ async function whichHookIsSlow(open, { password }) {
         const [, number, unit] = cell.match(/([\d.]+)\s*(µs|ms|s)/);
         return Number(number) * MICROSECONDS[unit];
     };
+    assert.match(await window.text(), /The slowest hook\s+\S*slow\.sh at session-create, ≤/);
     const [slow, fast] = [await median('session-create'), await median('login-pre')];
     assert.ok(slow >= 200_000 && slow > fast, `${slow} ${fast}`);
     assert.match(await table('login-pre').innerText(), /sundays\.sh/);
@@ -111,6 +112,12 @@ async function callsAreFilteredAndFollowed(open, { password }) {
         await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
         assert.ok(!(await page.locator('#runs').innerText()).includes('eve'), 'a refresh keeps the filter');
     }
+    // What is as it was is not sent again, and stays.
+    await page.waitForResponse((response) => response.url().includes('part=table') && response.status() === 304);
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+    assert.match(await page.locator('#runs').innerText(), /ada/);
+    assert.equal(await page.locator('[data-stale]').count(), 0);
+    await window.look();
 }
 
 async function aHookIsAskedAboutWhatIsMadeUp(open, { password }) {

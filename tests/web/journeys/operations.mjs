@@ -115,7 +115,7 @@ async function plugins(open, { password }) {
     await window.press('Read the directory again');
     assert.match(await window.text(), /was read again/);
     await window.press('upload-policy');
-    assert.match(await window.text(), /[0-9a-f]{64}/);
+    assert.match(await window.text(), /[0-9a-f]{64}[\s\S]*Version of the contract\s+0\.\d/);
     await window.look();
 }
 

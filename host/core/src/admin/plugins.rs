@@ -21,6 +21,8 @@ pub struct HookLink {
     pub deadline: Duration,
     /// `deny`, `skip` or `allow` (B17-01).
     pub on_error: &'static str,
+    /// The lists that select its events, such as `users: al*`; none: it is for every event.
+    pub selectors: Vec<String>,
     /// Limits of the hook in words, such as `memory 64 MiB`; may be empty.
     pub limits: String,
     /// The digest of a component; None: the hook is no component, or not loaded.
@@ -53,6 +55,8 @@ pub struct PluginState {
 /// What more is known of a component in service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PluginDetails {
+    /// The version of the contract that the component was made for, where it says one.
+    pub contract: Option<String>,
     /// What the component imports, in words, and whether the operator has given it.
     pub wants: Vec<(String, bool)>,
     /// The fingerprint of the key that has signed it; None: no signature is needed.

@@ -138,6 +138,26 @@ impl Selector {
         lists.into_iter().find(|(_, absent, matches)| !absent && !matches).map(|(name, ..)| name)
     }
 
+    /// Each list as it is configured, such as `users: al*, bob`; empty: the link is for every event.
+    pub fn in_words(&self) -> Vec<String> {
+        fn line(name: &str, values: impl Iterator<Item = String>) -> Option<String> {
+            let values: Vec<_> = values.collect();
+            (!values.is_empty()).then(|| format!("{name}: {}", values.join(", ")))
+        }
+        let outcome = |succeeded| if succeeded { "accepted" } else { "refused" }.to_owned();
+        let lines = [
+            line("methods", self.methods.iter().map(|method| method.as_str().to_owned())),
+            line("users", self.users.iter().map(ToString::to_string)),
+            line("groups", self.groups.iter().cloned()),
+            line("networks", self.networks.iter().map(ToString::to_string)),
+            line("objects", self.objects.iter().cloned()),
+            line("actions", self.actions.iter().cloned()),
+            line("paths", self.paths.iter().map(|path| path.display().into_owned())),
+            line("logins", self.login_succeeded.into_iter().map(outcome)),
+        ];
+        lines.into_iter().flatten().collect()
+    }
+
     /// Whether a path of the event is in a wanted directory. A directory that is renamed moves everything below it,
     /// so that one above a wanted directory counts as well.
     fn touches(&self, subject: &Subject<'_>) -> bool {
@@ -307,6 +327,24 @@ mod tests {
         let below = |text: &[u8]| VirtualPath::resolve(&VirtualPath::root(), text).unwrap();
         check(Selector { paths: vec![below(b"/in")], ..Default::default() }, None);
         check(Selector { paths: vec![below(b"/i")], ..Default::default() }, Some("paths"));
+    }
+
+    #[test]
+    fn the_lists_are_told_in_words() {
+        assert!(Selector::default().in_words().is_empty());
+        let all = Selector {
+            methods: vec![LoginMethod::Password, LoginMethod::PublicKey],
+            users: ["al*", "b?b"].map(Pattern::wildcards).into(),
+            groups: vec!["staff".to_owned()],
+            networks: vec!["192.0.2.0/24".parse().unwrap()],
+            objects: vec!["user".to_owned()],
+            actions: vec!["upload".to_owned()],
+            paths: vec![VirtualPath::parse_normalised("/in").unwrap()],
+            login_succeeded: Some(false),
+        };
+        let words = "methods: password, publickey|users: al*, b?b|groups: staff|networks: 192.0.2.0/24|objects: user|\
+                     actions: upload|paths: /in|logins: refused";
+        assert_eq!(all.in_words().join("|"), words);
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub trait HookPoint: Send + Sync {
 pub struct LinkInfo {
     pub adapter: &'static str,
     pub on_error: &'static str,
+    /// Which events it is for, in words.
+    pub selectors: Vec<String>,
     pub description: HookDescription,
 }
 
@@ -173,7 +175,8 @@ where
 }
 
 fn info<E: HookEvent>(link: &Link<E>) -> LinkInfo {
-    LinkInfo { adapter: link.adapter(), on_error: link.on_error().as_str(), description: link.description() }
+    let (on_error, selectors) = (link.on_error().as_str(), link.selector().in_words());
+    LinkInfo { adapter: link.adapter(), on_error, selectors, description: link.description() }
 }
 
 fn plugin_link<E: HookEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings) -> Arc<Link<E>>

@@ -87,6 +87,7 @@ impl HookInventory for HostileHooks {
             target: format!("/opt/{HOSTILE}"),
             deadline: std::time::Duration::from_secs(5),
             on_error: "deny",
+            selectors: vec![format!("users: {HOSTILE}")],
             limits: HOSTILE.to_owned(),
             version: Some("abcdef".to_owned()),
             grants: vec![HOSTILE.to_owned()],
@@ -103,6 +104,7 @@ impl HookInventory for HostileHooks {
             closed_gates: vec!["login-pre".to_owned()],
             error: Some(HOSTILE.to_owned()),
             details: PluginDetails {
+                contract: Some(HOSTILE.to_owned()),
                 wants: vec![(HOSTILE.to_owned(), false)],
                 signer: Some(HOSTILE.to_owned()),
                 limits: vec![("Calls at once", "1".to_owned())],

@@ -93,6 +93,7 @@ impl HookInventory for NoHooks {
             target: format!("/{}/{}/{}", login.username, login.method.as_str(), login.address),
             deadline: std::time::Duration::from_secs(1),
             on_error: "deny",
+            selectors: Vec::new(),
             limits: String::new(),
             version: None,
             grants: Vec::new(),
