@@ -30,6 +30,7 @@ mod shutdown;
 mod state_directory;
 mod telemetry;
 mod version;
+mod unmarked_usages;
 mod wire;
 
 pub use cli::run;

@@ -29,7 +29,7 @@ use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::{
     self, Clock, Directory, Exemptions, ExemptionsInMemory, HookRunStore, NodeName, Passwords, StorageFactory,
-    SystemClock,
+    SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory,
 };
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
@@ -47,6 +47,7 @@ use crate::file_log::FileLogLines;
 use crate::journal::Journal;
 use crate::telemetry::SpanContexts;
 
+use crate::unmarked_usages::UnmarkedUsagesFile;
 pub use administration::{Administered, admin_api, rest_api, web_admin};
 pub use hook_points::{HookPoints, LinkInfo};
 pub use storages::Storages;
@@ -145,6 +146,8 @@ impl Stores {
             | DatabaseSettings::Bolt(_)
             | DatabaseSettings::ReadOnly { .. } => {
                 let key = Arc::new(KeyFile::new(state.join(SECRETS_KEY)));
+    /// Usages that went on while the database was away.
+    pub unmarked: Arc<dyn UnmarkedUsages>,
                 Arc::new(SealedDirectory::new(database.clone(), key))
             }
             // Nothing of it is written anywhere.
@@ -152,7 +155,8 @@ impl Stores {
         };
         let only_read = matches!(settings, DatabaseSettings::ReadOnly { .. });
         let (passwords, exemptions) = (Arc::new(PasswordPool::new()?), Arc::new(ExemptionsFile::open(state)?));
-        Ok(Self { database, directory, passwords, exemptions, only_read })
+        let unmarked = Arc::new(UnmarkedUsagesFile::open(state)?);
+        Ok(Self { database, directory, passwords, exemptions, unmarked, only_read })
     }
 
     /// Stores that end with the process.
@@ -160,7 +164,8 @@ impl Stores {
         let database: Arc<dyn ports::Stores> = Arc::new(MemoryStore::default());
         let passwords = Arc::new(PasswordPool::new()?);
         let exemptions = Arc::new(ExemptionsInMemory::default());
-        Ok(Self { directory: database.clone(), database, passwords, exemptions, only_read: false })
+        let unmarked = Arc::new(UnmarkedUsagesInMemory::default());
+        Ok(Self { directory: database.clone(), database, passwords, exemptions, unmarked, only_read: false })
     }
 
     /// Accounts whose changes no hook is told of.
@@ -458,6 +463,7 @@ pub fn quota_scans(
     node: NodeName,
     storage: Arc<dyn StorageFactory>,
 ) -> Arc<QuotaScans> {
-    let keeper = QuotaKeeper::new(stores.database.clone(), node, Arc::new(SystemClock), settings.tracking);
+    let (store, unmarked) = (stores.database.clone(), stores.unmarked.clone());
+    let keeper = QuotaKeeper::with_unmarked(store, node, Arc::new(SystemClock), settings.tracking, unmarked);
     Arc::new(QuotaScans::new(keeper, stores.directory.clone(), storage))
 }

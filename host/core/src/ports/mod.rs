@@ -13,6 +13,7 @@ mod plugins;
 mod runs;
 mod sealing;
 pub mod storage;
+mod unmarked_usages;
 mod usage;
 
 use async_trait::async_trait;
@@ -35,6 +36,7 @@ pub use plugins::{
 pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoredRun};
 pub use sealing::{Sealing, SealingError};
 pub use storage::StorageFactory;
+pub use unmarked_usages::{UnmarkedUsages, UnmarkedUsagesInMemory};
 pub use usage::{BatchName, NodeName, StoredUsage, UsageStore};
 
 /// All the stores of a server, as one adapter implements them.

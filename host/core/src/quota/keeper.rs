@@ -1,6 +1,6 @@
 //! All ledgers of the server, and the task that saves what they count.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::sending::{Failed, Sending};
 use super::{QuotaError, Scope, Tracking, UsedQuota, Volumes};
 use crate::account::EffectiveAccount;
 use crate::hook::observers::ObserverWork;
-use crate::ports::{Clock, NodeName, UsageStore};
+use crate::ports::{Clock, NodeName, UnmarkedUsages, UnmarkedUsagesInMemory, UsageStore};
 
 /// Changes within this time are saved together.
 const SAVE_DELAY: Duration = Duration::from_millis(10);
@@ -42,6 +42,8 @@ pub struct QuotaPorts {
     pub(super) order: tokio::sync::Mutex<Sending<(Scope, UsedQuota)>>,
     /// Some ledger has to count its files again.
     pub(super) doubted: Notify,
+    /// Usages that go on while the store is away.
+    pub(super) unmarked: Arc<dyn UnmarkedUsages>,
 }
 
 impl QuotaPorts {
@@ -50,6 +52,13 @@ impl QuotaPorts {
         let Some((batch, changes)) = sending.batch() else { return Ok(()) };
         let answer = self.store.add_usage(Some(batch), changes, self.clock.now()).await;
         sending.answered(answer)
+    }
+
+    /// The store knows now that these usages are in change, or they are gone.
+    pub(super) async fn are_marked(&self, scopes: &[Scope]) {
+        if let Err(problem) = self.unmarked.remove(scopes).await {
+            tracing::warn!(sender = "quota", message = format!("usages will be counted at the next start: {problem}"));
+        }
     }
 
     /// A writer of batches to the store. `what`: what they count.
@@ -157,9 +166,21 @@ pub enum ScanError {
 impl QuotaKeeper {
     /// A keeper without ledgers; `node` is this server, among those that share the store.
     pub fn new(store: Arc<dyn UsageStore>, node: NodeName, clock: Arc<dyn Clock>, tracking: Tracking) -> Arc<Self> {
+        Self::with_unmarked(store, node, clock, tracking, Arc::new(UnmarkedUsagesInMemory::default()))
+    }
+
+    /// As [`new`](Self::new); `unmarked`: what an earlier process of this server has left, and where usages that go on
+    /// while the store is away are kept.
+    pub fn with_unmarked(
+        store: Arc<dyn UsageStore>,
+        node: NodeName,
+        clock: Arc<dyn Clock>,
+        tracking: Tracking,
+        unmarked: Arc<dyn UnmarkedUsages>,
+    ) -> Arc<Self> {
         let (changed, doubted) = (Notify::new(), Notify::new());
         let order = tokio::sync::Mutex::new(QuotaPorts::sending(&node, "usages", &*clock));
-        let ports = Arc::new(QuotaPorts { store, node, clock, changed, order, doubted });
+        let ports = Arc::new(QuotaPorts { store, node, clock, changed, order, doubted, unmarked });
         let (ledgers, scans) = (Mutex::default(), Mutex::default());
         let volumes = Volumes::new(tracking, ports.clone());
         Arc::new(Self { tracking, volumes, ports, ledgers, scans, closed: watch::Sender::new(false) })
@@ -294,12 +315,21 @@ impl QuotaKeeper {
         running.collect()
     }
 
-    /// The scopes whose usages were in change when an earlier process of this server died.
+    /// The scopes whose usages were in change when an earlier process of this server died, also while the store was
+    /// away.
     ///
     /// # Errors
     /// If the store does not answer.
     pub async fn unsettled(&self) -> Result<Vec<Scope>, QuotaError> {
-        Ok(self.ports.store.unsettled_usages(&self.ports.node).await?)
+        let mut scopes = self.ports.store.unsettled_usages(&self.ports.node).await?;
+        let marked: HashSet<Scope> = scopes.iter().cloned().collect();
+        scopes.extend(self.ports.unmarked.all().into_iter().filter(|scope| !marked.contains(scope)));
+        Ok(scopes)
+    }
+
+    /// Gives up a usage whose account or folder is gone.
+    pub(super) async fn forget(&self, scope: &Scope) {
+        self.ports.are_marked(std::slice::from_ref(scope)).await;
     }
 
     /// Stores all changes now. What cannot be stored is logged, and stays for the next time.
@@ -321,12 +351,16 @@ impl QuotaKeeper {
         if order.is_waiting() {
             return;
         }
+        let mut marked = Vec::new();
         for ledger in unmarked {
-            // A store that is away again is asked the next time.
-            if ledger.mark_again().await.is_err() {
-                return;
+            match ledger.mark_again().await {
+                Ok(true) => marked.push(ledger.scope.clone()),
+                Ok(false) => {}
+                // A store that is away again is asked the next time.
+                Err(_) => break,
             }
         }
+        self.ports.are_marked(&marked).await;
     }
 
     async fn save_usages(&self) -> Result<(), Failed> {

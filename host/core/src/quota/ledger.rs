@@ -74,6 +74,8 @@ pub(super) struct WrittenInPlace {
 
 impl Ledger {
     pub(super) fn new(scope: Scope, ports: Arc<QuotaPorts>) -> Self {
+        // It went on while the store was away, and what it came to was not stored.
+        let is_stale = ports.unmarked.has(&scope);
         let zero = UsedQuota::default();
         let state = State {
             used: zero,
@@ -87,7 +89,7 @@ impl Ledger {
             is_unmarked: false,
             is_known: false,
             is_told: false,
-            is_stale: false,
+            is_stale,
             doubt: Doubt::default(),
             last_change: Instant::now(),
         };
@@ -106,7 +108,7 @@ impl Ledger {
         if !self.state().is_open {
             match self.ports.store.open_usage(&self.scope, &self.ports.node).await {
                 Ok(stored) => self.begin(&names, stored, tree).await?,
-                Err(error) => self.go_on_without(error)?,
+                Err(error) => self.go_on_without(error).await?,
             }
         }
         Ok(names)
@@ -129,6 +131,9 @@ impl Ledger {
             let counted = names.recount(&tree(), &ScanProgress::default()).await;
             counted.inspect_err(|_| self.invalidate())?;
         }
+        if self.ports.unmarked.has(&self.scope) {
+            self.ports.are_marked(std::slice::from_ref(&self.scope)).await;
+        }
         // Only now: if a caller is cancelled before, the next one starts again.
         let mut state = self.state();
         state.is_open = !state.is_stale;
@@ -136,12 +141,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// The store does not answer. A usage that this process knows goes on from there, so that open sessions can work;
-    /// one that it does not know is refused (A10-08). The log says it once.
-    fn go_on_without(&self, error: StoreError) -> Result<(), QuotaError> {
+    /// The store does not answer. A usage that this process knows goes on from there, so that open sessions can work,
+    /// and is kept for a count of its files if the process dies meanwhile; one that it does not know, or that cannot
+    /// be kept, is refused (A10-08). The log says it once.
+    async fn go_on_without(&self, error: StoreError) -> Result<(), QuotaError> {
+        let can_go_on =
+            |state: &State| matches!(error, StoreError::Unavailable(_)) && state.is_known && !state.is_stale;
+        let is_asked = can_go_on(&self.state());
+        let kept = if is_asked { self.ports.unmarked.add(&self.scope).await } else { Ok(()) };
         let goes_on = {
             let mut state = self.state();
-            let goes_on = matches!(error, StoreError::Unavailable(_)) && state.is_known && !state.is_stale;
+            let goes_on = kept.is_ok() && can_go_on(&state);
             (state.is_open, state.is_unmarked) = (goes_on, goes_on);
             if std::mem::replace(&mut state.is_told, true) {
                 return if goes_on { Ok(()) } else { Err(error.into()) };
@@ -149,8 +159,11 @@ impl Ledger {
             goes_on
         };
         let consequence = match goes_on {
-            true => "it is counted on from what was known last, and stored when the database answers",
-            false => "changes of its files are refused until then",
+            true => "it is counted on from what was known last, and stored when the database answers".to_owned(),
+            false => match &kept {
+                Ok(()) => "changes of its files are refused until then".to_owned(),
+                Err(problem) => format!("changes of its files are refused until then, because {problem}"),
+            },
         };
         let message = format!("the used quota of {} cannot be read: {error}; {consequence}", self.scope);
         tracing::warn!(sender = "quota", message);
@@ -158,12 +171,12 @@ impl Ledger {
     }
 
     /// Tells a store that answers again that the usage is in change. To be called when no changes are on their way to
-    /// the store.
-    pub(super) async fn mark_again(&self) -> Result<(), QuotaError> {
+    /// the store. The answer is whether the store knows it now.
+    pub(super) async fn mark_again(&self) -> Result<bool, QuotaError> {
         // Who counts files waits for what is on its way to the store.
-        let Ok(_names) = self.names.try_lock() else { return Ok(()) };
+        let Ok(_names) = self.names.try_lock() else { return Ok(false) };
         if !self.state().is_unmarked {
-            return Ok(());
+            return Ok(false);
         }
         let stored = self.ports.store.open_usage(&self.scope, &self.ports.node).await?;
         let mut state = self.state();
@@ -172,7 +185,7 @@ impl Ledger {
         if stored.is_unsettled {
             (state.is_open, state.is_stale) = (false, true);
         }
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn is_unmarked(&self) -> bool {

@@ -9,16 +9,21 @@ use crate::account::{AccountDraft, CredentialRule};
 use crate::hook::observers::ObserverWork;
 use crate::memory::MemoryStore;
 use crate::memory::outage::{Outage, State};
-use crate::ports::{NodeName, SystemClock, UsageStore};
+use crate::ports::{NodeName, SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory, UsageStore};
 
 struct Paper {
     outage: Arc<Outage>,
     keeper: Arc<QuotaKeeper>,
+    unmarked: Arc<dyn UnmarkedUsages>,
     scope: Scope,
     account: EffectiveAccount,
 }
 
 async fn paper() -> Paper {
+    paper_with(Arc::new(UnmarkedUsagesInMemory::default())).await
+}
+
+async fn paper_with(unmarked: Arc<dyn UnmarkedUsages>) -> Paper {
     let store = Arc::new(MemoryStore::default());
     let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]}}"#;
     store.put(&AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account);
@@ -26,11 +31,21 @@ async fn paper() -> Paper {
     store.replace_usage(&scope, UsedQuota::default(), 1).await.unwrap();
     let account = EffectiveAccount::ungrouped(store.user("u").await.unwrap());
     let outage = Outage::of(store);
-    let keeper = QuotaKeeper::new(outage.clone(), NodeName("here".into()), Arc::new(SystemClock), Tracking::Always);
-    Paper { outage, keeper, scope, account }
+    let keeper = keeper(&outage, &unmarked);
+    Paper { outage, keeper, unmarked, scope, account }
+}
+
+fn keeper(outage: &Arc<Outage>, unmarked: &Arc<dyn UnmarkedUsages>) -> Arc<QuotaKeeper> {
+    let (node, clock) = (NodeName("here".into()), Arc::new(SystemClock));
+    QuotaKeeper::with_unmarked(outage.clone(), node, clock, Tracking::Always, unmarked.clone())
 }
 
 impl Paper {
+    /// What the next process of the server begins with.
+    fn restarted(&self) -> Arc<QuotaKeeper> {
+        keeper(&self.outage, &self.unmarked)
+    }
+
     /// Uploads a file of 10 bytes, as a session that was there before.
     async fn upload(&self, inode: u64) {
         let ledger = self.keeper.ledger(&self.scope);
@@ -121,6 +136,79 @@ async fn a_usage_that_was_settled_goes_on_from_what_is_known() {
     paper.keeper.finish().await;
     assert_eq!(paper.stored().await, (20, 2, 20, 2));
     assert!(paper.keeper.unsettled().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_usage_that_went_on_is_counted_after_a_crash() {
+    // A10-08
+    let paper = paper().await;
+    paper.upload(1).await;
+    paper.keeper.finish().await;
+    paper.outage.becomes(State::Away);
+    paper.upload(2).await;
+    assert_eq!(paper.unmarked.all(), std::slice::from_ref(&paper.scope));
+    // The process is killed, and the next one starts before the store is back.
+    let next = paper.restarted();
+    let refused = next.ledger(&paper.scope).names(no_tree).await.err();
+    assert!(matches!(refused, Some(QuotaError::Store(_))), "{refused:?}");
+    paper.outage.becomes(State::Here);
+    assert_eq!(next.unsettled().await.unwrap(), std::slice::from_ref(&paper.scope));
+    // What the store has is too little: files are counted, of which there are none here.
+    let ledger = next.ledger(&paper.scope);
+    let counting = tokio::spawn(async move { ledger.names(no_tree).await.map(drop) }).await;
+    assert!(counting.unwrap_err().is_panic());
+    assert_eq!(paper.unmarked.all(), std::slice::from_ref(&paper.scope));
+    next.finish().await;
+    assert!(paper.restarted().unsettled().await.unwrap().contains(&paper.scope));
+}
+
+#[tokio::test]
+async fn a_usage_is_kept_until_the_store_has_marked_it() {
+    // A10-08
+    let paper = paper().await;
+    paper.upload(1).await;
+    paper.keeper.finish().await;
+    for _ in 0..2 {
+        paper.outage.becomes(State::Away);
+        paper.upload(2).await;
+        paper.keeper.save().await;
+        assert_eq!(paper.unmarked.all(), std::slice::from_ref(&paper.scope));
+        paper.outage.becomes(State::Here);
+        paper.keeper.save().await;
+        assert!(paper.unmarked.all().is_empty());
+        assert_eq!(paper.keeper.unsettled().await.unwrap(), std::slice::from_ref(&paper.scope));
+        paper.keeper.ledger(&paper.scope).names(no_tree).await.unwrap().removed(&file(2, 10));
+        paper.keeper.finish().await;
+    }
+    assert_eq!(paper.stored().await.0, 10);
+}
+
+#[tokio::test]
+async fn a_usage_that_cannot_be_kept_does_not_go_on() {
+    // A10-08
+    struct Full;
+
+    #[async_trait::async_trait]
+    impl UnmarkedUsages for Full {
+        fn all(&self) -> Vec<Scope> {
+            Vec::new()
+        }
+        fn has(&self, _: &Scope) -> bool {
+            false
+        }
+        async fn add(&self, _: &Scope) -> Result<(), String> {
+            Err("the disk is full".to_owned())
+        }
+        async fn remove(&self, _: &[Scope]) -> Result<(), String> {
+            Ok(())
+        }
+    }
+    let paper = paper_with(Arc::new(Full)).await;
+    paper.upload(1).await;
+    paper.keeper.finish().await;
+    paper.outage.becomes(State::Away);
+    let refused = paper.keeper.ledger(&paper.scope).names(no_tree).await.err();
+    assert!(matches!(refused, Some(QuotaError::Store(_))), "{refused:?}");
 }
 
 #[tokio::test]

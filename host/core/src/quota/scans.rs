@@ -85,6 +85,7 @@ impl QuotaScans {
         for scope in scopes {
             match self.settle(&scope).await {
                 Ok(()) => tracing::info!(sender = "quota", message = format!("the usage of {scope} was counted again")),
+                Err(ScanError::Quota(QuotaError::Store(StoreError::NotFound(_)))) => self.keeper.forget(&scope).await,
                 Err(error) => {
                     let message = format!("the usage of {scope} could not be counted again: {error}");
                     tracing::warn!(sender = "quota", message);
