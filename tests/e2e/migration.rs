@@ -240,6 +240,26 @@ fn clients_see_the_old_keys_beside_new_ones() {
 #[test]
 fn accounts_move_in_while_the_server_runs() {
     let old = Old::new("", "pre_login_program");
+fn tables_of_a_later_era_on_a_database_server_are_told_of_and_those_of_the_first_are_taken_over() {
+    // A9-01
+    for kind in [Kind::Postgresql, Kind::Mariadb] {
+        let check = |directory: &Path| tidegate(&["config", "check"], directory);
+        let database = Database::start(kind);
+        let old = Old::in_database(LAST, "pre_login_hook", &database);
+        let refused = check(&old.path("old"));
+        assert!(!refused.status.success() && text(&refused).contains("tidegate migrate"), "{}", text(&refused));
+
+        let database = Database::start(kind);
+        let old = Old::in_database("", "pre_login_program", &database);
+        let checked = check(&old.path("old"));
+        assert!(checked.status.success(), "{kind:?}: {}", text(&checked));
+        let listed = tidegate(&["user", "list"], &old.path("old"));
+        assert!(listed.status.success() && text(&listed).contains("alice"), "{kind:?}: {}", text(&listed));
+        assert!(check(&old.path("old")).status.success());
+    }
+}
+
+#[test]
     let to = old.path("new");
     report(&old.path("old"), &to, &[]);
     let server = Server::in_directory(&to);

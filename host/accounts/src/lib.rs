@@ -13,6 +13,7 @@ mod sql;
 mod sqlite;
 
 pub use self::mysql::{MysqlDatabase, read_mysql_tables, read_only_mysql};
+pub use self::older::Decrypt;
 pub use self::postgresql::{PostgresqlDatabase, read_only_postgresql, read_postgresql_tables};
 pub use self::redb::{OpenError as RedbOpenError, RedbDatabase};
 pub use self::sql::TableNames;

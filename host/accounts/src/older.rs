@@ -43,6 +43,9 @@ pub const ADVICE: &str = "has the tables of a later version of the older server,
                           changed; take it over with: tidegate migrate --from DIR -c DIR, where DIR is the directory \
                           with its configuration";
 
+/// Decrypts the secrets in a `filesystem` that have their key beside them; None: there are none.
+pub type Decrypt = fn(&str) -> Option<String>;
+
 /// The names as a list of texts in SQL.
 pub fn listed(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();

@@ -9,7 +9,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::MigrateError;
-use crate::older::{Names, beside, decrypt_file_systems, read_sqlite};
+use crate::older::{Names, beside, decrypted_file_system, read_sqlite};
 
 /// Pages that are copied at once.
 const PAGES: i32 = 4096;
@@ -106,12 +106,7 @@ pub fn decrypt_secrets(path: &Path) -> Result<(), MigrateError> {
         rows.collect::<Result<Vec<_>, _>>()
     });
     for (id, text) in rows.map_err(failed)? {
-        let mut document = serde_json::Map::new();
-        // What is no JSON is the problem of its account.
-        let Ok(filesystem) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
-        document.insert("filesystem".to_owned(), filesystem);
-        decrypt_file_systems(&mut document);
-        let text = document.get("filesystem").map(ToString::to_string).unwrap_or_default();
+        let Some(text) = decrypted_file_system(&text) else { continue };
         let update = "UPDATE users SET filesystem = ?1 WHERE id = ?2";
         transaction.execute(update, (text, id)).map_err(failed)?;
     }

@@ -35,6 +35,7 @@ use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
 use tidegate_migrate::in_place;
+use tidegate_migrate::older::decrypted_file_system;
 use tidegate_passwords::PasswordPool;
 use tidegate_sealing::KeyFile;
 use tidegate_storage::LocalHostPaths;
@@ -46,8 +47,8 @@ use crate::exemptions::ExemptionsFile;
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
 use crate::telemetry::SpanContexts;
-
 use crate::unmarked_usages::UnmarkedUsagesFile;
+
 pub use administration::{Administered, admin_api, rest_api, web_admin};
 pub use hook_points::{HookPoints, LinkInfo};
 pub use storages::Storages;
@@ -58,8 +59,12 @@ const OBSERVER_TASKS: usize = 16;
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn ports::Stores>> {
     Ok(match settings {
         DatabaseSettings::Sqlite(path) => Arc::new(open_sqlite(path)?),
-        DatabaseSettings::Postgresql(settings) => Arc::new(PostgresqlDatabase::open(settings.as_ref().clone())?),
-        DatabaseSettings::Mysql(settings) => Arc::new(MysqlDatabase::open(settings.as_ref().clone())?),
+        DatabaseSettings::Postgresql(settings) => {
+            Arc::new(PostgresqlDatabase::open_older(settings.as_ref().clone(), decrypted_file_system)?)
+        }
+        DatabaseSettings::Mysql(settings) => {
+            Arc::new(MysqlDatabase::open_older(settings.as_ref().clone(), decrypted_file_system)?)
+        }
         DatabaseSettings::Bolt(path) => Arc::new(RedbDatabase::open(path)?),
         DatabaseSettings::Memory(_) => Arc::new(MemoryStore::default()),
         DatabaseSettings::ReadOnly { accounts, own } => {
@@ -90,10 +95,20 @@ fn open_sqlite(path: &Path) -> anyhow::Result<SqliteDatabase> {
 /// The problem of a database of a later version of the older server, or of another program; none where it is another
 /// problem, which the start tells.
 pub fn later_database(settings: &DatabaseSettings) -> Option<String> {
-    let (DatabaseSettings::Sqlite(path) | DatabaseSettings::ReadOnly { own: path, .. }) = settings else { return None };
-    match SqliteDatabase::origin(path) {
-        Err(error @ tidegate_accounts::OpenError::Later { .. }) => Some(error.to_string()),
-        Ok(_) | Err(_) => None,
+    let looked = match settings {
+        DatabaseSettings::Sqlite(path) | DatabaseSettings::ReadOnly { own: path, .. } => {
+            return match SqliteDatabase::origin(path) {
+                Err(error @ tidegate_accounts::OpenError::Later { .. }) => Some(error.to_string()),
+                Ok(_) | Err(_) => None,
+            };
+        }
+        DatabaseSettings::Postgresql(settings) => PostgresqlDatabase::look(settings.as_ref().clone()),
+        DatabaseSettings::Mysql(settings) => MysqlDatabase::look(settings.as_ref().clone()),
+        DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => return None,
+    };
+    match looked {
+        Err(error @ ports::StoreError::Refused(_)) => Some(error.to_string()),
+        Ok(()) | Err(_) => None,
     }
 }
 
@@ -131,6 +146,8 @@ pub struct Stores {
     pub passwords: Arc<dyn Passwords>,
     /// Networks that administrators have exempted from bans.
     pub exemptions: Arc<dyn Exemptions>,
+    /// Usages that went on while the database was away.
+    pub unmarked: Arc<dyn UnmarkedUsages>,
     /// Whether accounts are only read (A8-17).
     only_read: bool,
 }
@@ -146,8 +163,6 @@ impl Stores {
             | DatabaseSettings::Bolt(_)
             | DatabaseSettings::ReadOnly { .. } => {
                 let key = Arc::new(KeyFile::new(state.join(SECRETS_KEY)));
-    /// Usages that went on while the database was away.
-    pub unmarked: Arc<dyn UnmarkedUsages>,
                 Arc::new(SealedDirectory::new(database.clone(), key))
             }
             // Nothing of it is written anywhere.

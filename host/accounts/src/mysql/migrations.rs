@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use super::connect::{Connection, Mysql};
 use super::dialect::MysqlDialect;
 use super::{cells, errors};
-use crate::older::{ADVICE, FIRST_COLUMNS, LATER_TABLES, listed};
+use crate::older::{ADVICE, Decrypt, FIRST_COLUMNS, LATER_TABLES, listed};
 use crate::sql::remote::{Connected, Connector, stalled};
-use crate::sql::{Cell, Dialect};
+use crate::sql::{Cell, Dialect, Row};
 
 /// The time for all scripts; those of other servers are waited for as well.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -37,8 +37,9 @@ pub fn known_version() -> i64 {
     MIGRATIONS.last().map_or(0, |(version, _)| *version)
 }
 
-/// Connects to a host, checks whether its database can be used, and brings the tables up to date.
-pub async fn apply(connector: &Connector<Mysql>) -> Result<(), StoreError> {
+/// Connects to a host, checks whether its database can be used, and brings the tables up to date. `decrypt`: for secrets
+/// in tables of the older server.
+pub async fn apply(connector: &Connector<Mysql>, decrypt: Decrypt) -> Result<(), StoreError> {
     let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
     let connected = timeout(answer_limit, connector.connect()).await;
     let mut connected = connected.map_err(|_| stalled(&connector.hosts()))??;
@@ -52,7 +53,21 @@ pub async fn apply(connector: &Connector<Mysql>) -> Result<(), StoreError> {
     if begun.await.map_err(|_| stalled(&host))?? {
         return Ok(());
     }
-    timeout(LIMIT, session.migrate()).await.map_err(|_| stalled(&host))?
+    timeout(LIMIT, session.migrate(decrypt)).await.map_err(|_| stalled(&host))?
+}
+
+/// Checks whether [`apply`] would refuse the tables, and changes nothing.
+pub async fn look(connector: &Connector<Mysql>) -> Result<(), StoreError> {
+    let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
+    let looked = timeout(answer_limit, async {
+        let mut connected = connector.connect().await?;
+        let (dialect, database) = (&connector.driver.dialect, connector.settings().database.as_str());
+        let mut session = Session { connected: &mut connected, dialect, database };
+        session.check_server()?;
+        session.is_current().await?;
+        if session.has_table("tidegate_version").await? { Ok(()) } else { session.check_older().await }
+    });
+    looked.await.map_err(|_| stalled(&connector.hosts()))?
 }
 
 /// One statement of a script.
@@ -150,7 +165,27 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn migrate(&mut self) -> Result<(), StoreError> {
+    /// Secrets of the older server that have their key beside them are stored clear. They are sealed with the next change
+    /// of their account.
+    async fn decrypt_secrets(&mut self, decrypt: Decrypt) -> Result<(), StoreError> {
+        let table = self.dialect.table("users");
+        let column = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ? \
+                      AND column_name = 'filesystem'";
+        if self.number(column, &[table.replace('`', "").into()]).await? == 0 {
+            return Ok(());
+        }
+        let sql = format!("SELECT id, CAST(filesystem AS CHAR) FROM {table} WHERE filesystem LIKE '%$aes$%'");
+        for mut row in self.rows(&sql, &[]).await? {
+            let (id, text) = (row.integer(0)?, row.text(1)?);
+            if let Some(clear) = decrypt(&text) {
+                let update = format!("UPDATE {table} SET filesystem = ? WHERE id = ?");
+                self.rows(&update, &[clear.into(), id.into()]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn migrate(&mut self, decrypt: Decrypt) -> Result<(), StoreError> {
         // The lock is that of the server, so its name has the database's; it ends with the connection at the latest.
         let table = self.dialect.table("tidegate_version");
         let lock: Cell = format!("{}.{table}", self.database).into();
@@ -169,6 +204,9 @@ impl Session<'_> {
         // Another server may have done the rest while this one waited.
         if !self.is_current().await? {
             let current = self.stored_version().await?;
+            if current == 0 {
+                self.decrypt_secrets(decrypt).await?;
+            }
             for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
                 for Step { is_done, sql } in steps(script) {
                     let is_done = match is_done {
@@ -189,10 +227,13 @@ impl Session<'_> {
     }
 
     async fn number(&mut self, sql: &str, values: &[Cell]) -> Result<i64, StoreError> {
+        self.rows(sql, values).await?.into_iter().next().map_or(Ok(0), |mut row| row.integer(0))
+    }
+
+    async fn rows(&mut self, sql: &str, values: &[Cell]) -> Result<Vec<Row>, StoreError> {
         let conn = &mut self.connected.connection.conn;
         let rows = conn.exec_map(sql, cells::parameters(values), cells::row).await;
-        let rows = rows.map_err(|error| errors::of_statement(&error, &self.connected.host).failure.error)?;
-        rows.into_iter().next().map_or(Ok(0), |mut row| row.integer(0))
+        rows.map_err(|error| errors::of_statement(&error, &self.connected.host).failure.error)
     }
 
     async fn run(&mut self, sql: &str) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use tidegate_core::ports::{StoreError, Stores};
 
 use connect::Mysql;
 
+use crate::older::Decrypt;
 use crate::read_only::ReadOnlyAccounts;
 use crate::sql::remote::{Connector, DatabaseServerSettings, ForeignTable, Remote, apart, read_foreign, read_only};
 use crate::sql::store::SqlStore;
@@ -30,9 +31,27 @@ impl MysqlDatabase {
     /// `Unavailable` if no host can be used, `Refused` if the tables are those of a newer program or the database is
     /// too old.
     pub fn open(settings: DatabaseServerSettings) -> Result<Self, StoreError> {
+        Self::open_older(settings, |_| None)
+    }
+
+    /// As [`open`](Self::open); tables of the older server's first era become ours, with the secrets of file systems
+    /// decrypted.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn open_older(settings: DatabaseServerSettings, decrypt: Decrypt) -> Result<Self, StoreError> {
         let connector = Connector::new(Mysql::new(&settings)?, settings);
-        apart(migrations::apply(&connector))?;
+        apart(migrations::apply(&connector, decrypt))?;
         Ok(Self::new(Remote::new(connector)?))
+    }
+
+    /// Looks at the database, and changes nothing in it. Blocks the thread.
+    ///
+    /// # Errors
+    /// `Refused` if [`open`](Self::open) would refuse the tables, `Unavailable` if no host can be used.
+    pub fn look(settings: DatabaseServerSettings) -> Result<(), StoreError> {
+        let connector = Connector::new(Mysql::new(&settings)?, settings);
+        apart(migrations::look(&connector))
     }
 }
 

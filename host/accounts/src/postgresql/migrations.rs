@@ -11,9 +11,9 @@ use tokio_postgres::types::Type;
 use super::connect::Postgresql;
 use super::dialect::PostgresqlDialect;
 use super::{cells, errors};
-use crate::older::{ADVICE, FIRST_COLUMNS, LATER_TABLES, listed};
+use crate::older::{ADVICE, Decrypt, FIRST_COLUMNS, LATER_TABLES, listed};
 use crate::sql::remote::{Connected, Connector, stalled};
-use crate::sql::{Cell, Dialect, TableNames};
+use crate::sql::{Cell, Dialect, Row, TableNames};
 
 /// The time for all scripts; those of other servers are waited for as well.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -31,8 +31,9 @@ pub fn known_version() -> i64 {
     MIGRATIONS.last().map_or(0, |(version, _)| *version)
 }
 
-/// Connects to a host, checks whether its database can be used, and brings the tables up to date.
-pub async fn apply(connector: &Connector<Postgresql>) -> Result<(), StoreError> {
+/// Connects to a host, checks whether its database can be used, and brings the tables up to date. `decrypt`: for secrets
+/// in tables of the older server.
+pub async fn apply(connector: &Connector<Postgresql>, decrypt: Decrypt) -> Result<(), StoreError> {
     let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
     let connection = timeout(answer_limit, connector.connect()).await;
     let connection = connection.map_err(|_| stalled(&connector.hosts()))??;
@@ -45,8 +46,21 @@ pub async fn apply(connector: &Connector<Postgresql>) -> Result<(), StoreError> 
     if begun.await.map_err(|_| stalled(&connection.host))?? {
         return Ok(());
     }
-    let done = timeout(LIMIT, session.migrate()).await;
+    let done = timeout(LIMIT, session.migrate(decrypt)).await;
     done.map_err(|_| stalled(&connection.host))?
+}
+
+/// Checks whether [`apply`] would refuse the tables, and changes nothing.
+pub async fn look(connector: &Connector<Postgresql>) -> Result<(), StoreError> {
+    let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
+    let looked = timeout(answer_limit, async {
+        let connection = connector.connect().await?;
+        let (dialect, database) = (&connector.driver.dialect, connector.settings().database.as_str());
+        let session = Session { connection: &connection, dialect, database };
+        session.check_encoding().await?;
+        if session.has_version().await? { session.is_current().await.map(drop) } else { session.check_older().await }
+    });
+    looked.await.map_err(|_| stalled(&connector.hosts()))?
 }
 
 /// The scripts on one connection.
@@ -119,7 +133,27 @@ impl Session<'_> {
         Ok(version.and_then(|version| version.parse().ok()).unwrap_or(0))
     }
 
-    async fn migrate(&self) -> Result<(), StoreError> {
+    /// Secrets of the older server that have their key beside them are stored clear. They are sealed with the next change
+    /// of their account.
+    async fn decrypt_secrets(&self, decrypt: Decrypt) -> Result<(), StoreError> {
+        let table = self.dialect.table("users");
+        let column = "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'filesystem' \
+                      AND NOT attisdropped";
+        if self.text(column, &[table.clone().into()]).await?.is_none() {
+            return Ok(());
+        }
+        let sql = format!("SELECT id::text, filesystem::text FROM {table} WHERE filesystem::text LIKE '%$aes$%'");
+        for mut row in self.rows(&sql, &[]).await? {
+            let (id, text) = (row.text(0)?, row.text(1)?);
+            if let Some(clear) = decrypt(&text) {
+                let update = format!("UPDATE {table} SET filesystem = $1 WHERE id::text = $2");
+                self.rows(&update, &[clear.into(), id.into()]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn migrate(&self, decrypt: Decrypt) -> Result<(), StoreError> {
         self.batch("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         let lock = format!("tidegate {}", self.dialect.table("tidegate_version"));
         self.text("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", &[lock.into()]).await?;
@@ -133,6 +167,7 @@ impl Session<'_> {
             let current = self.stored_version().await?;
             if current == 0 {
                 self.check_older().await?;
+                self.decrypt_secrets(decrypt).await?;
             }
             let mut last = current;
             for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
@@ -158,11 +193,15 @@ impl Session<'_> {
 
     /// The first column of the first row, if it is a text.
     async fn text(&self, sql: &str, values: &[Cell]) -> Result<Option<String>, StoreError> {
-        let parameters: Vec<_> = values.iter().map(|cell| (cell as _, Type::TEXT)).collect();
-        let rows =
-            self.connection.connection.query_typed(sql, &parameters).await.map_err(|error| self.classify(&error))?;
-        let row = rows.first().map(cells::row).transpose().map_err(|error| self.classify(&error))?;
+        let row = self.rows(sql, values).await?.into_iter().next();
         row.map(|mut row| row.optional_text(0)).transpose().map(Option::flatten)
+    }
+
+    async fn rows(&self, sql: &str, values: &[Cell]) -> Result<Vec<Row>, StoreError> {
+        let parameters: Vec<_> = values.iter().map(|cell| (cell as _, Type::TEXT)).collect();
+        let rows = self.connection.connection.query_typed(sql, &parameters).await;
+        let rows = rows.map_err(|error| self.classify(&error))?;
+        rows.iter().map(cells::row).collect::<Result<_, _>>().map_err(|error| self.classify(&error))
     }
 
     async fn batch(&self, sql: &str) -> Result<(), StoreError> {

@@ -10,9 +10,9 @@ mod tables;
 
 pub use database::{Names, read_tables};
 pub use dump::{read_dump, read_dump_text};
-pub use secrets::decrypt_file_systems;
 #[cfg(test)]
 pub(crate) use secrets::tests::sealed as sealed_for_tests;
 pub(crate) use sqlite::beside;
+pub use secrets::{decrypt_file_systems, decrypted_file_system};
 pub use sqlite::{is_ours, read_sqlite};
 pub use tables::{Row, Tables};

@@ -31,6 +31,15 @@ pub fn decrypt_file_systems(document: &mut Map<String, Value>) {
     }
 }
 
+/// The text of a `filesystem` with its secrets decrypted, as [`decrypt_file_systems`] does; None: it is no JSON, which is
+/// the problem of its account, or none of them can be.
+pub fn decrypted_file_system(text: &str) -> Option<String> {
+    let mut filesystem: Value = serde_json::from_str(text).ok()?;
+    let mut outcome = Outcome::default();
+    decrypt(&mut filesystem, "filesystem", &mut outcome);
+    (!outcome.decrypted.is_empty()).then(|| filesystem.to_string())
+}
+
 /// Decrypts secrets anywhere in the value. `path`: its name.
 pub fn decrypt(value: &mut Value, path: &str, outcome: &mut Outcome) {
     match value {
@@ -146,6 +155,17 @@ pub(crate) mod tests {
         check(&sealed("hush"), json!({"status": "Plain", "payload": "hush"}));
         check("clear", json!("clear"));
         check("$aes$00ff", json!("$aes$00ff"));
+    }
+
+    #[test]
+    fn file_systems_of_rows_are_decrypted() {
+        // A8-15
+        let text = |secret: &str| json!({"provider": 1, "s3config": {"access_secret": secret}}).to_string();
+        let clear = decrypted_file_system(&text(&sealed("hush"))).unwrap();
+        assert!(clear.contains(r#"{"status":"Plain","payload":"hush"}"#), "{clear}");
+        for text in [text("clear"), text("$aes$00ff"), "{".to_owned()] {
+            assert_eq!(decrypted_file_system(&text), None);
+        }
     }
 
     #[test]

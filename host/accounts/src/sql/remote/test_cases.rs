@@ -369,3 +369,30 @@ pub async fn a_server_beside_newer_tables_refuses(running: &dyn Directory, token
     let error = running.find(&USERS, "alice").await.unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("update it")), "{error}");
 }
+
+/// Accounts of the older server, with a secret that can be decrypted and with one that cannot.
+pub const OLD_SECRETS: &[&str] = &[
+    r#"INSERT INTO users VALUES (1,'open','','[]','/srv',0,0,0,0,0,'{"/":["*"]}',0,0,0,0,0,0,0,1,'{}','{"provider":1,"secret":"$aes$good"}')"#,
+    r#"INSERT INTO users VALUES (2,'shut','','[]','/srv',0,0,0,0,0,'{"/":["*"]}',0,0,0,0,0,0,0,1,'{}','{"provider":1,"secret":"$aes$bad"}')"#,
+];
+/// Stores a text that looks like such a secret when the tables are ours.
+pub const SECRET_OF_LATER: &str =
+    r#"UPDATE users SET filesystem = '{"provider":1,"secret":"$aes$good"}' WHERE username = 'shut'"#;
+
+/// What stands for decryption.
+pub fn decrypted(text: &str) -> Option<String> {
+    text.contains("$aes$good").then(|| text.replace("$aes$good", "hush"))
+}
+
+async fn secret_of(store: &dyn Stores, name: &str) -> serde_json::Value {
+    let stored = store.find(&USERS, name).await.unwrap().unwrap();
+    stored.document.get("filesystem").and_then(|filesystem| filesystem.get("secret")).cloned().unwrap()
+}
+
+pub async fn check_decrypted(store: &dyn Stores) {
+    assert_eq!((secret_of(store, "open").await, secret_of(store, "shut").await), ("hush".into(), "$aes$bad".into()));
+}
+
+pub async fn check_not_decrypted(store: &dyn Stores) {
+    assert_eq!(secret_of(store, "shut").await, "$aes$good");
+}
