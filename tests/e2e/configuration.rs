@@ -129,12 +129,39 @@ fn an_account_that_is_not_valid_is_in_the_way_of_no_other() {
     assert!(can_log_in(&server, "bob", PASSWORD));
     tools::run_ok(Command::new(tools::python()).args(["-c", damage]).arg(site.path("tidegate.db")));
     check(&site, &["user", "delete", "--username", "bob"], 0, &["was deleted"]);
-    // A dump with such an account names it, and changes nothing.
+    // A dump of ours names what is not valid, and gives everything else, whatever kind it is of.
+    let damage = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                  c.execute(\"insert into account_groups (name, other, user_settings) values ('g', '{}', '{')\"); \
+                  c.execute(\"insert into roles (name, other, description) values ('r', '{}', 'd')\"); c.commit()";
+    tools::run_ok(Command::new(tools::python()).args(["-c", damage]).arg(site.path("tidegate.db")));
+    check(&site, &["group", "list"], 0, &["g", "user_settings"]);
+    check(&site, &["role", "list"], 0, &["r"]);
+    let dump = site.path("all.json");
+    check(&site, &["dump", dump.to_str().unwrap()], 0, &["the group \"g\"", "not valid"]);
+    let other = Site::new();
+    let said = ["the group \"g\" could not be loaded", "1 documents could not be loaded; the others were loaded"];
+    check(
+        &other,
+        &["load", "--dry-run", dump.to_str().unwrap()],
+        1,
+        &["the group \"g\"", "alice", "nothing was changed"],
+    );
+    check(&other, &["load", dump.to_str().unwrap()], 1, &said);
+    check(&other, &["user", "list"], 0, &["alice", "carol"]);
+    check(&other, &["role", "list"], 0, &["r"]);
+    // Another dump with such an account names it, and changes nothing.
     let dump = r#"{"users":[{"username":"x","status":1,"home_dir":"relative"},
         {"username":"dave","status":1,"home_dir":"/srv/dave","permissions":{"/":["*"]},"password":"pw"}]}"#;
     let dump = site.write("dump.json", dump);
     check(&site, &["load", dump.to_str().unwrap()], 1, &["\"x\" could not be loaded", "nothing was changed"]);
     check(&site, &["user", "show", "--username", "dave"], 1, &["no account named \"dave\""]);
+    check(
+        &site,
+        &["load", "--skip-invalid", dump.to_str().unwrap()],
+        1,
+        &["\"x\" could not be loaded", "1 accounts were added"],
+    );
+    check(&site, &["user", "show", "--username", "dave"], 0, &["/srv/dave"]);
 }
 
 #[test]
@@ -219,4 +246,14 @@ fn accounts_in_memory_begin_with_a_dump() {
     let server = site.start();
     sftp_ok(&server, "alice", PASSWORD, "mkdir /made");
     assert!(home.join("made").is_dir());
+    server.terminate();
+    // What is not valid in it is in the way of no other.
+    let dump = std::fs::read_to_string(site.path("accounts.json")).unwrap();
+    let broken = r#""users": [7, {"username": "x", "status": 1, "home_dir": "relative"},"#;
+    site.write("accounts.json", dump.replacen("\"users\": [", broken, 1));
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD) && !can_log_in(&server, "x", PASSWORD));
+    for part in ["users.0 is no account", "the account \\\"x\\\" is not loaded", "2 documents were not loaded"] {
+        assert!(server.log().contains(part), "{part}");
+    }
 }

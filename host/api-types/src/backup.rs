@@ -61,6 +61,10 @@ pub struct LoadDump {
 impl std::fmt::Debug for LoadDump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LoadDump({} accounts, dry_run: {})", self.users.len(), self.dry_run)
+    /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
+    /// nothing is.
+    #[serde(default)]
+    pub skips_invalid: bool,
     }
 }
 
@@ -72,7 +76,7 @@ pub struct LoadReport {
     pub updated: usize,
     /// Accounts, folders, groups and roles that cannot be loaded.
     pub failed: usize,
-    /// Whether the store was changed: not by a dry run, and not if one failed.
+    /// Whether the store was changed: not by a dry run, and not if one failed, unless the others were asked for.
     pub applied: bool,
     /// The accounts, in the order of the dump.
     pub accounts: Vec<LoadedAccount>,

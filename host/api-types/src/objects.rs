@@ -109,6 +109,9 @@ pub struct DumpedObjects {
     /// The objects' documents with their secrets, whether valid or not.
     #[schema(value_type = Vec<Object>)]
     pub objects: Vec<Map<String, Value>>,
+    /// Those among them that are not valid, in a sentence each.
+    #[serde(default)]
+    pub invalid: Vec<String>,
     /// The name after which the next page begins; none if this page is the last.
     pub next: Option<String>,
 }

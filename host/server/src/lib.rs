@@ -9,6 +9,7 @@ mod config;
 mod confine;
 mod control;
 mod disks;
+mod dump_text;
 mod exemptions;
 mod file_log;
 #[cfg(test)]
@@ -29,8 +30,8 @@ mod serve;
 mod shutdown;
 mod state_directory;
 mod telemetry;
-mod version;
 mod unmarked_usages;
+mod version;
 mod wire;
 
 pub use cli::run;

@@ -1,23 +1,26 @@
 //! The dump with which accounts in memory begin, and which SIGHUP loads again (A9-03).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::{Map, Value};
 use tidegate_core::account::{Accounts, Dump, LoadOutcome, Loaded, ObjectKind, ObjectWriting};
 use tidegate_core::ports::{Author, Directory, StoreError};
 use tokio::sync::Mutex;
 
-use crate::cli::backup::read_dump;
 use crate::config::settings::DatabaseSettings;
+use crate::dump_text::{DumpText, document};
 use crate::shutdown;
 use crate::wire::Stores;
 
 /// Accounts that are loaded together when the server starts. What is made of a document on its way into the store takes ten
 /// times the memory that the stored account does.
 const PART: usize = 1_000;
+
+/// Documents that are not loaded and have a line in the log.
+const FAILURES_TOLD: usize = 100;
 
 /// A dump, and what it held when it was loaded last.
 pub struct MemoryDump {
@@ -31,7 +34,8 @@ pub struct MemoryDump {
 type Names = BTreeSet<(Option<u8>, String)>;
 
 impl MemoryDump {
-    /// Loads the dump of the configuration, if accounts are in memory and there is one.
+    /// Loads the dump of the configuration, if accounts are in memory and there is one. Documents that are not valid are
+    /// told in the log, and are in the way of no other.
     pub async fn load(
         database: &DatabaseSettings,
         stores: &Stores,
@@ -42,12 +46,11 @@ impl MemoryDump {
         };
         let (path, directory) = (path.clone(), stores.directory.clone());
         let dump = Self { path, accounts: stores.accounts(users_base_dir), directory, held: Mutex::default() };
-        // Without all of it the server does not start, so nothing has to be taken back.
         dump.load_parts(PART).await?;
         Ok(Some(Arc::new(dump)))
     }
 
-    /// Loads the dump again at each SIGHUP. One that cannot be loaded changes nothing.
+    /// Loads the dump again at each SIGHUP. One that is no JSON changes nothing.
     pub fn follow_signals(self: Arc<Self>) -> std::io::Result<()> {
         shutdown::on_user_signals(move || {
             let dump = self.clone();
@@ -64,49 +67,58 @@ impl MemoryDump {
         })
     }
 
-    /// Adds and changes what the dump holds, and deletes what it held before and does not hold any more. What
-    /// was added otherwise stays. A part, which has so many accounts, is loaded as a whole or not at all.
+    /// Adds and changes what the dump holds, and deletes what it held before and does not hold any more. What was added
+    /// otherwise stays, and so does what is not valid in the dump. So many accounts are loaded together.
     async fn load_parts(&self, part: usize) -> anyhow::Result<()> {
         let mut held = self.held.lock().await;
-        let (dump, names) = self.read().await?;
-        // What is there twice is found only if it is loaded together.
-        let has_twins = names.len() < dump.users.len() + dump.objects.len();
-        for dump in parts(dump, if has_twins { usize::MAX } else { part }) {
-            self.load_whole(dump).await?;
-        }
-        // Accounts first, since they refer to the others.
-        for (kind, name) in held.difference(&names) {
-            self.delete(*kind, name).await?;
-        }
-        *held = names;
-        Ok(())
-    }
-
-    async fn load_whole(&self, dump: Dump) -> anyhow::Result<()> {
-        let (loaded, _) = self.accounts.load(dump, false, &Author::system()).await?;
-        for Loaded { kind, name, outcome } in loaded {
-            if let LoadOutcome::Failed(problem) = outcome {
-                let noun = kind.map_or("account", |kind| kind.collection().noun);
-                bail!("{}: the {noun} \"{name}\": {problem}", named(&self.path));
+        let text = tokio::fs::read_to_string(&self.path).await.with_context(|| named(&self.path))?;
+        let texts = DumpText::split(&text).with_context(|| named(&self.path))?;
+        let mut reading = Reading { path: &self.path, names: Names::new(), failures: 0, has_unread: false };
+        let mut objects = Vec::new();
+        for (kind, texts) in texts.objects() {
+            for (index, text) in texts.iter().enumerate() {
+                objects.extend(reading.document(Some(kind), index, text).map(|document| (kind, document)));
             }
         }
+        let mut left_behind = HashSet::new();
+        let mut index = 0;
+        loop {
+            let some = texts.users.get(index..).unwrap_or_default();
+            let some = some.get(..part).unwrap_or(some);
+            let is_last = index + some.len() >= texts.users.len();
+            let numbered = some.iter().zip(index..);
+            let users = numbered.filter_map(|(text, index)| reading.document(None, index, text)).collect();
+            index += some.len();
+            let dump = Dump {
+                users,
+                objects: std::mem::take(&mut objects),
+                restores: texts.is_ours,
+                skips_invalid: true,
+                left_behind: left_behind.clone(),
+                ..Dump::default()
+            };
+            let (loaded, _) = self.accounts.load(dump, false, &Author::system()).await?;
+            for Loaded { kind, name, outcome } in loaded {
+                if let LoadOutcome::Failed(problem) = outcome {
+                    let noun = kind.map_or("account", |kind| kind.collection().noun);
+                    reading.tell(&format!("the {noun} \"{name}\" is not loaded: {problem}"));
+                    left_behind.extend(kind.map(|kind| (kind, name)));
+                }
+            }
+            if is_last {
+                break;
+            }
+        }
+        // One that cannot be read may be any of those that were there.
+        if !reading.has_unread {
+            // Accounts first, since they refer to the others.
+            for (kind, name) in held.difference(&reading.names) {
+                self.delete(*kind, name).await?;
+            }
+        }
+        reading.names.extend(if reading.has_unread { std::mem::take(&mut *held) } else { Names::new() });
+        *held = reading.finish();
         Ok(())
-    }
-
-    async fn read(&self) -> anyhow::Result<(Dump, Names)> {
-        let text = tokio::fs::read_to_string(&self.path).await.with_context(|| named(&self.path))?;
-        let read = read_dump(&text).with_context(|| named(&self.path))?;
-        let objects =
-            [(ObjectKind::Folder, read.folders), (ObjectKind::Group, read.groups), (ObjectKind::Role, read.roles)];
-        let dump = Dump { restores: read.restores, ..Dump::new(read.users, objects) };
-        let name = |document: &Map<String, Value>, field: &str| {
-            let found = document.iter().find(|(key, _)| key.eq_ignore_ascii_case(field));
-            found.and_then(|(_, name)| name.as_str()).unwrap_or_default().to_owned()
-        };
-        let users = dump.users.iter().map(|document| (None, name(document, "username")));
-        let objects = dump.objects.iter().map(|(kind, document)| (Some(order(*kind)), name(document, "name")));
-        let names = users.chain(objects).collect();
-        Ok((dump, names))
     }
 
     async fn delete(&self, kind: Option<u8>, name: &str) -> anyhow::Result<()> {
@@ -132,14 +144,49 @@ impl MemoryDump {
     }
 }
 
-/// The dump in parts of so many accounts, and everything else with the first of them.
-fn parts(dump: Dump, accounts: usize) -> impl Iterator<Item = Dump> {
-    let Dump { users, mut objects, moves_in, restores } = dump;
-    let mut users = users.into_iter();
-    std::iter::from_fn(move || {
-        let (users, objects) = (users.by_ref().take(accounts).collect::<Vec<_>>(), std::mem::take(&mut objects));
-        (!users.is_empty() || !objects.is_empty()).then_some(Dump { users, objects, moves_in, restores })
-    })
+/// What was read of a dump so far.
+struct Reading<'a> {
+    path: &'a Path,
+    names: Names,
+    failures: usize,
+    /// Whether a document has no name that can be read.
+    has_unread: bool,
+}
+
+impl Reading<'_> {
+    /// The document, if it can be read and is the first of its name.
+    fn document(&mut self, kind: Option<ObjectKind>, index: usize, text: &str) -> Option<Map<String, Value>> {
+        let (name, document) = match document(kind, index, text) {
+            Ok(read) => read,
+            Err(problem) => {
+                self.has_unread = true;
+                self.tell(&format!("{problem:#}; it is not loaded"));
+                return None;
+            }
+        };
+        let noun = kind.map_or("account", |kind| kind.collection().noun);
+        if self.names.contains(&(kind.map(order), name.clone())) {
+            self.tell(&format!("the {noun} \"{name}\" is in the document twice; the first one holds"));
+            return None;
+        }
+        self.names.insert((kind.map(order), name));
+        Some(document)
+    }
+
+    fn tell(&mut self, problem: &str) {
+        self.failures += 1;
+        if self.failures <= FAILURES_TOLD {
+            tracing::error!(sender = "memory", message = format!("{}: {problem}", named(self.path)));
+        }
+    }
+
+    fn finish(self) -> Names {
+        if self.failures > 0 {
+            let message = format!("{}: {} documents were not loaded", named(self.path), self.failures);
+            tracing::error!(sender = "memory", message);
+        }
+        self.names
+    }
 }
 
 /// The order of deletion: groups refer to folders.

@@ -7,6 +7,7 @@ mod documents;
 mod folders;
 mod groups;
 mod hook_runs;
+pub mod invalid;
 mod maintained;
 mod many;
 mod plugin_values;
@@ -135,7 +136,7 @@ macro_rules! adapters {
     ($($adapter:ident),*) => {
         /// The tests, one module for each adapter.
         mod of {
-            use super::{audit, changes, documents, folders, groups, hook_runs, maintained, many, plugin_values, usages, writers};
+            use super::{audit, changes, documents, folders, groups, hook_runs, invalid, maintained, many, plugin_values, usages, writers};
 
             $(
                 conforms! { $adapter:
@@ -147,6 +148,8 @@ macro_rules! adapters {
                     documents::nothing_but_what_was_read_is_changed,
                     documents::all_changes_or_none,
                     documents::an_invalid_document_is_in_the_way_of_no_other,
+                    invalid::an_invalid_document_of_any_kind_is_in_the_way_of_no_other,
+                    invalid::a_dump_with_invalid_documents_gives_the_others,
                     folders::folders_are_shared,
                     groups::groups_are_kept_and_give_what_they_have,
                     folders::a_hook_makes_no_folders,

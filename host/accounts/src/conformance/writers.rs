@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidegate_core::account::{
-    AccountDraft, AccountError, AccountWrite, CredentialRule, ObjectKind, ObjectWriting, OnConflict,
+    AccountDraft, AccountError, AccountWrite, CredentialRule, ObjectKind, ObjectWriting, OnConflict, PlannedChanges,
 };
 use tidegate_core::ports::{AccountKey, Author, Door, StoreError, USERS, Write};
 use tidegate_core::turns::Waiter;
@@ -149,7 +149,7 @@ pub async fn what_another_writer_refers_to_is_not_deleted(adapter: Adapter) {
         let (name, document) = kind.validated(document).unwrap();
         let (author, collection) = (author(), kind.collection());
         let writing = ObjectWriting { directory: &*store, author: &author, now: 1 };
-        let changes = writing.changes(kind, &name, document, None, &[]).await.unwrap();
+        let changes = writing.changes(kind, &name, document, None, &PlannedChanges::default()).await.unwrap();
         store.commit(changes).await.unwrap();
         let stored = store.find(collection, "x").await.unwrap().unwrap();
         // One writer has searched, the other adds an account, and then the first deletes.

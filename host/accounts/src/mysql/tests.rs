@@ -9,7 +9,7 @@ use super::dialect::MysqlDialect;
 use super::migrations::{MIGRATIONS, steps};
 use super::test_server::Server;
 use super::*;
-use crate::conformance::{add, change, commit, document};
+use crate::conformance::{add, change, commit, document, invalid};
 use crate::sql::remote::test_cases;
 use crate::sql::{Dialect, TableNames};
 
@@ -84,6 +84,7 @@ async fn the_tables_of_a_later_version_are_refused_and_not_changed() {
     let tables: Vec<(String, String)> = raw.query("SHOW CREATE TABLE users").await.unwrap();
     let refused = MysqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("tidegate migrate")), "{refused}");
+    assert_eq!(MysqlDatabase::look(server.settings()).unwrap_err(), refused);
     assert_eq!(raw.query::<(String, String), _>("SHOW CREATE TABLE users").await.unwrap(), tables);
     assert_eq!(raw.query::<String, _>("SHOW TABLES").await.unwrap(), ["users"]);
 }
@@ -143,6 +144,36 @@ async fn a_broken_row_is_named_and_harms_no_other() {
     let error = find_user(&database, "alice").await.unwrap_err().to_string();
     assert!(error.contains("\"alice\"") && error.contains("permissions"), "{error}");
     assert!(find_user(&database, "bob").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn secrets_of_the_older_server_are_decrypted_once() {
+    // A8-15
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    raw.query_drop(MysqlDialect(TableNames::default()).render(&steps(OLD_TABLE).remove(0).sql)).await.unwrap();
+    MysqlDatabase::look(server.settings()).unwrap();
+    for row in test_cases::OLD_SECRETS {
+        raw.query_drop(*row).await.unwrap();
+    }
+    test_cases::check_decrypted(&MysqlDatabase::open_older(server.settings(), test_cases::decrypted).unwrap()).await;
+    MysqlDatabase::look(server.settings()).unwrap();
+    raw.query_drop(test_cases::SECRET_OF_LATER).await.unwrap();
+    let again = MysqlDatabase::open_older(server.settings(), test_cases::decrypted).unwrap();
+    test_cases::check_not_decrypted(&again).await;
+    raw.query_drop("INSERT INTO tidegate_version VALUES (99999999)").await.unwrap();
+    let refused = MysqlDatabase::look(server.settings()).unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
+}
+
+#[tokio::test]
+async fn a_broken_row_of_any_table_is_in_the_way_of_no_other() {
+    let server = Server::start();
+    let (database, mut raw) = (server.open(), server.raw().await);
+    for (collection, statement) in invalid::broken_cells() {
+        invalid::check_broken_cell(&database, collection, async || raw.query_drop(statement.as_str()).await.unwrap())
+            .await;
+    }
 }
 
 #[tokio::test]

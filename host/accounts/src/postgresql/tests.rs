@@ -6,7 +6,7 @@ use tidegate_core::ports::{ChangedObjects, Directory, FOLDERS, PluginStore, USER
 use super::dialect::PostgresqlDialect;
 use super::test_server::{Pooler, Server};
 use super::*;
-use crate::conformance::{add, commit, document};
+use crate::conformance::{add, commit, document, invalid};
 use crate::sql::remote::test_cases;
 use crate::sql::{Dialect, TableNames};
 
@@ -55,6 +55,7 @@ async fn the_tables_of_a_later_version_are_refused_and_not_changed() {
     raw.batch_execute("CREATE TABLE folders (name TEXT)").await.unwrap();
     let refused = PostgresqlDatabase::open(server.settings()).err().unwrap().to_string();
     assert!(refused.contains("tidegate migrate"), "{refused}");
+    assert_eq!(PostgresqlDatabase::look(server.settings()).unwrap_err().to_string(), refused);
     let tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()";
     assert_eq!(raw.query_typed(tables, &[]).await.unwrap().len(), 2);
 }
@@ -111,6 +112,37 @@ async fn changes_that_were_forgotten_are_everything() {
     let raw = server.raw().await;
     let kept: i64 = raw.query_typed("SELECT count(*) FROM changes", &[]).await.unwrap().first().unwrap().get(0);
     assert_eq!(kept, 10_000);
+}
+
+#[tokio::test]
+async fn secrets_of_the_older_server_are_decrypted_once() {
+    // A8-15
+    let server = Server::start();
+    let raw = server.raw().await;
+    let script = include_str!("../../../../sql/postgresql/20200131.sql");
+    raw.batch_execute(&PostgresqlDialect(TableNames::default()).render(script)).await.unwrap();
+    PostgresqlDatabase::look(server.settings()).unwrap();
+    for row in test_cases::OLD_SECRETS {
+        raw.batch_execute(row).await.unwrap();
+    }
+    test_cases::check_decrypted(&PostgresqlDatabase::open_older(server.settings(), test_cases::decrypted).unwrap())
+        .await;
+    PostgresqlDatabase::look(server.settings()).unwrap();
+    raw.batch_execute(test_cases::SECRET_OF_LATER).await.unwrap();
+    let again = PostgresqlDatabase::open_older(server.settings(), test_cases::decrypted).unwrap();
+    test_cases::check_not_decrypted(&again).await;
+    raw.batch_execute("UPDATE tidegate_version SET version = 99999999").await.unwrap();
+    let refused = PostgresqlDatabase::look(server.settings()).unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
+}
+
+#[tokio::test]
+async fn a_broken_row_of_any_table_is_in_the_way_of_no_other() {
+    let server = Server::start();
+    let (database, raw) = (server.open(), server.raw().await);
+    for (collection, statement) in invalid::broken_cells() {
+        invalid::check_broken_cell(&database, collection, async || raw.batch_execute(&statement).await.unwrap()).await;
+    }
 }
 
 #[tokio::test]

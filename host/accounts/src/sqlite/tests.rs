@@ -6,7 +6,7 @@ use tidegate_core::account::{find_stored, find_user, list_users};
 use tidegate_core::ports::{PageRequest, Write};
 
 use super::*;
-use crate::conformance::{add, commit, document};
+use crate::conformance::{add, commit, document, invalid};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -124,6 +124,18 @@ async fn an_invalid_row_is_in_the_way_of_no_other() {
         assert_eq!(find_user(&database, "bob").await.unwrap().unwrap().username, "bob", "{column} {value}");
         raw.execute(&format!("UPDATE users SET {column} = {value} WHERE username = 'bob'"), []).unwrap();
         commit(&database, "bob", Write::Delete { expected: None }).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_broken_row_of_any_table_is_in_the_way_of_no_other() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    for (collection, statement) in invalid::broken_cells() {
+        let break_it = async || {
+            assert_eq!(Connection::open(&path).unwrap().execute(&statement, []).unwrap(), 1, "{statement}");
+        };
+        invalid::check_broken_cell(&database, collection, break_it).await;
     }
 }
 

@@ -59,15 +59,16 @@ impl Handle<DumpObjects> for AdminApi {
         let kind = answers::object_kind_of(kind);
         let page = self.administration.backups.dump_objects(actor, kind, request).await?;
         let next = page.last().map(|last| last.name.clone());
-        Ok(DumpedObjects { objects: page.into_iter().map(|stored| stored.document).collect(), next })
+        let invalid = page.iter().filter_map(|stored| kind.problem_of(stored)).collect();
+        Ok(DumpedObjects { objects: page.into_iter().map(|stored| stored.document).collect(), invalid, next })
     }
 }
 
 impl Handle<LoadDump> for AdminApi {
     async fn handle(&self, actor: &Actor, request: LoadDump) -> Result<LoadReport, AdminError> {
-        let LoadDump { users, folders, groups, roles, dry_run, moves_in, restores } = request;
+        let LoadDump { users, folders, groups, roles, dry_run, moves_in, restores, skips_invalid } = request;
         let objects = [(ObjectKind::Folder, folders), (ObjectKind::Group, groups), (ObjectKind::Role, roles)];
-        let dump = Dump { moves_in, restores, ..Dump::new(users, objects) };
+        let dump = Dump { moves_in, restores, skips_invalid, ..Dump::new(users, objects) };
         let (loaded, applied) = self.administration.backups.load(actor, dump, dry_run).await?;
         Ok(answers::load_report(loaded, applied))
     }

@@ -1,4 +1,5 @@
-//! Loading a dump: all accounts, folders, groups and roles are stored in one transaction, or none is.
+//! Loading a dump: accounts, folders, groups and roles are stored in one transaction. Where one of them is not valid, none
+//! is, or the others are; the dump says which.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use super::objects::take_folder_paths;
 use super::registry::{note_creation, note_password_change};
 use super::stored::{complete_folders, has_credential, stored_of, unknown_restriction};
 use super::view::redacted_object;
-use super::write::{changed_fields, changed_of};
+use super::write::{PlannedChanges, changed_fields, changed_of};
 use super::{
     AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User, unserved,
 };
 use crate::hook::observation::Change as Told;
-use crate::ports::{Author, Change, StoreError, StoredDocument};
+use crate::ports::{Author, GROUPS, StoreError, StoredDocument};
 
 /// What another server knows of an account, and no load can know.
 const KNOWN_THERE: [&str; 2] = ["created_at", "last_password_change"];
@@ -34,6 +35,11 @@ pub struct Dump {
     /// Whether the documents are those of a dump of this server: as what they were made of, accounts need no
     /// credential, and file systems that this version does not serve are stored whole.
     pub restores: bool,
+    /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
+    /// nothing is. What is stored already of those that stay behind is left as it is.
+    pub skips_invalid: bool,
+    /// Folders and groups that an earlier part of the same dump had, and that stayed behind.
+    pub left_behind: HashSet<(ObjectKind, String)>,
 }
 
 impl Dump {
@@ -86,31 +92,78 @@ struct Plan {
     moves_in: bool,
     /// Whether what could be stored before is stored again, though logins to it are refused.
     is_whole: bool,
+    skips_invalid: bool,
+    /// Whether observers are to be told of what is stored.
+    is_told: bool,
     loaded: Vec<Loaded>,
-    changes: Vec<Change>,
+    changes: PlannedChanges,
     planned: Vec<Planned>,
     /// Groups that are stored, or about to be.
     groups: HashSet<String>,
+    /// The folders, groups and roles so far.
+    seen: HashSet<(ObjectKind, String)>,
+    /// Folders and groups that are not valid.
+    left_behind: HashSet<(ObjectKind, String)>,
+}
+
+impl Plan {
+    fn of(dump: &mut Dump, is_trial: bool, is_told: bool) -> Self {
+        Self {
+            is_trial,
+            moves_in: dump.moves_in,
+            is_whole: dump.moves_in || dump.restores,
+            skips_invalid: dump.skips_invalid,
+            is_told: is_told && !is_trial,
+            left_behind: std::mem::take(&mut dump.left_behind),
+            ..Self::default()
+        }
+    }
+
+    /// Notes the outcome. Another object of that name may be stored here: what refers to one that stays behind would get
+    /// that instead.
+    fn note(&mut self, loaded: Loaded) {
+        if let (Some(kind @ (ObjectKind::Folder | ObjectKind::Group)), LoadOutcome::Failed(_)) =
+            (loaded.kind, &loaded.outcome)
+        {
+            self.left_behind.insert((kind, loaded.name.clone()));
+        }
+        self.loaded.push(loaded);
+    }
+
+    /// Why the document of an account or group stays behind although it is valid itself.
+    fn reference_left_behind(&self, document: &Map<String, Value>) -> Option<String> {
+        if !self.skips_invalid {
+            return None;
+        }
+        let is_named = |(kind, name): &&(ObjectKind, String)| kind.is_referred_to(document, name);
+        let (kind, name) = self.left_behind.iter().find(is_named)?;
+        Some(format!("it refers to the {} \"{name}\", which could not be loaded", kind.collection().noun))
+    }
 }
 
 impl Accounts {
     /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that
-    /// only the server maintains stay. If one cannot be loaded, or for a trial, nothing is stored. The answer has
-    /// the outcome of each document, and whether the load was stored.
+    /// only the server maintains stay. If one cannot be loaded, nothing is stored, unless the dump [says
+    /// otherwise](Dump::skips_invalid); nor for a trial. The answer has the outcome of each document, and whether
+    /// the load was stored.
     ///
     /// # Errors
     /// The store fails, or one of the objects was changed at the same time.
-    pub async fn load(&self, dump: Dump, is_trial: bool, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
-        let mut plan =
-            Plan { is_trial, moves_in: dump.moves_in, is_whole: dump.moves_in || dump.restores, ..Plan::default() };
-        let mut seen = HashSet::new();
+    pub async fn load(
+        &self,
+        mut dump: Dump,
+        is_trial: bool,
+        author: &Author,
+    ) -> Result<(Vec<Loaded>, bool), AccountError> {
+        let mut plan = Plan::of(&mut dump, is_trial, self.has_observers());
         for kind in ObjectKind::ALL {
             let documents = dump.objects.iter().filter(|(of, _)| *of == kind);
             for (index, (_, document)) in documents.enumerate() {
                 let loaded = self.load_object(&mut plan, kind, index, document, author).await?;
-                plan.loaded.push(loaded);
+                plan.note(loaded);
             }
         }
+        let mut seen = HashSet::new();
         for (index, document) in dump.users.into_iter().enumerate() {
             let loaded = match draft_of(index, document, dump.restores) {
                 Ok(draft) if !seen.insert(draft.username().to_owned()) => {
@@ -126,13 +179,13 @@ impl Accounts {
                 }
                 Err(failed) => failed,
             };
-            plan.loaded.push(loaded);
+            plan.note(loaded);
         }
         let has_failed = plan.loaded.iter().any(|loaded| matches!(loaded.outcome, LoadOutcome::Failed(_)));
-        if is_trial || has_failed {
+        if is_trial || (has_failed && !plan.skips_invalid) {
             return Ok((plan.loaded, false));
         }
-        self.writing(author).commit(plan.changes).await?;
+        self.writing(author).commit(plan.changes.into_changes()).await?;
         for Planned { kind, told, name, document } in plan.planned {
             match kind {
                 None => self.tell(told, &name, || document, author),
@@ -163,14 +216,18 @@ impl Accounts {
         let (name, document) = match validated {
             Ok(valid) => valid,
             Err(problem) => {
-                let named = document.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+                let named = document.iter().find(|(field, _)| field.eq_ignore_ascii_case("name"));
+                let named = named.and_then(|(_, name)| name.as_str()).filter(|name| !name.is_empty());
                 let named = named.map_or_else(|| format!("{}s.{index}", kind.collection().kind), str::to_owned);
+                plan.seen.insert((kind, named.clone()));
                 return Ok(failed(Some(kind), &named, problem));
             }
         };
-        let is_same = |loaded: &Loaded| loaded.kind == Some(kind) && loaded.name == name;
-        if plan.loaded.iter().any(is_same) {
+        if !plan.seen.insert((kind, name.clone())) {
             return Ok(failed(Some(kind), &name, "it is in the document twice"));
+        }
+        if let Some(problem) = plan.reference_left_behind(&document) {
+            return Ok(failed(Some(kind), &name, problem));
         }
         match self.plan_object(plan, kind, &name, (document, stored), author).await {
             Ok(outcome) => Ok(Loaded { kind: Some(kind), name, outcome }),
@@ -202,14 +259,19 @@ impl Accounts {
             }
         };
         let told = if stored.is_some() { Told::Update } else { Told::Add };
-        let redacted = redacted_object(document.clone());
+        let redacted = plan.is_told.then(|| redacted_object(document.clone()));
         let writing = ObjectWriting { directory: self.directory(), author, now: self.now() };
-        plan.changes.extend(writing.changes(kind, name, document, stored.as_ref(), &plan.changes).await?);
-        plan.planned.push(Planned { kind: Some(kind), told, name: name.to_owned(), document: redacted });
+        let changes = writing.changes(kind, name, document, stored.as_ref(), &plan.changes).await?;
+        plan.changes.extend(changes);
+        let planned = |document| Planned { kind: Some(kind), told, name: name.to_owned(), document };
+        plan.planned.extend(redacted.map(planned));
         Ok(outcome)
     }
 
     async fn plan(&self, plan: &mut Plan, draft: AccountDraft, author: &Author) -> Result<LoadOutcome, AccountError> {
+        if let Some(problem) = plan.reference_left_behind(&draft.document) {
+            return Err(StoreError::Refused(problem).into());
+        }
         let stored = self.stored(draft.username()).await?;
         match stored {
             None => self.plan_new(plan, draft, author).await,
@@ -236,8 +298,9 @@ impl Accounts {
         note_password_change(&mut user, None, self.now());
         // The age of the account and of its password decide whether they have expired.
         user.other.extend(known);
-        plan.changes.extend(self.writing(author).changes_to_add(&user, &plan.changes).await?);
-        plan.planned.push(planned(Told::Add, &user));
+        let changes = self.writing(author).changes_to_add(&user, &plan.changes).await?;
+        plan.changes.extend(changes);
+        plan.planned.extend(plan.is_told.then(|| planned(Told::Add, &user)));
         Ok(LoadOutcome::Added)
     }
 
@@ -262,12 +325,11 @@ impl Accounts {
     }
 
     async fn has_group(&self, plan: &mut Plan, name: &str) -> Result<bool, StoreError> {
-        let is_planned = |planned: &Planned| planned.kind == Some(ObjectKind::Group) && planned.name == name;
         if plan.groups.contains(name) {
             return Ok(true);
         }
         let is_there =
-            plan.planned.iter().any(is_planned) || self.directory().find(&crate::ports::GROUPS, name).await?.is_some();
+            plan.changes.document(&GROUPS, name).is_some() || self.directory().find(&GROUPS, name).await?.is_some();
         if is_there {
             plan.groups.insert(name.to_owned());
         }
@@ -299,8 +361,9 @@ impl Accounts {
             return Ok(LoadOutcome::Unchanged);
         }
         let changed = changed.into_iter().map(str::to_owned).collect();
-        plan.changes.extend(self.writing(author).changes_to_replace(&mut user, &stored, &plan.changes).await?);
-        plan.planned.push(planned(Told::Update, &user));
+        let changes = self.writing(author).changes_to_replace(&mut user, &stored, &plan.changes).await?;
+        plan.changes.extend(changes);
+        plan.planned.extend(plan.is_told.then(|| planned(Told::Update, &user)));
         Ok(LoadOutcome::Updated(changed))
     }
 

@@ -73,3 +73,4 @@ pub use stored::{AccountPage, InvalidStored, find_stored, find_user, list_users,
 pub use user::User;
 pub use values::{AccountValues, AddressRule, Usage};
 pub use view::{Audience, compact_json, redacted, redacted_object, unknown_account};
+pub use write::PlannedChanges;

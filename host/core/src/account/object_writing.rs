@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::difference;
 use super::objects::{ObjectKind, take_folder_paths};
-use super::write::other_path;
+use super::write::{PlannedChanges, other_path};
 use crate::ports::{
     AuditRecord, Author, Change, Directory, FOLDERS, GROUPS, PageRequest, StoreError, StoredDocument, USERS, Write,
 };
@@ -44,7 +44,7 @@ impl ObjectWriting<'_> {
         name: &str,
         mut document: Map<String, Value>,
         base: Option<&StoredDocument>,
-        planned: &[Change],
+        planned: &PlannedChanges,
     ) -> Result<Vec<Change>, StoreError> {
         let mut changes = match kind {
             ObjectKind::Group => self.folders_of(&mut document, planned).await?,
@@ -83,7 +83,7 @@ impl ObjectWriting<'_> {
     async fn folders_of(
         &self,
         document: &mut Map<String, Value>,
-        planned: &[Change],
+        planned: &PlannedChanges,
     ) -> Result<Vec<Change>, StoreError> {
         let folders = take_folder_paths(document);
         if folders.is_empty() {
@@ -92,18 +92,7 @@ impl ObjectWriting<'_> {
         let stored = self.directory.find_all(&FOLDERS, folders.iter().map(|(name, _)| name.clone()).collect()).await?;
         let mut changes = Vec::new();
         for (name, path) in folders {
-            let made = planned.iter().find_map(|change| match &change.write {
-                Write::Add(document) | Write::Replace { document, .. }
-                    if change.collection == &FOLDERS && change.name == name =>
-                {
-                    Some(document)
-                }
-                Write::Add(_)
-                | Write::Replace { .. }
-                | Write::Delete { .. }
-                | Write::Require { .. }
-                | Write::RequireUnreferenced(_) => None,
-            });
+            let made = planned.document(&FOLDERS, &name);
             let found = stored.iter().find(|stored| stored.name == name);
             let Some(folder) = made.or(found.map(|found| &found.document)) else {
                 return Err(StoreError::Refused(format!("there is no folder named \"{name}\"; add it first")));

@@ -104,6 +104,13 @@ impl ObjectKind {
         Ok((name, document))
     }
 
+    /// Why the stored object is not valid, in a sentence; None: it is valid.
+    pub fn problem_of(self, stored: &StoredDocument) -> Option<String> {
+        let judged = || self.validated(stored.document.clone()).err().map(|error| error.to_string());
+        let problem = stored.problem.clone().or_else(judged)?;
+        Some(format!("the {} \"{}\" in the database is not valid: {problem}", self.collection().noun, stored.name))
+    }
+
     /// Whether a document, of an account or of a group, refers to the object of that name.
     pub fn is_referred_to(self, document: &Map<String, Value>, name: &str) -> bool {
         let any = |field: &str, is_named: &dyn Fn(&Map<String, Value>) -> bool| {

@@ -247,6 +247,11 @@ impl Accounts {
         });
     }
 
+    /// Whether anything is told of changes.
+    pub(super) fn has_observers(&self) -> bool {
+        self.observers.is_some()
+    }
+
     pub(super) fn directory(&self) -> &dyn Directory {
         &*self.store
     }

@@ -179,6 +179,15 @@ pub(super) async fn complete_folders(
     }
     let found = directory.find_all(&FOLDERS, names.into_iter().collect()).await?;
     let found: HashMap<&str, &StoredDocument> = found.iter().map(|folder| (folder.name.as_str(), folder)).collect();
+    for account in &mut *accounts {
+        // Of such a folder it is not known where its files are.
+        let unreadable = folders_of(account).find_map(|folder| {
+            let stored = found.get(folder_name(folder)?.as_str())?;
+            let problem = stored.problem.as_ref()?;
+            Some(format!("the folder \"{}\" in the database is not valid: {problem}", stored.name))
+        });
+        account.problem = account.problem.take().or(unreadable);
+    }
     for folder in accounts.iter_mut().flat_map(folders_of) {
         let Some(stored) = folder_name(folder).and_then(|name| found.get(name.as_str()).copied()) else { continue };
         folder.insert("id".to_owned(), json!(stored.version.id));

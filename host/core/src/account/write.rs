@@ -1,5 +1,8 @@
 //! One account on its way to the store, with its folders, its announcement and its audit record.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde_json::{Map, Value, json};
 
 use super::fields::{Field, Maintainer};
@@ -11,6 +14,50 @@ use crate::ports::{
     AuditRecord, Author, Change, Collection, Directory, Door, FOLDERS, GROUPS, ROLES, StoreError, StoredDocument,
     USERS, Version, Write,
 };
+
+/// The changes of a transaction that is being made. What accounts refer to is found without a search.
+#[derive(Default)]
+pub struct PlannedChanges {
+    changes: Vec<Change>,
+    /// Where the first document of each folder, group and role is, by the kind and the name.
+    objects: HashMap<(&'static str, String), usize>,
+}
+
+impl PlannedChanges {
+    /// Adds changes behind the others.
+    pub fn extend(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            if change.collection != &USERS
+                && document_of(&change).is_some()
+                && let Entry::Vacant(place) = self.objects.entry((change.collection.kind, change.name.clone()))
+            {
+                place.insert(self.changes.len());
+            }
+            self.changes.push(change);
+        }
+    }
+
+    /// The document that a folder, group or role is to have; None: there is no change of it.
+    pub fn document(&self, collection: &Collection, name: &str) -> Option<&Map<String, Value>> {
+        if self.objects.is_empty() {
+            return None;
+        }
+        let place = self.objects.get(&(collection.kind, name.to_owned()))?;
+        self.changes.get(*place).and_then(document_of)
+    }
+
+    /// The changes, in their order.
+    pub fn into_changes(self) -> Vec<Change> {
+        self.changes
+    }
+}
+
+fn document_of(change: &Change) -> Option<&Map<String, Value>> {
+    match &change.write {
+        Write::Add(document) | Write::Replace { document, .. } => Some(document),
+        Write::Delete { .. } | Write::Require { .. } | Write::RequireUnreferenced(_) => None,
+    }
+}
 
 /// Writes accounts for one author.
 pub(super) struct Writing<'a> {
@@ -25,19 +72,19 @@ pub(super) struct Writing<'a> {
 impl Writing<'_> {
     /// Adds the account. The answer has its id.
     pub async fn add(&self, user: User) -> Result<User, StoreError> {
-        let changes = self.changes_to_add(&user, &[]).await?;
+        let changes = self.changes_to_add(&user, &PlannedChanges::default()).await?;
         self.save(user, changes).await
     }
 
     /// Replaces the stored account, which must still be in the state `base` that `user` was made from.
     pub async fn replace(&self, mut user: User, base: &StoredDocument) -> Result<User, StoreError> {
-        let changes = self.changes_to_replace(&mut user, base, &[]).await?;
+        let changes = self.changes_to_replace(&mut user, base, &PlannedChanges::default()).await?;
         self.save(user, changes).await
     }
 
     /// The changes that add the account: those of its folders, then its own. `planned`: earlier changes of the
     /// same transaction.
-    pub async fn changes_to_add(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
+    pub async fn changes_to_add(&self, user: &User, planned: &PlannedChanges) -> Result<Vec<Change>, StoreError> {
         self.check_names(user, &Map::new(), planned).await?;
         let mut changes = self.folders_of(user, planned).await?;
         let write = Write::Add(without_folder_files(user.to_document(Audience::Trusted)));
@@ -50,7 +97,7 @@ impl Writing<'_> {
         &self,
         user: &mut User,
         base: &StoredDocument,
-        planned: &[Change],
+        planned: &PlannedChanges,
     ) -> Result<Vec<Change>, StoreError> {
         self.check_names(user, &base.document, planned).await?;
         let document = user.to_document(Audience::Trusted);
@@ -106,12 +153,13 @@ impl Writing<'_> {
 
     /// Refuses groups that would give something, and a role, which are not there: an account with a misspelt group
     /// would lack its restrictions (B9-04). What the account has already may stay; its logins are refused.
-    async fn check_names(&self, user: &User, base: &Map<String, Value>, planned: &[Change]) -> Result<(), StoreError> {
-        let is_planned = |collection: &Collection, name: &str| {
-            planned.iter().any(|change| {
-                change.collection == collection && change.name == name && matches!(change.write, Write::Add(_))
-            })
-        };
+    async fn check_names(
+        &self,
+        user: &User,
+        base: &Map<String, Value>,
+        planned: &PlannedChanges,
+    ) -> Result<(), StoreError> {
+        let is_planned = |collection: &Collection, name: &str| planned.document(collection, name).is_some();
         let giving = user.memberships().into_iter().filter(|membership| membership.kind != MembershipKind::Member);
         let is_new = |membership: &Membership| !giving_groups(base).contains(&membership.group.as_str());
         let names: Vec<String> = giving.filter(is_new).map(|membership| membership.group).collect();
@@ -133,7 +181,7 @@ impl Writing<'_> {
 
     /// The changes for the account's folders: missing folders are added, the others have to stay as they were
     /// read. A stored folder keeps its path, because other accounts may rely on it (C5-02).
-    async fn folders_of(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
+    async fn folders_of(&self, user: &User, planned: &PlannedChanges) -> Result<Vec<Change>, StoreError> {
         if user.folders.is_empty() {
             return Ok(Vec::new());
         }
@@ -144,18 +192,8 @@ impl Writing<'_> {
             let (name, path) = (&folder.name, &folder.mapped_path);
             let found = stored.iter().find(|stored| stored.name == *name);
             // This account, or another of the same transaction, may have added the folder already.
-            let made = planned.iter().chain(&changes).find_map(|change| match &change.write {
-                Write::Add(document) | Write::Replace { document, .. }
-                    if change.collection == &FOLDERS && change.name == *name =>
-                {
-                    Some(document)
-                }
-                Write::Add(_)
-                | Write::Replace { .. }
-                | Write::Delete { .. }
-                | Write::Require { .. }
-                | Write::RequireUnreferenced(_) => None,
-            });
+            let made_here = || changes.iter().find(|change| change.name == *name).and_then(document_of);
+            let made = planned.document(&FOLDERS, name).or_else(made_here);
             let known = made.or(found.map(|stored| &stored.document)).and_then(|known| known.get("mapped_path"));
             let known = known.map(|path| path.as_str().unwrap_or_default());
             if let Some(known) = known.filter(|known| !path.is_empty() && known != path) {
@@ -255,7 +293,7 @@ pub(super) fn is_unset(value: &Value) -> bool {
 }
 
 /// As [`changed_fields`], for documents with these fields.
-pub(super) fn changed_of(
+pub(crate) fn changed_of(
     known: &'static [Field],
     base: &Map<String, Value>,
     document: &Map<String, Value>,

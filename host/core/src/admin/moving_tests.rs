@@ -70,7 +70,7 @@ async fn what_is_not_served_is_stored_only_where_it_moves_in() {
             (ObjectKind::Role, map(json!({"name": "r"}))),
         ],
         moves_in: true,
-        restores: false,
+        ..Dump::default()
     };
     let (outcomes, store) = load(dump.clone()).await;
     assert_eq!(outcomes, vec![LoadOutcome::Added; 4]);
@@ -95,7 +95,7 @@ async fn a_bucket_that_cannot_be_used_as_described_moves_in_and_is_refused() {
     for (secret, problem) in [("open", None), ("$aes$00$00", Some("filesystem.s3config.access_secret"))] {
         let s3 = json!({"provider": 1, "s3config": {"bucket": "b", "access_key": "k", "access_secret": secret}});
         let users = vec![user(json!({"filesystem": s3}))];
-        let (outcomes, store) = load(Dump { users, objects: Vec::new(), moves_in: true, restores: false }).await;
+        let (outcomes, store) = load(Dump { users, objects: Vec::new(), moves_in: true, ..Dump::default() }).await;
         assert_eq!(outcomes, [LoadOutcome::Added], "{secret}");
         let found = crate::account::find_user(&*store, "u").await.map(drop).map_err(|error| error.to_string());
         match (found, problem) {
@@ -113,7 +113,7 @@ async fn accounts_with_a_folder_elsewhere_are_refused() {
         users: vec![user(json!({"virtual_folders": [{"name": "f", "virtual_path": "/f"}]}))],
         objects: vec![(ObjectKind::Folder, map(elsewhere))],
         moves_in: true,
-        restores: false,
+        ..Dump::default()
     };
     let (_, store) = load(dump).await;
     let error = crate::account::find_user(&*store, "u").await.unwrap_err().to_string();
@@ -130,7 +130,7 @@ async fn counters_of_the_other_server_are_kept_where_it_moves_in() {
     for (moves_in, expected) in [(true, [50, 2, 9, 8, 7, 6]), (false, [0; 6])] {
         let folder = map(json!({"name": "f", "mapped_path": "/f", "used_quota_files": 3, "last_quota_update": 4}));
         let objects = vec![(ObjectKind::Folder, folder)];
-        let (_, store) = load(Dump { users: vec![user(counted.clone())], objects, moves_in, restores: false }).await;
+        let (_, store) = load(Dump { users: vec![user(counted.clone())], objects, moves_in, ..Dump::default() }).await;
         let stored = store.find(&USERS, "u").await.unwrap().unwrap().document;
         let number = |field: &str| stored.get(field).and_then(Value::as_i64).unwrap_or(0);
         let names = ["used_quota_size", "used_quota_files", "last_quota_update", "last_login", "first_upload"];
@@ -146,7 +146,7 @@ async fn counters_of_the_other_server_are_kept_where_it_moves_in() {
 #[tokio::test]
 async fn an_account_without_a_credential_moves_in() {
     // A8-02
-    let of = |moves_in| Dump { users: vec![user(json!({}))], objects: Vec::new(), moves_in, restores: false };
+    let of = |moves_in| Dump { users: vec![user(json!({}))], objects: Vec::new(), moves_in, ..Dump::default() };
     assert_eq!(load(of(true)).await.0, [LoadOutcome::Added]);
     assert_eq!(load(Dump { restores: true, ..of(false) }).await.0, [LoadOutcome::Added]);
     assert!(matches!(load(of(false)).await.0.as_slice(), [LoadOutcome::Failed(_)]));
@@ -169,7 +169,7 @@ async fn an_account_does_not_lose_what_its_groups_demand() {
         let restricting = map(json!({"name": "g", "user_settings": {"filters": {"denied_ip": ["0.0.0.0/0"]}}}));
         let objects = vec![(ObjectKind::Group, restricting)];
         let users = vec![user(json!({"groups": groups, "created_at": 4}))];
-        let (outcomes, store) = load(Dump { users, objects, moves_in: true, restores: false }).await;
+        let (outcomes, store) = load(Dump { users, objects, moves_in: true, ..Dump::default() }).await;
         assert_eq!(outcomes.iter().all(|outcome| *outcome == LoadOutcome::Added), is_loaded, "{groups} {outcomes:?}");
         let stored = store.find(&USERS, "u").await.unwrap();
         // Groups may let accounts expire some days after they were made.

@@ -234,8 +234,7 @@ async fn a_dump_holds_them_and_loads_whole() {
             (Folder, map(json!({"name": "team", "mapped_path": path}))),
             (Role, map(json!({"name": "r"}))),
         ],
-        moves_in: false,
-        restores: false,
+        ..Dump::default()
     };
     let load = async |dump: Dump| {
         let (loaded, applied) = house.backups.load(&house.root, dump, false).await.unwrap();

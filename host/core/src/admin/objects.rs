@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::reach::check_object;
 use super::{Actor, AdminError, Audit, DocumentChange, PAGE, UseCase};
-use crate::account::{Accounts, ObjectKind, ObjectReferences, ObjectWriting, redacted_object};
+use crate::account::{Accounts, ObjectKind, ObjectReferences, ObjectWriting, PlannedChanges, redacted_object};
 use crate::hook::observation::Change as Told;
 use crate::ports::{Change, Directory, PageRequest, StoreError, StoredDocument, Version};
 
@@ -36,12 +36,8 @@ pub struct ShownObject {
 
 impl ShownObject {
     pub(super) fn of(kind: ObjectKind, stored: StoredDocument) -> Self {
-        let StoredDocument { name, version, document, problem } = stored;
-        let judged = || kind.validated(document.clone()).err().map(|error| error.to_string());
-        let problem = problem.or_else(judged);
-        let noun = kind.collection().noun;
-        let problem = problem.map(|problem| format!("the {noun} \"{name}\" in the database is not valid: {problem}"));
-        Self { revision: version.revision, document: redacted_object(document), problem }
+        let problem = kind.problem_of(&stored);
+        Self { revision: stored.version.revision, document: redacted_object(stored.document), problem }
     }
 }
 
@@ -95,7 +91,7 @@ impl ObjectAdministration {
         kind.keep_secrets(None, &mut document);
         let (name, document) = validated(kind, document)?;
         self.check_reach(actor, cases(kind).add, kind, &name, &document, None).await?;
-        let changes = self.writing(actor).changes(kind, &name, document, None, &[]).await?;
+        let changes = self.writing(actor).changes(kind, &name, document, None, &PlannedChanges::default()).await?;
         self.store(actor, kind, &name, changes, Told::Add).await
     }
 
@@ -124,7 +120,8 @@ impl ObjectAdministration {
             }
             let before = Some(&stored.document);
             self.check_reach(actor, cases(kind).update, kind, name, &document, before).await?;
-            let changes = self.writing(actor).changes(kind, name, document, Some(&stored), &[]).await?;
+            let changes =
+                self.writing(actor).changes(kind, name, document, Some(&stored), &PlannedChanges::default()).await?;
             match self.store(actor, kind, name, changes, Told::Update).await {
                 Err(AdminError::Store(StoreError::Conflict(_)))
                     if matches!(change, DocumentChange::Fields { .. }) && tries > 0 =>

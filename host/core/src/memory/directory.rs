@@ -36,7 +36,7 @@ impl Directory for MemoryStore {
     ) -> Result<Vec<StoredDocument>, StoreError> {
         let state = self.state();
         let Some(rows) = state.collections.get(collection.kind) else { return Ok(Vec::new()) };
-        let found = names.iter().filter_map(|name| Some(rows.by_name.get(name)?.stored(collection, name)));
+        let found = names.iter().filter_map(|name| Some(rows.by_name.get(name.as_str())?.stored(collection, name)));
         found.collect()
     }
 
@@ -49,10 +49,11 @@ impl Directory for MemoryStore {
         let Some(rows) = state.collections.get(collection.kind) else { return Ok(Vec::new()) };
         let prefix = page.prefix.unwrap_or_default();
         let begin = match page.after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix.clone()),
+            Some(ref after) if *after >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix.as_str()),
         };
-        let rows = rows.by_name.range((begin, Bound::Unbounded)).take_while(|(name, _)| name.starts_with(&prefix));
+        let rows =
+            rows.by_name.range::<str, _>((begin, Bound::Unbounded)).take_while(|(name, _)| name.starts_with(&prefix));
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         rows.take(limit).map(|(name, row)| row.stored(collection, name)).collect()
     }
@@ -68,7 +69,7 @@ impl Directory for MemoryStore {
             let document = row.document()?;
             Ok(document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned())
         };
-        rows.map(|(name, row)| Ok((name.clone(), text(row)?))).collect()
+        rows.map(|(name, row)| Ok((name.to_string(), text(row)?))).collect()
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
@@ -145,7 +146,7 @@ impl Directory for MemoryStore {
         let MaintainedChange { collection, name, id, guard, set, add } = change;
         let mut state = self.state();
         let rows = state.collections.get_mut(collection.kind);
-        let Some(row) = rows.and_then(|rows| rows.by_name.get_mut(&name)).filter(|row| row.id == id) else {
+        let Some(row) = rows.and_then(|rows| rows.by_name.get_mut(name.as_str())).filter(|row| row.id == id) else {
             return Ok(false);
         };
         if row.maintained(collection, guard.0).is_none_or(|value| *value >= guard.1) {
@@ -223,7 +224,7 @@ impl State {
             return Err(StoreError::Conflict(object()));
         }
         let rows = self.collections.entry(collection.kind).or_default();
-        let found = rows.by_name.get(name).cloned();
+        let found = rows.by_name.get(name.as_str()).cloned();
         let version = found.as_ref().map(Row::version);
         let is_expected = |expected: &Version| match version {
             None => Err(StoreError::NotFound(object())),
@@ -234,9 +235,8 @@ impl State {
             Write::Add(_) if found.is_some() => return Err(StoreError::Exists(object())),
             Write::Add(document) => {
                 rows.last_id += 1;
-                let maintained = vec![0; collection.maintained().count()].into_boxed_slice();
                 let text = text_of(collection, document)?;
-                Some(Row { id: rows.last_id, revision: 0, text, maintained, last_code_step: 0 })
+                Some(Row { id: rows.last_id, revision: 0, text, maintained: Box::default(), last_code_step: 0 })
             }
             Write::Replace { document, expected, reset } => {
                 let version = is_expected(expected)?;
@@ -261,8 +261,8 @@ impl State {
         before.push((collection, name.clone(), found));
         let written = row.as_ref().map(Row::version).or(version).unwrap_or_default();
         match row {
-            Some(row) => drop(rows.by_name.insert(name.clone(), row)),
-            None => drop(rows.by_name.remove(name)),
+            Some(row) => drop(rows.by_name.insert(name.as_str().into(), row)),
+            None => drop(rows.by_name.remove(name.as_str())),
         }
         Ok(written)
     }
@@ -283,8 +283,8 @@ impl State {
         for (collection, name, row) in before.into_iter().rev() {
             let rows: &mut Rows = self.collections.entry(collection.kind).or_default();
             match row {
-                Some(row) => drop(rows.by_name.insert(name, row)),
-                None => drop(rows.by_name.remove(&name)),
+                Some(row) => drop(rows.by_name.insert(name.into(), row)),
+                None => drop(rows.by_name.remove(name.as_str())),
             }
         }
     }
@@ -310,7 +310,7 @@ impl State {
     }
 
     fn account(&mut self, account: &AccountKey) -> Option<&mut Row> {
-        let row = self.collections.get_mut(USERS.kind)?.by_name.get_mut(&account.username)?;
+        let row = self.collections.get_mut(USERS.kind)?.by_name.get_mut(account.username.as_str())?;
         (row.id == account.id).then_some(row)
     }
 }
@@ -327,6 +327,10 @@ impl Row {
 
     pub(super) fn maintained(&mut self, collection: &'static Collection, field: &str) -> Option<&mut i64> {
         let index = collection.maintained().position(|column| column.field == field)?;
+        if self.maintained.is_empty() {
+            // Most accounts of a large dump are never used.
+            self.maintained = vec![0; collection.maintained().count()].into();
+        }
         self.maintained.get_mut(index)
     }
 
@@ -334,8 +338,8 @@ impl Row {
         let mut document = self.document()?;
         document.insert("id".to_owned(), json!(self.id));
         document.insert(collection.name_field.to_owned(), json!(name));
-        for (column, value) in collection.maintained().zip(&self.maintained) {
-            document.insert(column.field.to_owned(), json!(value));
+        for (index, column) in collection.maintained().enumerate() {
+            document.insert(column.field.to_owned(), json!(self.maintained.get(index).unwrap_or(&0)));
         }
         Ok(StoredDocument { name: name.to_owned(), version: self.version(), document, problem: None })
     }

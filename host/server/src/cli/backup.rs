@@ -5,14 +5,14 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tidegate_api_types::{
     AccountOutcome, DumpObjects, DumpUsers, LoadDump, LoadReport, LoadedAccount, LoadedObject, ObjectKind,
 };
+use tidegate_core::account::ObjectKind as Kind;
 use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writing};
-use tidegate_migrate::older::decrypt_file_systems;
 
 use super::door::{Door, Purpose};
 use super::object::noun;
@@ -21,12 +21,9 @@ use super::{Place, read_source};
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
+use crate::dump_text::{DumpText, MADE_BY, OURS, document};
 use crate::panics::write_out;
 use crate::wire::Stores;
-
-/// The key that marks our own dumps: what they have was stored, and can be stored again.
-const MADE_BY: &str = "made_by";
-const OURS: &str = "tidegate";
 
 #[derive(Debug, Args)]
 pub struct DumpArguments {
@@ -46,6 +43,9 @@ pub struct LoadArguments {
     /// Only say what would change
     #[arg(long)]
     dry_run: bool,
+    /// Load the others where documents are not valid, as with a dump of this server
+    #[arg(long)]
+    skip_invalid: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -89,9 +89,8 @@ async fn everything(door: &mut Door) -> anyhow::Result<LoadDump> {
         folders: all_objects(door, ObjectKind::Folder).await?,
         groups: all_objects(door, ObjectKind::Group).await?,
         roles: all_objects(door, ObjectKind::Role).await?,
-        dry_run: false,
-        moves_in: false,
         restores: true,
+        ..LoadDump::default()
     })
 }
 
@@ -100,6 +99,9 @@ async fn all_objects(door: &mut Door, kind: ObjectKind) -> anyhow::Result<Vec<Ma
     let mut request = DumpObjects { kind, after: None, limit: PAGE };
     loop {
         let page = door.call(request.clone()).await?;
+        for problem in &page.invalid {
+            eprintln!("tidegate: warning: {problem}");
+        }
         objects.extend(page.objects);
         if page.next.is_none() {
             return Ok(objects);
@@ -121,11 +123,20 @@ pub fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::rename(&beside, path).with_context(unwritable)
 }
 
-/// Loads the whole document or nothing. Existing accounts get its values, but keep the fields that
-/// the server maintains.
+/// Loads the document. Existing accounts get its values, but keep the fields that the server maintains. Where a part of
+/// it is not valid, nothing is loaded; of a dump that this server has made, which may have what was not valid in the
+/// database, everything else is.
 pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
-    let read = read_dump(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
-    let report = change(&arguments.place, LoadDump { dry_run: arguments.dry_run, ..read }).await?;
+    let unusable = || format!("{} is no dump", arguments.file);
+    let (read, problems) = read_dump(&read_source(&arguments.file)?).with_context(unusable)?;
+    let skips_invalid = arguments.skip_invalid || read.restores;
+    if let Some(problem) = problems.first().filter(|_| !skips_invalid) {
+        return Err(anyhow!("{problem}")).with_context(unusable);
+    }
+    for problem in &problems {
+        eprintln!("tidegate: a document could not be loaded: {problem}");
+    }
+    let report = change(&arguments.place, LoadDump { dry_run: arguments.dry_run, skips_invalid, ..read }).await?;
     for LoadedAccount { username, problem, .. } in &report.accounts {
         if let Some(problem) = problem {
             eprintln!("tidegate: the account \"{username}\" could not be loaded: {problem}");
@@ -136,9 +147,10 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
             eprintln!("tidegate: the {} \"{name}\" could not be loaded: {problem}", noun(*kind));
         }
     }
-    let LoadReport { added, updated, failed, .. } = report;
+    let LoadReport { added, updated, applied, .. } = report;
+    let failed = report.failed + problems.len();
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        println!("{}", serde_json::to_string(&LoadReport { failed, ..report.clone() })?);
     } else if arguments.dry_run {
         for LoadedObject { kind, name, outcome, changed, .. } in &report.objects {
             print(&format!("{} {name}", noun(*kind)), *outcome, changed);
@@ -147,11 +159,12 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
             print(username, *outcome, changed);
         }
         println!("{added} accounts would be added, {updated} updated.");
-    } else if failed == 0 {
+    } else if applied {
         println!("{added} accounts were added, {updated} updated.");
     }
     let what = if report.objects.is_empty() { "accounts" } else { "documents" };
-    ensure!(failed == 0, "{failed} {what} could not be loaded; nothing was changed");
+    let others = if applied { "the others were loaded" } else { "nothing was changed" };
+    ensure!(failed == 0, "{failed} {what} could not be loaded; {others}");
     Ok(())
 }
 
@@ -164,40 +177,30 @@ fn print(name: &str, outcome: AccountOutcome, changed: &[String]) {
     }
 }
 
-/// The documents of a dump, which are not validated yet.
-pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
-    let mut document: Value = serde_json::from_str(text)?;
-    let mut list = |name: &str| match document.get_mut(name).map(Value::take) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(list)) => Ok(Some(list)),
-        Some(_) => bail!("\"{name}\" is no list"),
+/// The documents of a dump, which are not validated yet, and what is wrong with those that cannot be read.
+fn read_dump(text: &str) -> anyhow::Result<(LoadDump, Vec<String>)> {
+    let texts = DumpText::split(text)?;
+    let mut problems = Vec::new();
+    let mut read = |kind, texts: &[&str]| -> Vec<Map<String, Value>> {
+        let documents = texts.iter().enumerate().map(|(index, text)| document(kind, index, text));
+        let mut read = Vec::with_capacity(texts.len());
+        for document in documents {
+            match document {
+                Ok((_, document)) => read.push(document),
+                Err(problem) => problems.push(format!("{problem:#}")),
+            }
+        }
+        read
     };
-    let users = list("users")?.context("it lacks the list \"users\"")?;
-    let mut objects = |name: &str, noun: &str| {
-        let object = |(index, value): (usize, Value)| {
-            let Value::Object(mut object) = value else { bail!("{name}.{index} is no {noun}") };
-            decrypt_file_systems(&mut object);
-            Ok(object)
-        };
-        list(name)?.unwrap_or_default().into_iter().enumerate().map(object).collect::<anyhow::Result<Vec<_>>>()
+    let dump = LoadDump {
+        users: read(None, &texts.users),
+        folders: read(Some(Kind::Folder), &texts.folders),
+        groups: read(Some(Kind::Group), &texts.groups),
+        roles: read(Some(Kind::Role), &texts.roles),
+        restores: texts.is_ours,
+        ..LoadDump::default()
     };
-    let user = |(index, user): (usize, Value)| {
-        let Value::Object(mut user) = user else { bail!("users.{index} is no account") };
-        let named = user.iter().find(|(field, _)| field.eq_ignore_ascii_case("username"));
-        let is_named = named.and_then(|(_, name)| name.as_str()).is_some_and(|name| !name.is_empty());
-        ensure!(is_named, "users.{index} has no username");
-        decrypt_file_systems(&mut user);
-        Ok(user)
-    };
-    Ok(LoadDump {
-        users: users.into_iter().enumerate().map(user).collect::<anyhow::Result<_>>()?,
-        folders: objects("folders", "folder")?,
-        groups: objects("groups", "group")?,
-        roles: objects("roles", "role")?,
-        dry_run: false,
-        moves_in: false,
-        restores: document.get(MADE_BY).is_some_and(|name| name == OURS),
-    })
+    Ok((dump, problems))
 }
 
 /// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps,

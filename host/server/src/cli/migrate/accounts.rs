@@ -75,10 +75,11 @@ impl Target {
                 Ok((of_report(report), applied))
             }
             Self::Nothing(accounts) => {
-                let LoadDump { users, folders, groups, roles, dry_run, moves_in, restores } = dump;
+                let LoadDump { users, folders, groups, roles, dry_run, moves_in, restores, skips_invalid, .. } = dump;
                 let kinds = [(Kind::Folder, folders), (Kind::Group, groups), (Kind::Role, roles)];
                 let objects = kinds.into_iter().flat_map(|(kind, all)| all.into_iter().map(move |one| (kind, one)));
-                let dump = Dump { users, objects: objects.collect(), moves_in, restores };
+                let dump = Dump { moves_in, restores, skips_invalid, ..Dump::default() };
+                let dump = Dump { users, objects: objects.collect(), ..dump };
                 let (loaded, applied) = accounts.load(dump, dry_run, &Author::system()).await?;
                 Ok((loaded.into_iter().map(of_loaded).collect(), applied))
             }
@@ -144,7 +145,7 @@ pub async fn load(target: &mut Target, moved: &mut Moved, is_trial: bool, report
         roles: std::mem::take(&mut moved.roles),
         dry_run: true,
         moves_in: true,
-        restores: false,
+        ..LoadDump::default()
     };
     // What refers to an object that stays behind may have to stay behind, too.
     let outcomes = loop {

@@ -1,0 +1,194 @@
+//! The text of a dump, split into its documents. They are parsed one by one: one that cannot be read is in the way of no
+//! other, and a large dump is never in memory as values as a whole.
+
+use anyhow::{Context, bail, ensure};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+use tidegate_core::account::ObjectKind;
+use tidegate_migrate::older::decrypt_file_systems;
+
+/// The key that marks our own dumps: what they have was stored, and can be stored again.
+pub const MADE_BY: &str = "made_by";
+/// Its value.
+pub const OURS: &str = "tidegate";
+
+/// The documents of a dump, as texts.
+#[derive(Debug, Default)]
+pub struct DumpText<'a> {
+    /// Whether it was made by this server.
+    pub is_ours: bool,
+    pub users: Vec<&'a str>,
+    pub folders: Vec<&'a str>,
+    pub groups: Vec<&'a str>,
+    pub roles: Vec<&'a str>,
+}
+
+impl<'a> DumpText<'a> {
+    /// # Errors
+    /// The text is no JSON, or no dump.
+    pub fn split(text: &'a str) -> anyhow::Result<Self> {
+        serde_json::from_str::<IgnoredAny>(text)?;
+        let inner = inside(text, '{', '}').context("it is no JSON object")?;
+        let (mut dump, mut users) = (Self::default(), None);
+        for member in (Parts { rest: inner }) {
+            let (name, value) = member_of(member).context("it is no JSON object")?;
+            match name.as_str() {
+                MADE_BY => dump.is_ours = serde_json::from_str::<Value>(value).is_ok_and(|value| value == OURS),
+                "users" => users = list(&name, value)?.or(users),
+                "folders" => dump.folders = list(&name, value)?.unwrap_or_default(),
+                "groups" => dump.groups = list(&name, value)?.unwrap_or_default(),
+                "roles" => dump.roles = list(&name, value)?.unwrap_or_default(),
+                _ => {}
+            }
+        }
+        dump.users = users.context("it lacks the list \"users\"")?;
+        Ok(dump)
+    }
+
+    /// The documents of folders, groups and roles.
+    pub fn objects(&self) -> [(ObjectKind, &[&'a str]); 3] {
+        [(ObjectKind::Folder, &self.folders), (ObjectKind::Group, &self.groups), (ObjectKind::Role, &self.roles)]
+    }
+}
+
+/// Reads one document, with its name; `kind`: None for an account. `index`: its place in its list.
+///
+/// # Errors
+/// The text is no document with a name.
+pub fn document(kind: Option<ObjectKind>, index: usize, text: &str) -> anyhow::Result<(String, Map<String, Value>)> {
+    let (list, noun, field) = match kind {
+        None => ("users", "account", "username"),
+        Some(ObjectKind::Folder) => ("folders", "folder", "name"),
+        Some(ObjectKind::Group) => ("groups", "group", "name"),
+        Some(ObjectKind::Role) => ("roles", "role", "name"),
+    };
+    let value = serde_json::from_str(text).with_context(|| format!("{list}.{index} cannot be read"))?;
+    let Value::Object(mut document) = value else { bail!("{list}.{index} is no {noun}") };
+    let named = document.iter().find(|(name, _)| name.eq_ignore_ascii_case(field));
+    let name = named.and_then(|(_, name)| name.as_str()).unwrap_or_default().to_owned();
+    ensure!(!name.is_empty(), "{list}.{index} has no {field}");
+    decrypt_file_systems(&mut document);
+    Ok((name, document))
+}
+
+fn list<'a>(name: &str, value: &'a str) -> anyhow::Result<Option<Vec<&'a str>>> {
+    match inside(value, '[', ']') {
+        Some(inner) => Ok(Some(Parts { rest: inner }.collect())),
+        None if value == "null" => Ok(None),
+        None => bail!("\"{name}\" is no list"),
+    }
+}
+
+fn inside(text: &str, begin: char, end: char) -> Option<&str> {
+    text.trim().strip_prefix(begin)?.strip_suffix(end)
+}
+
+/// The name and the value of `"name": value`.
+fn member_of(member: &str) -> Option<(String, &str)> {
+    let mut texts = serde_json::Deserializer::from_str(member).into_iter::<String>();
+    let name = texts.next()?.ok()?;
+    let rest = member.get(texts.byte_offset()..)?.trim_start();
+    Some((name, rest.strip_prefix(':')?.trim()))
+}
+
+/// The elements of a list, or the members of an object, whose syntax was checked.
+struct Parts<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.rest.trim_start();
+        if text.is_empty() {
+            return None;
+        }
+        let (part, rest) = text.split_at_checked(end_of_part(text))?;
+        self.rest = rest.strip_prefix(',').unwrap_or_default();
+        Some(part.trim_end())
+    }
+}
+
+/// Where the first comma is that is in no text, list or object.
+fn end_of_part(text: &str) -> usize {
+    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => return index,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_told_apart() {
+        // A18-10
+        let check = |text: &str, expected: Result<(bool, [&[&str]; 4]), &str>| match (DumpText::split(text), expected) {
+            (Ok(found), Ok((is_ours, lists))) => {
+                assert_eq!(found.is_ours, is_ours, "{text}");
+                assert_eq!([&*found.users, &*found.folders, &*found.groups, &*found.roles], lists, "{text}");
+            }
+            (Err(error), Err(expected)) => assert!(format!("{error:#}").contains(expected), "{text}: {error:#}"),
+            (found, _) => panic!("{text}: {found:?}"),
+        };
+        check(r#"{"users":[]}"#, Ok((false, [&[], &[], &[], &[]])));
+        check(
+            " {\"made_by\" : \"tidegate\",\n \"users\" :[ {\"a\": [1, 2]} , 7,\"x,]\\\"}\" ],\"groups\":null } \n",
+            Ok((true, [&[r#"{"a": [1, 2]}"#, "7", "\"x,]\\\"}\""], &[], &[], &[]])),
+        );
+        check(
+            r#"{"roles":[{}],"other":{"users":[1]},"us\u0065rs":[{"ü":"é\\"}],"folders":[[],[]],"made_by":7}"#,
+            Ok((false, [&[r#"{"ü":"é\\"}"#], &["[]", "[]"], &[], &["{}"]])),
+        );
+        check("{}", Err("it lacks the list \"users\""));
+        check(r#"{"users":null}"#, Err("it lacks the list \"users\""));
+        check(r#"{"users":[],"groups":{}}"#, Err("\"groups\" is no list"));
+        check("[]", Err("no JSON object"));
+        check(r#"{"users":[}"#, Err("expected"));
+        check(r#"{"users":[]} x"#, Err("trailing"));
+        check("", Err("EOF"));
+    }
+
+    #[test]
+    fn a_document_that_cannot_be_read_is_told_by_its_place() {
+        let check = |kind: Option<ObjectKind>, text: &str, expected: Result<&str, &str>| match document(kind, 3, text) {
+            Ok((name, _)) => assert_eq!(Ok(name.as_str()), expected, "{text}"),
+            Err(error) => assert!(expected.is_err_and(|part| format!("{error:#}").contains(part)), "{text}: {error:#}"),
+        };
+        check(None, r#"{"Username":"u"}"#, Ok("u"));
+        check(None, "7", Err("users.3 is no account"));
+        check(None, r#"{"name":"u"}"#, Err("users.3 has no username"));
+        check(None, r#"{"username":"u","uid":1e999}"#, Err("users.3 cannot be read"));
+        check(Some(ObjectKind::Folder), "[]", Err("folders.3 is no folder"));
+        check(Some(ObjectKind::Group), r#"{"name":""}"#, Err("groups.3 has no name"));
+        check(Some(ObjectKind::Role), r#"{"name":"r"}"#, Ok("r"));
+    }
+
+    #[test]
+    fn a_dump_that_is_broken_anywhere_is_refused_or_read() {
+        let whole = r#"{"made_by":"tidegate","users":[{"username":"u","a":"\u00e9,"}],"folders":[{"name":"f"}]}"#;
+        for at in 0..whole.len() {
+            for byte in [b'"', b',', b'}', b']', b'\\', b'x', b' '] {
+                let mut broken = whole.as_bytes().to_vec();
+                broken[at] = byte;
+                if let Ok(text) = std::str::from_utf8(&broken)
+                    && let Ok(dump) = DumpText::split(text)
+                {
+                    assert!(dump.users.len() <= 2 && serde_json::from_str::<Value>(text).is_ok_and(|v| v.is_object()));
+                }
+            }
+        }
+    }
+}
