@@ -36,6 +36,29 @@ fn shown(directory: &Path, user: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output)))
 }
 
+/// The administrators of the last era have moved with what limits them.
+fn check_administrators(directory: &Path, done: &Value) {
+    // A18-17
+    let count = serde_json::json!({"added": 3, "present": 0, "invalid": 1});
+    assert_eq!(done["admins"], count, "{done}");
+    let said = done["notes"].to_string();
+    for part in ["disable_mfa have no counterpart", "second factor", "no password that can be checked here"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let admin = |name: &str| -> Value {
+        let output = tidegate(&["admin", "show", "--username", name], directory);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output)))
+    };
+    let (root, limited, sealed) = (admin("admin"), admin("limited"), admin("sealed"));
+    assert_eq!((&root["status"], &root["filters"]["totp_config"]["enabled"]), (&1.into(), &true.into()), "{root}");
+    assert_eq!((&root["email"], &root["filters"]["allow_list"][0]), (&"a@b".into(), &"127.0.0.0/8".into()), "{root}");
+    assert_eq!((&limited["role"], &limited["permissions"]), (&"staff".into(), &serde_json::json!(["view_users"])));
+    assert_eq!((&sealed["status"], &sealed["permissions"][0]), (&0.into(), &"*".into()), "{sealed}");
+    let file = std::fs::read(directory.join("tidegate.db")).or_else(|_| std::fs::read(directory.join("old.db")));
+    let is_clear = file.unwrap().windows(16).any(|part| part == b"GEZDGNBVGY3TQOJQ");
+    assert!(!is_clear, "the secret of one-time codes is sealed");
+}
+
 /// What a client sees after the move: nothing new.
 fn check_served(old: &Old, directory: &Path, compat: &str, folder: bool) {
     let settings = std::fs::read_to_string(directory.join("tidegate.toml")).unwrap();
@@ -86,6 +109,8 @@ fn installations_of_three_eras_move_in() {
             assert_eq!(alice[field], expected, "{alice}");
         }
         if more == LAST {
+            check_administrators(&to, &done);
+            assert_eq!(done["admins"], trial["admins"], "{trial}");
             assert_eq!((&alice["role"], &alice["used_upload_data_transfer"]), (&"staff".into(), &77.into()));
             assert_eq!(alice["groups"][0]["name"], "team");
         }
@@ -135,6 +160,7 @@ fn accounts_move_in_from_a_database_server() {
                 assert_eq!(alice[field], expected, "{kind:?} {alice}");
             }
             if more == LAST {
+                assert_eq!(done["admins"]["added"], 3, "{kind:?} {done}");
                 assert_eq!((&alice["role"], &alice["groups"][0]["name"]), (&"staff".into(), &"team".into()));
             }
             let again = migrate(&from, &to, &[]);
@@ -214,6 +240,26 @@ fn an_installation_of_the_first_era_starts_in_its_place_and_a_later_one_is_refus
 }
 
 #[test]
+fn tables_of_a_later_era_on_a_database_server_are_told_of_and_those_of_the_first_are_taken_over() {
+    // A9-01
+    for kind in [Kind::Postgresql, Kind::Mariadb] {
+        let check = |directory: &Path| tidegate(&["config", "check"], directory);
+        let database = Database::start(kind);
+        let old = Old::in_database(LAST, "pre_login_hook", &database);
+        let refused = check(&old.path("old"));
+        assert!(!refused.status.success() && text(&refused).contains("tidegate migrate"), "{}", text(&refused));
+
+        let database = Database::start(kind);
+        let old = Old::in_database("", "pre_login_program", &database);
+        let checked = check(&old.path("old"));
+        assert!(checked.status.success(), "{kind:?}: {}", text(&checked));
+        let listed = tidegate(&["user", "list"], &old.path("old"));
+        assert!(listed.status.success() && text(&listed).contains("alice"), "{kind:?}: {}", text(&listed));
+        assert!(check(&old.path("old")).status.success());
+    }
+}
+
+#[test]
 fn clients_see_the_old_keys_beside_new_ones() {
     // A4-02: two keys in files of one name, and another key that is here already.
     let old = Old::new("", "pre_login_program");
@@ -240,26 +286,6 @@ fn clients_see_the_old_keys_beside_new_ones() {
 #[test]
 fn accounts_move_in_while_the_server_runs() {
     let old = Old::new("", "pre_login_program");
-fn tables_of_a_later_era_on_a_database_server_are_told_of_and_those_of_the_first_are_taken_over() {
-    // A9-01
-    for kind in [Kind::Postgresql, Kind::Mariadb] {
-        let check = |directory: &Path| tidegate(&["config", "check"], directory);
-        let database = Database::start(kind);
-        let old = Old::in_database(LAST, "pre_login_hook", &database);
-        let refused = check(&old.path("old"));
-        assert!(!refused.status.success() && text(&refused).contains("tidegate migrate"), "{}", text(&refused));
-
-        let database = Database::start(kind);
-        let old = Old::in_database("", "pre_login_program", &database);
-        let checked = check(&old.path("old"));
-        assert!(checked.status.success(), "{kind:?}: {}", text(&checked));
-        let listed = tidegate(&["user", "list"], &old.path("old"));
-        assert!(listed.status.success() && text(&listed).contains("alice"), "{kind:?}: {}", text(&listed));
-        assert!(check(&old.path("old")).status.success());
-    }
-}
-
-#[test]
     let to = old.path("new");
     report(&old.path("old"), &to, &[]);
     let server = Server::in_directory(&to);

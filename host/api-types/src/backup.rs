@@ -45,6 +45,11 @@ pub struct LoadDump {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub roles: Vec<Map<String, Value>>,
+    /// Administrators of another server whose place this one takes, with hashes of their passwords; those that are
+    /// here already stay as they are.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub admins: Vec<Map<String, Value>>,
     /// Whether only to report what would change.
     #[serde(default)]
     pub dry_run: bool,
@@ -56,15 +61,15 @@ pub struct LoadDump {
     /// not served are stored, though logins are refused.
     #[serde(default)]
     pub restores: bool,
+    /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
+    /// nothing is.
+    #[serde(default)]
+    pub skips_invalid: bool,
 }
 
 impl std::fmt::Debug for LoadDump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LoadDump({} accounts, dry_run: {})", self.users.len(), self.dry_run)
-    /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
-    /// nothing is.
-    #[serde(default)]
-    pub skips_invalid: bool,
     }
 }
 
@@ -83,6 +88,9 @@ pub struct LoadReport {
     /// The folders, groups and roles, in the order of the dump.
     #[serde(default)]
     pub objects: Vec<LoadedObject>,
+    /// The administrators, in the order of the dump.
+    #[serde(default)]
+    pub admins: Vec<LoadedAccount>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

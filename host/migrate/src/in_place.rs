@@ -51,7 +51,8 @@ pub fn has_same_accounts(one: &Path, other: &Path) -> bool {
     let (Ok(one), Ok(other)) = (read_sqlite(one, &Names::default()), read_sqlite(other, &Names::default())) else {
         return false;
     };
-    (one.users, one.folders, one.groups, one.roles) == (other.users, other.folders, other.groups, other.roles)
+    let all = |moved: crate::Moved| (moved.users, moved.folders, moved.groups, moved.roles, moved.admins);
+    all(one) == all(other)
 }
 
 /// Where the database that takes the place of an older one is made: `NAME.moving`. What an interrupted move has left

@@ -18,6 +18,8 @@ pub enum ObjectKind {
     Group,
     /// Roles.
     Role,
+    /// Administrators.
+    Administrator,
 }
 
 /// Numbers of objects.
@@ -31,6 +33,8 @@ pub struct LeftBehind {
     pub groups: usize,
     /// Roles.
     pub roles: usize,
+    /// Administrators.
+    pub admins: usize,
 }
 
 impl LeftBehind {
@@ -40,6 +44,7 @@ impl LeftBehind {
             ObjectKind::Folder => &mut self.folders,
             ObjectKind::Group => &mut self.groups,
             ObjectKind::Role => &mut self.roles,
+            ObjectKind::Administrator => &mut self.admins,
         } += 1;
     }
 
@@ -48,6 +53,7 @@ impl LeftBehind {
         self.folders += other.folders;
         self.groups += other.groups;
         self.roles += other.roles;
+        self.admins += other.admins;
     }
 }
 
@@ -62,6 +68,8 @@ pub struct Moved {
     pub groups: Vec<Map<String, Value>>,
     /// Roles.
     pub roles: Vec<Map<String, Value>>,
+    /// Administrators, with hashes of their passwords.
+    pub admins: Vec<Map<String, Value>>,
     /// Private host keys: the file, and the name that it gets here.
     pub host_keys: Vec<(PathBuf, String)>,
     /// Settings of the section `sftpd`, where the source has no configuration of the older server.
@@ -106,13 +114,14 @@ impl Moved {
     /// Takes in what another source gives. A document whose name is there already is left out and noted, and a host key
     /// whose name is taken gets another one.
     pub fn add(&mut self, other: Self) {
-        let Self { users, folders, groups, roles, host_keys, sftpd, common, notes, evidence, left } = other;
+        let Self { users, folders, groups, roles, admins, host_keys, sftpd, common, notes, evidence, left } = other;
         self.left.add(left);
         for (kind, noun, field, ours, theirs) in [
             (ObjectKind::Account, "account", "username", &mut self.users, users),
             (ObjectKind::Folder, "folder", "name", &mut self.folders, folders),
             (ObjectKind::Group, "group", "name", &mut self.groups, groups),
             (ObjectKind::Role, "role", "name", &mut self.roles, roles),
+            (ObjectKind::Administrator, "administrator", "username", &mut self.admins, admins),
         ] {
             let mut names: std::collections::HashSet<_> =
                 ours.iter().filter_map(|one| one.get(field).cloned()).collect();

@@ -36,8 +36,14 @@ pub const LAST: &str = "ALTER TABLE users ADD COLUMN description VARCHAR(512); A
      CREATE TABLE users_folders_mapping (id INTEGER PRIMARY KEY, virtual_path TEXT, quota_size BIGINT, quota_files \
      INTEGER, folder_id INTEGER, user_id INTEGER); CREATE TABLE groups (id INTEGER PRIMARY KEY, name VARCHAR(255), \
      user_settings TEXT); CREATE TABLE users_groups_mapping (id INTEGER PRIMARY KEY, user_id INTEGER, group_id INTEGER, \
-     group_type INTEGER); CREATE TABLE admins (id INTEGER PRIMARY KEY, username TEXT); INSERT INTO admins VALUES (1, \
-     'admin'); INSERT INTO roles VALUES (4, 'staff'); INSERT INTO folders VALUES (1, 'shared', NULL, 'OLD/shared', 0, 0, \
+     group_type INTEGER); CREATE TABLE admins (id INTEGER PRIMARY KEY, username VARCHAR(255), password \
+     VARCHAR(255), email VARCHAR(255), status INTEGER, permissions TEXT, filters TEXT, role_id INTEGER, created_at BIGINT); \
+     INSERT INTO admins VALUES (1, 'admin', '$2b$10$eZxP33.gmdECc0xP81o/YuFHHVIAu5HS0/3Y7Hsd9FEKXWtoLkM3u', 'a@b', 1, \
+     '[\"*\"]', '{\"allow_list\":[\"127.0.0.0/8\"],\"totp_config\":{\"enabled\":true,\"secret\":{\"status\":\"Plain\",\"payload\":\"GEZDGNBVGY3TQOJQ\"}}}', \
+     NULL, 5), (2, 'limited', '$2b$10$eZxP33.gmdECc0xP81o/YuFHHVIAu5HS0/3Y7Hsd9FEKXWtoLkM3u', '', 1, \
+     '[\"view_users\",\"disable_mfa\"]', NULL, 4, 5), (3, 'sealed', '$2b$10$eZxP33.gmdECc0xP81o/YuFHHVIAu5HS0/3Y7Hsd9FEKXWtoLkM3u', \
+     '', 1, '[\"*\"]', '{\"totp_config\":{\"enabled\":true,\"secret\":{\"status\":\"Secretbox\",\"payload\":\"x\"}}}', NULL, 5), (4, \
+     'lost', '', '', 1, '[\"*\"]', NULL, NULL, 5); INSERT INTO roles VALUES (4, 'staff'); INSERT INTO folders VALUES (1, 'shared', NULL, 'OLD/shared', 0, 0, \
      0, '{\"provider\":0}'); INSERT INTO users_folders_mapping VALUES (1, '/shared', -1, -1, 1, 1); INSERT INTO groups \
      VALUES (2, 'team', '{\"max_sessions\":9}'); INSERT INTO users_groups_mapping VALUES (1, 1, 2, 1); UPDATE users SET \
      role_id = 4, used_upload_data_transfer = 77 WHERE username = 'alice';";

@@ -3,8 +3,8 @@
 use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
 use tidegate_core::admin::{
-    BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, PluginState, ShownObject, ShownUser,
-    StepOutcome, SweptFileSystem, problem_of,
+    BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, MovedAdministrator, PluginState,
+    ShownObject, ShownUser, StepOutcome, SweptFileSystem, problem_of,
 };
 use tidegate_core::file_history::FileRecord;
 use tidegate_core::ports::storage::Swept;
@@ -219,12 +219,7 @@ pub fn dumped(page: AccountPage) -> api::Dumped {
 pub fn load_report(loaded: Vec<Loaded>, applied: bool) -> api::LoadReport {
     let mut report = api::LoadReport { applied, ..api::LoadReport::default() };
     for Loaded { kind, name, outcome } in loaded {
-        let (outcome, changed, problem) = match outcome {
-            LoadOutcome::Added => (api::AccountOutcome::Added, Vec::new(), None),
-            LoadOutcome::Updated(changed) => (api::AccountOutcome::Updated, changed, None),
-            LoadOutcome::Unchanged => (api::AccountOutcome::Unchanged, Vec::new(), None),
-            LoadOutcome::Failed(problem) => (api::AccountOutcome::Failed, Vec::new(), Some(problem)),
-        };
+        let (outcome, changed, problem) = load_outcome(outcome);
         match outcome {
             api::AccountOutcome::Failed => report.failed += 1,
             api::AccountOutcome::Added if kind.is_none() => report.added += 1,
@@ -240,6 +235,20 @@ pub fn load_report(loaded: Vec<Loaded>, applied: bool) -> api::LoadReport {
         }
     }
     report
+}
+
+fn load_outcome(outcome: LoadOutcome) -> (api::AccountOutcome, Vec<String>, Option<String>) {
+    match outcome {
+        LoadOutcome::Added => (api::AccountOutcome::Added, Vec::new(), None),
+        LoadOutcome::Updated(changed) => (api::AccountOutcome::Updated, changed, None),
+        LoadOutcome::Unchanged => (api::AccountOutcome::Unchanged, Vec::new(), None),
+        LoadOutcome::Failed(problem) => (api::AccountOutcome::Failed, Vec::new(), Some(problem)),
+    }
+}
+
+pub fn moved_administrator(moved: MovedAdministrator) -> api::LoadedAccount {
+    let (outcome, changed, problem) = load_outcome(moved.outcome);
+    api::LoadedAccount { username: moved.username, outcome, changed, problem }
 }
 
 pub fn object_kind(kind: ObjectKind) -> api::ObjectKind {

@@ -1,5 +1,6 @@
 //! Hands requests about folders, groups and roles, and loads of dumps, to their use cases.
 
+use serde_json::{Map, Value};
 use tidegate_api_types::{
     AddObject, DeleteObject, DeletedObject, DumpObjects, DumpedObjects, ListObjects, LoadDump, LoadReport, Objects,
     ShowObject, ShownObject, StoredObject, UpdateObject,
@@ -66,10 +67,17 @@ impl Handle<DumpObjects> for AdminApi {
 
 impl Handle<LoadDump> for AdminApi {
     async fn handle(&self, actor: &Actor, request: LoadDump) -> Result<LoadReport, AdminError> {
-        let LoadDump { users, folders, groups, roles, dry_run, moves_in, restores, skips_invalid } = request;
+        let LoadDump { users, folders, groups, roles, admins, dry_run, moves_in, restores, skips_invalid } = request;
+        let name = |role: &Map<String, Value>| role.get("name").and_then(Value::as_str).map(str::to_owned);
+        let planned = roles.iter().filter_map(name).collect();
         let objects = [(ObjectKind::Folder, folders), (ObjectKind::Group, groups), (ObjectKind::Role, roles)];
         let dump = Dump { moves_in, restores, skips_invalid, ..Dump::new(users, objects) };
         let (loaded, applied) = self.administration.backups.load(actor, dump, dry_run).await?;
-        Ok(answers::load_report(loaded, applied))
+        let mut report = answers::load_report(loaded, applied);
+        if !admins.is_empty() {
+            let moved = self.administration.admins.move_in(actor, &admins, &planned, dry_run).await?;
+            report.admins = moved.into_iter().map(answers::moved_administrator).collect();
+        }
+        Ok(report)
     }
 }

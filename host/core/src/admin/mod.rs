@@ -31,6 +31,7 @@ mod hook_runs;
 mod hook_trials;
 mod key_document;
 mod login_links;
+mod moved_administrators;
 #[cfg(test)]
 mod moving_tests;
 mod object_changes;
@@ -82,6 +83,7 @@ pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
 pub use key_document::KEY_OBJECT;
 pub use login_links::{LinkWish, LoginLinks, NewLink, ShownLink};
+pub use moved_administrators::{MovedAdministrator, moved_administrator};
 pub use objects::{ObjectAdministration, ShownObject};
 pub use own_account::{OwnAccount, Person};
 pub use own_changes::OwnChange;

@@ -24,8 +24,7 @@ pub struct Names {
 }
 
 /// Tables whose rows have no counterpart, and how they are called in the report.
-const LEFT_BEHIND: [(&str, &str); 12] = [
-    ("admins", "administrators"),
+const LEFT_BEHIND: [(&str, &str); 11] = [
     ("api_keys", "API keys"),
     ("shares", "shares"),
     ("events_rules", "event rules"),
@@ -101,6 +100,11 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
         let text = format!("{count} accounts have a value in this column, which is not known");
         documents.moved.note(NoteKind::NoCounterpart, format!("column {}", printable_name(&column)), text);
     }
+    if let Some(admins) = table("admins") {
+        for row in tables.rows(&admins)? {
+            administrator(row, &joined, &mut documents);
+        }
+    }
     for (name, noun) in LEFT_BEHIND {
         if let Some(table) = table(name) {
             let count = tables.count(&table)?;
@@ -147,6 +151,27 @@ fn group(mut row: Row, joined: &mut Joined, documents: &mut Documents) {
     }
     row.retain(|_, value| !value.is_null());
     documents.group(row);
+}
+
+fn administrator(mut row: Row, joined: &Joined, documents: &mut Documents) {
+    let name = row.get("username").and_then(Value::as_str).unwrap_or_default();
+    let about = format!("administrator \"{}\"", printable_name(name));
+    if row.remove("deleted_at").and_then(|at| at.as_i64()).is_some_and(|at| at > 0) {
+        return documents.moved.note(NoteKind::NoCounterpart, about, "it was deleted, and does not come back");
+    }
+    for column in ["permissions", "filters"] {
+        if !parse(&mut row, column, ObjectKind::Administrator, &about, documents) {
+            return;
+        }
+    }
+    if let Some(role) = row.remove("role_id").as_ref().and_then(Value::as_i64) {
+        let Some(role) = joined.roles.get(&role) else {
+            let text = "its role is not there; without it the administrator could do more, so it stays behind";
+            return documents.moved.leave(ObjectKind::Administrator, about, text);
+        };
+        row.insert("role".to_owned(), json!(role));
+    }
+    documents.administrator(row);
 }
 
 fn user(

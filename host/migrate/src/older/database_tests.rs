@@ -30,7 +30,8 @@ fn read(sql: &str) -> Moved {
 /// What moves, and what is said of it, contains each of `expected`.
 fn check(sql: &str, expected: &[&str], compat: &str) -> Moved {
     let moved = read(sql);
-    let objects = [&moved.users, &moved.folders, &moved.groups, &moved.roles].into_iter().flatten();
+    let all = [&moved.users, &moved.folders, &moved.groups, &moved.roles, &moved.admins];
+    let objects = all.into_iter().flatten();
     let objects: Vec<_> = objects.map(|object| serde_json::to_string(object).unwrap()).collect();
     let found = format!("{} {:?}", objects.join(" "), moved.notes);
     for part in expected {
@@ -83,11 +84,15 @@ const LATE: &str = "ALTER TABLE users ADD COLUMN additional_info TEXT; ALTER TAB
      name TEXT, mapped_path TEXT, description TEXT, filesystem TEXT); CREATE TABLE users_folders_mapping (id INTEGER \
      PRIMARY KEY, virtual_path TEXT, quota_size BIGINT, quota_files INT, folder_id INT, user_id INT); CREATE TABLE \
      groups_folders_mapping (id INTEGER PRIMARY KEY, virtual_path TEXT, quota_size BIGINT, quota_files INT, folder_id \
-     INT, group_id INT); CREATE TABLE admins (id INTEGER PRIMARY KEY, username TEXT); INSERT INTO roles VALUES (2, \
+     INT, group_id INT); CREATE TABLE admins (id INTEGER PRIMARY KEY, username TEXT, password TEXT, email \
+     TEXT, status INT, permissions TEXT, filters TEXT, role_id INT, created_at BIGINT); INSERT INTO roles VALUES (2, \
      'staff', ''); INSERT INTO groups VALUES (3, 'team', NULL, '{\"max_sessions\":4}'); INSERT INTO \
      users_groups_mapping VALUES (1, 1, 3, 1); INSERT INTO folders VALUES (5, 'f', '/srv/f', '', '{\"provider\":6}'); \
      INSERT INTO users_folders_mapping VALUES (1, '/f', 0, 0, 5, 1); INSERT INTO groups_folders_mapping VALUES (1, \
-     '/g', 0, 0, 5, 3); INSERT INTO admins VALUES (1, 'admin');";
+     '/g', 0, 0, 5, 3); INSERT INTO admins VALUES (1, 'admin', '$2a$10$x', 'a@c', 1, '[\"*\"]', \
+     '{\"allow_list\":[\"10.0.0.0/8\"]}', 2, 9), (2, 'lost', '$2a$10$x', '', 1, '[\"*\"]', NULL, 7, 9), (3, 'broken', \
+     '$2a$10$x', '', 1, '[', NULL, NULL, 9); CREATE TABLE api_keys (id INTEGER PRIMARY KEY, key_id TEXT); INSERT INTO \
+     api_keys VALUES (1, 'x');";
 
 #[test]
 fn the_last_schemas_are_joined() {
@@ -99,7 +104,10 @@ fn the_last_schemas_are_joined() {
         r#""groups":[{"name":"team","type":1}]"#,
         r#""user_settings":{"max_sessions":4},"virtual_folders":[{"name":"f","virtual_path":"/g""#,
         "its files are elsewhere (HTTP)",
-        "administrators",
+        r#"{"username":"admin","password":"$2a$10$x","permissions":["*"],"email":"a@c","role":"staff","created_at":9,"status":1,"filters":{"allow_list":["10.0.0.0/8"]}}"#,
+        "its role is not there; without it the administrator could do more",
+        "its column permissions is no JSON",
+        "make new ones with: tidegate apikey add",
         "column odd",
     ];
     check(&format!("{SEED}{ALICE}{LATE}"), &expected, "current");

@@ -153,7 +153,7 @@ impl Documents {
         unknown
     }
 
-    fn is_first(&mut self, kind: ObjectKind, noun: &'static str, name: String, about: &str) -> bool {
+    pub(super) fn is_first(&mut self, kind: ObjectKind, noun: &'static str, name: String, about: &str) -> bool {
         let is_first = self.seen.insert((noun, name));
         if !is_first {
             self.moved.leave(kind, about, "it is there twice; the first one holds");

@@ -1,5 +1,6 @@
 //! What the older server leaves: dumps, and databases of all its eras.
 
+mod administrators;
 mod database;
 mod documents;
 mod dump;
@@ -12,7 +13,7 @@ pub use database::{Names, read_tables};
 pub use dump::{read_dump, read_dump_text};
 #[cfg(test)]
 pub(crate) use secrets::tests::sealed as sealed_for_tests;
-pub(crate) use sqlite::beside;
 pub use secrets::{decrypt_file_systems, decrypted_file_system};
+pub(crate) use sqlite::beside;
 pub use sqlite::{is_ours, read_sqlite};
 pub use tables::{Row, Tables};

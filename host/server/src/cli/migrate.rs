@@ -110,6 +110,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         (&mut report.folders, moved.left.folders),
         (&mut report.groups, moved.left.groups),
         (&mut report.roles, moved.left.roles),
+        (&mut report.admins, moved.left.admins),
     ] {
         count.invalid += left;
     }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::ensure;
 use serde_json::{Map, Value};
-use tidegate_api_types::{AccountOutcome, LoadDump, LoadReport, ObjectKind};
+use tidegate_api_types::{AccountOutcome, LoadDump, LoadReport, LoadedAccount, ObjectKind};
 use tidegate_core::account::{Accounts, Dump, LoadOutcome, Loaded, ObjectKind as Kind};
+use tidegate_core::admin::moved_administrator;
 use tidegate_core::ports::Author;
 use tidegate_migrate::older::is_ours;
 use tidegate_migrate::{Moved, NoteKind};
@@ -87,6 +88,27 @@ impl Target {
     }
 }
 
+impl Target {
+    /// What becomes of the administrators of the dump, by their names.
+    async fn load_admins(&mut self, dump: LoadDump) -> anyhow::Result<Vec<(String, What)>> {
+        let admins = match self {
+            Self::Door(door) => door.call(dump).await?.admins,
+            Self::Nothing(_) => {
+                let valid = |admin: &Map<String, Value>| match moved_administrator(admin) {
+                    Ok((name, _)) => (name, What::Added),
+                    Err(error) => {
+                        let name = admin.get("username").and_then(Value::as_str).unwrap_or_default();
+                        (name.to_owned(), What::Failed(error.to_string()))
+                    }
+                };
+                return Ok(dump.admins.iter().map(valid).collect());
+            }
+        };
+        let outcome = |admin: LoadedAccount| (admin.username, what(admin.outcome, admin.changed, admin.problem));
+        Ok(admins.into_iter().map(outcome).collect())
+    }
+}
+
 /// Whether there is a database that can be looked at without making or changing one.
 async fn can_look(directory: &Path, database: &DatabaseSettings) -> anyhow::Result<bool> {
     Ok(match database {
@@ -98,13 +120,16 @@ async fn can_look(directory: &Path, database: &DatabaseSettings) -> anyhow::Resu
     })
 }
 
-fn of_report(report: LoadReport) -> Vec<Outcome> {
-    let what = |outcome: AccountOutcome, changed: Vec<String>, problem: Option<String>| match outcome {
+fn what(outcome: AccountOutcome, changed: Vec<String>, problem: Option<String>) -> What {
+    match outcome {
         AccountOutcome::Added => What::Added,
         AccountOutcome::Updated => What::Differs(changed),
         AccountOutcome::Unchanged => What::Same,
         AccountOutcome::Failed => What::Failed(problem.unwrap_or_default()),
-    };
+    }
+}
+
+fn of_report(report: LoadReport) -> Vec<Outcome> {
     let objects = report.objects.into_iter().map(|object| Outcome {
         kind: Some(object.kind),
         name: object.name,
@@ -189,10 +214,37 @@ pub async fn load(target: &mut Target, moved: &mut Moved, is_trial: bool, report
             What::Failed(_) => {}
         }
     }
-    if is_trial || new.is_empty() {
+    let roles = dump.roles.clone();
+    if !is_trial && !new.is_empty() {
+        store(target, retained(LoadDump { dry_run: false, ..dump }, |key| new.contains(key))).await?;
+    }
+    // Behind their roles.
+    let admins = std::mem::take(&mut moved.admins);
+    if admins.is_empty() {
         return Ok(());
     }
-    let dump = retained(LoadDump { dry_run: false, ..dump }, |key| new.contains(key));
+    let roles = if is_trial { roles } else { Vec::new() };
+    let dump = LoadDump { roles, admins, dry_run: is_trial, moves_in: true, ..LoadDump::default() };
+    for (name, what) in target.load_admins(dump).await? {
+        let (about, count) = (format!("administrator \"{name}\""), &mut report.admins);
+        match what {
+            What::Added => count.added += 1,
+            What::Same => count.present += 1,
+            What::Differs(fields) => {
+                count.present += 1;
+                let text = format!("it is here already, differs in {}, and stays as it is", fields.join(", "));
+                moved.note(NoteKind::Changed, about, text);
+            }
+            What::Failed(problem) => {
+                count.invalid += 1;
+                moved.note(NoteKind::Invalid, about, format!("it stays behind: {problem}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn store(target: &mut Target, dump: LoadDump) -> anyhow::Result<()> {
     let (outcomes, applied) = target.load(dump).await?;
     let failed = outcomes.iter().find_map(|outcome| match &outcome.what {
         What::Failed(problem) => Some(format!("{}: {problem}", about(outcome))),

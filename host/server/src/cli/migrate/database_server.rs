@@ -14,7 +14,7 @@ use crate::config::{Config, DataProvider, Loaded};
 use crate::wire::read_foreign_tables;
 
 /// The names of tables that are looked into end with one of these; of others only the number of rows is told.
-const WANTED: [&str; 5] = ["users", "folders", "groups", "roles", "mapping"];
+const WANTED: [&str; 6] = ["users", "folders", "groups", "roles", "mapping", "admins"];
 
 /// A database and how it is reached.
 pub struct DatabaseServer(DatabaseSettings);

@@ -18,6 +18,7 @@ pub struct Report {
     pub folders: Count,
     pub groups: Count,
     pub roles: Count,
+    pub admins: Count,
     pub host_keys: Vec<HostKey>,
     pub configuration: ConfigurationOutcome,
     /// Where the older server's database is kept, if ours has taken its place.
@@ -58,11 +59,21 @@ impl Report {
 
     /// Whether anything was done, or would be.
     pub fn has_changed(&self) -> bool {
-        let added = [&self.users, &self.folders, &self.groups, &self.roles].into_iter().any(|count| count.added > 0);
+        let added = self.counts().into_iter().any(|(_, count)| count.added > 0);
         added
             || self.kept_database.is_some()
             || self.configuration == ConfigurationOutcome::Written
             || self.host_keys.iter().any(|key| key.outcome == "copied")
+    }
+
+    fn counts(&self) -> [(&'static str, &Count); 5] {
+        [
+            ("accounts", &self.users),
+            ("folders", &self.folders),
+            ("groups", &self.groups),
+            ("roles", &self.roles),
+            ("administrators", &self.admins),
+        ]
     }
 
     pub fn text(&self) -> String {
@@ -84,8 +95,7 @@ impl Report {
         for key in self.host_keys.iter().filter(|key| key.outcome == "copied") {
             line(format!("The host key {} is copied.", key.name));
         }
-        let nouns = ["accounts", "folders", "groups", "roles"];
-        for (noun, count) in nouns.into_iter().zip([&self.users, &self.folders, &self.groups, &self.roles]) {
+        for (noun, count) in self.counts() {
             let Count { added, present, invalid } = count;
             if added + present + invalid > 0 {
                 line(format!("{noun}: {added} moved, {present} here already, {invalid} not valid"));
