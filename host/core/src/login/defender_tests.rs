@@ -91,7 +91,7 @@ async fn names_and_passwords_that_no_program_can_be_given_are_denied_and_score()
     // A11-03, B14-06
     let long = "x".repeat(1 << 17);
     for (username, password) in [("alice\0", "pw"), ("alice", "p\0w"), (&*long, "pw"), ("alice", &*long)] {
-        let case = format!("{:.9?} {:.9?}", username, password);
+        let case = format!("{username:.9?} {password:.9?}");
         // As a program's hook would.
         let world = world(Some(Err(HookError::Failed("it cannot be passed to a program".into()))));
         world.stored(r#","password":"$1$pw""#).await;

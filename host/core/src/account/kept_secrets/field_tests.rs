@@ -10,7 +10,7 @@ use super::*;
 /// The fields on the way to a secret, which is the last one.
 type Way = Vec<&'static Field>;
 
-fn ways(known: &'static [Field], before: &Way, found: &mut Vec<Way>) {
+fn ways(known: &'static [Field], before: &[&'static Field], found: &mut Vec<Way>) {
     for field in known {
         let way: Way = before.iter().copied().chain([field]).collect();
         if field.is_secret {
@@ -88,7 +88,7 @@ fn cases(old: &Value, new: &[Value]) -> Vec<(Option<Value>, Option<Value>)> {
 
 fn all(known: &'static [Field]) -> Vec<Way> {
     let mut all = Vec::new();
-    ways(known, &Vec::new(), &mut all);
+    ways(known, &[], &mut all);
     all
 }
 
