@@ -101,13 +101,13 @@ impl Audit {
         error
     }
 
-    /// Records that a login was denied.
-    pub(super) async fn denied_login(&self, username: &str, client: &DoorClient) {
+    /// Records that a login was denied. `kind`: of the object with that name, an administrator or a user.
+    pub(super) async fn denied_login(&self, kind: &'static str, username: &str, client: &DoorClient) {
         let record = |author: &Author, username: &str| {
-            let done = author.did("login", "admin", username, self.clock.now());
+            let done = author.did("login", kind, username, self.clock.now());
             AuditRecord { outcome: AuditOutcome::Refused, ..done }
         };
-        self.of_stranger("login", "admin", username, client, record).await;
+        self.of_stranger("login", kind, username, client, record).await;
     }
 
     /// Records that a client says that a password was lost, once in a while for each name and address.

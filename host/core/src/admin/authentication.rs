@@ -126,17 +126,17 @@ impl Authentication {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
-        self.before.login(username, password, client).await?;
+        self.before.login(ADMINS.kind, username, password, client).await?;
         let found = self.administrator(username).await?;
         // A name that does not exist costs what others do.
         let hash = found.as_ref().map_or_else(PasswordHash::decoy, |found| found.password.clone());
         let waiter = Waiter { address: client.address, account: username };
         let is_right = self.passwords.matches(waiter, &hash, password).await?;
         let found = found.filter(|found| is_right && found.is_enabled && found.may_come_from(client.address));
-        let Some(administrator) = found else { return Err(self.before.deny(username, client).await) };
+        let Some(administrator) = found else { return Err(self.before.deny(ADMINS.kind, username, client).await) };
         match self.second_factor(&administrator, one_time_code).await {
             Ok(()) => {}
-            Err(AuthenticationError::Denied) => return Err(self.before.deny(username, client).await),
+            Err(AuthenticationError::Denied) => return Err(self.before.deny(ADMINS.kind, username, client).await),
             Err(error) => return Err(error),
         }
         self.note_login(&administrator).await;
@@ -155,7 +155,7 @@ impl Authentication {
         if token.admin.0.is_empty() || token.expires_at <= now || token.door != client.door {
             return Err(denied);
         }
-        self.before.request(&token.admin.0, client).await?;
+        self.before.request(ADMINS.kind, &token.admin.0, client).await?;
         let found = self.administrator(&token.admin.0).await?.filter(|found| {
             found.version.id == token.admin.1
                 && found.is_enabled
@@ -191,7 +191,7 @@ impl Authentication {
         }
         // No administrator's name has a colon.
         let name = format!("key:{}", found.key_id);
-        self.before.request(&name, client).await?;
+        self.before.request(ADMINS.kind, &name, client).await?;
         let (permissions, role) = match &found.admin {
             None => (Permissions::All, None),
             Some((name, id)) => {

@@ -39,9 +39,10 @@ pub struct BeforeLogins {
 
 impl BeforeLogins {
     /// Asks about a log-in. A denial is a failed login, whatever the password is (D-05), as is a name or a password that
-    /// no hook could be given.
+    /// no hook could be given. `kind`: whose log-in it is, an administrator's or a user's.
     pub(super) async fn login(
         &self,
+        kind: &'static str,
         username: &str,
         password: &Secret,
         client: &DoorClient,
@@ -65,7 +66,7 @@ impl BeforeLogins {
             Ok(Review::Allow | Review::Done) => Ok(()),
             Ok(Review::Deny(denial)) => {
                 tracing::warn!(sender = "login_pre_hook", message = denial.reason, username, connection_id = id);
-                Err(self.deny(username, client).await)
+                Err(self.deny(kind, username, client).await)
             }
             Err(failure) => {
                 let message = format!("the hook {} failed: {}", failure.hook, failure.error);
@@ -77,20 +78,25 @@ impl BeforeLogins {
 
     /// Asks about a request with a token or an API key, which hooks are not given, if that is wanted. `name`: the actor.
     /// A browser's log-in was asked about, and its requests are not.
-    pub(super) async fn request(&self, name: &str, client: &DoorClient) -> Result<(), AuthenticationError> {
+    pub(super) async fn request(
+        &self,
+        kind: &'static str,
+        name: &str,
+        client: &DoorClient,
+    ) -> Result<(), AuthenticationError> {
         if self.scope == LoginPreScope::All && client.door == Door::Rest {
-            return self.login(name, &Secret::new(""), client).await;
+            return self.login(kind, name, &Secret::new(""), client).await;
         }
         Ok(())
     }
 
     /// Scores the denial of a login, whether the name exists or not, and records it, once in a while for each name and
     /// address.
-    pub(super) async fn deny(&self, username: &str, client: &DoorClient) -> AuthenticationError {
+    pub(super) async fn deny(&self, kind: &'static str, username: &str, client: &DoorClient) -> AuthenticationError {
         if let Some(address) = client.address {
             self.defender.score_http(address, Offence::LoginFailed);
         }
-        self.audit.denied_login(username, client).await;
+        self.audit.denied_login(kind, username, client).await;
         AuthenticationError::Denied
     }
 }

@@ -17,7 +17,7 @@ use crate::connection::WebVisit;
 use crate::hook::Observers;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::ports::{
-    AuditRecord, Author, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, Write,
+    AuditRecord, Author, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, USERS, Write,
 };
 use crate::secret::Secret;
 
@@ -246,10 +246,10 @@ impl LoginLinks {
     /// `Denied`: the link is of no use, whatever is wrong with it, or a hook refuses the session; or the store fails.
     pub async fn redeem(&self, text: &str, client: &DoorClient) -> Result<IssuedToken, AuthenticationError> {
         if let Some(username) = self.username(text).await? {
-            self.before.login(&username, &Secret::new(""), client).await?;
+            self.before.login(USERS.kind, &username, &Secret::new(""), client).await?;
         }
         let Some(link) = self.use_up(text, client).await? else {
-            return Err(self.before.deny("", client).await);
+            return Err(self.before.deny(USERS.kind, "", client).await);
         };
         let author = Author { name: link.username.clone(), door: client.door, address: client.address };
         let record = author.did("login", "user", &link.username, self.clock.now());

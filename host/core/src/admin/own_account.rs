@@ -17,7 +17,9 @@ use crate::account::{AccountDraft, AccountError, Accounts, EffectiveAccount, OnC
 use crate::connection::{LoginMethod, WebVisit};
 use crate::login::{CodeRefusal, OneTimeCodes};
 use crate::password::PasswordHash;
-use crate::ports::{Author, Clock, Directory, PageRequest, Passwords, StoreError, StoredAudit, StoredDocument, TOKENS};
+use crate::ports::{
+    Author, Clock, Directory, PageRequest, Passwords, StoreError, StoredAudit, StoredDocument, TOKENS, USERS,
+};
 use crate::secret::Secret;
 use crate::session::EndReason;
 use crate::turns::Waiter;
@@ -92,7 +94,7 @@ impl OwnAccount {
         code: Option<&str>,
         client: &DoorClient,
     ) -> Result<IssuedToken, AuthenticationError> {
-        self.before.login(username, &password, client).await?;
+        self.before.login(USERS.kind, username, &password, client).await?;
         match self.passwords_are_elsewhere().await {
             Ok(false) => {}
             Ok(true) => return Err(AuthenticationError::PasswordElsewhere),
@@ -107,13 +109,13 @@ impl OwnAccount {
         let found = found.filter(|account| {
             is_right && has_password && !account.denies_method(LoginMethod::Password) && !denies_web(account)
         });
-        let Some(account) = found else { return Err(self.before.deny(username, client).await) };
+        let Some(account) = found else { return Err(self.before.deny(USERS.kind, username, client).await) };
         if self.users.account(username, account.id, client).await?.is_none() {
-            return Err(self.before.deny(username, client).await);
+            return Err(self.before.deny(USERS.kind, username, client).await);
         }
         match self.second_factor(&account, code).await {
             Ok(()) => {}
-            Err(AuthenticationError::Denied) => return Err(self.before.deny(username, client).await),
+            Err(AuthenticationError::Denied) => return Err(self.before.deny(USERS.kind, username, client).await),
             Err(error) => return Err(error),
         }
         let now = self.clock.now();

@@ -253,7 +253,7 @@ impl PasswordResets {
             if let Some(address) = client.address {
                 self.defender.score_http(address, Offence::LoginFailed);
             }
-            self.audit.denied_login(username, client).await;
+            self.audit.denied_login(owner.collection().kind, username, client).await;
             return Err(ResetError::Denied);
         };
         let author = Author { name: username.to_owned(), door: client.door, address: client.address };

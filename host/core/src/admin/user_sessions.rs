@@ -162,7 +162,7 @@ impl UserSessions {
             return Err(denied);
         }
         let username = text_of(&stored, "user");
-        self.before.request(&username, client).await?;
+        self.before.request(USERS.kind, &username, client).await?;
         let user = self.directory.find(&USERS, &username).await?.ok_or(denied.clone())?;
         if !is_same(&user_credential(&user), &text_of(&stored, "credential")) {
             return Err(denied);

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 use tidegate_core::admin::{Actor, DocumentChange, LinkWish, PasswordOwner, UseCase};
-use tidegate_core::ports::Door;
+use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditStore, Door};
 
 use super::{Answer, House, map};
 use crate::Pages;
@@ -67,6 +67,22 @@ async fn a_user_logs_in_and_out() {
     let out = house.post("/web/client/logout", &second, &[]).await;
     assert!(out.header("set-cookie").contains("Max-Age=0"));
     assert!(is_log_in(&house.get("/web/client", &second).await));
+}
+
+#[tokio::test]
+async fn refused_log_ins_are_recorded_as_those_of_users() {
+    let house = House::new().await;
+    house.user("alice").await;
+    try_log_in(&house, "alice", "wrong", "").await;
+    house.post("/web/login", "", &[("username", "root"), ("password", "wrong")]).await;
+    house.post("/web/client/login-link", "", &[("code", "x")]).await;
+    house.post("/web/client/reset", "", &[("username", "bob"), ("code", "x"), ("new", "n"), ("again", "n")]).await;
+    let query = AuditQuery { action: Some("login".to_owned()), limit: 100, ..AuditQuery::default() };
+    let records = house.store.audit(query).await.unwrap();
+    let refused = records.iter().filter(|stored| stored.record.outcome == AuditOutcome::Refused);
+    let refused: Vec<_> =
+        refused.map(|stored| format!("{} {}", stored.record.kind, stored.record.name)).rev().collect();
+    assert_eq!(refused, ["user alice", "admin root", "user ", "user bob"]);
 }
 
 #[tokio::test]
