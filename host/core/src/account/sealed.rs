@@ -1,4 +1,5 @@
-//! Secrets of file systems (A8-15) and of administrators' one-time codes at rest: documents have them sealed in the store, and clear on this side of it.
+//! Secrets of file systems (A8-15) and of one-time codes at rest: documents have them sealed in the store, and clear on this
+//! side of it.
 
 use std::sync::Arc;
 
@@ -10,15 +11,16 @@ use super::fields::{ACCOUNT, Field, Kind, field};
 use super::kept_secrets::is_empty;
 use crate::ports::{
     ADMINS, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, Sealing,
-    SealingError, StoreError, StoredDocument, USERS, Version, Write,
+    SealingError, StoreError, StoredDocument, TOKENS, USERS, Version, Write,
 };
 use crate::secret::Secret;
 
 /// The state of a secret that is sealed.
 pub(super) const SEALED: &str = "Sealed";
 
-/// A directory whose store has the secrets of file systems and of administrators' one-time codes sealed. A secret that cannot be opened stays as it is, and
-/// is the problem of its document alone; one that is stored clear is sealed with the next change of the document.
+/// A directory whose store has the secrets of file systems and of one-time codes sealed. A secret that cannot be opened
+/// stays as it is, and is the problem of its document alone; one that is stored clear is sealed with the next change of the
+/// document.
 pub struct SealedDirectory {
     directory: Arc<dyn Directory>,
     sealing: Arc<dyn Sealing>,
@@ -83,6 +85,11 @@ fn sealed_text(value: &Value) -> Option<&str> {
 /// Where an administrator's document has a secret that is used as it is; passwords and recovery codes are hashed.
 const ADMIN_SECRETS: &[Field] = &[field("filters", Kind::Object(CODES), "")];
 const CODES: &[Field] = &[field("totp_config", Kind::Object(&[field("secret", Kind::Text, "").secret()]), "")];
+/// Where the document of a session has the secret of one-time codes that are not in force yet.
+const SESSION_SECRETS: &[Field] =
+    &[field("offered_codes", Kind::Object(&[field("secret", Kind::Text, "").secret()]), "")];
+/// The fields of an account in which secrets are sealed. Passwords and recovery codes are hashed.
+const SEALED_IN_ACCOUNTS: [&str; 2] = ["filesystem", "totp_config"];
 
 /// Visits the secrets that are sealed, each with the path of its field.
 fn for_each_secret<E>(
@@ -95,9 +102,10 @@ fn for_each_secret<E>(
         Some(kind) => kind.fields(),
         None if *collection == USERS => ACCOUNT,
         None if *collection == ADMINS => ADMIN_SECRETS,
+        None if *collection == TOKENS => SESSION_SECRETS,
         None => &[],
     };
-    visit_in(known, *collection == ADMINS, "", document, visit)
+    visit_in(known, *collection == ADMINS || *collection == TOKENS, "", document, visit)
 }
 
 fn visit_in<E>(
@@ -108,7 +116,7 @@ fn visit_in<E>(
     visit: &mut impl FnMut(&str, &mut Value) -> Result<(), E>,
 ) -> Result<(), E> {
     for field in known {
-        let is_sealed = is_sealed || field.name == "filesystem";
+        let is_sealed = is_sealed || SEALED_IN_ACCOUNTS.contains(&field.name);
         let is_visited = is_sealed && field.is_secret;
         if !is_visited && field.fields().is_empty() {
             continue;
@@ -270,6 +278,8 @@ mod tests {
                 (&FOLDERS, json!({"filesystem": bucket(secret.clone())})),
                 (&GROUPS, json!({"user_settings": {"filesystem": bucket(secret.clone())}})),
                 (&ADMINS, json!({"filters": {"totp_config": {"secret": secret.clone()}}})),
+                (&USERS, account(json!({"filters": {"totp_config": {"enabled": true, "secret": secret.clone()}}}))),
+                (&TOKENS, json!({"user": "u", "offered_codes": {"secret": secret.clone(), "expires_at": 1}})),
             ] {
                 sealed.commit(vec![add(collection, "x", document.clone())]).await.unwrap();
                 let kept = store.find(collection, "x").await.unwrap().unwrap();
