@@ -48,7 +48,7 @@ pub enum AuthenticationError {
     /// The password is right, but the administrator has to have one-time codes and has none.
     #[error("this administrator has to have one-time codes; make them with \"tidegate admin totp\"")]
     SecondFactorMissing,
-    /// Too many one-time codes of the administrator were wrong: none is looked at for so many seconds.
+    /// Too many one-time codes of the account or administrator were wrong: nothing is looked at for so many seconds.
     #[error("too many one-time codes were wrong: none is looked at for {0} seconds")]
     Paused(i64),
     /// A hook that decides about logins failed: the credentials were not judged.
@@ -128,6 +128,9 @@ impl Authentication {
     ) -> Result<Actor, AuthenticationError> {
         self.before.login(ADMINS.kind, username, password, client).await?;
         let found = self.administrator(username).await?;
+        if let Some(seconds) = found.as_ref().and_then(|found| self.pause(found, one_time_code)) {
+            return Err(AuthenticationError::Paused(seconds));
+        }
         // A name that does not exist costs what others do.
         let hash = found.as_ref().map_or_else(PasswordHash::decoy, |found| found.password.clone());
         let waiter = Waiter { address: client.address, account: username };
@@ -136,7 +139,10 @@ impl Authentication {
         let Some(administrator) = found else { return Err(self.before.deny(ADMINS.kind, username, client).await) };
         match self.second_factor(&administrator, one_time_code).await {
             Ok(()) => {}
-            Err(AuthenticationError::Denied) => return Err(self.before.deny(ADMINS.kind, username, client).await),
+            // A pause that has begun meanwhile does not say that the password was right.
+            Err(AuthenticationError::Denied | AuthenticationError::Paused(_)) => {
+                return Err(self.before.deny(ADMINS.kind, username, client).await);
+            }
             Err(error) => return Err(error),
         }
         self.note_login(&administrator).await;
@@ -253,6 +259,16 @@ impl Authentication {
                 Ok(None)
             }
         }
+    }
+
+    /// For how many seconds log-ins of the administrator are refused, because codes were wrong; None: they are not. It is
+    /// asked before the password is looked at: the answer is then the same whether that is right or wrong. A recovery
+    /// code cannot be guessed, and is looked at in any case.
+    fn pause(&self, of: &Administrator, code: Option<&str>) -> Option<i64> {
+        of.code_secret.as_ref()?;
+        let digest = digest_of(code.map(str::trim).unwrap_or_default());
+        let is_recovery = of.recovery_digests.iter().any(|left| is_same(left, &digest));
+        self.codes.pause(&of.username, self.clock.now()).filter(|_| !is_recovery)
     }
 
     async fn second_factor(&self, of: &Administrator, code: Option<&str>) -> Result<(), AuthenticationError> {

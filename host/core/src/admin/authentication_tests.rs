@@ -220,6 +220,31 @@ async fn codes_are_asked_for_and_good_once() {
 }
 
 #[tokio::test]
+async fn a_brake_on_codes_does_not_say_whether_a_password_is_right() {
+    // B4-02
+    let house = house();
+    house.add(&house.root, "ann", json!({})).await.unwrap();
+    let made = house.admins.make_codes(&house.root, "ann").await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(house.basic("ann", "pw", Some("000000x")).await, Err(DENIED));
+    }
+    for (password, code) in
+        [("pw", None), ("pw", Some("000000x")), ("wrong", None), ("wrong", Some("000000x")), ("", None)]
+    {
+        let paused = house.basic("ann", password, code).await;
+        assert_eq!(paused, Err(AuthenticationError::Paused(30)), "{password} {code:?}");
+    }
+    // A recovery code is no guess.
+    let recovery = made.recovery_codes[0].expose();
+    assert_eq!(house.basic("ann", "wrong", Some(recovery)).await, Err(DENIED));
+    assert!(house.basic("ann", "pw", Some(recovery)).await.is_ok());
+    assert_eq!(house.basic("ann", "pw", Some(recovery)).await, Err(AuthenticationError::Paused(30)));
+    house.pass(30_000);
+    assert_eq!(house.basic("ann", "wrong", None).await, Err(DENIED));
+    assert_eq!(house.basic("ann", "pw", None).await, Err(AuthenticationError::SecondFactorNeeded));
+}
+
+#[tokio::test]
 async fn tokens_end_by_time_revocation_and_what_becomes_of_their_administrator() {
     // A18-17
     let house = house();

@@ -100,6 +100,14 @@ impl OneTimeCodes {
         }
     }
 
+    /// For how many seconds no code is looked at, right or wrong; None: codes are. `name`: by which wrong codes are
+    /// counted.
+    pub fn pause(&self, name: &str, now: i64) -> Option<i64> {
+        let accounts = self.accounts();
+        let until = accounts.get(name).map_or(0, |tried| tried.paused_until);
+        (now < until).then(|| until.saturating_sub(now).saturating_add(999) / 1000)
+    }
+
     /// Accepts a right code of a stored account, unless it was accepted before by any server. It is used up by that,
     /// whatever becomes of the login.
     ///
@@ -197,6 +205,7 @@ mod tests {
         for _ in 0..FREE_TRIES {
             assert_eq!(codes.check(&account, &wrong(), 0), Err(CodeRefusal::Wrong));
         }
+        assert_eq!((codes.pause("u", 29_001), codes.pause("u", 30_000), codes.pause("v", 0)), (Some(1), None, None));
         // In the pause not even the right code is accepted.
         assert_eq!(codes.check(&account, &good(), 29_001), Err(CodeRefusal::Paused(1)));
         assert_eq!(codes.check(&account, &wrong(), 30_000), Err(CodeRefusal::Wrong));
