@@ -220,6 +220,7 @@ pub const ACCOUNT: &[Field] = &[
         .derived(|draft, _, _| draft.check_groups()),
     field("role", Kind::Text, "The role whose administrators maintain the account"),
     field("oidc_custom_fields", Kind::Anything, "What an OpenID provider said of the user").by_server(),
+    field("disabled_at", Kind::Time, "When the account was last disabled, in milliseconds since 1970").by_server(),
 ];
 
 /// The fields of an object in `virtual_folders` (C5).

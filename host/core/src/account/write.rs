@@ -100,6 +100,10 @@ impl Writing<'_> {
         planned: &PlannedChanges,
     ) -> Result<Vec<Change>, StoreError> {
         self.check_names(user, &base.document, planned).await?;
+        // Sessions at the doors over HTTP rely on it: they do not come back with the account.
+        if !user.enabled && base.document.get("status") == Some(&json!(1)) {
+            user.other.insert("disabled_at".to_owned(), json!(self.now));
+        }
         let document = user.to_document(Audience::Trusted);
         let detail = difference(fields::ACCOUNT, &base.document, &document);
         let has_other_files = has_other_files(&base.document, user);

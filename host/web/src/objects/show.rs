@@ -17,7 +17,7 @@ use crate::text::{bytes, moment, natural, used};
 use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Tab, Table, Tone};
 
 /// Fields that are times.
-const TIMES: [&str; 9] = [
+const TIMES: [&str; 10] = [
     "created_at",
     "updated_at",
     "last_login",
@@ -26,6 +26,7 @@ const TIMES: [&str; 9] = [
     "first_download",
     "first_upload",
     "last_password_change",
+    "disabled_at",
     "expires_at",
 ];
 

@@ -83,6 +83,24 @@ async fn it_is_known_how_old_an_account_is() {
 }
 
 #[tokio::test]
+async fn it_is_known_when_an_account_was_disabled() {
+    let accounts = accounts("/srv");
+    let disabled_at = async |patch: &str| {
+        let mut draft = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
+        draft.merge_json(patch).unwrap();
+        let user = accounts.update(draft, OnConflict::Refuse, &Author::system()).await.unwrap();
+        user.other.get("disabled_at").and_then(serde_json::Value::as_i64).unwrap_or(0)
+    };
+    add(&accounts, draft("alice", "{}")).await.unwrap();
+    assert_eq!(disabled_at(r#"{"description":"x"}"#).await, 0);
+    // No document from outside sets it.
+    assert_eq!(disabled_at(r#"{"disabled_at":7}"#).await, 0);
+    let at = disabled_at(r#"{"status":0}"#).await;
+    assert!(at > 0);
+    assert_eq!(disabled_at(r#"{"status":1,"disabled_at":7}"#).await, at);
+}
+
+#[tokio::test]
 async fn the_password_of_a_login_is_stored_unless_the_hook_forgets_it() {
     // A11-22
     let accounts = accounts("/srv");
