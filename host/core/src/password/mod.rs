@@ -2,9 +2,11 @@
 //! compared behind [`crate::ports::Passwords`].
 
 mod cost;
+mod strength;
 mod text;
 
 pub use cost::Unfit;
+pub use strength::strength;
 pub use text::{PasswordText, known_prefixes};
 
 use crate::secret::Secret;
