@@ -442,6 +442,7 @@ impl Services {
             defender: self.defender.clone(),
             external_auth_cache: self.external_auth_cache.clone(),
             login_pre_scope: settings.http_access.login_pre_scope,
+            address_rule: settings.address_rule,
             file_history: self.file_history.clone(),
             client_pages: settings.client_pages(),
         }

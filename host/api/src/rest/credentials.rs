@@ -156,7 +156,11 @@ pub fn token(headers: &HeaderMap) -> Option<String> {
     }
 }
 
-fn one_time_code(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+/// The one-time code of a request.
+///
+/// # Errors
+/// It is no text.
+pub fn one_time_code(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     headers.get(ONE_TIME_CODE).map(text).transpose()
 }
 

@@ -192,6 +192,15 @@ impl AccountDraft {
         self.clear_password = Some(password);
     }
 
+    /// As [`set_clear_password`](Self::set_clear_password), by the user of the account: a demand to change it is met.
+    pub fn set_own_password(&mut self, password: Secret) {
+        self.set_clear_password(password);
+        let filters = self.document.get("filters");
+        if filters.and_then(|filters| filters.get("require_password_change")).is_some() {
+            self.set_filter("require_password_change", json!(false));
+        }
+    }
+
     /// Adds a key unless it is there already (A11-22).
     pub fn add_public_key(&mut self, key: &PublicKey) {
         let keys = self.document.entry("public_keys").or_insert_with(|| Value::Array(Vec::new()));

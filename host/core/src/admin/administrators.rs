@@ -53,6 +53,13 @@ impl PasswordTries {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.take(id, now.div_euclid(TRY_PERIOD), TRIES)
     }
+
+    /// Counts a try no longer: the password was right. It was counted before, so that many tries at the same time do not
+    /// pass.
+    pub(super) fn give_back(&self, id: i64, now: i64) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.give_back(id, now.div_euclid(TRY_PERIOD));
+    }
 }
 
 impl Administrators {

@@ -110,9 +110,16 @@ impl Audit {
         self.of_stranger("login", kind, username, client, record).await;
     }
 
-    /// Records that a client says that a password was lost, once in a while for each name and address.
-    pub(super) async fn lost_password(&self, kind: &str, username: &str, client: &DoorClient) {
-        let record = |author: &Author, username: &str| author.did("lost-password", kind, username, self.clock.now());
+    /// Records that a client says that a password was lost, once in a while for each name and address. `problem`: why a
+    /// code would be of no use.
+    pub(super) async fn lost_password(&self, kind: &str, username: &str, client: &DoorClient, problem: Option<String>) {
+        let record = |author: &Author, username: &str| {
+            let done = author.did("lost-password", kind, username, self.clock.now());
+            match problem {
+                Some(detail) => AuditRecord { outcome: AuditOutcome::Refused, detail, ..done },
+                None => done,
+            }
+        };
         self.of_stranger("lost", kind, username, client, record).await;
     }
 
@@ -135,7 +142,10 @@ impl Audit {
         let author = Author { name: String::new(), door: client.door, address: client.address };
         let mut record = record(&author, &username);
         if left_out > 0 {
-            record.detail = format!("{left_out} before it, of this or other clients, were not recorded");
+            let separator = if record.detail.is_empty() { "" } else { "; " };
+            let left_out = format!("{left_out} before it, of this or other clients, were not recorded");
+            record.detail.push_str(separator);
+            record.detail.push_str(&left_out);
         }
         self.append(record).await;
     }
@@ -261,7 +271,12 @@ pub(super) mod tests {
         for number in 0..5_000_u32 {
             let address = Some(core::net::Ipv4Addr::from_bits(number).into());
             audit
-                .lost_password("user", "ann", &DoorClient { door: Door::Rest, address, visit: Default::default() })
+                .lost_password(
+                    "user",
+                    "ann",
+                    &DoorClient { door: Door::Rest, address, visit: Default::default() },
+                    None,
+                )
                 .await;
         }
         let recorded = kept.lines().len();

@@ -48,7 +48,7 @@ impl BeforeLogins {
         client: &DoorClient,
     ) -> Result<(), AuthenticationError> {
         if check_name(username).and_then(|()| check_password(password)).is_err() {
-            return Err(self.deny(username, client).await);
+            return Err(self.deny(kind, username, client).await);
         }
         let Some(hooks) = self.hooks.as_ref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
         let id = format!("HTTP_{}", new_key_id().map_err(|error| StoreError::Failed(error.to_string()))?);

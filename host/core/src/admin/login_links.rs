@@ -10,9 +10,9 @@ use super::credential_text::{digest_of, is_token, new_token};
 use super::tokens::{id_of, number_of, text_of};
 use super::{
     Actor, AdminError, Audit, AuthenticationError, BeforeLogins, DoorClient, IssuedToken, PAGE, UseCase,
-    UserAdministration, UserSessions,
+    UserAdministration, UserCodes, UserSessions,
 };
-use crate::account::invalid;
+use crate::account::{EffectiveAccount, invalid};
 use crate::connection::WebVisit;
 use crate::hook::Observers;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
@@ -86,6 +86,8 @@ pub struct LoginLinks {
     pub users: Arc<UserAdministration>,
     /// Begins the sessions of those who use links.
     pub sessions: Arc<UserSessions>,
+    /// Checks one-time codes of those who use links.
+    pub codes: Arc<UserCodes>,
     /// Asks hooks about those who use links, and scores wrong texts.
     pub before: BeforeLogins,
     /// Records links and their uses.
@@ -240,16 +242,36 @@ impl LoginLinks {
         Ok(())
     }
 
-    /// Logs in the user of a link, which has one use less.
+    /// Logs in the user of a link, which has one use less. `one_time_code`: where the account has codes, one of them or a
+    /// recovery code, which is used up.
     ///
     /// # Errors
-    /// `Denied`: the link is of no use, whatever is wrong with it, or a hook refuses the session; or the store fails.
-    pub async fn redeem(&self, text: &str, client: &DoorClient) -> Result<IssuedToken, AuthenticationError> {
+    /// `Denied`: the link is of no use, whatever is wrong with it, the code is wrong, or a hook refuses the session;
+    /// `SecondFactorNeeded` or `Paused`: the link has not been used; or the store fails.
+    pub async fn redeem(
+        &self,
+        text: &str,
+        one_time_code: Option<&str>,
+        client: &DoorClient,
+    ) -> Result<IssuedToken, AuthenticationError> {
         if let Some(username) = self.username(text).await? {
             self.before.login(USERS.kind, &username, &Secret::new(""), client).await?;
         }
-        let Some(link) = self.use_up(text, client).await? else {
+        let Some((_, account)) = self.usable(text, client).await? else {
             return Err(self.before.deny(USERS.kind, "", client).await);
+        };
+        if let Some(seconds) = self.codes.pause(&account, one_time_code) {
+            return Err(AuthenticationError::Paused(seconds));
+        }
+        match self.codes.check(&account, one_time_code).await {
+            Ok(()) => {}
+            Err(AuthenticationError::Denied) => {
+                return Err(self.before.deny(USERS.kind, &account.username, client).await);
+            }
+            Err(error) => return Err(error),
+        }
+        let Some(link) = self.use_up(text, client).await? else {
+            return Err(self.before.deny(USERS.kind, &account.username, client).await);
         };
         let author = Author { name: link.username.clone(), door: client.door, address: client.address };
         let record = author.did("login", "user", &link.username, self.clock.now());
@@ -267,23 +289,31 @@ impl LoginLinks {
         Ok(stored.filter(is_link).map(|stored| text_of(&stored, "for")))
     }
 
-    /// Counts a use; None: the link is of no use.
-    async fn use_up(&self, text: &str, client: &DoorClient) -> Result<Option<ShownLink>, StoreError> {
+    /// The document of a link that is of use to that client now, and the account; None: it is of none.
+    async fn usable(
+        &self,
+        text: &str,
+        client: &DoorClient,
+    ) -> Result<Option<(StoredDocument, Arc<EffectiveAccount>)>, StoreError> {
         if !is_token(text) {
             return Ok(None);
         }
+        let Some(stored) = self.directory.find(&TOKENS, &digest_of(text)).await? else { return Ok(None) };
+        let (link, number) = (shown(&stored), number_of(&stored, "number"));
+        let Ok(networks) = networks_of("ips", &link.ips) else { return Ok(None) };
+        if !is_link(&stored) || link.expires_at <= self.clock.now() || !is_within(&networks, client.address) {
+            return Ok(None);
+        }
+        // An account that was added later under the same name is another one.
+        let account = self.sessions.account(&link.username, number, client).await?;
+        Ok(account.map(|account| (stored, account)))
+    }
+
+    /// Counts a use; None: the link is of no use.
+    async fn use_up(&self, text: &str, client: &DoorClient) -> Result<Option<ShownLink>, StoreError> {
         for _ in 0..TRIES {
-            let Some(stored) = self.directory.find(&TOKENS, &digest_of(text)).await? else { return Ok(None) };
-            let (link, number) = (shown(&stored), number_of(&stored, "number"));
-            let Ok(networks) = networks_of("ips", &link.ips) else { return Ok(None) };
-            if !is_link(&stored) || link.expires_at <= self.clock.now() || !is_within(&networks, client.address) {
-                return Ok(None);
-            }
-            // An account that was added later under the same name is another one.
-            let account = self.sessions.account(&link.username, number, client).await?;
-            if account.is_none() {
-                return Ok(None);
-            }
+            let Some((stored, _)) = self.usable(text, client).await? else { return Ok(None) };
+            let link = shown(&stored);
             let mut document = stored.document;
             document.insert("uses".to_owned(), json!(link.uses.saturating_add(1)));
             let expected = stored.version;

@@ -40,6 +40,8 @@ mod object_tests;
 mod objects;
 mod own_account;
 mod own_changes;
+mod own_codes;
+mod own_confirmation;
 #[cfg(test)]
 mod password_reset_tests;
 mod password_resets;
@@ -56,6 +58,11 @@ mod use_case;
 #[cfg(test)]
 mod use_case_tests;
 mod user_changes;
+mod user_codes;
+mod user_credential;
+mod user_policy;
+#[cfg(test)]
+mod user_reset_tests;
 mod user_sessions;
 #[cfg(test)]
 mod user_tests;
@@ -87,6 +94,7 @@ pub use moved_administrators::{MovedAdministrator, moved_administrator};
 pub use objects::{ObjectAdministration, ShownObject};
 pub use own_account::{OwnAccount, Person};
 pub use own_changes::OwnChange;
+pub use own_confirmation::{Confirmation, NeededConfirmation};
 pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
 pub use plugins::{HookInventory, HookLink, KeptValue, PluginAdministration, PluginDetails, PluginState};
 pub use scans::ScanAdministration;
@@ -98,19 +106,21 @@ pub use storage::{
 pub use tokens::{ShownToken, Tokens};
 pub use use_case::{Reach, UseCase};
 pub use user_changes::UserEdit;
+pub use user_codes::UserCodes;
+pub use user_policy::UserPolicy;
 pub use user_sessions::{UserActor, UserSessions};
 pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
 pub use web_sessions::{SessionHooks, WebSessions};
 
 use std::sync::Arc;
 
-use crate::account::Accounts;
+use crate::account::{Accounts, AddressRule};
 use crate::file_history::FileHistory;
 use crate::guard::Defender;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::hook::review::{LoginPre, PasswordResetPre};
 use crate::hook::{Chain, Observers};
-use crate::login::{ExternalAuthCache, OneTimeCodes};
+use crate::login::ExternalAuthCache;
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -204,6 +214,8 @@ pub struct AdministrationPorts {
     pub login_pre_scope: LoginPreScope,
     /// Asked and told of web sessions; None: this process does neither.
     pub session_hooks: Option<SessionHooks>,
+    /// Decides about an address that an account both allows and denies.
+    pub address_rule: AddressRule,
     /// Gives the times of audit records, and that of one-time codes and expiries.
     pub clock: Arc<dyn Clock>,
 }
@@ -232,25 +244,35 @@ impl Administration {
             defender: ports.defender.clone(),
             tries: Arc::default(),
         };
-        let password_resets = PasswordResets {
-            directory: ports.directory.clone(),
-            admins: admins.clone(),
-            users: users.clone(),
-            hooks: ports.password_resets,
-            defender: ports.defender.clone(),
-            audit: audit.clone(),
-            clock: ports.clock.clone(),
-            requests: Requests::default(),
-        };
         let before = BeforeLogins {
             hooks: ports.login_pre,
             scope: ports.login_pre_scope,
             defender: ports.defender.clone(),
             audit: audit.clone(),
         };
+        let policy = Arc::new(UserPolicy {
+            accounts: ports.accounts.clone(),
+            inventory: ports.inventory.clone(),
+            passwords: ports.passwords.clone(),
+            address_rule: ports.address_rule,
+            clock: ports.clock.clone(),
+        });
+        let codes = Arc::new(UserCodes::new(ports.accounts.clone(), ports.clock.clone()));
+        let password_resets = PasswordResets {
+            directory: ports.directory.clone(),
+            admins: admins.clone(),
+            users: users.clone(),
+            policy: policy.clone(),
+            hooks: ports.password_resets,
+            before: before.clone(),
+            audit: audit.clone(),
+            clock: ports.clock.clone(),
+            requests: Requests::default(),
+        };
         let user_sessions = Arc::new(UserSessions {
             directory: ports.directory.clone(),
             users: users.clone(),
+            policy: policy.clone(),
             tokens: tokens.clone(),
             sessions: web_sessions.clone(),
             before: before.clone(),
@@ -263,10 +285,9 @@ impl Administration {
             users: user_sessions.clone(),
             sessions: web_sessions.clone(),
             before: before.clone(),
-            passwords: ports.passwords.clone(),
-            inventory: ports.inventory.clone(),
+            policy,
             audit: audit.clone(),
-            codes: OneTimeCodes::default(),
+            codes: codes.clone(),
             tries: PasswordTries::default(),
             clock: ports.clock.clone(),
         };
@@ -274,6 +295,7 @@ impl Administration {
             directory: ports.directory.clone(),
             users: users.clone(),
             sessions: user_sessions.clone(),
+            codes,
             before: before.clone(),
             audit: audit.clone(),
             observers: ports.credential_changes.clone(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::use_case_tests::Inventory;
 use super::user_tests::{PaperPasswords, map};
 use super::*;
 use crate::connection::WebVisit;
@@ -17,7 +18,7 @@ use crate::memory::MemoryStore;
 use crate::ports::{ADMINS, AuditQuery, Change, Clock, Door, USERS, Write};
 use crate::secret::Secret;
 
-struct SetClock(AtomicI64);
+pub(super) struct SetClock(pub AtomicI64);
 
 impl Clock for SetClock {
     fn now(&self) -> i64 {
@@ -51,7 +52,7 @@ impl Hook<PasswordResetPre> for Guarding {
     }
 }
 
-fn request(username: &str) -> WebRequest {
+pub(super) fn request(username: &str) -> WebRequest {
     WebRequest {
         username: username.to_owned(),
         address: "192.0.2.2".parse().unwrap(),
@@ -61,24 +62,37 @@ fn request(username: &str) -> WebRequest {
     }
 }
 
-struct House {
-    store: Arc<MemoryStore>,
-    admins: Administrators,
-    resets: PasswordResets,
-    audit: Audit,
-    clock: Arc<SetClock>,
-    defender: Arc<Defender>,
-    root: Actor,
+pub(super) struct House {
+    pub store: Arc<MemoryStore>,
+    pub admins: Administrators,
+    pub resets: PasswordResets,
+    pub audit: Audit,
+    pub clock: Arc<SetClock>,
+    pub defender: Arc<Defender>,
+    pub root: Actor,
 }
 
 fn house() -> House {
+    house_with(Arc::new(PaperPasswords), None)
+}
+
+/// A server with a hook of that point.
+pub(super) fn house_with(passwords: Arc<dyn Passwords>, hook: Option<&'static str>) -> House {
     let store = Arc::new(MemoryStore::default());
     let clock = Arc::new(SetClock(AtomicI64::new(1_800_000_000_000)));
-    let passwords = Arc::new(PaperPasswords);
     let accounts = Arc::new(Accounts::new(store.clone(), passwords.clone(), None));
     let audit = Audit::new(store.clone(), clock.clone());
     let settings = DefenderSettings { enabled: true, ..DefenderSettings::default() };
     let defender = Arc::new(Defender::new(settings, Arc::default(), clock.clone()));
+    let policy = UserPolicy {
+        accounts: accounts.clone(),
+        inventory: Arc::new(Inventory(hook)),
+        passwords: passwords.clone(),
+        address_rule: AddressRule::default(),
+        clock: clock.clone(),
+    };
+    let scope = LoginPreScope::Logins;
+    let before = BeforeLogins { hooks: None, scope, defender: defender.clone(), audit: audit.clone() };
     let admins = Administrators {
         directory: store.clone(),
         passwords,
@@ -92,8 +106,9 @@ fn house() -> House {
         directory: store.clone(),
         admins: admins.clone(),
         users: Arc::new(UserAdministration { accounts, audit: audit.clone() }),
+        policy: Arc::new(policy),
         hooks: None,
-        defender: defender.clone(),
+        before,
         audit: audit.clone(),
         clock: clock.clone(),
         requests: Requests::default(),
@@ -111,12 +126,14 @@ async fn no_code_is_handed_out_where_accounts_are_only_read() {
     store.commit(vec![change]).await.unwrap();
     resets.hand_out(&root, PasswordOwner::User, "alice").await.unwrap();
     let accounts = Arc::new(Accounts::new(store, Arc::new(PaperPasswords), None).only_read());
-    let users = Arc::new(UserAdministration { accounts, audit: resets.audit.clone() });
-    let refused = PasswordResets { users, ..resets }.hand_out(&root, PasswordOwner::User, "alice").await;
+    let users = Arc::new(UserAdministration { accounts: accounts.clone(), audit: resets.audit.clone() });
+    let UserPolicy { inventory, passwords, address_rule, clock, .. } = Arc::into_inner(resets.policy).unwrap();
+    let policy = Arc::new(UserPolicy { accounts, inventory, passwords, address_rule, clock });
+    let refused = PasswordResets { users, policy, ..resets }.hand_out(&root, PasswordOwner::User, "alice").await;
     assert!(refused.is_err_and(|error| error.to_string().contains("manage_users")));
 }
 
-fn client(address: &str) -> DoorClient {
+pub(super) fn client(address: &str) -> DoorClient {
     DoorClient { door: Door::Rest, address: address.parse().ok(), visit: WebVisit::default() }
 }
 

@@ -1,5 +1,6 @@
-//! Lost passwords (D-10): a code that an administrator hands out gives a new password once. Answers to the client are
-//! the same for names that exist and names that do not, and cost the same.
+//! Lost passwords (D-10): a code that an administrator hands out gives a new password once, to whom and where a log-in
+//! with it is allowed. Answers to the client are the same for names that exist, names that do not and names that are
+//! refused, and cost the same.
 
 use core::net::IpAddr;
 use std::collections::HashMap;
@@ -10,9 +11,12 @@ use serde_json::{Map, Value, json};
 
 use super::admin_document::Administrator;
 use super::credential_text::{digest_of, is_same, is_token, new_token};
-use super::{Actor, AdminError, Administrators, Audit, DoorClient, IssuedToken, UseCase, UserAdministration};
-use crate::account::{AccountDraft, OnConflict};
-use crate::guard::{Defender, Offence, Source};
+use super::{
+    Actor, AdminError, Administrators, Audit, AuthenticationError, BeforeLogins, DoorClient, IssuedToken, UseCase,
+    UserAdministration, UserPolicy,
+};
+use crate::account::{AccountDraft, AccountError, EffectiveAccount, OnConflict};
+use crate::guard::Source;
 use crate::hook::Chain;
 use crate::hook::review::{PasswordResetPre, Review, WebRequest};
 use crate::ports::{
@@ -65,6 +69,14 @@ pub enum ResetError {
     /// The code is of no use, whatever is wrong with it.
     #[error("the code is wrong, was used, has expired, or is for another name")]
     Denied,
+    /// Another request was faster: with the same code, or with another change of the same object.
+    #[error(
+        "another request has used the code or changed the object at the same moment; try again, or ask for another code"
+    )]
+    Overtaken,
+    /// A hook that decides about logins failed: the code was not looked at.
+    #[error("a hook that decides about logins failed; the log says more")]
+    Hook,
     /// The address asks too often.
     #[error("there were too many requests from this address; try again in a minute")]
     TooMany,
@@ -81,10 +93,12 @@ pub struct PasswordResets {
     pub admins: Administrators,
     /// Changes accounts.
     pub users: Arc<UserAdministration>,
+    /// What is in force for accounts.
+    pub policy: Arc<UserPolicy>,
     /// Asked before each request; None: nothing is.
     pub hooks: Option<Arc<Chain<PasswordResetPre>>>,
-    /// Scores wrong codes.
-    pub defender: Arc<Defender>,
+    /// Asks hooks about those who come, and scores wrong codes.
+    pub before: BeforeLogins,
     /// Records requests and codes.
     pub audit: Audit,
     /// Gives the times.
@@ -128,6 +142,13 @@ impl<K: Clone + Eq + Hash> Counts<K> {
         count.1 = count.1.saturating_add(1);
         count.1 <= most
     }
+
+    /// Counts one less of the period.
+    pub(super) fn give_back(&mut self, key: K, period: i64) {
+        if let Some(count) = self.0.get_mut(&key).filter(|count| count.0 == period) {
+            count.1 = count.1.saturating_sub(1);
+        }
+    }
 }
 
 impl Requests {
@@ -148,7 +169,7 @@ impl Requests {
 
 impl PasswordResets {
     /// A client says that a password was lost: hooks are asked, and if they allow it, the request is recorded, so that
-    /// an administrator can hand out a code. The answer says nothing of that.
+    /// an administrator can hand out a code; also why one would be of no use. The answer says nothing of that.
     ///
     /// # Errors
     /// `TooMany`, or the name is one that no hook could be given.
@@ -161,11 +182,15 @@ impl PasswordResets {
         if !self.requests.take(client.address, self.clock.now()) {
             return Err(ResetError::TooMany);
         }
-        let username = request.username.clone();
+        let (username, kind) = (request.username.clone(), owner.collection().kind);
         if let Err(unfit) = check_name(&username) {
             return Err(AdminError::InvalidForHooks(unfit.to_string()).into());
         }
-        if !self.requests.take_name(owner.collection().kind, &username, self.clock.now()) {
+        // What hooks say of logins holds here, whether the name exists or not.
+        if self.before.login(kind, &username, &Secret::new(""), client).await.is_err() {
+            return Ok(());
+        }
+        if !self.requests.take_name(kind, &username, self.clock.now()) {
             return Ok(());
         }
         if let Some(hooks) = &self.hooks {
@@ -179,8 +204,38 @@ impl PasswordResets {
                 }
             }
         }
-        self.audit.lost_password(owner.collection().kind, &username, client).await;
+        let problem = match self.why_refused(owner, &username, client).await {
+            Ok(problem) => problem,
+            Err(error) => Some(format!("it was not found out whether a code would be of use: {error}")),
+        };
+        self.audit.lost_password(kind, &username, client, problem).await;
         Ok(())
+    }
+
+    /// Why a code for that name would be of no use to that client now; None: it would be.
+    async fn why_refused(
+        &self,
+        owner: PasswordOwner,
+        username: &str,
+        client: &DoorClient,
+    ) -> Result<Option<String>, AdminError> {
+        let none = || Some(format!("there is no {} of that name", owner.collection().noun));
+        Ok(match owner {
+            PasswordOwner::Administrator => match self.directory.find(&ADMINS, username).await? {
+                Some(stored) => {
+                    (!admin_may_come(&stored, client)).then(|| "may not log in now, or not from there".to_owned())
+                }
+                None => none(),
+            },
+            PasswordOwner::User => match self.policy.found(username).await? {
+                Some(account) => match self.policy.why_no_reset(&account).await? {
+                    Some(reason) => Some(reason.to_owned()),
+                    None => (!self.policy.allows(&account, client))
+                        .then(|| "the account may not be used now, or not from there".to_owned()),
+                },
+                None => none(),
+            },
+        })
     }
 
     /// Makes a code with which a new password can be set once, within an hour. It is void as soon as the password is
@@ -207,10 +262,11 @@ impl PasswordResets {
             PasswordOwner::User => {
                 self.users.check_role(actor, case, username).await?;
                 let stored = self.users.stored(username).await?;
-                if !self.users.accounts.are_managed() {
-                    let text = "accounts are only read here (manage_users = 0), so that a code could set no password; set it \
-                                where they are kept";
-                    return Err(StoreError::Refused(text.to_owned()).into());
+                // An account that is not valid is not in force, and its code is of no use before it is mended.
+                if let Some(account) = self.policy.found(username).await?
+                    && let Some(reason) = self.policy.why_no_reset(&account).await?
+                {
+                    return Err(StoreError::Refused(format!("a code would set no password: {reason}")).into());
                 }
                 stored
             }
@@ -249,11 +305,15 @@ impl PasswordResets {
         if !self.requests.take(client.address, self.clock.now()) {
             return Err(ResetError::TooMany);
         }
-        let Some((code, stored)) = self.found(owner, client, username, code).await? else {
-            if let Some(address) = client.address {
-                self.defender.score_http(address, Offence::LoginFailed);
-            }
-            self.audit.denied_login(owner.collection().kind, username, client).await;
+        let kind = owner.collection().kind;
+        match self.before.login(kind, username, &Secret::new(""), client).await {
+            Ok(()) => {}
+            Err(AuthenticationError::Denied) => return Err(ResetError::Denied),
+            Err(AuthenticationError::Store(error)) => return Err(AdminError::from(error).into()),
+            Err(_) => return Err(ResetError::Hook),
+        }
+        let Some(Found { code, stored, account }) = self.found(owner, client, username, code).await? else {
+            drop(self.before.deny(kind, username, client).await);
             return Err(ResetError::Denied);
         };
         let author = Author { name: username.to_owned(), door: client.door, address: client.address };
@@ -265,27 +325,26 @@ impl PasswordResets {
             announce: false,
             audit: None,
         };
-        match owner {
-            PasswordOwner::Administrator => self.admins.set_lost_password(&author, &stored, password, used).await?,
-            PasswordOwner::User => {
-                let mut draft = AccountDraft::of_stored(stored);
-                draft.set_clear_password(password);
-                self.directory.commit(vec![used]).await.map_err(AdminError::from)?;
-                let updated = self.users.accounts.update(draft, OnConflict::Merge, &author).await;
-                updated.map_err(AdminError::from)?;
-            }
-        }
-        Ok(())
+        let Some(account) = account else {
+            let set = self.admins.set_lost_password(&author, &stored, password, used).await;
+            return set.map_err(overtaken);
+        };
+        self.policy.check_new_password(&account, &password, client.address).await?;
+        let mut draft = AccountDraft::of_stored(stored);
+        draft.set_own_password(password);
+        self.directory.commit(vec![used]).await.map_err(|error| overtaken(error.into()))?;
+        let updated = self.users.accounts.update(draft, OnConflict::Merge, &author).await;
+        updated.map(drop).map_err(|error| overtaken(error.into()))
     }
 
-    /// The code, and the document that it gives a password to; None: the code is of no use.
+    /// What a code gives a password to; None: the code is of no use.
     async fn found(
         &self,
         owner: PasswordOwner,
         client: &DoorClient,
         username: &str,
         code: &str,
-    ) -> Result<Option<(StoredDocument, StoredDocument)>, AdminError> {
+    ) -> Result<Option<Found>, AdminError> {
         if !is_token(code) {
             return Ok(None);
         }
@@ -297,17 +356,51 @@ impl PasswordResets {
         if !is_for_it || number("expires_at") <= self.clock.now() {
             return Ok(None);
         }
-        let stored = self.directory.find(collection, username).await?;
+        let stored = match owner {
+            PasswordOwner::Administrator => self.directory.find(collection, username).await?,
+            PasswordOwner::User => self.users.accounts.stored(username).await?,
+        };
         let stored = stored.filter(|stored| {
-            // An administrator who may not log in from there, or at all, sets no password either.
-            let may_come = match owner {
-                PasswordOwner::Administrator => Administrator::of_stored(stored)
-                    .is_ok_and(|found| found.is_enabled && found.may_come_from(client.address)),
-                PasswordOwner::User => true,
-            };
-            may_come && stored.version.id == number("number") && is_same(&credential(stored), &text("credential"))
+            stored.version.id == number("number") && is_same(&credential(stored), &text("credential"))
         });
-        Ok(stored.map(|stored| (code, stored)))
+        let Some(stored) = stored else { return Ok(None) };
+        // Who may not log in with the new password, not there or not at all, sets none either.
+        Ok(match owner {
+            PasswordOwner::Administrator => {
+                admin_may_come(&stored, client).then_some(Found { code, stored, account: None })
+            }
+            PasswordOwner::User => {
+                let account = self.policy.found(username).await?.filter(|account| account.id == stored.version.id);
+                let Some(account) = account.filter(|account| self.policy.allows(account, client)) else {
+                    return Ok(None);
+                };
+                let may_come = self.policy.why_no_reset(&account).await?.is_none();
+                may_come.then_some(Found { code, stored, account: Some(account) })
+            }
+        })
+    }
+}
+
+/// A code that is good, and what it gives a password to.
+struct Found {
+    code: StoredDocument,
+    stored: StoredDocument,
+    /// None: it is an administrator.
+    account: Option<Arc<EffectiveAccount>>,
+}
+
+fn admin_may_come(stored: &StoredDocument, client: &DoorClient) -> bool {
+    Administrator::of_stored(stored).is_ok_and(|found| found.is_enabled && found.may_come_from(client.address))
+}
+
+/// What the code or the object was, it is no longer.
+fn overtaken(error: AdminError) -> ResetError {
+    match error {
+        AdminError::Store(StoreError::NotFound(_) | StoreError::Conflict(_))
+        | AdminError::Account(AccountError::Store(StoreError::NotFound(_) | StoreError::Conflict(_))) => {
+            ResetError::Overtaken
+        }
+        error => ResetError::Admin(error),
     }
 }
 

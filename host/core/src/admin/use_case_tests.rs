@@ -19,12 +19,24 @@ use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescrip
 use crate::ports::{AuditOutcome, AuditQuery, Door, NodeName, PageRequest, RunFilter, StorageFactory, SystemClock};
 use crate::quota::{NewUsage, QuotaKeeper, Scope, Tracking, UsedQuota};
 
-struct NoHooks;
+/// A server with one hook, of that point, or with none.
+pub(super) struct Inventory(pub Option<&'static str>);
 
 #[async_trait]
-impl HookInventory for NoHooks {
+impl HookInventory for Inventory {
     async fn links(&self) -> Result<Vec<HookLink>, String> {
-        Ok(Vec::new())
+        let link = |hook| HookLink {
+            hook,
+            adapter: "program",
+            target: "/opt/hook".to_owned(),
+            deadline: Duration::from_secs(5),
+            on_error: "deny",
+            limits: String::new(),
+            version: None,
+            grants: Vec::new(),
+            health: String::new(),
+        };
+        Ok(self.0.into_iter().map(link).collect())
     }
 
     async fn plugins(&self) -> Result<Vec<PluginState>, String> {
@@ -82,7 +94,7 @@ fn administration() -> Administration {
             Arc::new(SystemClock),
             Arc::new(crate::ports::NoFileLog),
         )),
-        inventory: Arc::new(NoHooks),
+        inventory: Arc::new(Inventory(None)),
         audit: store,
         passwords,
         credential_changes: None,
@@ -91,6 +103,7 @@ fn administration() -> Administration {
         login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,
+        address_rule: crate::account::AddressRule::default(),
         clock,
     })
 }

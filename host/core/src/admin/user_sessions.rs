@@ -1,22 +1,24 @@
 //! Sessions of users at the doors over HTTP: they begin with a login link, or with an administrator that acts as the
 //! user (D-13), and a token is good for them.
 
-use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::admin_document::Administrator;
-use super::credential_text::{digest_of, is_same, is_token};
+use super::credential_text::{digest_of, is_token};
 use super::key_document::ApiKey;
 use super::tokens::{LIFETIME, number_of, text_of};
-use super::web_sessions::{NewSession, user_credential};
+use super::user_codes::codes_of;
+use super::user_credential::{has_credential_of, user_credential};
+use super::user_policy::demands_codes;
+use super::web_sessions::NewSession;
 use super::{
     Actor, AdminError, Audit, AuthenticationError, DoorClient, Identity, IssuedToken, UseCase, UserAdministration,
 };
-use super::{BeforeLogins, Tokens, WebSessions};
-use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, Factors, LoginFacts};
-use crate::connection::{LoginMethod, WebVisit};
+use super::{BeforeLogins, Tokens, UserPolicy, WebSessions};
+use crate::account::EffectiveAccount;
+use crate::connection::WebVisit;
 use crate::ports::{ADMINS, API_KEYS, AuditRecord, Clock, Directory, Door, StoreError, StoredDocument, TOKENS, USERS};
 use crate::secret::Secret;
 
@@ -24,17 +26,37 @@ use crate::secret::Secret;
 const PURPOSE: &str = "user";
 /// The member of a token's document that says by which administrator or key another user acts.
 const ACTING: &str = "acting";
-/// The rules of accounts that hold for these sessions; the others are about SSH and its methods.
-const RULES: [AccountRule; 4] =
-    [AccountRule::Enabled, AccountRule::NotExpired, AccountRule::Hours, AccountRule::Address];
-
 /// A user at a door over HTTP.
 #[derive(Debug, Clone)]
 pub struct UserActor {
-    /// The account.
-    pub account: Arc<EffectiveAccount>,
+    /// The account, whatever the session is good for.
+    pub(super) account: Arc<EffectiveAccount>,
     /// The administrator that acts as the user; empty: the user acts itself.
     pub impersonator: String,
+    /// The name of the session's document.
+    pub(super) token: String,
+}
+
+impl UserActor {
+    /// Whether the account demands a second factor over HTTP and has none. An administrator that acts as the user has
+    /// its own.
+    pub fn has_to_set_up_codes(&self) -> bool {
+        let has_none = codes_of(&self.account.filters.document).is_none();
+        has_none && self.impersonator.is_empty() && demands_codes(&self.account, "HTTP")
+    }
+
+    /// The account.
+    ///
+    /// # Errors
+    /// The account demands a second factor over HTTP and has none.
+    pub fn account(&self) -> Result<&Arc<EffectiveAccount>, AdminError> {
+        if self.has_to_set_up_codes() {
+            let text = "the account demands a second factor and has none; set it up on the pages of users, or ask an \
+                        administrator";
+            return Err(AdminError::NotForActor(text.to_owned()));
+        }
+        Ok(&self.account)
+    }
 }
 
 /// Begins sessions of users, and finds them again.
@@ -43,6 +65,8 @@ pub struct UserSessions {
     pub directory: Arc<dyn Directory>,
     /// Finds accounts.
     pub users: Arc<UserAdministration>,
+    /// What is in force for accounts.
+    pub policy: Arc<UserPolicy>,
     /// Ends tokens.
     pub tokens: Arc<Tokens>,
     /// Asks and tells hooks.
@@ -95,20 +119,8 @@ impl UserSessions {
         id: i64,
         client: &DoorClient,
     ) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
-        let found = match self.users.accounts.find(username).await {
-            Err(StoreError::Invalid { .. }) => None,
-            found => found?,
-        };
-        let Some(user) = found.filter(|user| user.key().id == id) else { return Ok(None) };
-        let account = self.users.accounts.in_force(user).await?;
-        let factors = Factors { methods: vec![LoginMethod::Password], has_code: false };
-        if client.door == Door::Web && denies_web(&account) {
-            return Ok(None);
-        }
-        let address = client.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let facts = LoginFacts { address, method: LoginMethod::Password, factors: &factors };
-        let policy = AccountPolicy::now(&*self.clock, AddressRule::default());
-        Ok(policy.check(&RULES, &account, &facts).is_ok().then(|| Arc::new(account)))
+        let found = self.policy.found(username).await?;
+        Ok(found.filter(|account| account.id == id && self.policy.allows(account, client)))
     }
 
     pub(super) async fn begin(
@@ -139,7 +151,7 @@ impl UserSessions {
             ("purpose", json!(PURPOSE)),
             ("user", json!(username)),
             ("user_id", json!(id)),
-            ("credential", json!(user_credential(&stored))),
+            ("credential", json!(user_credential(&stored.document))),
         ];
         fields.extend(more);
         let account = Some(account);
@@ -164,7 +176,7 @@ impl UserSessions {
         let username = text_of(&stored, "user");
         self.before.request(USERS.kind, &username, client).await?;
         let user = self.directory.find(&USERS, &username).await?.ok_or(denied.clone())?;
-        if !is_same(&user_credential(&user), &text_of(&stored, "credential")) {
+        if !has_credential_of(&stored, &user) {
             return Err(denied);
         }
         if !may_act(&*self.directory, &stored, self.clock.now()).await? {
@@ -173,11 +185,12 @@ impl UserSessions {
         let account = self.account(&username, number_of(&stored, "user_id"), client).await?.ok_or(denied)?;
         let session = stored.document.get("session").and_then(|session| session.get("impersonator"));
         let impersonator = session.and_then(Value::as_str).unwrap_or_default().to_owned();
+        let token = stored.name.clone();
         if client.door == Door::Web {
             let expires_at = number_of(&stored, "expires_at");
             self.tokens.prolong(stored, expires_at, self.clock.now()).await;
         }
-        Ok(UserActor { account, impersonator })
+        Ok(UserActor { account, impersonator, token })
     }
 
     /// Ends the session of a token; one that is not known is no error.
@@ -187,12 +200,6 @@ impl UserSessions {
     pub async fn log_out(&self, token: &str) -> Result<(), StoreError> {
         self.tokens.revoke(token).await
     }
-}
-
-/// Whether the account may not be used in a browser: `HTTP` is one of its `denied_protocols`.
-pub(super) fn denies_web(account: &EffectiveAccount) -> bool {
-    let denied = account.filters.document.get("denied_protocols").and_then(Value::as_array);
-    denied.is_some_and(|denied| denied.iter().any(|protocol| protocol.as_str() == Some("HTTP")))
 }
 
 /// By whom the actor is known again.

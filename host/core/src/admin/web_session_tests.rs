@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::use_case_tests::Inventory;
 use super::user_tests::map;
 use super::*;
 use crate::connection::WebVisit;
@@ -131,9 +132,17 @@ pub(super) fn house_asking(store: &Arc<MemoryStore>, scope: LoginPreScope) -> Ho
     let defender = Arc::new(Defender::new(defence, Arc::default(), clock.clone()));
     let before =
         BeforeLogins { hooks: Some(Arc::new(login_pre)), scope, defender: defender.clone(), audit: audit.clone() };
+    let policy = Arc::new(UserPolicy {
+        accounts: accounts.clone(),
+        inventory: Arc::new(Inventory(None)),
+        passwords: Arc::new(PaperPasswords),
+        address_rule: AddressRule::default(),
+        clock: clock.clone(),
+    });
     let user_sessions = Arc::new(UserSessions {
         directory: store.clone(),
         users: users.clone(),
+        policy,
         tokens: tokens.clone(),
         sessions: sessions.clone(),
         before: before.clone(),
@@ -144,6 +153,7 @@ pub(super) fn house_asking(store: &Arc<MemoryStore>, scope: LoginPreScope) -> Ho
         directory: store.clone(),
         users: users.clone(),
         sessions: user_sessions.clone(),
+        codes: Arc::new(UserCodes::new(accounts.clone(), clock.clone())),
         before: before.clone(),
         audit: audit.clone(),
         observers: None,
@@ -228,7 +238,7 @@ impl House {
     }
 
     pub(super) async fn redeem(&self, text: &Secret) -> Result<Secret, AuthenticationError> {
-        Ok(self.links.redeem(text.expose(), &client(Door::Rest)).await?.text)
+        Ok(self.links.redeem(text.expose(), None, &client(Door::Rest)).await?.text)
     }
 }
 
@@ -396,6 +406,46 @@ async fn a_login_link_is_of_no_use_otherwise() {
     let patch = DocumentChange::Fields { patches: vec![map(json!({"status": 0}))], replaced: Vec::new() };
     house.users.update(&house.root, "alice", patch, None).await.unwrap();
     assert_eq!(house.redeem(&disabled).await, Err(AuthenticationError::Denied));
+}
+
+#[tokio::test]
+async fn a_session_of_a_user_ends_for_good() {
+    // D-08
+    let house = House::new();
+    let rest = client(Door::Rest);
+    let codes = json!({"filters": {"totp_config": {"enabled": true, "protocols": ["SSH"],
+        "secret": {"status": "Plain", "payload": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}}}});
+    for (number, (change, back)) in [
+        (json!({"status": 0}), json!({"status": 1})),
+        (json!({"password": "other"}), json!({})),
+        (codes, json!({})),
+        (json!({"filters": {"denied_protocols": ["HTTP"]}}), json!({})),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("u{number}");
+        house.user(&name, json!({})).await;
+        let link = house.links.add(&house.root, &name, LinkWish { max_uses: Some(2), ..LinkWish::default() }).await;
+        let link = link.unwrap().text;
+        let token = house.redeem(&link).await.unwrap();
+        assert!(house.user_sessions.of_token(token.expose(), &rest).await.is_ok(), "{change}");
+        // Nobody looks between a change and the next one.
+        for patch in [change.clone(), back] {
+            let change = DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+            house.users.update(&house.root, &name, change, None).await.unwrap();
+        }
+        assert!(house.user_sessions.of_token(token.expose(), &rest).await.is_err(), "{change}");
+        if number == 0 {
+            assert!(house.redeem(&link).await.is_ok(), "the account may be used again");
+        }
+    }
+    // A change of something else ends nothing.
+    house.user("alice", json!({})).await;
+    let token = house.redeem(&house.link(LinkWish::default()).await).await.unwrap();
+    let patch = DocumentChange::Fields { patches: vec![map(json!({"description": "x"}))], replaced: Vec::new() };
+    house.users.update(&house.root, "alice", patch, None).await.unwrap();
+    assert!(house.user_sessions.of_token(token.expose(), &rest).await.is_ok());
 }
 
 #[tokio::test]

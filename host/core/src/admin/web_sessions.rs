@@ -18,6 +18,7 @@ use super::admin_document::Administrator;
 use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, new_token};
 use super::tokens::{id_of, number_of, text_of};
+use super::user_credential::has_credential_of;
 use super::user_sessions::may_act;
 use super::{AuthenticationError, DoorClient, IssuedToken, PAGE};
 use crate::account::{AccountDraft, Accounts, CredentialRule, EffectiveAccount, Factors};
@@ -287,8 +288,7 @@ impl WebSessions {
             let found = self.directory.find(&USERS, &of("user")).await?;
             let found = found.filter(|found| found.version.id == number_of(stored, "user_id"));
             let is_enabled = |found: &StoredDocument| found.document.get("status").and_then(Value::as_i64) == Some(1);
-            let is_there =
-                found.is_some_and(|found| is_enabled(&found) && is_same(&user_credential(&found), &of("credential")));
+            let is_there = found.is_some_and(|found| is_enabled(&found) && has_credential_of(stored, &found));
             return Ok(is_there && may_act(&*self.directory, stored, self.clock.now()).await?);
         }
         let Some(found) = self.directory.find(&ADMINS, &of("admin")).await? else { return Ok(false) };
@@ -446,12 +446,6 @@ pub(super) fn web_connection(id: &str, address: Option<IpAddr>, visit: WebVisit,
 /// Whether a token is that of a session.
 pub(super) fn has_session(stored: &StoredDocument) -> bool {
     stored.document.contains_key(SESSION)
-}
-
-/// A digest by which a change of an account's password is known.
-pub(super) fn user_credential(stored: &StoredDocument) -> String {
-    let password = stored.document.get("password").and_then(Value::as_str).unwrap_or_default();
-    digest_of(&format!("tidegate user session {password}"))
 }
 
 fn is_user(stored: &StoredDocument) -> bool {

@@ -29,7 +29,7 @@ pub use refusal::{Refusal, RefusalReason};
 use self::checks::comes_before;
 use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
-pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes};
+pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes, RightCode};
 use self::public_keys::OfferedKey;
 use self::store_probe::StoreProbe;
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};

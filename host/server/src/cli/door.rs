@@ -147,7 +147,7 @@ impl Process {
         let defender = Defender::new(settings.defender.clone(), Arc::default(), Arc::new(SystemClock));
         let defender = defender.with_exemptions(stores.exemptions.clone());
         let cache = wire::external_auth_cache(&settings, Arc::default(), Arc::new(SystemClock))?;
-        let login_pre_scope = settings.http_access.login_pre_scope;
+        let (login_pre_scope, address_rule) = (settings.http_access.login_pre_scope, settings.address_rule);
         let client_pages = settings.client_pages();
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());
@@ -160,6 +160,7 @@ impl Process {
             defender,
             external_auth_cache,
             login_pre_scope,
+            address_rule,
             file_history,
             client_pages,
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, ClientPages, RestApi, RestSettings, ServerFacts};
-use tidegate_core::account::Accounts;
+use tidegate_core::account::{Accounts, AddressRule};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory, LoginPreScope, SessionHooks};
 use tidegate_core::file_history::FileHistory;
 use tidegate_core::guard::Defender;
@@ -27,6 +27,7 @@ pub struct Administered {
     pub defender: Arc<Defender>,
     pub external_auth_cache: Arc<ExternalAuthCache>,
     pub login_pre_scope: LoginPreScope,
+    pub address_rule: AddressRule,
     pub file_history: Arc<FileHistory>,
     pub client_pages: Option<ClientPages>,
 }
@@ -40,8 +41,16 @@ pub fn admin_api(
     inventory: Arc<dyn HookInventory>,
     points: Option<&HookPoints>,
 ) -> AdminApi {
-    let Administered { sessions, scans, defender, external_auth_cache, login_pre_scope, file_history, client_pages } =
-        administered;
+    let Administered {
+        sessions,
+        scans,
+        defender,
+        external_auth_cache,
+        login_pre_scope,
+        address_rule,
+        file_history,
+        client_pages,
+    } = administered;
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
         directory: stores.directory.clone(),
@@ -64,6 +73,7 @@ pub fn admin_api(
         }),
         credential_changes: points.map(|points| points.credential_changes.clone()),
         password_resets: points.map(|points| points.password_resets.clone()),
+        address_rule,
         clock: Arc::new(SystemClock),
     });
     AdminApi { administration: Arc::new(administration), version: version::VERSION, client_pages }

@@ -3,6 +3,7 @@
 use axum::response::Response;
 use tidegate_core::admin::OwnChange;
 
+use super::confirmation::{given, inputs};
 use super::{Place, Who, closed, person, shown};
 use crate::problem::Problem;
 use crate::request::{Asked, see};
@@ -44,18 +45,23 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     blocks.push(Block::Table(table));
     blocks.push(match closed {
         Some(note) => note,
-        None => {
-            let about = "The line of the file that ends in .pub, such as \"ssh-ed25519 AAAA… me@laptop\". Several keys are \
-                         several lines.";
-            let input = Input::new("key", "Public key", "", InputKind::Area { rows: 3 }).about(about);
-            Block::Form(Form::post("add-key", "/web/client/keys/add", vec![Control::Input(input)], "Add the key"))
-        }
+        None => match inputs(&asked).await? {
+            Err(note) => note,
+            Ok(confirmation) => {
+                let about = "The line of the file that ends in .pub, such as \"ssh-ed25519 AAAA… me@laptop\". Several keys are \
+                             several lines.";
+                let input = Input::new("key", "Public key", "", InputKind::Area { rows: 3 }).about(about);
+                let controls = std::iter::once(Control::Input(input)).chain(confirmation).collect();
+                Block::Form(Form::post("add-key", "/web/client/keys/add", controls, "Add the key"))
+            }
+        },
     });
     Ok(shown(&asked, "Public keys", blocks))
 }
 
 async fn add(asked: Asked) -> Result<Response, Problem> {
-    asked.web.administration.own.add_key(person(&asked)?, asked.form.text("key").trim()).await?;
+    let line = asked.form.text("key").trim();
+    asked.web.administration.own.add_key(person(&asked)?, line, &given(&asked)).await?;
     Ok(see("/web/client/keys?done=added"))
 }
 

@@ -150,22 +150,47 @@ async fn show_link(asked: Asked) -> Response {
     if asked.way == Way::Plain {
         return not_here(&asked, "Login link");
     }
-    let mut form = Form::post("use-link", LINK, Vec::new(), "Log in");
-    form.hidden = vec![("code", asked.query.text("code").to_owned())];
     let text = "This link logs you in. It is used by the button, not by looking at this page.";
-    page(&asked, Page::new("Login link", vec![Block::Text(text.to_owned()), Block::Form(form)]))
+    let form = link_form(asked.query.text("code"), Vec::new());
+    page(&asked, Page::new("Login link", vec![Block::Text(text.to_owned()), form]))
+}
+
+fn link_form(link: &str, controls: Vec<Control>) -> Block {
+    let form = Form::post("use-link", LINK, controls, "Log in");
+    Block::Form(Form { hidden: vec![("code", link.to_owned())], ..form })
 }
 
 async fn use_link(asked: Asked) -> Result<Response, Problem> {
     refuse_plain(&asked)?;
     let links = &asked.web.administration.login_links;
-    match links.redeem(asked.form.text("code"), &client_of(&asked)?).await {
+    let (link, code) = (asked.form.text("code"), asked.form.given("one_time_code"));
+    match links.redeem(link, code.as_deref(), &client_of(&asked)?).await {
         Ok(issued) => begun(&asked, &issued).await,
         Err(error) => {
-            let denied = "The link is wrong, was used, has expired, or may not be used from here. Ask for another one.";
-            let (status, text) = refusal(&error, denied)?;
-            let blocks = vec![Block::Note(Tone::Bad, text)];
-            Ok(page(&asked, Page::new("Login link", blocks).with_status(status)))
+            let denied = match code {
+                None => "The link is wrong, was used, has expired, or may not be used from here. Ask for another one.",
+                Some(_) => "The one-time code is wrong or was used before, or the link is of no use any more.",
+            };
+            let (status, text) = match &error {
+                AuthenticationError::SecondFactorNeeded => (
+                    StatusCode::UNAUTHORIZED,
+                    "A one-time code is needed as well. The link has not been used yet.".to_owned(),
+                ),
+                error => refusal(error, denied)?,
+            };
+            let mut blocks = vec![Block::Note(Tone::Bad, text)];
+            // The link is good still.
+            if code.is_some() || error == AuthenticationError::SecondFactorNeeded {
+                let kind = InputKind::Text { complete: "one-time-code", is_needed: true, is_first: true };
+                let input = Input::new("one_time_code", "One-time code", "", kind)
+                    .about("Of your authenticator, or a recovery code.");
+                blocks.push(link_form(link, vec![Control::Input(input)]));
+            }
+            let mut response = page(&asked, Page::new("Login link", blocks).with_status(status));
+            if let AuthenticationError::Paused(seconds) = error {
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            Ok(response)
         }
     }
 }
@@ -210,6 +235,15 @@ async fn reset(asked: Asked) -> Result<Response, Problem> {
         Ok(()) => Ok(see("/web/client/login?done=password")),
         Err(error @ ResetError::Denied) => refused(StatusCode::FORBIDDEN, sentence(&error.to_string())),
         Err(error @ ResetError::TooMany) => refused(StatusCode::TOO_MANY_REQUESTS, sentence(&error.to_string())),
-        Err(ResetError::Admin(error)) => Err(error.into()),
+        Err(error @ ResetError::Overtaken) => refused(StatusCode::CONFLICT, sentence(&error.to_string())),
+        Err(error @ ResetError::Hook) => refused(StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string())),
+        Err(ResetError::Admin(error)) => {
+            let problem = Problem::from(error);
+            // A password that cannot be used is replaced by another.
+            match problem.status {
+                StatusCode::UNPROCESSABLE_ENTITY => refused(problem.status, problem.text),
+                _ => Err(problem),
+            }
+        }
     }
 }

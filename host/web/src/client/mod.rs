@@ -1,6 +1,7 @@
 //! The pages of users: each person before its own account, and nothing else. They are off unless a binding has them.
 
 mod codes;
+mod confirmation;
 mod keys;
 mod log_in;
 mod overview;
@@ -27,19 +28,22 @@ use crate::view::{Block, Tone};
 /// The page that one sees first.
 const HOME: &str = "/web/client";
 const LOG_IN: &str = "/web/client/login";
+const CODES: &str = "/web/client/codes";
 const MENU: [(&str, &str); 4] = [
     ("Overview", HOME),
     ("Password", "/web/client/password"),
     ("Public keys", "/web/client/keys"),
-    ("Second factor", "/web/client/codes"),
+    ("Second factor", CODES),
 ];
 
 /// Who may ask for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     Anyone,
-    /// A user who has logged in.
+    /// A user who has logged in, with the second factor that the account demands.
     Person,
+    /// A user who has logged in, even where a second factor has to be set up first.
+    AnyPerson,
 }
 
 /// One method of one path.
@@ -109,6 +113,7 @@ async fn check(State(guarded): State<Guarded>, mut request: Request, next: Next)
     let person = match passed(&guarded, &mut request).await {
         Ok(Passed::As(person)) => person,
         Ok(Passed::LogInFirst) => return see(LOG_IN),
+        Ok(Passed::SetUpFirst) => return see(CODES),
         Err(problem) => return answer(problem.page(), None, &path, version),
     };
     let mut response = next.run(request).await;
@@ -121,6 +126,7 @@ async fn check(State(guarded): State<Guarded>, mut request: Request, next: Next)
 enum Passed {
     As(Option<Box<Person>>),
     LogInFirst,
+    SetUpFirst,
 }
 
 async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Passed, Problem> {
@@ -131,6 +137,7 @@ async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Passed, Prob
     }
     let Some(token) = PERSON.token(request.headers(), way) else { return Ok(Passed::LogInFirst) };
     match web.administration.own.of_token(&token, &door_client(&client)).await {
+        Ok(person) if person.has_to_set_up_codes && guarded.who == Who::Person => Ok(Passed::SetUpFirst),
         Ok(person) => {
             request.extensions_mut().insert(person.clone());
             Ok(Passed::As(Some(Box::new(person))))

@@ -2,10 +2,9 @@
 
 use serde_json::json;
 use tidegate_core::admin::LinkWish;
-use totp_rs::{Algorithm, Secret as Base32, TOTP};
 
 use super::client::{change, is_log_in, log_in, owner, try_log_in};
-use super::{HOSTILE, House};
+use super::{HOSTILE, House, map};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
@@ -20,9 +19,14 @@ async fn a_password_is_changed_with_the_old_one() {
         let fields = [("current", current), ("new", new), ("again", again)];
         house.post("/web/client/password", &alice, &fields).await.status
     };
-    for (current, new, again, expected) in
-        [("pw", "new", "other", 400), ("pw", "", "", 400), ("wrong", "new", "new", 403), ("", "new", "new", 403)]
-    {
+    for (current, new, again, expected) in [
+        ("pw", "new", "other", 400),
+        ("pw", "", "", 400),
+        ("wrong", "new", "new", 403),
+        ("", "new", "new", 403),
+        // The demand for another password is not met by the same one.
+        ("pw", "pw", "pw", 422),
+    ] {
         assert_eq!(set(current, new, again).await, expected, "{current} {new} {again}");
     }
     assert_eq!(set("pw", "new", "new").await, 303);
@@ -40,11 +44,41 @@ async fn a_password_is_changed_with_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_new_password_is_hard_enough_to_guess() {
+    // C3-01
+    let house = House::new().await;
+    house.user("alice").await;
+    change(&house, "alice", json!({"filters": {"password_strength": 50}})).await;
+    let alice = log_in(&house, "alice").await;
+    let set = async |new: &str| {
+        house.post("/web/client/password", &alice, &[("current", "pw"), ("new", new), ("again", new)]).await
+    };
+    let weak = set("weak").await;
+    assert!(weak.status == 422 && weak.text.contains("too easy to guess"), "{}", weak.text);
+    assert_eq!(set("kR7!vq2-Zp0x").await.status, 303);
+    // The brake counts no tries that are right.
+    let alice = try_log_in(&house, "alice", "kR7!vq2-Zp0x", "").await.cookie();
+    for _ in 0..7 {
+        let fields = [("current", "kR7!vq2-Zp0x"), ("new", "weak"), ("again", "weak")];
+        assert_eq!(house.post("/web/client/password", &alice, &fields).await.status, 422);
+    }
+}
+
+#[tokio::test]
 async fn keys_are_added_and_removed() {
     let house = House::new().await;
     house.user("alice").await;
     let alice = log_in(&house, "alice").await;
-    let add = async |line: &str| house.post("/web/client/keys/add", &alice, &[("key", line)]).await.status;
+    let add_with = async |line: &str, current: &str| {
+        house.post("/web/client/keys/add", &alice, &[("key", line), ("current", current)]).await
+    };
+    let add = async |line: &str| add_with(line, "pw").await.status;
+    let page = house.get("/web/client/keys", &alice).await.text;
+    assert!(page.contains("name=\"current\"") && !page.contains("name=\"code\""), "{page}");
+    for current in ["", "wrong"] {
+        let refused = add_with(KEY, current).await;
+        assert!(refused.status == 403 && refused.text.contains("is another"), "{}", refused.text);
+    }
     for wrong in ["", "x", "ssh-ed25519 AAAA", &format!("command=\"id\" {KEY}"), &format!("no-touch-required {KEY}")] {
         assert_eq!(add(wrong).await, 422, "{wrong}");
     }
@@ -75,51 +109,13 @@ async fn keys_are_added_and_removed() {
     assert!(house.get("/web/client/keys", &alice).await.text.contains("has options"));
 }
 
-fn code_of(page: &str) -> (String, String) {
-    let secret = page.split("name=\"secret\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    let bytes = Base32::Encoded(secret.clone()).to_bytes().unwrap();
-    let code = TOTP::new_unchecked(Algorithm::SHA1, 6, 0, 30, bytes).generate_current().unwrap();
-    (secret, code)
-}
-
-#[tokio::test]
-async fn a_second_factor_is_set_up_and_switched_off() {
-    let house = House::new().await;
-    house.user("alice").await;
-    let alice = log_in(&house, "alice").await;
-    let post = async |path: &str, fields: &[(&str, &str)]| {
-        house.post(&format!("/web/client/codes/{path}"), &alice, fields).await
-    };
-    let (secret, code) = code_of(&post("make", &[]).await.text);
-    assert_eq!(post("confirm", &[("secret", &secret), ("code", "x")]).await.status, 403);
-    assert_eq!(post("confirm", &[("secret", "GEZDGNBVGY3TQOJQ"), ("code", &code)]).await.status, 403);
-    assert_eq!(try_log_in(&house, "alice", "pw", "").await.status, 303, "nothing has changed yet");
-    let page = post("confirm", &[("secret", &secret), ("code", &code)]).await;
-    assert_eq!(page.status, 200, "{}", page.text);
-    let codes = page.text.split("Recovery codes").nth(1).unwrap().split(|sign: char| !sign.is_ascii_alphanumeric());
-    let codes: Vec<_> =
-        codes.filter(|word| word.len() == 16 && word.chars().any(|sign| sign.is_ascii_digit())).collect();
-    let stored = house.store_document("alice").await;
-    assert!(codes.len() >= 6 && codes.iter().all(|code| !stored.contains(code)), "{codes:?}");
-    for (code, expected) in [("", 401), (code.as_str(), 401), ("000000x", 401), (codes[0], 303), (codes[0], 401)] {
-        assert_eq!(try_log_in(&house, "alice", "pw", code).await.status, expected, "{code}");
-    }
-    assert_eq!(post("make", &[]).await.status, 403, "codes are not replaced without one");
-    assert_eq!(post("remove", &[("code", "x")]).await.status, 403);
-    change(&house, "alice", json!({"filters": {"two_factor_protocols": ["SSH"]}})).await;
-    assert_eq!(post("remove", &[("code", codes[1])]).await.status, 403, "they are demanded");
-    change(&house, "alice", json!({"filters": {"two_factor_protocols": []}})).await;
-    assert_eq!(post("remove", &[("code", codes[1])]).await.status, 303);
-    assert_eq!(try_log_in(&house, "alice", "pw", "").await.status, 303);
-}
-
 /// What is said in the place of each form, and that the form is refused.
 async fn check_closed(house: &House, cookie: &str, forms: &[&str], expected: &str) {
-    for (page, path) in [("password", ""), ("keys", "/add"), ("codes", "/make")] {
+    for (page, path) in [("password", ""), ("keys", "/add"), ("codes", "")] {
         let is_closed = forms.contains(&page);
         let shown = house.get(&format!("/web/client/{page}"), cookie).await.text;
         assert_eq!(shown.contains(expected), is_closed, "{page} {shown}");
-        let fields = [("current", "pw"), ("new", ""), ("key", "x")];
+        let fields = [("current", "pw"), ("do", "make"), ("key", KEY)];
         let fields = if page == "password" { &[("current", "pw"), ("new", "n"), ("again", "n")] } else { &fields };
         if is_closed {
             assert_eq!(house.post(&format!("/web/client/{page}{path}"), cookie, fields).await.status, 403, "{page}");
@@ -151,6 +147,7 @@ async fn accounts_that_are_kept_elsewhere_are_not_changed_here() {
         ("external-auth", true, &all, "come from a hook"),
         ("pre-login", true, &all, "come from a hook"),
         ("check-password", true, &all[..1], "decides about the passwords"),
+        ("check-password", true, &all[1..], "confirmed with the password"),
     ] {
         let house = House::made(hook, is_managed).await;
         house.user("alice").await;
@@ -163,4 +160,34 @@ async fn accounts_that_are_kept_elsewhere_are_not_changed_here() {
         let expected = if hook == "login-pre" { (303, true) } else { (403, false) };
         assert_eq!((answer, page.contains("type=\"password\"")), expected, "{hook}");
     }
+}
+
+#[tokio::test]
+async fn a_session_alone_changes_nothing_that_opens_the_account() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let made = house.web.administration.login_links.add(&owner(), "alice", LinkWish::default()).await.unwrap();
+    let session = house.post("/web/client/login-link", "", &[("code", made.text.expose())]).await.cookie();
+    let before = house.document("alice").await;
+    let mut said = String::new();
+    for number in 0..7 {
+        let (path, fields) = match number % 2 {
+            0 => ("/web/client/keys/add", [("key", KEY), ("current", "guess")]),
+            _ => ("/web/client/codes", [("do", "make"), ("current", "guess")]),
+        };
+        let answer = house.post(path, &session, &fields).await;
+        assert_eq!(answer.status, 403, "{}", answer.text);
+        said = answer.text;
+    }
+    // The brake is on, and does not say whether the password is right.
+    let right = house.post("/web/client/keys/add", &session, &[("key", KEY), ("current", "pw")]).await;
+    assert!(right.status == 403 && right.text.contains("too often") && said.contains("too often"), "{}", right.text);
+    assert_eq!(house.document("alice").await, before);
+    // Without a password there is nothing that could confirm it.
+    let document = json!({"username": "bob", "public_keys": [KEY], "status": 1, "home_dir": "/srv/b",
+                          "permissions": {"/": ["*"]}});
+    house.web.administration.users.add(&owner(), map(document), None).await.unwrap();
+    let made = house.web.administration.login_links.add(&owner(), "bob", LinkWish::default()).await.unwrap();
+    let session = house.post("/web/client/login-link", "", &[("code", made.text.expose())]).await.cookie();
+    check_closed(&house, &session, &["keys", "codes"], "confirmed with the password").await;
 }

@@ -5,6 +5,7 @@
 mod access;
 mod client;
 mod client_changes;
+mod client_codes;
 mod hostile;
 mod hostile_client;
 mod live;
@@ -221,6 +222,7 @@ impl House {
             login_pre_scope: LoginPreScope::Logins,
             session_hooks: None,
             password_resets: None,
+            address_rule: tidegate_core::account::AddressRule::default(),
             clock: Arc::new(SystemClock),
         });
         let facts = ServerFacts {

@@ -241,6 +241,7 @@ fn api(settings: RestSettings) -> RestApi {
         login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,
+        address_rule: tidegate_core::account::AddressRule::default(),
         clock: Arc::new(SystemClock),
     });
     let facts = ServerFacts {

@@ -11,12 +11,11 @@ use serde::Deserialize;
 use serde_json::json;
 use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{DoorClient, IssuedToken, PasswordOwner, ResetError, UseCase};
-use tidegate_core::connection::WebVisit;
 use tidegate_core::hook::review::WebRequest;
-use tidegate_core::ports::Door;
 use tidegate_core::secret::Secret;
 
 use super::super::RestApi;
+use super::super::credentials::door_client;
 use super::super::extract::{Body, Name};
 use super::super::guard::Caller;
 use super::super::openapi::{reference, word};
@@ -86,9 +85,10 @@ async fn admin_reset(
     State(api): State<RestApi>,
     Extension(client): Extension<Client>,
     Name(name): Name,
+    headers: HeaderMap,
     Body(wanted): Body<NewPassword>,
 ) -> Result<Response, Refusal> {
-    redeem(&api, PasswordOwner::Administrator, &client, &name, wanted).await
+    redeem(&api, PasswordOwner::Administrator, &door_client(&client, &headers), &name, wanted).await
 }
 
 async fn admin_code(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
@@ -108,17 +108,14 @@ async fn user_reset(
     State(api): State<RestApi>,
     Extension(client): Extension<Client>,
     Name(name): Name,
+    headers: HeaderMap,
     Body(wanted): Body<NewPassword>,
 ) -> Result<Response, Refusal> {
-    redeem(&api, PasswordOwner::User, &client, &name, wanted).await
+    redeem(&api, PasswordOwner::User, &door_client(&client, &headers), &name, wanted).await
 }
 
 async fn user_code(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
     Ok(made(&api.administration.password_resets.hand_out(&actor, PasswordOwner::User, &name).await?))
-}
-
-fn door_client(client: &Client) -> DoorClient {
-    DoorClient { door: Door::Rest, address: client.address, visit: WebVisit::default() }
 }
 
 async fn ask(
@@ -139,7 +136,7 @@ async fn ask(
         user_agent: header(USER_AGENT),
         session_id: String::new(),
     };
-    let asked = api.administration.password_resets.request(owner, &door_client(client), request).await;
+    let asked = api.administration.password_resets.request(owner, &door_client(client, headers), request).await;
     asked.map_err(refusal)?;
     Ok(done(StatusCode::OK, "If the name exists, an administrator can hand out a code for a new password"))
 }
@@ -147,7 +144,7 @@ async fn ask(
 async fn redeem(
     api: &RestApi,
     owner: PasswordOwner,
-    client: &Client,
+    client: &DoorClient,
     username: &str,
     wanted: NewPassword,
 ) -> Result<Response, Refusal> {
@@ -156,7 +153,7 @@ async fn redeem(
         return Err(Refusal::of_field("password", "the new password is empty"));
     }
     let resets = &api.administration.password_resets;
-    let redeemed = resets.redeem(owner, &door_client(client), username, &code, Secret::new(password)).await;
+    let redeemed = resets.redeem(owner, client, username, &code, Secret::new(password)).await;
     redeemed.map_err(refusal)?;
     Ok(done(StatusCode::OK, "Password set"))
 }
@@ -168,6 +165,8 @@ fn made(code: &IssuedToken) -> Response {
 fn refusal(error: ResetError) -> Refusal {
     match error {
         ResetError::Denied => Refusal::new(ErrorCode::Forbidden, error.to_string()),
+        ResetError::Overtaken => Refusal::new(ErrorCode::Conflict, error.to_string()),
+        ResetError::Hook => Refusal::new(ErrorCode::Unavailable, error.to_string()),
         ResetError::TooMany => Refusal::new(ErrorCode::TooMany, error.to_string()),
         ResetError::Admin(error) => error.into(),
     }

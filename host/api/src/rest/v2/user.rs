@@ -31,7 +31,8 @@ pub fn routes() -> Vec<Route> {
             Method::POST,
             "/user/token",
             "redeem_login_link",
-            "Give a token of the user for the code of a login link, which has one use less.",
+            "Give a token of the user for the code of a login link, which has one use less; where the account has one-time codes, \
+             one of them goes in the header X-SFTPGO-OTP.",
             redeem,
         )
         .needs_only(Need::Nothing)
@@ -73,8 +74,9 @@ async fn redeem(
     headers: HeaderMap,
     Body(wanted): Body<Code>,
 ) -> Result<Response, Refusal> {
-    let client = door_client(&client, &headers);
-    issued(&api.administration.login_links.redeem(&wanted.code, &client).await.map_err(credentials::refusal)?)
+    let (client, one_time_code) = (door_client(&client, &headers), credentials::one_time_code(&headers)?);
+    let redeemed = api.administration.login_links.redeem(&wanted.code, one_time_code.as_deref(), &client).await;
+    issued(&redeemed.map_err(credentials::refusal)?)
 }
 
 async fn log_out(State(api): State<RestApi>, headers: HeaderMap) -> Result<Response, Refusal> {
@@ -84,6 +86,6 @@ async fn log_out(State(api): State<RestApi>, headers: HeaderMap) -> Result<Respo
     Ok(done(StatusCode::OK, "Your token has been invalidated"))
 }
 
-async fn profile(User(user): User) -> Response {
-    answer::json(&user.account.to_document(Audience::Redacted))
+async fn profile(User(user): User) -> Result<Response, Refusal> {
+    Ok(answer::json(&user.account()?.to_document(Audience::Redacted)))
 }
