@@ -62,7 +62,7 @@ pub fn document(kind: Option<ObjectKind>, index: usize, text: &str) -> anyhow::R
         Some(ObjectKind::Group) => ("groups", "group", "name"),
         Some(ObjectKind::Role) => ("roles", "role", "name"),
     };
-    let value = serde_json::from_str(text).with_context(|| format!("{list}.{index} cannot be read"))?;
+    let value: Value = serde_json::from_str(text).with_context(|| format!("{list}.{index} cannot be read"))?;
     let Value::Object(mut document) = value else { bail!("{list}.{index} is no {noun}") };
     let named = document.iter().find(|(name, _)| name.eq_ignore_ascii_case(field));
     let name = named.and_then(|(_, name)| name.as_str()).unwrap_or_default().to_owned();

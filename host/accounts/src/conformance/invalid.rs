@@ -39,16 +39,19 @@ fn cases() -> Vec<Case> {
             json!({"mapped_path": "/srv/f", "description": ""}),
             vec![
                 (json!({"mapped_path": "relative", "description": ""}), "mapped_path"),
-                (json!({"mapped_path": "", "filesystem": {"provider": 1}}), "filesystem.s3config.bucket"),
+                (
+                    json!({"mapped_path": "", "description": "", "filesystem": {"provider": 1}}),
+                    "filesystem.s3config.bucket",
+                ),
             ],
         ),
         (
             &GROUPS,
             json!({"description": "", "user_settings": {"max_sessions": 3}}),
             vec![
-                (json!({"user_settings": "many"}), "user_settings"),
-                (json!({"user_settings": {"max_sessions": -3}}), "max_sessions"),
-                (json!({"virtual_folders": {"a": 1}}), "virtual_folders"),
+                (json!({"description": "", "user_settings": "many"}), "user_settings"),
+                (json!({"description": "", "user_settings": {"max_sessions": -3}}), "max_sessions"),
+                (json!({"description": "", "virtual_folders": [7]}), "virtual_folders"),
             ],
         ),
         (&ROLES, json!({"description": "d"}), vec![(json!({"description": "d"}), "name")]),
@@ -98,7 +101,7 @@ async fn check_listed(store: &dyn Stores, collection: &'static Collection, name:
         assert_eq!(store.find(collection, &stored.name).await.unwrap().as_ref(), Some(stored));
         assert_eq!(store.find_by_id(collection, stored.version.id).await.unwrap().as_ref(), Some(stored));
     }
-    let names = ["z".to_owned(), name.to_owned()].to_vec();
+    let names = vec!["z".to_owned(), name.to_owned()];
     assert_eq!(store.find_all(collection, names).await.unwrap().len(), 2);
     listed.into_iter().find(|stored| stored.name == name).unwrap()
 }

@@ -58,7 +58,11 @@ pub async fn look(connector: &Connector<Postgresql>) -> Result<(), StoreError> {
         let (dialect, database) = (&connector.driver.dialect, connector.settings().database.as_str());
         let session = Session { connection: &connection, dialect, database };
         session.check_encoding().await?;
-        if session.has_version().await? { session.is_current().await.map(drop) } else { session.check_older().await }
+        if session.has_version().await? {
+            session.is_current().await?;
+            return Ok(());
+        }
+        session.check_older().await
     });
     looked.await.map_err(|_| stalled(&connector.hosts()))?
 }

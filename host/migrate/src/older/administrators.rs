@@ -14,7 +14,7 @@ type Document = Map<String, Value>;
 /// Fields of administrators that have no counterpart, and do not limit what they can do.
 const LEFT: [&str; 7] = ["id", "last_login", "updated_at", "additional_info", "groups", "deleted_at", "role_id"];
 /// The same of their filters.
-const FILTERS_LEFT: [&str; 3] = ["preferences", "allow_api_key_auth", "totp_config"];
+const FILTERS_LEFT: [&str; 2] = ["preferences", "allow_api_key_auth"];
 
 impl Documents {
     /// Takes in an administrator.
