@@ -238,6 +238,7 @@ mod tests {
 
     #[test]
     fn elements_come_in_order_and_without_gaps() {
+        // A3-02
         let name = |index: usize| format!("TIDEGATE_SFTPD__KEYS__{index}__PRIVATE_KEY");
         let names: Vec<String> = [10, 2, 0, 1, 9, 8, 7, 6, 5, 4, 3].map(name).into();
         let environment: Vec<_> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
@@ -253,6 +254,7 @@ mod tests {
 
     #[test]
     fn nothing_is_passed_over_in_silence() {
+        // A3-02
         let check = |name: &str, text: &str, expected: &[&str]| {
             let said = match apply_to(json!({}), &[(name, text)]) {
                 Err(error) => error,

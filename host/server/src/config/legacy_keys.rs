@@ -422,6 +422,7 @@ mod tests {
 
     #[test]
     fn what_there_is_not_is_said() {
+        // A3-09
         let ignored = |given: Value, key: &str| {
             let section = key.split('.').next().unwrap();
             let left = if key.contains('.') { json!({ section: {} }) } else { json!({}) };

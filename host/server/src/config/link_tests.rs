@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn what_a_link_says_holds_for_every_adapter() {
-    // A11-05, A11-12, A14-04, A15-05, A15-06, A15-23, B0-03, B0-08, B0-14, B6-01, D-03
+    // A11-05, A11-12, A14-04, A15-05, A15-06, A15-23, B0-03, B0-08, B0-14, B6-01, D-03, J-09
     let check = |text: &str, kind: HookKind, own: Option<u64>, link: u64, concurrency: usize| {
         let settings = read("tidegate.toml", text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
         let configured = &settings.hooks[&kind].links[0];
@@ -48,6 +48,9 @@ fn what_a_link_says_holds_for_every_adapter() {
         check(&section(name, program, ""), kind, Some(program_time), program_time + 2, 64);
         check(&section(name, web, "compat = \"current\""), kind, Some(request_time), request_time + 2, 64);
     }
+    // Users think about a web server's questions longer than it does.
+    check(&section("keyboard-interactive", program, ""), HookKind::KeyboardInteractive, Some(60), 62, 64);
+    check(&section("keyboard-interactive", web, ""), HookKind::KeyboardInteractive, Some(20), 62, 64);
     let special = "timeout = 4\n[[command.commands]]\npath = \"/bin/true\"\ntimeout = 90";
     check(&section("pre-login", program, special), HookKind::PreLogin, Some(4), 6, 64);
     for (compat, seconds) in [("seed", 15), ("1.0", 20), ("current", 20)] {
@@ -115,6 +118,11 @@ fn on_error_is_what_the_kind_allows() {
         check(kind, "allow", (!proves).then_some(OnError::Allow));
         check(kind, "unsafe_allow", proves.then_some(OnError::Allow));
         check(kind, "accept", None);
+        // A gate refuses in any doubt unless the operator says otherwise.
+        let text = format!("[hook.{kind}]\nhook = \"http://127.0.0.1:1/\"\n");
+        let settings = read("tidegate.toml", &text, &[]).unwrap();
+        assert_eq!(settings.hooks[&kind].links[0].settings.on_error, OnError::Deny, "{kind}");
+        assert_eq!(settings.hooks[&kind].dropped.on_error, OnError::Deny, "{kind}");
     }
 }
 
@@ -169,4 +177,18 @@ fn no_certificate_is_left_out_in_silence() {
     let pair = |name: &str| format!("[[http.certificates]]\ncert = \"{name}.crt\"\nkey = \"{name}.key\"\n");
     let both = [pair("a"), pair("b")].concat();
     assert_eq!(read("tidegate.toml", &both, &[]).unwrap().http.certificates.len(), 2);
+}
+
+#[test]
+fn notifications_are_repeated_as_the_section_says() {
+    // B0-08
+    for (lines, expected) in [
+        ("", (2, 30, 3)),
+        ("retry_wait_min = 1\nretry_wait_max = 9\nretry_max = 0", (1, 9, 0)),
+        ("retry_max = 7", (2, 30, 7)),
+    ] {
+        let http = read("tidegate.toml", &format!("[http]\n{lines}\n"), &[]).unwrap().http;
+        let found = (http.retry_wait_min.as_secs(), http.retry_wait_max.as_secs(), http.retry_max);
+        assert_eq!(found, expected, "{lines}");
+    }
 }

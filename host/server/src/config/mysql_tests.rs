@@ -29,6 +29,8 @@ fn keys_say_where_the_database_is() {
     let (least, warnings) = settings_of(LEAST);
     assert_eq!((least.hosts.as_slice(), least.database.as_str()), (&[("db".to_owned(), 3306)][..], "tg"));
     assert_eq!((least.tls, least.pool_size, least.only_writable), (TlsMode::Disable, None, true));
+    assert_eq!(least.pool_limit(), 16);
+    assert_eq!(least.tables, TableNames { schema: String::new(), prefix: String::new(), users: "users".into() });
     assert!(!warnings.iter().any(|warning| warning.contains("data_provider")), "{warnings:?}");
     let (more, _) = settings_of(
         "host = \"a:1, [::1]:2,b,/run/mysqld\"\nport = 3\nname = \"tg\"\nusername = \"u\"\npassword = \"p\"\nsslmode = 1\n\
@@ -39,6 +41,7 @@ fn keys_say_where_the_database_is() {
     assert_eq!((more.password, more.tls, more.pool_size), (Some(Secret::new("p")), TlsMode::VerifyFull, Some(4)));
     assert_eq!(more.tables, TableNames { schema: String::new(), prefix: "tg_".into(), users: "people".into() });
     assert!(!more.only_writable);
+    assert_eq!((more.pool_limit(), settings_of(&format!("{LEAST}\npool_size = 0")).0.pool_limit()), (4, 16));
     // What the page about installing shows, without the files that are not here.
     let is_elsewhere = |line: &&str| ["root_cert", "password_file"].iter().any(|key| line.starts_with(key));
     let shown: Vec<_> = include_str!("testdata/mysql.toml").lines().filter(|line| !is_elsewhere(line)).collect();

@@ -25,10 +25,12 @@ const LEAST: &str = "host = \"db\"\nname = \"tg\"\nusername = \"u\"";
 
 #[test]
 fn keys_say_where_the_database_is() {
-    // A3-30, A3-32, A3-33, A3-35, A3-38
+    // A1-03, A3-30, A3-32, A3-33, A3-35, A3-38
     let (least, warnings) = settings_of(LEAST);
     assert_eq!((least.hosts.as_slice(), least.database.as_str()), (&[("db".to_owned(), 5432)][..], "tg"));
     assert_eq!((least.tls, least.pool_size, least.only_writable), (TlsMode::Disable, None, true));
+    assert_eq!(least.pool_limit(), 16);
+    assert_eq!(least.tables, TableNames { schema: String::new(), prefix: String::new(), users: "users".into() });
     assert_eq!(least.password, None);
     assert!(!warnings.iter().any(|warning| warning.contains("data_provider")), "{warnings:?}");
     let (more, _) = settings_of(
@@ -40,6 +42,7 @@ fn keys_say_where_the_database_is() {
     assert_eq!((more.password, more.tls, more.pool_size), (Some(Secret::new("p")), TlsMode::Require, Some(4)));
     assert_eq!(more.tables, TableNames { schema: "s".into(), prefix: "tg_".into(), users: "people".into() });
     assert!(!more.only_writable);
+    assert_eq!((more.pool_limit(), settings_of(&format!("{LEAST}\npool_size = 0")).0.pool_limit()), (4, 16));
     // What the page about installing shows, without the files that are not here.
     let is_elsewhere = |line: &&str| ["root_cert", "password_file"].iter().any(|key| line.starts_with(key));
     let shown: Vec<_> = include_str!("testdata/postgresql.toml").lines().filter(|line| !is_elsewhere(line)).collect();

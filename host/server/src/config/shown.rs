@@ -117,7 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_marked() {
+        // A3-06
+        for (lines, key) in [
+            ("password = \"hush\"", "password"),
+            ("connection_string = \"host=db dbname=d user=u password=hush\"", "connection_string"),
+            ("connectionstring = \"host=db dbname=d user=u password=hush\"", "connectionstring"),
+        ] {
+            let text = format!("[data_provider]\ndriver = \"postgresql\"\n{lines}\n");
+            let source = Source { path: Some("/etc/tidegate/tidegate.toml".into()), text };
+            let loaded = Loaded::of(source, &[], Vec::new()).unwrap();
+            let shown = with_origins(&loaded.config, &loaded.source).unwrap();
+            assert_eq!(shown["values"]["data_provider"][key], "[redacted]", "{lines}");
+            assert!(!shown.to_string().contains("hush"), "{shown}");
+        }
+    }
+
+    #[test]
     fn secrets_of_programs_and_urls_are_not_shown() {
+        // A3-06
         let check = |section: &str, text: &str, expected: &str| {
             let mut value = serde_json::json!([text]);
             redact(&mut value, section);

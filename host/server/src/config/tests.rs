@@ -308,6 +308,17 @@ fn odd_values_of_the_older_server_are_warned_of() {
     assert_eq!(settings.warnings.len(), 3, "{:?}", settings.warnings);
     assert_eq!(settings.umask, 0o022);
     assert_eq!((settings.overwrite, settings.external_auth_scope), (Default::default(), Default::default()));
+    for (lines, count) in [
+        ("[sftpd]\nupload_mode = 2\n[data_provider]\nexternal_auth_scope = 7\n", 0),
+        ("[sftpd]\nupload_mode = 3\n", 1),
+        ("[sftpd]\nupload_mode = -1\n", 1),
+        ("[data_provider]\nexternal_auth_scope = 16\n", 1),
+        ("[data_provider]\nexternal_auth_scope = -1\n", 1),
+    ] {
+        let warnings = read("tidegate.toml", lines, &[]).unwrap().warnings;
+        let named = |line: &&String| line.contains("upload_mode") || line.contains("external_auth_scope");
+        assert_eq!(warnings.iter().filter(named).count(), count, "{lines}: {warnings:?}");
+    }
     for banner in ["", "   "] {
         let settings = read("tidegate.toml", &format!("[sftpd]\nbanner = \"{banner}\"\n"), &[]).unwrap();
         assert_eq!(settings.identification, crate::version::IDENTIFICATION);
@@ -370,7 +381,7 @@ fn masks_are_octal_however_they_are_written() {
 
 #[test]
 fn keys_of_other_databases_are_not_ignored_in_silence() {
-    // A3-30, A3-32, A3-38, A9-03
+    // A1-03, A3-30, A3-32, A3-38, A9-03
     let of = |lines: &str| format!("[data_provider]\n{lines}\n");
     let warned = |lines: &str, key: &str| {
         let settings = read("tidegate.toml", &of(lines), &[]).unwrap_or_else(|error| panic!("{lines}: {error}"));
@@ -405,7 +416,11 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
         settings::DatabaseSettings::Sqlite(path) => path,
         other => panic!("{other:?}"),
     };
+    assert!(file("").ends_with("tidegate.db"));
     assert!(file("port = 5432").ends_with("tidegate.db"));
+    let memory = read("tidegate.toml", &of("driver = \"memory\""), &[]).unwrap().database;
+    assert!(matches!(memory, settings::DatabaseSettings::Memory(_)), "{memory:?}");
+    check_error("tidegate.toml", &of("driver = \"oracle\""), &["data_provider.driver"]);
     assert_eq!(file("connection_string = \"file:/srv/x.db\""), Path::new("/srv/x.db"));
     assert_eq!(file("connectionstring = \"file:/srv/x.db\""), Path::new("/srv/x.db"));
 }
@@ -435,7 +450,7 @@ fn what_is_not_used_is_said() {
 
 #[test]
 fn keys_of_later_versions_are_understood_or_named() {
-    // A3-09
+    // A3-02, A3-09
     let directory = tempfile::tempdir().unwrap();
     let load = |text: &str, environment: &[(&str, &str)]| {
         std::fs::write(directory.path().join("tidegate.toml"), text).unwrap();

@@ -29,6 +29,8 @@ fn each_section_is_read_and_has_its_defaults() {
     let others = "[data_provider]\ntrack_quota = 1\n[httpd]\nbind_address = \"192.0.2.2\"\nbind_port = 80\n";
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let changed = (22, address, None, "Ours 1");
+    let empty = "[sftpd]\nbind_address = \"\"\n";
+    check(empty, (2022, any, Some(900), ours), Tracking::WhereLimited, "127.0.0.1:8080");
     check(&format!("{sftpd}{others}"), changed, Tracking::Always, "192.0.2.2:80");
     check("[data_provider]\ntrack_quota = 0\n", (2022, any, Some(900), ours), Tracking::Never, "127.0.0.1:8080");
 }
@@ -58,6 +60,32 @@ fn scp_has_a_key_of_its_own() {
     ] {
         let settings = read("tidegate.toml", &format!("[sftpd]\n{line}\n"), &[]).unwrap();
         assert_eq!(settings.commands.parse(b"scp -t /").is_some(), expected, "{line}");
+    }
+}
+
+#[test]
+fn four_commands_are_there_unless_others_are_named() {
+    // A3-25
+    let lines: [&[u8]; 8] = [
+        b"md5sum /a",
+        b"sha1sum /a",
+        b"cd",
+        b"pwd",
+        b"sha256sum /a",
+        b"sha512sum /a",
+        b"scp -t /",
+        b"git-upload-pack '/a'",
+    ];
+    let usual = [true, true, true, true, false, false, false, false];
+    for (line, expected) in [
+        ("", usual),
+        ("enabled_ssh_commands = [\"*\"]", [true; 8]),
+        ("enabled_ssh_commands = [\"pwd\", \"fly\"]", [false, false, false, true, false, false, false, false]),
+        ("enabled_ssh_commands = []", [false; 8]),
+    ] {
+        let settings = read("tidegate.toml", &format!("[sftpd]\n{line}\n"), &[]).unwrap();
+        assert_eq!(lines.map(|command| settings.commands.parse(command).is_some()), expected, "{line}");
+        assert_eq!(settings.warnings.iter().any(|text| text.contains("fly")), line.contains("fly"), "{line}");
     }
 }
 
