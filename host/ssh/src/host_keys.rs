@@ -183,6 +183,7 @@ mod tests {
 
     #[test]
     fn a_server_without_any_key_does_not_start() {
+        // A4-02
         let directory = tempfile::tempdir().unwrap();
         let files = HostKeyFiles::Usual(directory.path().join("missing"));
         let error = files.load(&Algorithms::of_policy(AlgorithmPolicy::Compatible)).unwrap_err();
@@ -194,6 +195,7 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_made_once_and_private() {
+        // A4-02
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("id_ed25519");
         let made = load_or_make(&path).unwrap();
@@ -214,6 +216,7 @@ mod tests {
 
     #[test]
     fn unusable_keys_are_explained() {
+        // A4-02
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("id_ed25519");
         load_or_make(&path).unwrap();

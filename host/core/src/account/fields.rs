@@ -272,6 +272,43 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_maintains_is_in_no_document_from_outside() {
+        use serde_json::json;
+
+        use crate::account::{AccountDraft, CredentialRule};
+        const ACCOUNT_OF_U: &str = r#"{"status":1,"username":"u","home_dir":"/srv/u","permissions":{"/":["*"]}}"#;
+        // A8-16, A9-06, B3-01: for a new account and for a stored one
+        let named = [
+            "id",
+            "used_quota_size",
+            "used_quota_files",
+            "last_quota_update",
+            "last_login",
+            "used_upload_data_transfer",
+            "used_download_data_transfer",
+            "first_upload",
+            "first_download",
+        ];
+        let with = |value: u64| {
+            let mut draft = AccountDraft::from_json(ACCOUNT_OF_U).unwrap();
+            named.iter().for_each(|field| draft.set(field, json!(value)));
+            draft
+        };
+        let mut new = with(99);
+        new.keep_maintained_fields_of(None);
+        let stored = with(7).validate(CredentialRule::Optional).unwrap().account;
+        let mut changed = with(99);
+        changed.keep_maintained_fields_of(Some(&stored));
+        for field in named {
+            assert_eq!((new.document().get(field), changed.document().get(field)), (None, Some(&json!(7))), "{field}");
+        }
+        let mut old = AccountDraft::from_json(ACCOUNT_OF_U).unwrap();
+        old.merge_json(r#"{"used_quota_file":99,"created_at":5,"last_password_change":5}"#).unwrap();
+        old.keep_maintained_fields_of(None);
+        assert_eq!(old.document(), AccountDraft::from_json(ACCOUNT_OF_U).unwrap().document());
+    }
+
+    #[test]
     fn what_is_secret_is_so_anywhere() {
         for name in ["password", "secret", "access_secret", "sas_url", "passphrase", "recovery_codes", "api_key"] {
             assert!(is_secret(name), "{name}");

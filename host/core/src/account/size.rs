@@ -83,11 +83,15 @@ mod tests {
 
     #[test]
     fn the_largest_field_of_a_large_account_is_named() {
+        // A11-21a
         let directories = |count: usize| (0..count).map(|n| (format!("/d{n}"), json!(["list"]))).collect::<Map<_, _>>();
         check("permissions", Value::Object(directories(5000)), None);
         check("permissions", Value::Object(directories(150_000)), Some("permissions"));
         check("description", json!("x".repeat(200_000)), None);
         check("description", json!("x".repeat(300_000)), Some("description"));
+        // 256 KiB with the name and the quotes.
+        check("description", json!("x".repeat(262_000)), None);
+        check("description", json!("x".repeat(262_145)), Some("description"));
         check("public_keys", json!(vec!["k".repeat(400); 1000]), Some("public_keys"));
         check("oidc_custom_fields", json!({"a": vec![0; 100_000]}), Some("oidc_custom_fields"));
     }

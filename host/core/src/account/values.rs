@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn denied_addresses_win() {
-        // A4-09, A8-08
+        // A4-09, A8-08, J-02
         let check = |filters: &str, address: &str, expected: bool| {
             assert_eq!(
                 account(filters).allows_address(address.parse().unwrap(), AddressRule::DeniedWins),

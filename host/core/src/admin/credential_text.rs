@@ -140,6 +140,7 @@ mod tests {
 
     #[test]
     fn texts_are_read_back_and_mistakes_are_found() {
+        // D-08
         let token = new_token().unwrap();
         let key = new_key("abcdefghijkl").unwrap();
         assert!(is_token(token.expose()) && !is_token(key.expose()));
@@ -157,6 +158,7 @@ mod tests {
 
     #[test]
     fn texts_are_never_the_same_and_digests_are_sha_256() {
+        // D-08
         assert_ne!(new_token(), new_token());
         assert_ne!(new_key_id(), new_key_id());
         // FIPS 180-2, appendix B.1.

@@ -171,7 +171,7 @@ async fn a_new_request_gives_the_conversation_up() {
 
 #[tokio::test]
 async fn two_steps_are_one_login_under_one_name() {
-    // A4-06, A14-07, B12-04
+    // A4-06, A14-07, B12-04, J-08
     let world = world(None);
     let told = Arc::new(Mutex::new(Vec::new()));
     let seen = told.clone();

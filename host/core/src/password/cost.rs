@@ -114,6 +114,7 @@ mod tests {
 
     #[test]
     fn plugins_compare_salted_hashes_at_a_bounded_cost() {
+        // B0-10b
         for hash in [
             "$2a$14$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK",
             "$argon2id$v=19$m=65536,t=4,p=1$c2FsdHNhbHQ$AAAA",

@@ -211,7 +211,7 @@ fn grants(operation: Operation) -> Vec<Vec<&'static str>> {
 
 #[tokio::test]
 async fn an_operation_needs_its_permissions_however_the_path_is_written() {
-    // A5-03, A5-05, A5-06
+    // A5-03, A5-05, A5-06, J-19
     let (one_rule, of_the_box, of_the_link) =
         (r#"{"/":GRANTED}"#, r#"{"/":["*"],"/box":GRANTED}"#, r#"{"/":["*"],"/alias":GRANTED}"#);
     for operation in Operation::ALL.iter().copied() {
