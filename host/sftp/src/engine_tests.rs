@@ -173,8 +173,10 @@ async fn what_hooks_are_asked_about_waits_on_a_task() {
 
 #[tokio::test(start_paused = true)]
 async fn replies_of_transfers_wait_for_their_time_and_others_do_not() {
-    // A5-17
-    let mut client = Client::new(files(r#","upload_bandwidth":1"#)).await;
+    // A4-13, A5-17
+    let files = files(r#","upload_bandwidth":1"#);
+    let session = files.session().clone();
+    let mut client = Client::new(files).await;
     let handle = client.open("f", fxf::WRITE | fxf::CREAT).await.handle();
     let mut engine = client.engine;
     assert!(!engine.takes_data_inline(&TestWindow::new(1000)), "there is a limit");
@@ -189,8 +191,10 @@ async fn replies_of_transfers_wait_for_their_time_and_others_do_not() {
     let mut state = Ok(state);
     while let Ok(State::Paced(time)) = state {
         assert!(!engine.has_unsent());
+        session.live.active(0);
         tokio::time::sleep_until(time).await;
         state = engine.receive_aside(&[]).await;
+        assert!(session.live.last_activity() > 0, "who waits for a limit is not idle");
     }
     assert_eq!((state, ids(&sent(&mut engine))), (Ok(State::Idle), vec![1, 3]));
     assert_eq!(started.elapsed().as_secs(), 3);

@@ -56,7 +56,7 @@ pub async fn run(
     let status = tokio::select! {
         () = program.feed(stdin, first, &*input) => 1,
         () = program.watch(id) => 1,
-        () = program.keep_active(id) => 1,
+        () = keep_active(id, || files.session().live.moves()) => 1,
         (status, (), ()) = async {
             tokio::join!(program.wait(&mut child), program.forward_errors(stderr), program.forward(stdout))
         } => status,
@@ -138,22 +138,6 @@ impl Program<'_> {
                 let ended = Instant::now();
                 count_at = ended + COUNT_INTERVAL.max((ended - began) * COUNT_SHARE);
             }
-        }
-    }
-
-    /// Keeps the session active while the program computes without moving data (A4-13). Never returns.
-    async fn keep_active(&self, id: Option<i32>) {
-        let Some(id) = id else {
-            return std::future::pending().await;
-        };
-        let mut before = work_of(id);
-        loop {
-            tokio::time::sleep(WORK_INTERVAL).await;
-            let now = work_of(id);
-            if now != before {
-                self.files.session().live.moves();
-            }
-            before = now;
         }
     }
 
@@ -247,6 +231,22 @@ impl Program<'_> {
     }
 }
 
+/// Says that the session is active while the program computes without moving data (A4-13). Never returns.
+async fn keep_active(id: Option<i32>, moves: impl Fn()) {
+    let Some(id) = id else {
+        return std::future::pending().await;
+    };
+    let mut before = work_of(id);
+    loop {
+        tokio::time::sleep(WORK_INTERVAL).await;
+        let now = work_of(id);
+        if now != before {
+            moves();
+        }
+        before = now;
+    }
+}
+
 /// Counts the files. A count that cannot be done now is left to the next one.
 async fn still_fits(room: &ProgramRoom) -> Result<(), FileError> {
     match room.recount().await {
@@ -278,5 +278,50 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io::Read;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::atomic::AtomicU32;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// A shell that runs `script`, and its number.
+    fn shell(script: &str) -> (Child, Option<i32>) {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("echo x; {script}")]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = command.spawn().unwrap();
+        shell.stdout.as_mut().unwrap().read_exact(&mut [0; 2]).unwrap();
+        let id = i32::try_from(shell.id()).ok();
+        (shell, id)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_computes_is_not_idle() {
+        // A4-13
+        let (mut busy, id) = shell("while :; do :; done");
+        let moves = Notify::new();
+        tokio::select! {
+            () = keep_active(id, || moves.notify_one()) => {}
+            () = moves.notified() => {}
+        }
+        busy.kill().unwrap();
+        busy.wait().unwrap();
+        let (mut waits, id) = shell("read -r line");
+        let moves = AtomicU32::new(0);
+        let active = keep_active(id, || {
+            moves.fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(tokio::time::timeout(Duration::from_secs(3600), active).await.is_err());
+        // Its last steps before it waited may have counted.
+        assert!(moves.load(Ordering::Relaxed) <= 1, "{moves:?}");
+        drop(waits.stdin.take());
+        waits.wait().unwrap();
     }
 }
