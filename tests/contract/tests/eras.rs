@@ -312,7 +312,7 @@ where
 
 #[tokio::test]
 async fn where_a_login_waits_there_is_one_try() {
-    // B0-08, B0-09
+    // A14-05, B0-08, B0-09
     assert_eq!(tries(&ExternalAuth::about("u").unwrap()).await, 1);
     assert_eq!(tries(&PreLogin::about("u").unwrap()).await, 1);
     assert_eq!(tries(&CheckPassword::about("u").unwrap()).await, 1);

@@ -68,6 +68,9 @@ fn file_actions_are_asked_and_told() {
     let trimmed = |lines: &[String]| lines.iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
     assert_eq!(trimmed(&seen), trimmed(&expected));
     assert!(exec(&server, "alice", PASSWORD, "cd", b"").status.success());
+    let seen = wait_for_calls(&site, 7);
+    let told: Vec<_> = seen.iter().filter(|line| line.starts_with("ssh_cmd ")).collect();
+    assert!(told.len() == 1 && told[0].starts_with("ssh_cmd / ") && told[0].ends_with(" cd"), "{seen:?}");
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn a_synchronous_upload_hook_can_take_a_file_back() {
 
 #[test]
 fn sessions_are_created_and_destroyed_in_pairs() {
-    // A14, B0-04, B7, D-01, D-03, D-04
+    // A14, B0-04, B7-02, D-01, D-03, D-04
     let site = Site::new();
     let line = "$1 $SFTPGO_SESSION_ID$SFTPGO_LOGIND_STATUS$SFTPGO_CONNECTION_USERNAME";
     let script = witness(&site, line);
@@ -352,7 +355,7 @@ fn runs_are_kept_and_explained() {
 
 #[test]
 fn post_login_hooks_hear_what_their_scope_says() {
-    // A3-44, A14-01, A14-02
+    // A3-44, A14-01, A14-02, J-07
     for (scope, expected) in [(0, &["0 ", "0 alice", "1 alice"][..]), (1, &["0 ", "0 alice"]), (2, &["1 alice"])] {
         let site = Site::new();
         let user = "$(echo \"$SFTPGO_LOGIND_USER\" | sed 's/.*\"username\":\"\\([^\"]*\\)\".*/\\1/')";

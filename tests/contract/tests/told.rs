@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tidegate_contract::events::{About, action, attempt, attempt_with, connection, session};
 use tidegate_core::connection::{Credential, LoginMethod};
 use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction};
-use tidegate_core::hook::observation::{CredentialChanged, Disconnect, ObjectChange, PostAction, PostLogin};
+use tidegate_core::hook::observation::{CredentialChanged, Disconnect, ObjectChange, PostAction, PostLogin, Startup};
 use tidegate_core::hook::review::{LoginPre, PreAction};
 use tidegate_core::hook::{Hook, HookEvent, LoginAttempt};
 use tidegate_core::public_key::PublicKey;
@@ -99,6 +99,18 @@ async fn observers_of_connections_are_told_who_left() {
         let query = format!("ip=192.0.2.1&protocol=SFTP&username={name}&connection_duration=1500");
         assert_eq!(only_request(&asked).0, format!("GET /?{query} HTTP/1.1"));
     }
+}
+
+#[tokio::test]
+async fn observers_of_the_start_are_called_without_a_word() {
+    // B7-03
+    let event = Startup { version: "1.2.3" };
+    for compat in [Compat::Seed, Compat::Current] {
+        assert_eq!(given(compat, &event).await, (String::new(), BTreeMap::new()), "{compat}");
+    }
+    let (url, asked) = web(&["200 OK"]);
+    assert_eq!(ask(&url, http_settings(), current(), &event).await, "told");
+    assert_eq!(only_request(&asked), ("GET / HTTP/1.1".to_owned(), String::new()));
 }
 
 fn changed(change: impl FnOnce(&mut FileAction)) -> PostAction {
