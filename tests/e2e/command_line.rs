@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use tidegate_tests::clients::{Proof, can_log_in, text};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
+use tidegate_tests::waiting::Followed;
 
 fn check(site: &Site, arguments: &[&str], status: i32, expected: &str) {
     let output = tools::run(&mut site.tidegate(arguments));
@@ -362,4 +363,47 @@ fn a_login_link_is_shown_with_the_page_where_it_is_used() {
     check("", "files.example.com", &[]);
     check(binding, "localhost", &[""]);
     check(binding, "files.example.com", &["https://files.example.com"]);
+}
+
+#[test]
+fn options_of_serve_have_variables() {
+    // A2-02, A2-03, A2-04, A2-05, A2-06, A2-07, A2-08, A2-10
+    let site = Site::new();
+    for (option, value) in [
+        ("LOG_MAX_SIZE", "big"),
+        ("LOG_MAX_BACKUPS", "some"),
+        ("LOG_MAX_AGE", "old"),
+        ("LOG_COMPRESS", "maybe"),
+        ("LOG_VERBOSE", "much"),
+    ] {
+        for prefix in ["SFTPGO_", "TIDEGATE_"] {
+            let output = tools::run(site.tidegate(&["serve"]).env(format!("{prefix}{option}"), value));
+            assert!(!output.status.success() && text(&output).contains(option), "{output:?}");
+        }
+    }
+    site.write("other.toml", "[httpd]\nbind_port = -2\n");
+    let mut of_file = site.tidegate(&["config", "check"]);
+    let output = tools::run(of_file.env("SFTPGO_CONFIG_FILE", "other"));
+    assert!(!output.status.success() && text(&output).contains("httpd.bind_port"), "{}", text(&output));
+    tools::run_ok(of_file.env("TIDEGATE_CONFIG_FILE", "tidegate"));
+    tools::run_ok(site.tidegate(&["config", "check", "-f", "tidegate"]).env("SFTPGO_CONFIG_FILE", "other"));
+    let directory = site.path("of-variable");
+    site.write("of-variable/sftpgo.toml", "[httpd]\nbind_port = -2\n");
+    let mut of_directory = Command::new(tools::tidegate());
+    let output = tools::run(of_directory.args(["config", "check"]).env("SFTPGO_CONFIG_DIR", directory));
+    assert!(!output.status.success() && text(&output).contains("httpd.bind_port"), "{}", text(&output));
+    for (variable, arguments, log) in [
+        (None, &[][..], "tidegate.log"),
+        (Some("of-variable.log"), &[], "of-variable.log"),
+        (Some("unused.log"), &["--log-file-path", "of-option.log"], "of-option.log"),
+    ] {
+        let mut command = site.tidegate(&[&["serve"], arguments].concat());
+        command.envs(variable.map(|name| ("SFTPGO_LOG_FILE_PATH", name))).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut server = command.spawn().unwrap();
+        let listens = Followed::new(&site.path(log)).line(|line| line.contains("\"service\":\"sftpd\""));
+        assert!(listens.is_some(), "{log}");
+        tools::run_ok(Command::new("kill").arg(server.id().to_string()));
+        assert!(server.wait().unwrap().success());
+    }
+    assert!(!site.path("unused.log").exists());
 }

@@ -76,6 +76,22 @@ fn what_a_program_prints_to_standard_error_is_logged() {
     let second = server.wait_for(|line| line["message"] == "and a second line");
     assert_eq!(second["sender"], "external_auth_hook", "{second}");
     assert!(line["message"].as_str().unwrap().contains("ip=127.0.0.1"));
+    // So is what the other hooks of a login print, each under its own name.
+    let site = Site::new();
+    let pre_login = site.script("pre.sh", "#!/bin/sh\necho 'of the first' >&2\n");
+    let check = site.script("check.sh", "#!/bin/sh\necho 'of the second' >&2\necho '{\"status\":1}'\n");
+    let site = site.config(&format!(
+        "[data_provider]\npre_login_hook = \"{}\"\ncheck_password_hook = \"{}\"\n",
+        pre_login.display(),
+        check.display()
+    ));
+    site.user("alice");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", Proof::PasswordMethod("pw")));
+    for (said, sender) in [("of the first", "pre_login_hook"), ("of the second", "check_password_hook")] {
+        let line = server.wait_for(|line| line["message"] == said);
+        assert_eq!((&line["sender"], &line["level"]), (&sender.into(), &"warn".into()), "{line}");
+    }
 }
 
 #[test]

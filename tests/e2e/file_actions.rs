@@ -236,6 +236,9 @@ fn every_command_that_succeeds_is_told_once() {
     assert_eq!(run("md5sum", b"abc"), (Some(0), format!("{sum}  -\n")));
     assert_eq!(run("md5sum /d//a ./b", b""), (Some(0), format!("{sum}  /d/a\n{sum}  b\n")));
     assert_eq!(run("md5sum /b /missing", b"").0, Some(1));
+    for command in ["pwd", "cd", "md5sum"] {
+        server.wait_for(|line| line["sender"] == "SSHCommand" && line["ssh_command"] == command);
+    }
     let expected = [
         "ssh_cmd / size=0 status=1 cmd=pwd",
         "ssh_cmd / size=0 status=1 cmd=cd",

@@ -107,6 +107,25 @@ fn a_hook_that_fails_bans_no_address() {
 }
 
 #[test]
+fn an_address_that_connects_too_often_is_refused_and_scores() {
+    // B14-01, B14-05
+    let limits = "[[common.rate_limiters]]\naverage = 1\nperiod = 3600000\nburst = 2\ntype = 2\n\
+                  generate_defender_events = true\n";
+    let site = Site::new().defender("enabled = true\nthreshold = 6").config(limits);
+    site.user("alice");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD) && can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    assert!(!can_log_in(&server, "alice", PASSWORD), "it has connected twice");
+    let refused = server.wait_for(|line| line["sender"] == "rate_limiter");
+    assert!(refused["client_ip"] == "127.0.0.1" && refused["event"] == "refused", "{refused}");
+    let scored = server.wait_for(|line| line["sender"] == "defender");
+    assert!(scored["event"] == "LimitExceeded" && scored["increase_score_by"] == 3, "{scored}");
+    assert!(other_address_can_log_in(&server), "{}", server.log());
+    assert!(!can_log_in(&server, "alice", PASSWORD), "it goes on");
+    assert_eq!(bans(&site)[0]["ip"], "127.0.0.1", "twice three points");
+}
+
+#[test]
 fn administrators_ban_addresses_and_end_bans() {
     // E-20
     let site = Site::new();

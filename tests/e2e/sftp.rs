@@ -9,7 +9,7 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn permissions_hold_per_directory() {
-    // A1-10, A5-04, A5-05, A5-06, A5-07
+    // A1-10, A5-04, A5-05, A5-06, A5-07, J-19
     let site = Site::new();
     let home = site.user_with(
         "alice",

@@ -51,7 +51,6 @@ mod tests {
     use std::path::PathBuf;
 
     use super::super::{Config, Source, format, validate};
-    use super::*;
 
     #[test]
     fn links_lead_to_the_name_and_the_port_that_users_use() {

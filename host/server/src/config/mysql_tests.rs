@@ -38,7 +38,10 @@ fn keys_say_where_the_database_is() {
     );
     let hosts = [("a", 1), ("::1", 2), ("b", 3), ("/run/mysqld", 3)].map(|(host, port)| (host.to_owned(), port));
     assert_eq!(more.hosts, hosts);
-    assert_eq!((more.password, more.tls, more.pool_size), (Some(Secret::new("p")), TlsMode::VerifyFull, Some(4)));
+    assert_eq!(
+        (more.password.clone(), more.tls, more.pool_size),
+        (Some(Secret::new("p")), TlsMode::VerifyFull, Some(4))
+    );
     assert_eq!(more.tables, TableNames { schema: String::new(), prefix: "tg_".into(), users: "people".into() });
     assert!(!more.only_writable);
     assert_eq!((more.pool_limit(), settings_of(&format!("{LEAST}\npool_size = 0")).0.pool_limit()), (4, 16));
