@@ -1,17 +1,40 @@
 //! Events about files, before and after the action (A15, B10).
 
 use serde_json::{Map, Value, json};
+use tidegate_core::account::EffectiveAccount;
 use tidegate_core::hook::events::{ActionStatus, FileAction};
 use tidegate_core::hook::observation::PostAction;
 use tidegate_core::hook::review::{PreAction, Review};
 use tidegate_core::hook::{Denial, HookError};
+use tidegate_core::path::VirtualPath;
 
 use super::review::from_response;
 use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Compat, Flavour};
 
-/// The number of the local file system in the older server.
-const LOCAL: &str = "0";
+/// Where a file is, in the older server's terms: a number for the kind of file system, and the bucket and the endpoint of
+/// one that has them (B10-02).
+#[derive(Debug, PartialEq, Eq)]
+struct Provider<'a> {
+    number: i64,
+    bucket: &'a str,
+    endpoint: &'a str,
+}
+
+impl<'a> Provider<'a> {
+    /// Of the file system that has `path`: the home's, or that of the innermost folder around it.
+    fn at(account: &'a EffectiveAccount, path: &VirtualPath) -> Self {
+        let file_system = account.folders.at(path).map_or(&account.filesystem, |folder| &folder.filesystem);
+        let number = file_system.get("provider").and_then(Value::as_i64).unwrap_or(0);
+        let place = match number {
+            1 => file_system.get("s3config"),
+            5 => file_system.get("sftpconfig"),
+            _ => None,
+        };
+        let text = |name| place.and_then(|place| place.get(name)).and_then(Value::as_str).unwrap_or_default();
+        Self { number, bucket: text("bucket"), endpoint: text("endpoint") }
+    }
+}
 
 struct Fields<'a> {
     action: &'a FileAction,
@@ -20,6 +43,7 @@ struct Fields<'a> {
     target: String,
     virtual_path: String,
     virtual_target: String,
+    provider: Provider<'a>,
     status: i32,
 }
 
@@ -31,6 +55,7 @@ fn fields(action: &FileAction, flavour: Flavour) -> Fields<'_> {
         target: action.storage_target.clone().unwrap_or_default(),
         virtual_path: action.path.display().into_owned(),
         virtual_target: action.target.as_ref().map(|path| path.display().into_owned()).unwrap_or_default(),
+        provider: Provider::at(&action.session.account, &action.path),
         status: status(action, flavour.compat),
         action,
     }
@@ -65,9 +90,9 @@ fn input(action: &FileAction, flavour: Flavour) -> ProgramInput {
         .with("SFTPGO_ACTION_SSH_CMD", ssh_command)
         .with("SFTPGO_ACTION_FILE_SIZE", size)
         .with("SFTPGO_ACTION_ELAPSED", action.elapsed_ms.unwrap_or(0).to_string())
-        .with("SFTPGO_ACTION_FS_PROVIDER", LOCAL)
-        .with("SFTPGO_ACTION_BUCKET", "")
-        .with("SFTPGO_ACTION_ENDPOINT", "")
+        .with("SFTPGO_ACTION_FS_PROVIDER", fields.provider.number.to_string())
+        .with("SFTPGO_ACTION_BUCKET", fields.provider.bucket)
+        .with("SFTPGO_ACTION_ENDPOINT", fields.provider.endpoint)
         .with("SFTPGO_ACTION_STATUS", fields.status.to_string())
         .with("SFTPGO_ACTION_PROTOCOL", action.protocol.as_str())
         .with("SFTPGO_ACTION_IP", action.session.connection.remote.ip().to_string())
@@ -109,7 +134,9 @@ fn request(action: &FileAction, flavour: Flavour) -> Request {
     put("ssh_cmd", json!(action.ssh_command.as_deref().unwrap_or_default()));
     put("file_size", json!(action.size.unwrap_or(0)));
     put("elapsed", json!(action.elapsed_ms.unwrap_or(0)));
-    put("fs_provider", json!(0));
+    put("fs_provider", json!(fields.provider.number));
+    put("bucket", json!(fields.provider.bucket));
+    put("endpoint", json!(fields.provider.endpoint));
     put("status", json!(fields.status));
     put("protocol", json!(action.protocol.as_str()));
     put("ip", json!(action.session.connection.remote.ip().to_string()));
@@ -195,5 +222,34 @@ impl LegacyEvent for PostAction {
 
     fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
         response.answer().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::account::{AccountDraft, CredentialRule};
+
+    use super::*;
+
+    #[test]
+    fn hooks_are_told_of_the_file_system_that_has_the_file() {
+        // B10-02, B10-03
+        let account = AccountDraft::from_json(
+            r#"{"status":1,"username":"u","home_dir":"/srv/u","permissions":{"/":["*"]},
+            "filesystem":{"provider":1,"s3config":{"bucket":"b","endpoint":"http://h","access_key":"k","access_secret":"s"}},
+            "virtual_folders":[{"name":"l","virtual_path":"/local","mapped_path":"/srv/l"},
+            {"name":"o","virtual_path":"/local/old","filesystem":{"provider":5,"sftpconfig":
+            {"endpoint":"h:22","username":"u","password":"p","prefix":"/d"}}}]}"#,
+        );
+        let account = account.unwrap().validate(CredentialRule::Optional).unwrap().account;
+        let account = EffectiveAccount::ungrouped(account);
+        let check = |path: &str, number, bucket, endpoint| {
+            let path = VirtualPath::parse_normalised(path).unwrap();
+            assert_eq!(Provider::at(&account, &path), Provider { number, bucket, endpoint });
+        };
+        check("/f", 1, "b", "http://h");
+        check("/local", 0, "", "");
+        check("/local/f", 0, "", "");
+        check("/local/old/f", 5, "", "h:22");
     }
 }
