@@ -309,7 +309,7 @@ fn commands_whose_output_is_not_read_end_without_a_word() {
         &["user", "list"],
         &["user", "list", "--json"],
         &["user", "show", "--username", "alice"],
-        &["user", "add", "--username", "bob", "--password", "x", "--home-dir", "/srv/bob"],
+        &["user", "add", "--username", "bob", "--password", "secret", "--home-dir", "/srv/bob"],
         &["folder", "list"],
         &["folder", "show", "--name", "f"],
         &["ban", "list", "--json"],

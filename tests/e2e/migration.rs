@@ -430,8 +430,8 @@ fn what_cannot_be_ignored_keeps_the_server_from_starting() {
     let whole = std::fs::read_to_string(&settings).unwrap();
     let closed = whole.replace("\"bind_port\":0,", "\"bind_port\":0,\"password_authentication\":false,");
     assert_ne!(whole, closed);
-    let shown =
-        closed.replace(r#""httpd":{"bind_port":0}"#, r#""httpd":{"bindings":[{"port":0,"enable_web_client":true}]}"#);
+    let shown = closed
+        .replace(r#""httpd":{"bind_port":0}"#, r#""httpd":{"bindings":[{"port":8080,"enable_web_client":true}]}"#);
     assert_ne!(closed, shown);
     std::fs::write(&settings, shown).unwrap();
     let done = report(&old.path("old"), &to, &[]);

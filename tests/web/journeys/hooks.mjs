@@ -83,7 +83,9 @@ async function whichHookIsSlow(open, { password }) {
     assert.match(await table('login-pre').innerText(), /sundays\.sh/);
     await window.look();
     // From the hook to its calls.
-    await page.getByRole('main').getByRole('link', { name: /slow\.sh/ }).first().click();
+    await page.getByRole('link', { name: /slow\.sh at session-create/ }).click();
+    await page.waitForURL('**/web/hooks#chain-session-create');
+    await table('session-create').getByRole('link', { name: /slow\.sh/ }).first().click();
     await page.waitForURL('**/web/runs?**');
     assert.match(await page.locator('#runs').innerText(), /session-create/);
     await window.look();

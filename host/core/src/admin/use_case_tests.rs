@@ -31,6 +31,7 @@ impl HookInventory for Inventory {
             target: "/opt/hook".to_owned(),
             deadline: Duration::from_secs(5),
             on_error: "deny",
+            selectors: Vec::new(),
             limits: String::new(),
             version: None,
             grants: Vec::new(),

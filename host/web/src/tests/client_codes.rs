@@ -89,7 +89,7 @@ async fn codes_and_recovery_codes_are_replaced() {
     let first = set_up(&house, &alice).await;
     let page = ask(&house, &alice, "recovery", "pw", &first[0]).await;
     let second = recovery_codes(&page.text);
-    assert!(second.len() == first.len() && first.iter().all(|code| !second.contains(code)), "{page:?}");
+    assert!(second.len() >= 6 && first.iter().all(|code| !second.contains(code)), "{page:?}");
     assert_eq!(try_log_in(&house, "alice", "pw", &first[1]).await.status, 401);
     let cookie = try_log_in(&house, "alice", "pw", &second[0]).await.cookie();
     let offered = ask(&house, &cookie, "make", "pw", &second[1]).await;

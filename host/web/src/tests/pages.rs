@@ -108,7 +108,7 @@ async fn login_links_are_shown_once_and_revoked() {
     assert!(list.contains("for the phone") && list.contains("0 of 2") && !list.contains(&code), "{list}");
     let address = "127.0.0.1".parse().ok();
     let client = DoorClient { door: Door::Rest, address, visit: WebVisit::default() };
-    house.web.administration.login_links.redeem(&code, &client).await.unwrap();
+    house.web.administration.login_links.redeem(&code, None, &client).await.unwrap();
     let list = house.get("/web/users/link?name=alice", &root).await.text;
     assert!(list.contains("1 of 2"), "{list}");
     let id = list.split("id=\"revoke-").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
@@ -116,7 +116,7 @@ async fn login_links_are_shown_once_and_revoked() {
     assert_eq!(house.post("/web/users/link/revoke", &ann, &fields).await.status, 403);
     let revoked = house.post("/web/users/link/revoke", &root, &fields).await;
     assert_eq!(revoked.header("location"), "/web/users/link?name=alice&done=revoked");
-    assert!(house.web.administration.login_links.redeem(&code, &client).await.is_err());
+    assert!(house.web.administration.login_links.redeem(&code, None, &client).await.is_err());
     assert!(!house.get("/web/users/link?name=alice", &root).await.text.contains("for the phone"));
     assert_eq!(house.get("/web/users/link?name=none", &root).await.status, 404);
 }

@@ -91,7 +91,7 @@ async fn it_is_known_when_an_account_was_disabled() {
         let user = accounts.update(draft, OnConflict::Refuse, &Author::system()).await.unwrap();
         user.other.get("disabled_at").and_then(serde_json::Value::as_i64).unwrap_or(0)
     };
-    add(&accounts, draft("alice", "{}")).await.unwrap();
+    add(&accounts, draft("alice", r#"{"status":1}"#)).await.unwrap();
     assert_eq!(disabled_at(r#"{"description":"x"}"#).await, 0);
     // No document from outside sets it.
     assert_eq!(disabled_at(r#"{"disabled_at":7}"#).await, 0);
