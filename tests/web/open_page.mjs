@@ -1,4 +1,4 @@
-// A page that somebody has left open: asks for its part every two seconds, on a connection of its own, and says what it
+// A live page that stays open: it asks for its part every two seconds, on a connection of its own, and says what it
 // has, as a browser does. It takes as little of the machine as it can.
 import { connect } from 'node:net';
 

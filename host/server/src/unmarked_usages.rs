@@ -39,7 +39,7 @@ impl UnmarkedUsagesFile {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
         };
-        // The last line may be incomplete, and then nothing has relied on it.
+        // A crash may have cut off a line, and then nothing has relied on it.
         let scopes = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
         Ok(Self { kept: Arc::new(Kept { path, scopes: Mutex::new(scopes), writing: Mutex::default() }) })
     }

@@ -100,5 +100,5 @@ async fn names_and_passwords_that_no_program_can_be_given_are_denied_and_score()
             .and_then(|error| error.field().map(str::to_owned))
     };
     let field = refused(json!({"username": "ann", "password": "p\0w", "permissions": ["*"]})).await;
-    assert_eq!(field.as_deref(), Some("password"), "nobody could log in with it");
+    assert_eq!(field.as_deref(), Some("password"), "no log-in could use it");
 }

@@ -430,7 +430,7 @@ async fn a_session_of_a_user_ends_for_good() {
         let link = link.unwrap().text;
         let token = house.redeem(&link).await.unwrap();
         assert!(house.user_sessions.of_token(token.expose(), &rest).await.is_ok(), "{change}");
-        // Nobody looks between a change and the next one.
+        // No request comes between a change and the next one.
         for patch in [change.clone(), back] {
             let change = DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
             house.users.update(&house.root, &name, change, None).await.unwrap();
