@@ -12,7 +12,7 @@ use super::{
     Actor, AdminError, Audit, AuthenticationError, BeforeLogins, DoorClient, Identity, IssuedToken, PAGE,
     PasswordTries, Permissions, ShownToken, UserCodes, UserPolicy, UserSessions, WebSessions,
 };
-use crate::account::{AccountError, Accounts, EffectiveAccount};
+use crate::account::{Accounts, EffectiveAccount};
 use crate::connection::{LoginMethod, WebVisit};
 use crate::ports::{Author, Clock, Directory, PageRequest, StoreError, StoredAudit, StoredDocument, TOKENS, USERS};
 use crate::secret::Secret;
@@ -94,11 +94,7 @@ impl OwnAccount {
         }
         // A name that does not exist, and an account without a password, cost what others do.
         let waiter = Waiter { address: client.address, account: username };
-        let is_right = self.policy.is_password(found.as_deref(), &password, waiter).await;
-        let is_right = is_right.map_err(|error| match error {
-            AdminError::Account(AccountError::Password(error)) => AuthenticationError::Password(error),
-            _ => AuthenticationError::Hook,
-        })?;
+        let is_right = self.policy.is_password(found.as_deref(), &password, waiter).await?;
         let found = found.filter(|account| {
             is_right && !account.denies_method(LoginMethod::Password) && self.policy.allows(account, client)
         });

@@ -2,6 +2,7 @@
 //! no key and changes no second factor.
 
 use super::{AdminError, AuthenticationError, OwnAccount, Person, UseCase};
+use crate::account::AccountError;
 use crate::guard::Offence;
 use crate::secret::Secret;
 use crate::turns::Waiter;
@@ -87,7 +88,7 @@ impl OwnAccount {
     pub(super) async fn is_current(&self, person: &Person, password: &Secret) -> Result<bool, AdminError> {
         let (account, address) = (&person.account, person.actor.author.address);
         let waiter = Waiter { address, account: &account.username };
-        self.policy.is_password(Some(account), password, waiter).await
+        Ok(self.policy.is_password(Some(account), password, waiter).await.map_err(AccountError::Password)?)
     }
 
     /// The refusal of what is wrong, which scores.

@@ -12,7 +12,7 @@ use crate::account::{
     AccountError, AccountPolicy, AccountRule, Accounts, AddressRule, EffectiveAccount, Factors, LoginFacts, invalid,
 };
 use crate::connection::LoginMethod;
-use crate::password::{PasswordHash, strength};
+use crate::password::{PasswordError, PasswordHash, strength};
 use crate::ports::{Clock, Passwords, StoreError};
 use crate::secret::Secret;
 use crate::turns::Waiter;
@@ -94,7 +94,7 @@ impl UserPolicy {
         } else if account.denies_method(LoginMethod::Password) {
             Some("filters.denied_login_methods of the account has \"password\"")
         } else if self.hooks_decide(account).await? {
-            Some("a hook decides about the password of the account, so that nobody would use the stored one")
+            Some("a hook decides about the password of the account, and the stored one would not be used")
         } else {
             None
         })
@@ -126,14 +126,10 @@ impl UserPolicy {
         }
         let waiter = Waiter { address, account: &account.username };
         let is_same = match &account.password {
-            Some(hash) => self.matches(waiter, hash, new).await?,
+            Some(hash) => self.passwords.matches(waiter, hash, new).await.map_err(AccountError::Password)?,
             None => false,
         };
         if is_same { Err(refused("is the one that the account has; choose another".to_owned())) } else { Ok(()) }
-    }
-
-    async fn matches(&self, waiter: Waiter<'_>, hash: &PasswordHash, clear: &Secret) -> Result<bool, AdminError> {
-        Ok(self.passwords.matches(waiter, hash, clear).await.map_err(AccountError::Password)?)
     }
 
     /// Whether this is the password of the account. It takes as long for an account without one, and for none; an empty
@@ -143,10 +139,10 @@ impl UserPolicy {
         account: Option<&EffectiveAccount>,
         clear: &Secret,
         waiter: Waiter<'_>,
-    ) -> Result<bool, AdminError> {
+    ) -> Result<bool, PasswordError> {
         let hash = account.and_then(|account| account.password.clone());
         let can_match = hash.is_some() && !clear.is_empty();
-        let matches = self.matches(waiter, &hash.unwrap_or_else(PasswordHash::decoy), clear).await?;
+        let matches = self.passwords.matches(waiter, &hash.unwrap_or_else(PasswordHash::decoy), clear).await?;
         Ok(matches && can_match)
     }
 }
