@@ -1,8 +1,10 @@
 //! The text of a dump, split into its documents. They are parsed one by one: one that cannot be read is in the way of no
 //! other, and a large dump is never in memory as values as a whole.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, bail, ensure};
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
 use tidegate_migrate::older::decrypt_file_systems;
@@ -27,22 +29,16 @@ impl<'a> DumpText<'a> {
     /// # Errors
     /// The text is no JSON, or no dump.
     pub fn split(text: &'a str) -> anyhow::Result<Self> {
-        serde_json::from_str::<IgnoredAny>(text)?;
-        let inner = inside(text, '{', '}').context("it is no JSON object")?;
-        let (mut dump, mut users) = (Self::default(), None);
-        for member in (Parts { rest: inner }) {
-            let (name, value) = member_of(member).context("it is no JSON object")?;
-            match name.as_str() {
-                MADE_BY => dump.is_ours = serde_json::from_str::<Value>(value).is_ok_and(|value| value == OURS),
-                "users" => users = list(&name, value)?.or(users),
-                "folders" => dump.folders = list(&name, value)?.unwrap_or_default(),
-                "groups" => dump.groups = list(&name, value)?.unwrap_or_default(),
-                "roles" => dump.roles = list(&name, value)?.unwrap_or_default(),
-                _ => {}
-            }
-        }
-        dump.users = users.context("it lacks the list \"users\"")?;
-        Ok(dump)
+        let members: BTreeMap<String, &'a RawValue> = serde_json::from_str(text).context("it is no JSON object")?;
+        let list = |name: &str| members.get(name).map_or(Ok(None), |list| texts(name, list));
+        let made_by = members.get(MADE_BY).map(|value| serde_json::from_str::<Value>(value.get()));
+        Ok(Self {
+            is_ours: made_by.is_some_and(|value| value.is_ok_and(|value| value == OURS)),
+            users: list("users")?.context("it lacks the list \"users\"")?,
+            folders: list("folders")?.unwrap_or_default(),
+            groups: list("groups")?.unwrap_or_default(),
+            roles: list("roles")?.unwrap_or_default(),
+        })
     }
 
     /// The documents of folders, groups and roles.
@@ -71,61 +67,11 @@ pub fn document(kind: Option<ObjectKind>, index: usize, text: &str) -> anyhow::R
     Ok((name, document))
 }
 
-fn list<'a>(name: &str, value: &'a str) -> anyhow::Result<Option<Vec<&'a str>>> {
-    match inside(value, '[', ']') {
-        Some(inner) => Ok(Some(Parts { rest: inner }.collect())),
-        None if value == "null" => Ok(None),
-        None => bail!("\"{name}\" is no list"),
-    }
-}
-
-fn inside(text: &str, begin: char, end: char) -> Option<&str> {
-    text.trim().strip_prefix(begin)?.strip_suffix(end)
-}
-
-/// The name and the value of `"name": value`.
-fn member_of(member: &str) -> Option<(String, &str)> {
-    let mut texts = serde_json::Deserializer::from_str(member).into_iter::<String>();
-    let name = texts.next()?.ok()?;
-    let rest = member.get(texts.byte_offset()..)?.trim_start();
-    Some((name, rest.strip_prefix(':')?.trim()))
-}
-
-/// The elements of a list, or the members of an object, whose syntax was checked.
-struct Parts<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Iterator for Parts<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let text = self.rest.trim_start();
-        if text.is_empty() {
-            return None;
-        }
-        let (part, rest) = text.split_at_checked(end_of_part(text))?;
-        self.rest = rest.strip_prefix(',').unwrap_or_default();
-        Some(part.trim_end())
-    }
-}
-
-/// Where the first comma is that is in no text, list or object.
-fn end_of_part(text: &str) -> usize {
-    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
-    for (index, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_text => is_escaped = true,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b',' if depth == 0 => return index,
-            _ => {}
-        }
-    }
-    text.len()
+/// The elements of a list, as texts; None: it is `null`.
+fn texts<'a>(name: &str, list: &'a RawValue) -> anyhow::Result<Option<Vec<&'a str>>> {
+    let elements: Option<Vec<&'a RawValue>> =
+        serde_json::from_str(list.get()).with_context(|| format!("\"{name}\" is no list"))?;
+    Ok(elements.map(|elements| elements.into_iter().map(RawValue::get).collect()))
 }
 
 #[cfg(test)]
