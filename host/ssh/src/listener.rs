@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use russh::keys::PrivateKey;
 use russh::server::Config;
 use russh::{Limits, MethodKind, MethodSet, SshId, cipher};
@@ -189,7 +190,19 @@ impl SshServer {
 
     /// Serves until `stop` is cancelled. Then transfers get `grace` to end by themselves before their
     /// connections are closed; sessions without any are closed at once.
-    pub async fn serve(self: Arc<Self>, bound: BoundListener, stop: CancellationToken, grace: Duration) {
+    ///
+    /// In a box, so that all that a session does is compiled and optimised in this crate; the body of an asynchronous
+    /// function is compiled where it is awaited.
+    pub fn serve(
+        self: Arc<Self>,
+        bound: BoundListener,
+        stop: CancellationToken,
+        grace: Duration,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(self.accept_until(bound, stop, grace))
+    }
+
+    async fn accept_until(self: Arc<Self>, bound: BoundListener, stop: CancellationToken, grace: Duration) {
         if let Err(error) = set_options(&bound.listener) {
             tracing::debug!(sender = "sftpd", message = format!("the sockets' options could not be set: {error}"));
         }

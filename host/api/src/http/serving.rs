@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service as _;
@@ -51,7 +52,14 @@ impl Default for HttpLimits {
 }
 
 /// Serves the router on the binding.
-pub async fn serve(binding: Binding, router: Router, limits: HttpLimits, stop: CancellationToken) {
+///
+/// In a box, so that all that a connection does is compiled and optimised in this crate; the body of an asynchronous
+/// function is compiled where it is awaited.
+pub fn serve(binding: Binding, router: Router, limits: HttpLimits, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    Box::pin(accept_until(binding, router, limits, stop))
+}
+
+async fn accept_until(binding: Binding, router: Router, limits: HttpLimits, stop: CancellationToken) {
     let Binding { socket, certificates, proxies, defender } = binding;
     let shares = Arc::new(Shares::new(limits.connections / SHARE));
     let (proxies, places) = (Arc::new(proxies), Arc::new(Semaphore::new(limits.connections)));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use tidegate_core::connection::ConnectionId;
-use tidegate_core::hook::{Call, Denial, HookError, HookEvent};
+use tidegate_core::hook::{Call, Denial, Hook, HookError, HookEvent};
 use tokio::sync::Notify;
 use wasmtime::component::{Instance, InstancePre, Resource};
 use wasmtime::{Engine, Store};
@@ -15,6 +15,7 @@ use super::bindings::tidegate::hooks::types;
 use super::kept::{GivenBack, Kept, Ready};
 use super::state::{CallState, Shared};
 use crate::limits;
+use crate::plugin::PluginHook;
 use crate::settings::Instances;
 
 /// Longest reason of a denial or failure that is kept.
@@ -34,6 +35,10 @@ pub trait GuestEvent: HookEvent {
 
     /// The function for the event in one instance.
     type Function: Clone + Send + Sync + 'static;
+
+    /// The plugin as a hook for the event. It is a function of each event, so that calls of guests are compiled and optimised
+    /// in this crate, and not where the hook is used.
+    fn hook(plugin: Arc<PluginHook>) -> Arc<dyn Hook<Self>>;
 
     /// The export for the event, if the component has it.
     fn export(exports: &super::Exports) -> Option<&Self::Export>;
@@ -58,6 +63,12 @@ macro_rules! is_exported_as {
     ($module:ident) => {
         type Export = $crate::v0_1::bindings::exports::tidegate::hooks::$module::GuestIndices;
         type Function = $crate::v0_1::bindings::exports::tidegate::hooks::$module::Guest;
+
+        fn hook(
+            plugin: std::sync::Arc<$crate::plugin::PluginHook>,
+        ) -> std::sync::Arc<dyn tidegate_core::hook::Hook<Self>> {
+            plugin
+        }
 
         fn export(exports: &$crate::v0_1::Exports) -> Option<&Self::Export> {
             exports.$module.as_ref()

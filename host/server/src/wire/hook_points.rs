@@ -23,18 +23,17 @@ use tidegate_core::hook::{
 use tidegate_core::login::LoginHooks;
 use tidegate_core::ports::Directory;
 use tidegate_hooks_external::{HttpClients, HttpHook, HttpSettings, ProgramHook};
-use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
+use tidegate_hooks_wasm::{GuestEvent, PluginDirectory, PluginHook};
 
 use crate::config::settings::{HookSettings, HookTarget};
 use crate::hook_test::{self, Case, Known, Testable, Tested};
 
 /// What the event of every hook point has to offer.
-trait AnyHookEvent: HookEvent + Testable {}
-impl<E: HookEvent + Testable> AnyHookEvent for E
+trait AnyHookEvent: GuestEvent + Testable {}
+impl<E: GuestEvent + Testable> AnyHookEvent for E
 where
     ProgramHook: Hook<E>,
     HttpHook: Hook<E>,
-    PluginHook: Hook<E>,
 {
 }
 
@@ -131,10 +130,7 @@ impl<E: HookEvent> Place<E> {
 }
 
 #[async_trait]
-impl<E: HookEvent> HookPoint for Point<E>
-where
-    PluginHook: Hook<E>,
-{
+impl<E: GuestEvent> HookPoint for Point<E> {
     fn kind(&self) -> HookKind {
         E::KIND
     }
@@ -179,11 +175,8 @@ fn info<E: HookEvent>(link: &Link<E>) -> LinkInfo {
     LinkInfo { adapter: link.adapter(), on_error, selectors, description: link.description() }
 }
 
-fn plugin_link<E: HookEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings) -> Arc<Link<E>>
-where
-    PluginHook: Hook<E>,
-{
-    Arc::new(Link::new(plugin, settings.clone()))
+fn plugin_link<E: GuestEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings) -> Arc<Link<E>> {
+    Arc::new(Link::new(E::hook(plugin), settings.clone()))
 }
 
 struct Builder<'a> {
@@ -199,7 +192,6 @@ impl Builder<'_> {
     where
         ProgramHook: Hook<E>,
         HttpHook: Hook<E>,
-        PluginHook: Hook<E>,
     {
         let tested = chain.clone();
         let test: Test = Box::new(move |case, known| Box::pin(hook_test::gate(tested.clone(), case, known)));
@@ -213,7 +205,6 @@ impl Builder<'_> {
     where
         ProgramHook: Hook<E>,
         HttpHook: Hook<E>,
-        PluginHook: Hook<E>,
     {
         self.observers.push(observers.clone());
         let tested = observers.clone();
@@ -225,18 +216,16 @@ impl Builder<'_> {
     where
         ProgramHook: Hook<E>,
         HttpHook: Hook<E>,
-        PluginHook: Hook<E>,
     {
         let observers = Observers::new(self.host.clone());
         self.observer(&observers)?;
         Ok(observers)
     }
 
-    fn point<E: HookEvent>(&mut self, place: Place<E>, test: Test) -> anyhow::Result<()>
+    fn point<E: GuestEvent>(&mut self, place: Place<E>, test: Test) -> anyhow::Result<()>
     where
         ProgramHook: Hook<E>,
         HttpHook: Hook<E>,
-        PluginHook: Hook<E>,
     {
         let HookSettings { links, dropped } = self.settings.get(&E::KIND).cloned().unwrap_or_default();
         let mut configured = Vec::new();
