@@ -64,6 +64,7 @@ macro_rules! is_exported_as {
         type Export = $crate::v0_1::bindings::exports::tidegate::hooks::$module::GuestIndices;
         type Function = $crate::v0_1::bindings::exports::tidegate::hooks::$module::Guest;
 
+        #[inline(never)] // Else it is compiled where it is called, with all that a call does.
         fn hook(
             plugin: std::sync::Arc<$crate::plugin::PluginHook>,
         ) -> std::sync::Arc<dyn tidegate_core::hook::Hook<Self>> {
