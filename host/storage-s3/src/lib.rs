@@ -2,10 +2,11 @@
 //!
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
 //! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames; `counted` counts
-//! requests, and `absence` knows stores that are away; `missing` are names that nothing had a moment ago, which
+//! requests, `answered` refuses answers to another question than was asked, and `absence` knows stores that are away; `missing` are names that nothing had a moment ago, which
 //! `listed` finds; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
 
 mod absence;
+mod answered;
 mod budget;
 mod counted;
 mod directory;
