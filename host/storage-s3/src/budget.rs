@@ -1,4 +1,4 @@
-//! The memory that uploads and downloads of a server share.
+//! The memory that uploads of a server share, beside that of its downloads.
 //!
 //! Uploads take it part by part. An upload waits only for its first part, when it holds none, and once more for
 //! its second, which is taken from another half: uploads that need two parts cannot starve each other with
@@ -10,8 +10,10 @@ use std::time::Duration;
 use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::read_budget::ReadBudget;
+
 /// The unit of the budgets, in bytes.
-const UNIT: usize = 1024;
+pub const UNIT: usize = 1024;
 
 /// How much memory there is, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub struct MemoryLimits {
 
 impl Default for MemoryLimits {
     fn default() -> Self {
-        Self { uploads: 512 << 20, downloads: 192 << 20, patience: Duration::from_secs(300) }
+        Self { uploads: 512 << 20, downloads: 128 << 20, patience: Duration::from_secs(300) }
     }
 }
 
@@ -35,7 +37,7 @@ impl Default for MemoryLimits {
 pub struct MemoryBudget {
     first: Arc<Semaphore>,
     more: Arc<Semaphore>,
-    ahead: Arc<Semaphore>,
+    downloads: Arc<ReadBudget>,
     limits: MemoryLimits,
 }
 
@@ -57,7 +59,8 @@ impl MemoryBudget {
     /// A budget of this size.
     pub fn new(limits: MemoryLimits) -> Self {
         let of = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
-        Self { first: of(limits.uploads / 2), more: of(limits.uploads / 2), ahead: of(limits.downloads), limits }
+        let downloads = Arc::new(ReadBudget::new(limits.downloads));
+        Self { first: of(limits.uploads / 2), more: of(limits.uploads / 2), downloads, limits }
     }
 
     /// The largest part that an upload may have: an eighth of the budget, so that several uploads go on.
@@ -88,9 +91,9 @@ impl MemoryBudget {
         if is_spare { take_now(&self.more, bytes) } else { None }
     }
 
-    /// Takes memory for reading ahead, if there is some now.
-    pub fn ahead(&self, bytes: usize) -> Option<Taken> {
-        take_now(&self.ahead, bytes)
+    /// The memory for what is read ahead of downloads.
+    pub fn downloads(&self) -> &Arc<ReadBudget> {
+        &self.downloads
     }
 
     /// Adds to memory that was taken, if there is some now.
@@ -113,7 +116,8 @@ impl MemoryBudget {
     }
 }
 
-fn take_now(budget: &Arc<Semaphore>, bytes: usize) -> Option<Taken> {
+/// Takes memory, if there is so much now.
+pub fn take_now(budget: &Arc<Semaphore>, bytes: usize) -> Option<Taken> {
     let permit = budget.clone().try_acquire_many_owned(units(bytes)).ok()?;
     Some(Taken { bytes, _permits: vec![permit] })
 }
@@ -153,6 +157,5 @@ mod tests {
         assert_eq!((first.bytes(), budget.another(1).is_none()), (2 * MIB, true));
         drop(first);
         assert!(budget.another(MIB).is_some());
-        assert!(budget.ahead(MIB).is_some() && budget.ahead(2 * MIB).is_none());
     }
 }

@@ -8,6 +8,7 @@ use opendal::{Buffer, HttpBody, HttpTransport, HttpTransporter};
 use tidegate_core::metrics::{Metrics, ObjectRequest};
 
 use crate::absence::Absences;
+use crate::answered::Question;
 
 /// Sends the requests of all buckets.
 pub struct CountedTransport {
@@ -28,6 +29,7 @@ impl HttpTransport for CountedTransport {
         // Requests for credentials have none, and are not counted.
         let operation = request.extensions().get::<ServiceOperation>().map(|operation| kind_of(operation.0));
         let store = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let question = Question::of(request.headers());
         let answer = self.transport.fetch(request).await;
         if let Some(operation) = operation {
             let is_failed = answer.as_ref().map_or(true, |answer| is_failure(answer.status()));
@@ -36,6 +38,7 @@ impl HttpTransport for CountedTransport {
         match answer {
             Ok(answer) => {
                 self.absences.answered(&store);
+                question.require_answered(answer.status(), answer.headers())?;
                 Ok(answer)
             }
             // An error that is not temporary is not repeated.

@@ -35,6 +35,17 @@ pub fn from_store(error: &Error) -> StorageError {
     StorageError::new(kind, text).with_detail(error.message())
 }
 
+/// The error of reading a file that was open already: one that has another version now is never read on, so that a client
+/// does not get a mix.
+pub fn changed_while_read(error: &Error) -> StorageError {
+    let text = match error.kind() {
+        ErrorKind::ConditionNotMatch => "the file was replaced in the object store while it was read",
+        ErrorKind::NotFound => "the file was removed from the object store while it was read",
+        _ => return from_store(error),
+    };
+    failed(StorageErrorKind::Other, text)
+}
+
 /// The error of an operation that object stores do not have.
 pub fn unsupported(text: &str) -> StorageError {
     StorageError::new(StorageErrorKind::Unsupported, text)

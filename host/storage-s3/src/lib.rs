@@ -1,11 +1,15 @@
 //! Files in a bucket of a store that speaks S3 (A16).
 //!
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
-//! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames; `counted` counts
-//! requests, and `absence` knows stores that are away; `missing` are names that nothing had a moment ago, which
-//! `listed` finds; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
+//! uploads of a server share; `reading` reads one version of an object, `ahead` knows which `window`s of it are on their way,
+//! out of the `read_budget` of all downloads; `directory` lists; `moving` renames; `counted` counts requests, `answered`
+//! refuses answers to another question than was asked, and `absence` knows stores that are away; `missing` are names that
+//! nothing had a moment ago, which `listed` finds; `unfinished_upload` is one in parts, and `unfinished` are the uploads
+//! that a killed server has left.
 
 mod absence;
+mod ahead;
+mod answered;
 mod budget;
 mod counted;
 mod directory;
@@ -16,12 +20,14 @@ mod missing;
 mod moving;
 mod object;
 mod parts;
+mod read_budget;
 mod reading;
 mod sequence;
 mod storage;
 mod unfinished;
 mod unfinished_upload;
 mod upload;
+mod window;
 
 pub use budget::{MemoryBudget, MemoryLimits};
 pub use storage::{S3FileSystems, S3Settings, S3Storage};

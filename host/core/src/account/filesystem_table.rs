@@ -35,7 +35,11 @@ const S3: &[Field] = &[
     field("upload_concurrency", NATURAL, "Parts at once, as far as there is memory; 0 means 4"),
     field("upload_part_max_time", NATURAL, "Seconds; kept for other servers, here it is 300"),
     field("download_part_size", NATURAL, "MB; kept for other servers, here it follows the reader"),
-    field("download_concurrency", NATURAL, "Parts at once; kept for other servers, here it is 2"),
+    field(
+        "download_concurrency",
+        NATURAL,
+        "Parts at once; kept for other servers, here it is up to 8, as memory allows",
+    ),
     field("download_part_max_time", NATURAL, "Seconds; kept for other servers, here it is 300"),
     field("force_path_style", Kind::Flag, "The bucket's name stands in the path of URLs, as always with an endpoint"),
     field("skip_tls_verify", Kind::Flag, "The store's certificate is not checked; not supported"),

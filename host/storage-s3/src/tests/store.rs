@@ -19,6 +19,13 @@ pub struct Object {
     etag: u64,
 }
 
+/// What a store does not mind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    Ranges,
+    Versions,
+}
+
 /// An upload that is not complete.
 #[derive(Default)]
 pub struct Parts {
@@ -35,10 +42,16 @@ pub struct Content {
     /// Parts of uploads that are not complete, by their id.
     pub uploads: BTreeMap<String, Parts>,
     pub requests: Vec<String>,
+    /// The first bytes and the lengths of what was read.
+    pub ranges: Vec<(usize, usize)>,
     /// How many keys there are on a page.
     pub page: usize,
     /// The status with which requests of this kind are answered.
     pub failing: Option<(&'static str, u16)>,
+    /// What begins here or later cannot be read.
+    pub failing_from: Option<usize>,
+    /// Whether what is read is the whole object, or its newest version, whatever was asked for, as some stores do.
+    pub ignores: Option<Ignored>,
     /// Whether conditions of requests that store are refused, as some stores do.
     pub refuses_conditions: bool,
     /// The kind of the next request whose answer is lost: it is done, and answered as if the store were away.
@@ -67,7 +80,13 @@ pub struct Held {
 impl Held {
     /// Returns when such a request has arrived.
     pub async fn arrived(&mut self) {
-        self.count.wait_for(|count| *count > 0).await.unwrap();
+        self.reached(1).await;
+    }
+
+    /// Returns when so many have arrived.
+    pub async fn reached(&mut self, number: usize) {
+        let arrived = self.count.wait_for(|count| *count >= number);
+        tokio::time::timeout(Duration::from_secs(10), arrived).await.unwrap().unwrap();
     }
 
     /// Lets the store answer these requests, and all that follow.
@@ -112,6 +131,11 @@ impl Store {
     /// The kinds of the requests since the last call.
     pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.content.lock().unwrap().requests)
+    }
+
+    /// What was read since the last call: where it begins, and how long it is.
+    pub fn ranges(&self) -> Vec<(usize, usize)> {
+        std::mem::take(&mut self.content.lock().unwrap().ranges)
     }
 
     pub fn unfinished(&self) -> usize {
@@ -260,15 +284,20 @@ fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, b
         }
         "get" | "head" => {
             let Some(object) = content.objects.get(&key) else { return error(404, "NoSuchKey") };
-            if header("if-match").is_some_and(|wanted| wanted != etag(object)) {
+            let ignored = content.ignores;
+            if ignored != Some(Ignored::Versions) && header("if-match").is_some_and(|wanted| wanted != etag(object)) {
                 return error(412, "PreconditionFailed");
             }
-            let range = header("range").map(|range| range.strip_prefix("bytes=").unwrap().to_owned());
+            let range = header("range").filter(|_| ignored != Some(Ignored::Ranges));
+            let range = range.map(|range| range.strip_prefix("bytes=").unwrap().to_owned());
             let (first, last) = match range.as_deref().and_then(|range| range.split_once('-')) {
                 Some((first, last)) => (first.parse().unwrap(), last.parse().unwrap_or(object.data.len() - 1)),
                 None => (0, object.data.len().saturating_sub(1)),
             };
             let part = object.data.get(first..(last + 1).min(object.data.len())).unwrap_or_default();
+            if kind == "get" && content.failing_from.is_some_and(|from| first >= from) {
+                return error(403, "Failing");
+            }
             let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
             let body = if kind == "get" { part.to_vec() } else { Vec::new() };
             let mut response = (status, body).into_response();
@@ -284,6 +313,10 @@ fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, b
             }
             if range.is_some() {
                 set("content-range", format!("bytes {first}-{last}/{}", object.data.len()));
+            }
+            let read = (first, part.len());
+            if kind == "get" {
+                content.ranges.push(read);
             }
             response
         }
