@@ -140,3 +140,18 @@ fn unusable(path: &Path, problem: impl ToString) -> HttpClientError {
 fn built(builder: ClientBuilder) -> Result<Client, HttpClientError> {
     builder.build().map_err(|error| HttpClientError::Client(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_are_sent_again_three_times_after_pauses_that_grow() {
+        // B0-08, B0-09
+        let settings = HttpSettings::default();
+        let seconds = |settings: &HttpSettings, tries| settings.pause(tries).map(|pause| pause.as_secs());
+        assert_eq!([1, 2, 3, 4].map(|tries| seconds(&settings, tries)), [Some(2), Some(4), Some(8), None]);
+        let patient = HttpSettings { retry_max: 9, ..settings };
+        assert_eq!([5, 9, 10].map(|tries| seconds(&patient, tries)), [Some(30), Some(30), None]);
+    }
+}

@@ -114,12 +114,22 @@ async fn file_actions_by_era() {
     assert_eq!(given(Compat::Current, &PreAction(action("f", None).unwrap())).await.1["SFTPGO_ACTION"], "pre-upload");
 }
 
+/// A change of an account in which each number is another one.
+pub fn numbered_change() -> ObjectChange {
+    let mut change = ObjectChange::about("bob").unwrap();
+    let fields = ["id", "expiration_date", "uid", "gid", "quota_files", "quota_size", "upload_bandwidth"];
+    for (value, field) in (2..).zip(fields.into_iter().chain(["download_bandwidth", "max_sessions"])) {
+        change.object.insert(field.to_owned(), serde_json::json!(value));
+    }
+    change
+}
+
 #[tokio::test]
 async fn changes_of_accounts_by_era() {
     // A15-21, A15-22, B11-02, B11-03, J-13
-    let change = ObjectChange::about("bob").unwrap();
+    let change = numbered_change();
     let (arguments, seed) = given(Compat::Seed, &change).await;
-    assert_eq!(arguments, "add bob 0 1 0 /srv/contract 0 0");
+    assert_eq!(arguments, "add bob 2 1 3 /srv/contract 4 5");
     assert_eq!((seed["SFTPGO_USER_ACTION"].as_str(), seed["SFTPGO_USER_HOME_DIR"].as_str()), ("add", "/srv/contract"));
     assert_eq!(seed["SFTPGO_USER_PASSWORD"], "");
     let (arguments, middle) = given(Compat::V2_0, &change).await;
@@ -358,16 +368,20 @@ async fn requests_carry_what_is_configured_and_go_nowhere_else() {
     };
     let (other, other_asked) = web(&["200 OK"]);
     let (url, asked) = web(&[&format!("302 Found\r\nLocation: {other}")]);
-    let headers = vec![header("x-all", ""), header("x-ours", &url), header("x-theirs", "http://192.0.2.1/")];
-    let settings = HttpSettings { headers, ..http_settings() };
     // Credentials in the URL become a header.
     let with_credentials = url.replace("http://", "http://me:secret@");
+    let headers =
+        vec![header("x-all", ""), header("x-ours", &with_credentials), header("x-theirs", "http://192.0.2.1/")];
+    // Part of the URL, but not its beginning.
+    let headers = [headers, vec![header("x-part", "@127.0.0.1")]].concat();
+    let settings = HttpSettings { headers, ..http_settings() };
     let connect = Connect::about("allow").unwrap();
     assert_eq!(ask(&with_credentials, settings, Flavour::default(), &connect).await, "deny");
     let request = asked.lock().unwrap()[0].to_ascii_lowercase();
     assert!(request.starts_with("get /?ip=192.0.2.1&protocol=ssh http/1.1\r\n"), "{request}");
     assert!(request.contains("\r\ntraceparent: 00-") && request.contains("\r\nauthorization: basic "), "{request}");
-    assert!(request.contains("\r\nx-all: v\r\n") && !request.contains("x-theirs"), "{request}");
+    assert!(request.contains("\r\nx-all: v\r\n") && request.contains("\r\nx-ours: v\r\n"), "{request}");
+    assert!(!request.contains("x-theirs") && !request.contains("x-part"), "{request}");
     assert!(other_asked.lock().unwrap().is_empty());
 }
 
@@ -434,5 +448,16 @@ async fn an_old_delete_hook_deletes_itself() {
         let (url, _) = web(&["200 OK", "403 X"]);
         assert_eq!(ask(&url, http_settings(), flavour, &delete).await, on_success, "{compat}");
         assert_eq!(ask(&url, http_settings(), flavour, &delete).await, on_failure, "{compat}");
+        for (program, expected) in [("/bin/true", on_success), ("/bin/false", on_failure)] {
+            let settings = ProgramSettings {
+                args: Vec::new(),
+                environment: Environment::default(),
+                deadline: Duration::from_secs(10),
+                flavour,
+            };
+            let hook = ProgramHook::new(program, settings).unwrap();
+            let verdict = hook.call(&Call::default(), &delete).await.unwrap();
+            assert_eq!(PreAction::label(&verdict).0, expected, "{compat} {program}");
+        }
     }
 }

@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use tidegate_contract::events::{About, action, attempt, attempt_with, connection, session};
 use tidegate_core::connection::{Credential, LoginMethod};
 use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction};
-use tidegate_core::hook::observation::{CredentialChanged, Disconnect, ObjectChange, PostAction, PostLogin, Startup};
+use tidegate_core::hook::observation::{
+    AddressBanned, CredentialChanged, Disconnect, Offences, PostAction, PostLogin, Startup,
+};
 use tidegate_core::hook::review::{LoginPre, PreAction};
 use tidegate_core::hook::{Hook, HookEvent, LoginAttempt};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_hooks_external::{Compat, Dialect, Flavour, HttpHook, ProgramHook};
 
-use crate::eras::{all_variables, ask, given, http_settings, web};
+use crate::eras::{all_variables, ask, given, http_settings, numbered_change, web};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
@@ -217,27 +219,57 @@ async fn actions_are_posted_without_what_is_empty() {
 #[tokio::test]
 async fn the_first_era_has_a_variable_for_each_field_of_an_account() {
     // A15-22
-    let (_, variables) = given(Compat::Seed, &ObjectChange::about("bob").unwrap()).await;
+    let (_, variables) = given(Compat::Seed, &numbered_change()).await;
     let expected = [
         ("ACTION", "add"),
-        ("DOWNLOAD_BANDWIDTH", "0"),
-        ("EXPIRATION_DATE", "0"),
+        ("DOWNLOAD_BANDWIDTH", "9"),
+        ("EXPIRATION_DATE", "3"),
         ("FS_PROVIDER", "0"),
-        ("GID", "0"),
+        ("GID", "5"),
         ("HOME_DIR", "/srv/contract"),
-        ("ID", "0"),
-        ("MAX_SESSIONS", "0"),
+        ("ID", "2"),
+        ("MAX_SESSIONS", "10"),
         ("PASSWORD", ""),
-        ("QUOTA_FILES", "0"),
-        ("QUOTA_SIZE", "0"),
+        ("QUOTA_FILES", "6"),
+        ("QUOTA_SIZE", "7"),
         ("STATUS", "1"),
-        ("UID", "0"),
-        ("UPLOAD_BANDWIDTH", "0"),
+        ("UID", "4"),
+        ("UPLOAD_BANDWIDTH", "8"),
         ("USERNAME", "bob"),
     ];
     let found: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let expected = expected.map(|(name, value)| (format!("SFTPGO_USER_{name}"), value));
     assert_eq!(found, expected.each_ref().map(|(name, value)| (name.as_str(), *value)));
+}
+
+#[tokio::test]
+async fn bans_are_told_in_seconds() {
+    // B14-07
+    let offences = Offences { login_failed: 5, user_not_found: 1, no_login_tried: 2, limit_exceeded: 3 };
+    let banned = AddressBanned {
+        address: "2001:db8::1".parse().unwrap(),
+        network: "2001:db8::/64".to_owned(),
+        protocol: Some("SSH"),
+        score: 16,
+        offences,
+        at: 1_700_000_000_999,
+        until: 1_700_001_800_999,
+    };
+    let (_, variables) = given(Compat::Current, &banned).await;
+    let found: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let expected = [
+        ("SFTPGO_BAN_AT", "1700000000"),
+        ("SFTPGO_BAN_IP", "2001:db8::1"),
+        ("SFTPGO_BAN_LIMIT_EXCEEDED", "3"),
+        ("SFTPGO_BAN_LOGIN_FAILED", "5"),
+        ("SFTPGO_BAN_NETWORK", "2001:db8::/64"),
+        ("SFTPGO_BAN_NO_LOGIN_TRIED", "2"),
+        ("SFTPGO_BAN_PROTOCOL", "SSH"),
+        ("SFTPGO_BAN_SCORE", "16"),
+        ("SFTPGO_BAN_UNTIL", "1700001800"),
+        ("SFTPGO_BAN_USER_NOT_FOUND", "1"),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]

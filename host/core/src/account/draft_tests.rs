@@ -55,8 +55,11 @@ fn every_field_is_checked() {
 #[test]
 fn permissions_for_the_root_are_mandatory() {
     // A8-04, C6-05
-    let draft = AccountDraft::from_json(r#"{"status":1,"username":"u","home_dir":"/u"}"#).unwrap();
-    assert_eq!(draft.validate(CredentialRule::Optional).unwrap_err().field, "permissions");
+    for permissions in ["", r#","permissions":{}"#, r#","permissions":{"/in":["*"]}"#] {
+        let document = format!(r#"{{"status":1,"username":"u","home_dir":"/u"{permissions}}}"#);
+        let draft = AccountDraft::from_json(&document).unwrap();
+        assert_eq!(draft.validate(CredentialRule::Optional).unwrap_err().field, "permissions", "{document}");
+    }
 }
 
 #[test]
