@@ -44,6 +44,11 @@ where
     variables
 }
 
+fn program(path: &str, flavour: Flavour) -> ProgramHook {
+    let (environment, deadline) = (Environment::default(), Duration::from_secs(10));
+    ProgramHook::new(path, ProgramSettings { args: Vec::new(), environment, deadline, flavour }).unwrap()
+}
+
 async fn found<E: HookEvent>(flavour: Flavour, event: &E) -> (String, BTreeMap<String, String>)
 where
     ProgramHook: Hook<E>,
@@ -53,13 +58,7 @@ where
     let script = directory.path().join("hook.sh");
     std::fs::write(&script, format!("#!/bin/sh\n{{ echo \"$*\"; /usr/bin/env; }} > {}\n", dump.display())).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let settings = ProgramSettings {
-        args: Vec::new(),
-        environment: Environment::default(),
-        deadline: Duration::from_secs(10),
-        flavour,
-    };
-    let hook = ProgramHook::new(&script.display().to_string(), settings).unwrap();
+    let hook = program(&script.display().to_string(), flavour);
     // Some hooks want an answer, which this one does not give.
     let _ = hook.call(&Call::default(), event).await;
     let text = std::fs::read_to_string(&dump).unwrap_or_default();
@@ -117,8 +116,8 @@ async fn file_actions_by_era() {
 /// A change of an account in which each number is another one.
 pub fn numbered_change() -> ObjectChange {
     let mut change = ObjectChange::about("bob").unwrap();
-    let fields = ["id", "expiration_date", "uid", "gid", "quota_files", "quota_size", "upload_bandwidth"];
-    for (value, field) in (2..).zip(fields.into_iter().chain(["download_bandwidth", "max_sessions"])) {
+    let fields = "id expiration_date uid gid quota_files quota_size upload_bandwidth download_bandwidth max_sessions";
+    for (value, field) in (2..).zip(fields.split(' ')) {
         change.object.insert(field.to_owned(), serde_json::json!(value));
     }
     change
@@ -370,10 +369,14 @@ async fn requests_carry_what_is_configured_and_go_nowhere_else() {
     let (url, asked) = web(&[&format!("302 Found\r\nLocation: {other}")]);
     // Credentials in the URL become a header.
     let with_credentials = url.replace("http://", "http://me:secret@");
-    let headers =
-        vec![header("x-all", ""), header("x-ours", &with_credentials), header("x-theirs", "http://192.0.2.1/")];
-    // Part of the URL, but not its beginning.
-    let headers = [headers, vec![header("x-part", "@127.0.0.1")]].concat();
+    let headers = [
+        ("x-all", ""),
+        ("x-ours", &*with_credentials),
+        ("x-theirs", "http://192.0.2.1/"),
+        // Part of the URL, but not its beginning.
+        ("x-part", "@127.0.0.1"),
+    ];
+    let headers = headers.map(|(name, url)| header(name, url)).to_vec();
     let settings = HttpSettings { headers, ..http_settings() };
     let connect = Connect::about("allow").unwrap();
     assert_eq!(ask(&with_credentials, settings, Flavour::default(), &connect).await, "deny");
@@ -448,16 +451,9 @@ async fn an_old_delete_hook_deletes_itself() {
         let (url, _) = web(&["200 OK", "403 X"]);
         assert_eq!(ask(&url, http_settings(), flavour, &delete).await, on_success, "{compat}");
         assert_eq!(ask(&url, http_settings(), flavour, &delete).await, on_failure, "{compat}");
-        for (program, expected) in [("/bin/true", on_success), ("/bin/false", on_failure)] {
-            let settings = ProgramSettings {
-                args: Vec::new(),
-                environment: Environment::default(),
-                deadline: Duration::from_secs(10),
-                flavour,
-            };
-            let hook = ProgramHook::new(program, settings).unwrap();
-            let verdict = hook.call(&Call::default(), &delete).await.unwrap();
-            assert_eq!(PreAction::label(&verdict).0, expected, "{compat} {program}");
+        for (path, expected) in [("/bin/true", on_success), ("/bin/false", on_failure)] {
+            let verdict = program(path, flavour).call(&Call::default(), &delete).await.unwrap();
+            assert_eq!(PreAction::label(&verdict).0, expected, "{compat} {path}");
         }
     }
 }

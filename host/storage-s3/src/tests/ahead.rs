@@ -4,21 +4,12 @@ use futures_util::future::join_all;
 
 use super::store::Ignored;
 use super::*;
-use crate::MemoryLimits;
 use crate::read_budget::ReadBudget;
 
 const PACKET: usize = 32 << 10;
 
 fn downloads(storage: &S3Storage) -> &ReadBudget {
     storage.bucket.budget.downloads()
-}
-
-/// A server's memory for downloads is this.
-async fn limited(downloads: usize) -> (Store, S3Storage) {
-    let store = Store::start().await;
-    let memory = MemoryLimits { downloads, ..MemoryLimits::default() };
-    let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
-    (store, storage)
 }
 
 async fn read_from(file: &dyn StorageFile, from: usize, to: usize) -> Result<Vec<u8>, StorageError> {
@@ -42,8 +33,7 @@ async fn all_is_back(storage: &S3Storage) {
 async fn a_reader_that_reads_on_has_several_ranges_under_way() {
     let (store, storage) = limited(16 * MIB).await;
     let data = bytes(24 * MIB);
-    store.put("home/f", &data);
-    let file = storage.open(&path("/f")).await.unwrap();
+    let file = opened(&store, &storage, &data).await;
     assert!(read_from(&*file, 0, 8 * MIB).await.unwrap() == data[..8 * MIB]);
     let mut held = store.hold("get");
     let reading = async { read_from(&*file, 8 * MIB, 24 * MIB).await.unwrap() };
@@ -61,8 +51,7 @@ async fn a_reader_that_reads_on_has_several_ranges_under_way() {
 #[tokio::test]
 async fn ranges_grow_with_what_was_read() {
     let (store, storage) = started().await;
-    store.put("home/f", &bytes(40 * MIB));
-    let file = storage.open(&path("/f")).await.unwrap();
+    let file = opened(&store, &storage, &bytes(40 * MIB)).await;
     let mut most = 0;
     for from in (0..40 * MIB).step_by(PACKET) {
         file.read_at(from as u64, PACKET, &mut Vec::new()).await.unwrap();
@@ -83,8 +72,7 @@ async fn ranges_grow_with_what_was_read() {
 async fn nothing_is_read_ahead_of_a_random_reader() {
     let (store, storage) = started().await;
     let data = bytes(20 * MIB);
-    store.put("home/f", &data);
-    let file = storage.open(&path("/f")).await.unwrap();
+    let file = opened(&store, &storage, &data).await;
     let places = [0, 19 * MIB, 5 * MIB, 11 * MIB, 3, 5 * MIB - 10];
     for from in places {
         assert!(read_from(&*file, from, from + 1000).await.unwrap() == data[from..from + 1000]);
@@ -97,8 +85,7 @@ async fn nothing_is_read_ahead_of_a_random_reader() {
 async fn what_was_read_ahead_is_dropped_when_the_reader_goes_elsewhere() {
     let (store, storage) = started().await;
     let data = bytes(40 * MIB);
-    store.put("home/f", &data);
-    let file = storage.open(&path("/f")).await.unwrap();
+    let file = opened(&store, &storage, &data).await;
     read_from(&*file, 0, 8 * MIB).await.unwrap();
     assert!(downloads(&storage).in_use() > 0);
     store.ranges();
@@ -116,8 +103,7 @@ async fn what_was_read_ahead_is_dropped_when_the_reader_goes_elsewhere() {
 async fn a_late_read_leaves_what_was_read_ahead() {
     let (store, storage) = limited(16 * MIB).await;
     let data = bytes(40 * MIB);
-    store.put("home/f", &data);
-    let file = storage.open(&path("/f")).await.unwrap();
+    let file = opened(&store, &storage, &data).await;
     read_from(&*file, 0, 16 * MIB).await.unwrap();
     let late = 15 * MIB - 5;
     let before = downloads(&storage).in_use();
@@ -198,8 +184,7 @@ async fn an_error_ahead_comes_when_it_is_reached() {
 async fn a_read_that_is_cancelled_loses_nothing() {
     let (store, storage) = started().await;
     let data = bytes(8 * MIB);
-    store.put("home/f", &data);
-    let file = storage.open(&path("/f")).await.unwrap();
+    let file = opened(&store, &storage, &data).await;
     read_from(&*file, 0, MIB).await.unwrap();
     let mut held = store.hold("get");
     let mut read = Vec::new();
@@ -233,8 +218,7 @@ async fn a_small_file_is_one_request() {
 async fn what_was_not_asked_for_is_not_handed_on() {
     for (ignored, expected) in [(Ignored::Ranges, "cannot be reached"), (Ignored::Versions, "replaced")] {
         let (store, storage) = started().await;
-        store.put("home/f", &bytes(4 * MIB));
-        let file = storage.open(&path("/f")).await.unwrap();
+        let file = opened(&store, &storage, &bytes(4 * MIB)).await;
         read_from(&*file, 0, 2 * PACKET).await.unwrap();
         store.content.lock().unwrap().ignores = Some(ignored);
         if ignored == Ignored::Versions {

@@ -7,8 +7,7 @@ async fn what_is_stored_is_read() {
     let (store, storage) = started().await;
     for length in [0, 1, 300_000, 20 * MIB + 3] {
         let data = bytes(length);
-        store.put("home/f", &data);
-        let file = storage.open(&path("/f")).await.unwrap();
+        let file = opened(&store, &storage, &data).await;
         assert_eq!(file.metadata().await.unwrap().size, length as u64);
         assert!(read(&*file, 32 << 10).await.unwrap() == data, "{length}");
         assert_eq!(kind(file.read_at(u64::MAX, 1, &mut Vec::new()).await), Err(StorageErrorKind::Invalid));
@@ -34,8 +33,7 @@ async fn a_reader_is_read_ahead_of() {
 async fn a_random_read_is_one_request() {
     let (store, storage) = started().await;
     let data = bytes(20 * MIB);
-    store.put("home/f", &data);
-    let file = storage.open(&path("/f")).await.unwrap();
+    let file = opened(&store, &storage, &data).await;
     store.requests();
     for offset in [19 * MIB, 5 * MIB, 11 * MIB, 3, 20 * MIB - 10] {
         let mut buffer = b"kept".to_vec();
@@ -50,8 +48,7 @@ async fn a_random_read_is_one_request() {
 async fn a_reader_gets_one_version() {
     let (store, storage) = started().await;
     for replaced in [true, false] {
-        store.put("home/f", &bytes(20 * MIB));
-        let file = storage.open(&path("/f")).await.unwrap();
+        let file = opened(&store, &storage, &bytes(20 * MIB)).await;
         file.read_at(0, 1000, &mut Vec::new()).await.unwrap();
         match replaced {
             true => store.put("home/f", &vec![1; 20 * MIB]),
@@ -65,9 +62,7 @@ async fn a_reader_gets_one_version() {
 
 #[tokio::test]
 async fn without_memory_nothing_is_read_ahead() {
-    let store = Store::start().await;
-    let memory = crate::MemoryLimits { downloads: 1024, ..crate::MemoryLimits::default() };
-    let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
+    let (store, storage) = limited(1024).await;
     let data = bytes(MIB);
     store.put("home/f", &data);
     assert!(content(&storage, "/f").await.unwrap() == data);

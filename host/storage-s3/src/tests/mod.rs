@@ -25,7 +25,7 @@ use tidegate_core::ports::storage::{
 use tidegate_core::secret::Secret;
 
 use self::store::Store;
-use crate::{S3FileSystems, S3Settings, S3Storage};
+use crate::{MemoryLimits, S3FileSystems, S3Settings, S3Storage};
 
 const MIB: usize = 1 << 20;
 
@@ -75,6 +75,20 @@ async fn started() -> (Store, S3Storage) {
     let store = Store::start().await;
     let storage = open(location(&store), quick()).unwrap();
     (store, storage)
+}
+
+/// As [`started`], with so many bytes of memory for downloads.
+async fn limited(downloads: usize) -> (Store, S3Storage) {
+    let store = Store::start().await;
+    let memory = MemoryLimits { downloads, ..MemoryLimits::default() };
+    let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
+    (store, storage)
+}
+
+/// The file `/f`, whose object this becomes.
+async fn opened(store: &Store, storage: &S3Storage, data: &[u8]) -> Box<dyn StorageFile> {
+    store.put("home/f", data);
+    storage.open(&path("/f")).await.unwrap()
 }
 
 async fn put(storage: &dyn Storage, at: &str, data: &[u8]) {
