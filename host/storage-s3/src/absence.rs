@@ -11,6 +11,8 @@ use tokio::time::Instant;
 const LONG: Duration = Duration::from_secs(3);
 /// Requests without an answer that are so far apart say nothing of the time between.
 const FORGOTTEN: Duration = Duration::from_secs(30);
+/// From so many on, those that are forgotten are removed.
+const MOST: usize = 256;
 
 /// The stores that gave no answer to the last requests.
 #[derive(Debug, Default)]
@@ -31,12 +33,15 @@ impl Absences {
         }
     }
 
-    /// A store has not answered. Whether it is away.
-    pub fn is_away(&self, store: &str) -> bool {
+    /// A store has not answered a request that was sent at this time. Whether it is away.
+    pub fn is_away(&self, store: &str, sent: Instant) -> bool {
         let now = Instant::now();
         let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if silent.len() >= MOST {
+            silent.retain(|_, silence| now.duration_since(silence.last) <= FORGOTTEN);
+        }
         let silence = silent.entry(store.to_owned()).or_insert(Silence { since: now, last: now });
-        if now.duration_since(silence.last) > FORGOTTEN {
+        if sent.duration_since(silence.last) > FORGOTTEN {
             silence.since = now;
         }
         silence.last = now;
@@ -53,7 +58,7 @@ mod tests {
         let absences = Absences::default();
         let check = async |after: u64, expected: bool| {
             tokio::time::advance(Duration::from_secs(after)).await;
-            assert_eq!(absences.is_away("a"), expected, "{after}");
+            assert_eq!(absences.is_away("a", Instant::now()), expected, "{after}");
         };
         // Many at once are one failure.
         check(0, false).await;
@@ -61,11 +66,37 @@ mod tests {
         check(2, false).await;
         check(1, true).await;
         check(20, true).await;
-        assert!(!absences.is_away("b"));
+        assert!(!absences.is_away("b", Instant::now()));
         // Long ago is another failure.
         check(31, false).await;
         check(3, true).await;
         absences.answered("a");
         check(0, false).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_are_waited_for_long_are_one_failure() {
+        let absences = Absences::default();
+        let check = async |waited: u64, pause: u64, expected: bool| {
+            tokio::time::advance(Duration::from_secs(pause)).await;
+            let sent = Instant::now();
+            tokio::time::advance(Duration::from_secs(waited)).await;
+            assert_eq!(absences.is_away("a", sent), expected, "{waited} {pause}");
+        };
+        check(60, 0, false).await;
+        // Repeated after a pause.
+        check(60, 10, true).await;
+        check(60, 31, false).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_forgotten_is_removed() {
+        let absences = Absences::default();
+        for number in 0..2 * MOST {
+            absences.is_away(&number.to_string(), Instant::now());
+        }
+        tokio::time::advance(Duration::from_secs(31)).await;
+        absences.is_away("a", Instant::now());
+        assert_eq!(absences.0.lock().unwrap().len(), 1);
     }
 }

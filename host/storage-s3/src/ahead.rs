@@ -7,10 +7,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
 use opendal::Reader;
 use tidegate_core::ports::storage::StorageError;
 
 use crate::errors::changed_while_read;
+use crate::patience::progress;
 use crate::read_budget::{ReadBudget, ReaderShare};
 use crate::window::{Window, another_number};
 
@@ -54,15 +56,16 @@ impl Object<'_> {
     /// Reads a part with one request.
     ///
     /// # Errors
-    /// The store failed, or has another version by now.
+    /// The store failed, or has another version by now; the buffer may have a part of the bytes.
     pub async fn read(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
-        let data = self.reader.read(offset..offset + length as u64).await;
-        let data = data.map_err(|error| changed_while_read(&error))?;
-        if data.len() != length {
-            return Err(another_number());
+        let (range, mut left) = (offset..offset + length as u64, length);
+        let stream = progress(self.reader.clone().into_stream(range)).await;
+        let mut stream = stream.map_err(|error| changed_while_read(&error))?;
+        while let Some(data) = progress(stream.try_next()).await.map_err(|error| changed_while_read(&error))? {
+            left = left.checked_sub(data.len()).ok_or_else(another_number)?;
+            data.for_each(|bytes| buffer.extend_from_slice(&bytes));
         }
-        data.for_each(|bytes| buffer.extend_from_slice(&bytes));
-        Ok(length)
+        if left > 0 { Err(another_number()) } else { Ok(length) }
     }
 }
 

@@ -1,14 +1,17 @@
-//! Counts the requests to stores by what they are for (A20-06).
+//! Sends the requests to stores, and counts them by what they are for (A20-06). A request that a store has taken and does
+//! not answer fails for its time, and is made once more at most.
 
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use opendal::raw::ServiceOperation;
-use opendal::{Buffer, HttpBody, HttpTransport, HttpTransporter};
+use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter};
 use tidegate_core::metrics::{Metrics, ObjectRequest};
+use tokio::time::Instant;
 
 use crate::absence::Absences;
 use crate::answered::Question;
+use crate::patience::{is_worth_another_try, until_answer};
 
 /// Sends the requests of all buckets.
 pub struct CountedTransport {
@@ -27,24 +30,34 @@ impl CountedTransport {
 impl HttpTransport for CountedTransport {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         // Requests for credentials have none, and are not counted.
-        let operation = request.extensions().get::<ServiceOperation>().map(|operation| kind_of(operation.0));
+        let operation = request.extensions().get::<ServiceOperation>().map(|operation| operation.0);
         let store = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let name = format!("{} {}", request.method(), request.uri());
         let question = Question::of(request.headers());
-        let answer = self.transport.fetch(request).await;
+        let (sent, time) = (Instant::now(), until_answer(operation, request.body().len()));
+        let fetched = tokio::time::timeout(time, self.transport.fetch(request)).await;
+        let is_late = fetched.is_err();
+        let answer = fetched.unwrap_or_else(|_| {
+            let text = format!("the object store gave no answer in {} seconds", time.as_secs());
+            Err(Error::new(ErrorKind::Unexpected, text).set_temporary())
+        });
         if let Some(operation) = operation {
             let is_failed = answer.as_ref().map_or(true, |answer| is_failure(answer.status()));
-            self.metrics.object_request(operation, is_failed);
+            self.metrics.object_request(kind_of(operation), is_failed);
         }
-        match answer {
+        let error = match answer {
             Ok(answer) => {
                 self.absences.answered(&store);
+                self.absences.answered(&name);
                 question.require_answered(answer.status(), answer.headers())?;
-                Ok(answer)
+                return Ok(answer);
             }
-            // An error that is not temporary is not repeated.
-            Err(error) if self.absences.is_away(&store) => Err(error.set_persistent()),
-            Err(error) => Err(error),
-        }
+            Err(error) => error,
+        };
+        // The request itself counts as well, where the store answers others. An error that is not temporary is not repeated.
+        let is_hopeless = is_late && (self.absences.is_away(&name, sent) || !is_worth_another_try(operation));
+        let is_away = self.absences.is_away(&store, sent);
+        Err(if is_hopeless || is_away { error.set_persistent() } else { error })
     }
 }
 

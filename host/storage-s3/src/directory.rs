@@ -12,6 +12,7 @@ use tidegate_core::ports::storage::{DirectoryEntry, DirectoryReader, Metadata, S
 use crate::errors::{failed, from_store, not_found};
 use crate::key::Key;
 use crate::object::Bucket;
+use crate::patience::bounded;
 
 /// How many names are remembered, so that an object `d` and the directory of `d/x` are one name.
 const REMEMBERED: usize = 2048;
@@ -107,7 +108,8 @@ impl DirectoryReader for S3Directory {
                 Some(first) => Some(first),
                 None => {
                     let lister = self.lister.get_mut().unwrap_or_else(PoisonError::into_inner);
-                    lister.try_next().await.map_err(|error| from_store(&error))?
+                    let next = async { lister.try_next().await.map_err(|error| from_store(&error)) };
+                    bounded("listing a directory", next).await?
                 }
             };
             let Some(next) = next else { break };

@@ -1,5 +1,7 @@
 //! What errors of a store mean to clients.
 
+use std::time::Duration;
+
 use opendal::{Error, ErrorKind};
 use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
 
@@ -44,6 +46,14 @@ pub fn changed_while_read(error: &Error) -> StorageError {
         _ => return from_store(error),
     };
     failed(StorageErrorKind::Other, text)
+}
+
+/// The error of a store that says nothing. `what`: what was not done in that time.
+pub fn silent(what: &str, time: Duration) -> StorageError {
+    let text = "the object store does not answer; try again later";
+    let reason = format!("{what} took longer than {} seconds", time.as_secs());
+    tracing::warn!(sender = "s3", message = format!("{text}: {reason}"));
+    failed(StorageErrorKind::Other, text).with_detail(reason)
 }
 
 /// The error of an operation that object stores do not have.

@@ -3,9 +3,9 @@
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
 //! uploads of a server share; `reading` reads one version of an object, `ahead` knows which `window`s of it are on their way,
 //! out of the `read_budget` of all downloads; `directory` lists; `moving` renames; `counted` counts requests, `answered`
-//! refuses answers to another question than was asked, and `absence` knows stores that are away; `missing` are names that
-//! nothing had a moment ago, which `listed` finds; `unfinished_upload` is one in parts, and `unfinished` are the uploads
-//! that a killed server has left.
+//! refuses answers to another question than was asked, `absence` knows stores that are away, and `patience` how long one is
+//! waited for; `missing` are names that nothing had a moment ago, which `listed` finds; `unfinished_upload` is one in parts,
+//! and `unfinished` are the uploads that a killed server has left.
 
 mod absence;
 mod ahead;
@@ -20,6 +20,7 @@ mod missing;
 mod moving;
 mod object;
 mod parts;
+mod patience;
 mod read_budget;
 mod reading;
 mod sequence;

@@ -7,6 +7,7 @@ use tidegate_core::ports::storage::{FileKind, StorageError, StorageErrorKind};
 use crate::errors::{failed, from_store, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
+use crate::patience::bounded;
 
 /// Objects from this size on are copied in parts, in bytes.
 const PART: usize = 64 << 20;
@@ -25,9 +26,9 @@ impl Bucket {
             return Err(failed(StorageErrorKind::Other, "the root cannot be changed"));
         }
         let _making = self.missing.making(to);
-        let moved = self.find(from).await?;
+        let moved = bounded("looking for a file", self.find(from)).await?;
         let is_directory = moved.metadata.kind == FileKind::Directory;
-        let existing = match self.find(to).await {
+        let existing = match bounded("looking for a file", self.find(to)).await {
             Ok(found) => Some(found.metadata.kind),
             Err(error) if error.kind == StorageErrorKind::NotFound => None,
             Err(error) => return Err(error),
@@ -69,7 +70,8 @@ impl Bucket {
     /// # Errors
     /// The store failed.
     pub async fn remove(&self, text: &str) -> Result<(), StorageError> {
-        self.operator.delete(text).await.map_err(|error| from_store(&error))
+        let removed = async { self.operator.delete(text).await.map_err(|error| from_store(&error)) };
+        bounded("removing an object", removed).await
     }
 
     async fn copy(&self, from: &str, to: &str, size: u64) -> Result<(), StorageError> {
@@ -107,9 +109,13 @@ impl Bucket {
             let Some(below) = source.strip_prefix(&old) else { continue };
             let target = format!("{new}{below}");
             match source.ends_with('/') {
-                true => self.operator.create_dir(&target).await.map_err(|error| from_store(&error))?,
+                true => {
+                    let made = async { self.operator.create_dir(&target).await.map_err(|error| from_store(&error)) };
+                    bounded("making a directory", made).await?;
+                }
                 false => {
-                    let size = self.operator.stat(&source).await.map_err(|error| from_store(&error))?.content_length();
+                    let found = async { self.operator.stat(&source).await.map_err(|error| from_store(&error)) };
+                    let size = bounded("looking for a file", found).await?.content_length();
                     self.copy(&source, &target, size).await?;
                 }
             }
@@ -133,7 +139,9 @@ impl Bucket {
         let lister = self.operator.lister_options(&key.directory(), options).await;
         let mut lister = lister.map_err(|error| from_store(&error))?;
         let mut keys = Vec::new();
-        while let Some(entry) = lister.try_next().await.map_err(|error| from_store(&error))? {
+        loop {
+            let next = async { lister.try_next().await.map_err(|error| from_store(&error)) };
+            let Some(entry) = bounded("listing a directory", next).await? else { break };
             keys.push(entry.path().to_owned());
             if keys.len() > limit + 1 {
                 return Ok(None);

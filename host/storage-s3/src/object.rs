@@ -15,6 +15,7 @@ use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
 use crate::listed::{Expectation, Listed};
 use crate::missing::MissingNames;
+use crate::patience::bounded;
 
 const FILE: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
@@ -133,7 +134,13 @@ impl Bucket {
         if key.is_root() {
             return Ok(None);
         }
-        match self.operator.stat(key.file()).await {
+        let found = async { self.found_file(key, self.operator.stat(key.file()).await) };
+        bounded("looking for a file", found).await
+    }
+
+    /// What an answer says of the object that has the key.
+    fn found_file(&self, key: &Key, answer: opendal::Result<opendal::Metadata>) -> Result<Option<Found>, StorageError> {
+        match answer {
             Ok(found) => {
                 let mut metadata = self.file(key.file(), &found);
                 if let Some(set) = found.user_metadata().and_then(|all| all.get(MODIFIED).and_then(seconds)) {

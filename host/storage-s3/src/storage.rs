@@ -24,6 +24,7 @@ use crate::key::{Key, KeyPrefix};
 use crate::listed::Expectation;
 use crate::missing::MissingNames;
 use crate::object::Bucket;
+use crate::patience::bounded;
 use crate::reading::{S3File, set_attributes};
 use crate::unfinished::{UnfinishedUploads, region_of};
 use crate::upload::S3Upload;
@@ -34,8 +35,8 @@ const PART_SIZES: (usize, usize) = (5 * MIB, 8 * MIB);
 const CONCURRENCY: usize = 4;
 /// The pause before a request is repeated for the first time; each next one is twice as long.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest time of one request without content, and of one with.
-const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
+/// The longest time of one request with all of its answer; one that is not answered at all fails earlier (`patience`).
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What all buckets of a server have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +152,7 @@ fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, ope
     let retries = RetryLayer::new().with_jitter().with_max_times(settings.retries);
     let retries =
         retries.with_min_delay(SHORTEST_PAUSE.min(settings.longest_pause)).with_max_delay(settings.longest_pause);
-    let timeouts = TimeoutLayer::new().with_timeout(TIMEOUTS.0).with_io_timeout(TIMEOUTS.1);
+    let timeouts = TimeoutLayer::new().with_timeout(TIMEOUT).with_io_timeout(TIMEOUT);
     Ok(Operator::new(builder)?.layer(timeouts).layer(retries))
 }
 
@@ -198,7 +199,7 @@ impl Storage for S3Storage {
 
     async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
         let key = self.key(path)?;
-        let found = self.bucket.find(&key).await?;
+        let found = bounded("looking for a file", self.bucket.find(&key)).await?;
         Ok(Box::new(S3File::open(self.bucket.clone(), &key, found).await?))
     }
 
@@ -207,11 +208,11 @@ impl Storage for S3Storage {
     }
 
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
-        self.bucket.look(&self.key(path)?).await
+        bounded("looking for a file", self.bucket.look(&self.key(path)?)).await
     }
 
     async fn metadata_for_upload(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
-        self.bucket.look_for_upload(&self.key(path)?).await
+        bounded("looking for a file", self.bucket.look_for_upload(&self.key(path)?)).await
     }
 
     async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
@@ -219,14 +220,18 @@ impl Storage for S3Storage {
     }
 
     async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
-        Ok(Box::new(S3Directory::open(self.bucket.clone(), path, self.key(path)?).await?))
+        let opened = S3Directory::open(self.bucket.clone(), path, self.key(path)?);
+        Ok(Box::new(bounded("listing a directory", opened).await?))
     }
 
     async fn create_directory(&self, path: &VirtualPath, _mode: Option<u32>) -> Result<(), StorageError> {
         let key = self.key(path)?;
         let _making = self.bucket.missing.making(&key);
-        self.bucket.require_free(&key).await?;
-        self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
+        let made = async {
+            self.bucket.require_free(&key).await?;
+            self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
+        };
+        bounded("making a directory", made).await
     }
 
     async fn remove_directory(&self, path: &VirtualPath) -> Result<(), StorageError> {
@@ -234,23 +239,29 @@ impl Storage for S3Storage {
         if key.is_root() {
             return Err(failed(StorageErrorKind::Invalid, "the root cannot be removed"));
         }
-        if self.bucket.find(&key).await?.metadata.kind != FileKind::Directory {
-            return Err(failed(StorageErrorKind::NotADirectory, "is not a directory"));
-        }
-        if !self.bucket.is_empty(&key).await? {
-            return Err(failed(StorageErrorKind::NotEmpty, "the directory is not empty"));
-        }
-        self.bucket.remove(&key.directory()).await
+        let removed = async {
+            if self.bucket.find(&key).await?.metadata.kind != FileKind::Directory {
+                return Err(failed(StorageErrorKind::NotADirectory, "is not a directory"));
+            }
+            if !self.bucket.is_empty(&key).await? {
+                return Err(failed(StorageErrorKind::NotEmpty, "the directory is not empty"));
+            }
+            self.bucket.remove(&key.directory()).await
+        };
+        bounded("removing a directory", removed).await
     }
 
     async fn remove_file(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         let key = self.key(path)?;
-        let metadata = self.bucket.find(&key).await?.metadata;
-        if metadata.kind == FileKind::Directory {
-            return Err(failed(StorageErrorKind::IsADirectory, "is a directory"));
-        }
-        self.bucket.remove(key.file()).await?;
-        Ok(metadata)
+        let removed = async {
+            let metadata = self.bucket.find(&key).await?.metadata;
+            if metadata.kind == FileKind::Directory {
+                return Err(failed(StorageErrorKind::IsADirectory, "is a directory"));
+            }
+            self.bucket.remove(key.file()).await?;
+            Ok(metadata)
+        };
+        bounded("removing a file", removed).await
     }
 
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::budget::Taken;
 use crate::errors::{changed_while_read, failed};
+use crate::patience::progress;
 
 /// Chunks of so many bytes are kept as they are.
 const LARGE: usize = 32 << 10;
@@ -206,12 +207,12 @@ impl Drop for Receiving {
 async fn receive(reader: Reader, start: u64, length: usize, receiving: Receiving) {
     let mut left = length;
     let range = start..start + length as u64;
-    let mut stream = match reader.into_stream(range).await {
+    let mut stream = match progress(reader.into_stream(range)).await {
         Ok(stream) => stream,
         Err(error) => return receiving.end(End::Failed(error)),
     };
     loop {
-        match stream.try_next().await {
+        match progress(stream.try_next()).await {
             Ok(None) => return receiving.end(End::Complete),
             Ok(Some(data)) if data.len() > left => return receiving.end(End::TooMuch),
             Ok(Some(data)) => {
