@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use opendal::Operator;
 use opendal::options::ListOptions;
 use tokio::time::Instant;
 
@@ -57,17 +58,28 @@ impl Bucket {
             return None;
         }
         let begun = Instant::now();
-        let listed = self.list(key).await;
+        let listed = self.list(&self.operator, key).await;
         if listed.is_none() || begun.elapsed() > QUICK {
             self.expectation.is_off.store(true, Ordering::Relaxed);
         }
         listed
     }
 
+    /// Whether a store that fails when it is asked for an object lists a directory of that name, and no such object. False:
+    /// it does not, or cannot say either.
+    pub async fn is_listed_directory(&self, key: &Key) -> bool {
+        match self.list(&self.once, key).await {
+            Some(Listed::Directory) => true,
+            Some(Listed::File) => false,
+            // Some stores list what is below a directory only if they are asked for that.
+            Some(Listed::Nothing) | None => self.is_directory(&self.once, key).await.unwrap_or(false),
+        }
+    }
+
     /// None: the store failed, or so many names begin alike that the answer is not complete.
-    async fn list(&self, key: &Key) -> Option<Listed> {
+    async fn list(&self, operator: &Operator, key: &Key) -> Option<Listed> {
         let options = ListOptions { limit: Some(NAMES), ..ListOptions::default() };
-        let mut lister = self.operator.lister_options(key.file(), options).await.ok()?;
+        let mut lister = operator.lister_options(key.file(), options).await.ok()?;
         let file = key.file().strip_prefix('/')?;
         let mut listed = Listed::Nothing;
         for _ in 0..NAMES {

@@ -32,6 +32,8 @@ pub const UPLOAD: &str = "tidegate-upload";
 pub struct Bucket {
     /// The operations on the whole bucket.
     pub operator: Operator,
+    /// The same, with each request made once.
+    pub once: Operator,
     /// What the keys begin with.
     pub prefix: KeyPrefix,
     /// The bucket as a URL, for logs and hooks.
@@ -66,6 +68,14 @@ pub struct Found {
     pub upload: Option<String>,
 }
 
+/// What was found by asking for an object.
+enum Asked {
+    Object(Found),
+    NoObject,
+    /// The store fails for the object, and lists a directory.
+    Directory,
+}
+
 impl Bucket {
     /// The key of a path.
     ///
@@ -92,13 +102,29 @@ impl Bucket {
         let found = match self.listed(key).await {
             Some(Listed::Nothing) => None,
             Some(Listed::Directory) => Some(directory()),
-            Some(Listed::File) | None => match self.find_file(key).await? {
-                Some(found) => Some(found),
-                None => self.is_directory(key).await?.then(directory),
+            Some(Listed::File) | None => match self.ask(key).await? {
+                Asked::Object(found) => Some(found),
+                Asked::NoObject => self.is_directory(&self.operator, key).await?.then(directory),
+                Asked::Directory => Some(directory()),
             },
         };
         self.expectation.found(found.is_some());
         found.ok_or_else(not_found)
+    }
+
+    /// Asks for the object that has the key. Some stores fail where that is a directory to them: before the request is
+    /// repeated, what they list decides.
+    async fn ask(&self, key: &Key) -> Result<Asked, StorageError> {
+        let found = match self.once.stat(key.file()).await {
+            Err(error) if error.is_temporary() => {
+                if self.is_listed_directory(key).await {
+                    return Ok(Asked::Directory);
+                }
+                self.find_file(key).await?
+            }
+            answer => self.found_file(key, answer)?,
+        };
+        Ok(found.map_or(Asked::NoObject, Asked::Object))
     }
 
     /// What clients see of what has the key. That nothing has it is remembered for an upload that begins soon.
@@ -155,9 +181,12 @@ impl Bucket {
     }
 
     /// Whether there is an object below the key.
-    async fn is_directory(&self, key: &Key) -> Result<bool, StorageError> {
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn is_directory(&self, operator: &Operator, key: &Key) -> Result<bool, StorageError> {
         let options = ListOptions { recursive: true, limit: Some(1), ..ListOptions::default() };
-        let lister = self.operator.lister_options(&key.directory(), options).await;
+        let lister = operator.lister_options(&key.directory(), options).await;
         let first = lister.map_err(|error| from_store(&error))?.try_next().await;
         Ok(first.map_err(|error| from_store(&error))?.is_some())
     }

@@ -101,11 +101,12 @@ impl S3FileSystems {
             0 => CONCURRENCY,
             parts => usize::try_from(parts).unwrap_or(CONCURRENCY).min(64),
         };
-        let operator = operator(location, self.settings).map_err(|error| from_store(&error))?;
-        let context = OperationContext::new().with_http_transport(self.transport.clone());
-        let operator = operator.with_context(context);
+        let once = operator(location).map_err(|error| from_store(&error))?;
+        let operator = once.clone().layer(repetitions(self.settings));
+        let context = || OperationContext::new().with_http_transport(self.transport.clone());
         let bucket = Bucket {
-            operator,
+            operator: operator.with_context(context()),
+            once: once.with_context(context()),
             prefix: KeyPrefix::new(&location.key_prefix)?,
             url: format!("s3://{}", location.bucket),
             identity: format!("{}\0{}", location.endpoint, location.bucket),
@@ -123,7 +124,14 @@ impl S3FileSystems {
     }
 }
 
-fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, opendal::Error> {
+/// How requests are repeated that failed for a while.
+fn repetitions(settings: S3Settings) -> RetryLayer {
+    let repetitions = RetryLayer::new().with_jitter().with_max_times(settings.retries);
+    repetitions.with_min_delay(SHORTEST_PAUSE.min(settings.longest_pause)).with_max_delay(settings.longest_pause)
+}
+
+/// The bucket's operations, each request of which is made once.
+fn operator(location: &S3Location) -> Result<Operator, opendal::Error> {
     let region = region_of(location);
     let mut builder = S3::default().bucket(&location.bucket).region(region);
     if location.access_key.is_empty() {
@@ -149,11 +157,8 @@ fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, ope
     if !location.acl.is_empty() {
         builder = builder.default_acl(&location.acl);
     }
-    let retries = RetryLayer::new().with_jitter().with_max_times(settings.retries);
-    let retries =
-        retries.with_min_delay(SHORTEST_PAUSE.min(settings.longest_pause)).with_max_delay(settings.longest_pause);
     let timeouts = TimeoutLayer::new().with_timeout(TIMEOUT).with_io_timeout(TIMEOUT);
-    Ok(Operator::new(builder)?.layer(timeouts).layer(retries))
+    Ok(Operator::new(builder)?.layer(timeouts))
 }
 
 /// A part of a bucket as a file tree.

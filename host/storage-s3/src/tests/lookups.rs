@@ -201,3 +201,43 @@ async fn a_listing_that_says_too_little_is_not_asked_for_again() {
         assert_eq!(store.requests(), ["head", "list"], "{is_failing}");
     }
 }
+
+#[tokio::test]
+async fn a_directory_is_found_where_the_store_fails_for_its_object() {
+    let (store, storage) = started().await;
+    for key in ["home/d-", "home/d/x", "home/d0", "home/empty/", "home/f"] {
+        store.put(key, b"x");
+    }
+    for number in 0..150 {
+        store.put(&format!("home/m-{number}"), b"x");
+    }
+    store.put("home/m/x", b"x");
+    store.content.lock().unwrap().failing = Some(("head", 500));
+    // Of the last one, more names begin alike than a listing shows.
+    for (name, most) in [("/d", 2), ("/empty", 2), ("/m", 4)] {
+        store.requests();
+        assert_eq!(storage.metadata(&path(name)).await.unwrap().kind, FileKind::Directory, "{name}");
+        let requests = store.requests();
+        assert!(requests.len() <= most && requests.iter().filter(|kind| *kind == "head").count() == 1, "{requests:?}");
+    }
+    assert_eq!(names(&storage, "/d").await, ["x"]);
+    assert_eq!(kind(storage.remove_directory(&path("/d")).await), Err(StorageErrorKind::NotEmpty));
+    storage.remove_directory(&path("/empty")).await.unwrap();
+    // What the listing does not show to be a directory is not decided by it.
+    for name in ["/f", "/missing", "/d-"] {
+        assert_eq!(kind(storage.metadata(&path(name)).await), Err(StorageErrorKind::Other), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_found_that_the_store_fails_for_once() {
+    let (store, storage) = started().await;
+    store.put("home/f", b"xy");
+    store.put("home/f/below", b"x");
+    store.content.lock().unwrap().lost_answer = Some("head");
+    let found = storage.metadata(&path("/f")).await.unwrap();
+    assert_eq!((found.kind, found.size), (FileKind::File, 2));
+    assert_eq!(store.requests(), ["head", "list", "head"]);
+    store.content.lock().unwrap().lost_answer = Some("head");
+    missing(&storage, "/missing").await;
+}
