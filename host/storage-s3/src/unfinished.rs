@@ -107,6 +107,13 @@ impl UnfinishedUploads {
                 message: "the object store does not know the bucket".into(),
                 ..error
             },
+            StorageErrorKind::Unsupported => StorageError {
+                message:
+                    "this object store cannot list unfinished uploads, so that none were removed: give the bucket a \
+                          lifecycle rule for them, or remove them with the store's own tools"
+                        .into(),
+                ..error
+            },
             _ => error,
         })?;
         read(&body)

@@ -238,11 +238,12 @@ impl Sweep<'_> {
                 continue;
             }
             let tree = TreeDescription { root: file_system, mounts: Vec::new() };
-            let outcome = self.place(&tree).await.map_err(in_words);
-            // The credentials of another account may be good where these are not.
-            if outcome.is_ok() {
+            let outcome = self.place(&tree).await;
+            // The credentials of another account may be good where these are not, unless the store cannot do it at all.
+            if outcome.as_ref().err().is_none_or(|error| error.kind == StorageErrorKind::Unsupported) {
                 self.swept_places.insert(place);
             }
+            let outcome = outcome.map_err(in_words);
             self.swept.push(SweptFileSystem { username: username.to_owned(), location, outcome });
         }
     }

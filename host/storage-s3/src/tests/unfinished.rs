@@ -64,7 +64,9 @@ async fn what_the_store_refuses_is_said() {
         ("abort", 500, StorageErrorKind::Other),
     ] {
         store.content.lock().unwrap().failing = Some((failing, status));
-        assert_eq!(storage.sweep(i64::MAX).await.map_err(|error| error.kind), Err(expected), "{failing} {status}");
+        let refused = storage.sweep(i64::MAX).await.unwrap_err();
+        assert_eq!(refused.kind, expected, "{failing} {status}");
+        assert_eq!(refused.message.contains("cannot list unfinished uploads"), status == 501, "{}", refused.message);
         assert_eq!(store.unfinished(), 1);
     }
     // It was completed or aborted meanwhile.
