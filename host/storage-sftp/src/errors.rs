@@ -99,7 +99,9 @@ fn kind_of(code: u32, text: &str) -> (StorageErrorKind, &'static str) {
     match code {
         fx::NO_SUCH_FILE => (NotFound, "no such file or directory"),
         fx::PERMISSION_DENIED => (PermissionDenied, "the SFTP server that has the files does not permit it"),
-        fx::BAD_MESSAGE | fx::INVALID_NAME => (Invalid, "the SFTP server that has the files does not accept the name"),
+        fx::INVALID_NAME => (Invalid, "the SFTP server that has the files does not accept the name"),
+        // OpenSSH's server says so of names and of numbers.
+        fx::BAD_MESSAGE => (Invalid, "the SFTP server that has the files does not accept the name or number"),
         fx::UNSUPPORTED => (Unsupported, "the SFTP server that has the files cannot do this"),
         fx::EXISTS => (AlreadyExists, "the file exists already"),
         fx::WRITE_PROTECT => (ReadOnly, "the file system is read-only"),

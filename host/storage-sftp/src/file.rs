@@ -10,7 +10,7 @@ use tidegate_core::ports::storage::{
 };
 
 use crate::attributes::{changes, last_error, metadata, space, unknown_space};
-use crate::errors::{failed, is_directory, is_over, unsupported};
+use crate::errors::{Fault, failed, fx, is_directory, is_over, unsupported};
 use crate::handle::RemoteHandle;
 use crate::packet::{Attributes, fxp};
 use crate::reading::Reader;
@@ -197,12 +197,22 @@ impl Drop for OpenFile {
 #[async_trait]
 impl StorageFile for OpenFile {
     async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
+        if offset > LONGEST {
+            return Err(failed(StorageErrorKind::Invalid, "the offset is too large"));
+        }
         self.flush().await?;
+        let before = buffer.len();
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut reader = reader.unwrap_or_default();
         // What is read ahead of a file that is written would be old.
         let most = if self.is_written || !self.tree.reads_ahead { length } else { self.tree.window };
-        let read = reader.read(&self.handle, (offset, length), most, buffer).await?;
+        let outcome = reader.read(&self.handle, (offset, length), most, buffer).await;
+        // Some servers refuse places that no file of theirs can have: there is the end of the file.
+        let is_refused = matches!(&outcome, Err(Fault::Status { code: fx::BAD_MESSAGE, .. })) && buffer.len() == before;
+        if is_refused && self.attributes().await?.size.is_some_and(|size| size <= offset) {
+            return Ok(0);
+        }
+        let read = outcome?;
         if !self.is_written {
             *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader);
         }

@@ -16,6 +16,11 @@ async fn what_is_written_is_read() {
         assert_eq!(file.file().read_at(9, 5, &mut bytes).await.unwrap(), 0, "{name}");
         assert_eq!(file.file().metadata().await.unwrap().size, 9, "{name}");
         assert_eq!(kind(file.write_at(u64::MAX, b"x").await), Err(StorageErrorKind::Invalid), "{name}");
+        for (offset, expected) in [(1 << 60, Ok(0)), (1 << 63, Err(StorageErrorKind::Invalid))] {
+            let read = file.file().read_at(offset, 5, &mut bytes).await.map_err(|error| error.kind);
+            assert_eq!(read, expected, "{name} {offset}");
+        }
+        assert_eq!(bytes, b"kept onlat", "{name}");
         file.file().sync().await.unwrap();
         finish(&file).await.unwrap();
         drop(file);
