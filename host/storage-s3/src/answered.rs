@@ -6,6 +6,14 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_MATCH, RANGE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use opendal::{Error, ErrorKind};
 
+/// Says of a store that it has sent another part of an object than was asked for.
+const OTHER_PART: &str = "the object store has sent another part of the file than it was asked for";
+
+/// Whether an error is that of a store that has sent another part of an object than was asked for, mostly all of it.
+pub fn is_of_other_part(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unexpected && error.message() == OTHER_PART
+}
+
 /// What was asked of a request for content.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Question {
@@ -46,10 +54,7 @@ impl Question {
         if is_part {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Unexpected,
-            "the object store has sent another part of the file than it was asked for",
-        ))
+        Err(Error::new(ErrorKind::Unexpected, OTHER_PART))
     }
 }
 
@@ -85,7 +90,9 @@ mod tests {
         let whole = Question::of(&headers(&[(RANGE, "bytes=0-19"), (IF_MATCH, "\"a\"")]));
         let check = |question: &Question, answer: &[(HeaderName, &str)], expected: Option<ErrorKind>| {
             let outcome = question.require_answered(StatusCode::OK, &headers(answer));
-            assert_eq!(outcome.err().map(|error| error.kind()), expected, "{answer:?}");
+            assert_eq!(outcome.as_ref().err().map(Error::kind), expected, "{answer:?}");
+            let is_other_part = outcome.as_ref().is_err_and(is_of_other_part);
+            assert_eq!(is_other_part, expected == Some(ErrorKind::Unexpected), "{answer:?}");
         };
         for etag in ["\"a\"", "W/\"a\"", "a"] {
             check(&asked, &[(CONTENT_RANGE, "bytes 10-19/500"), (ETAG, etag)], None);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use opendal::{Error, ErrorKind};
 use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
 
+use crate::answered::is_of_other_part;
+
 /// The error for clients and for the log. The store's own text goes to the log only, since it names the
 /// bucket and its keys.
 pub fn from_store(error: &Error) -> StorageError {
@@ -26,6 +28,9 @@ pub fn from_store(error: &Error) -> StorageError {
         ),
         ErrorKind::RateLimited => {
             (StorageErrorKind::Other, "the object store asks for fewer requests; try again later")
+        }
+        _ if is_of_other_part(error) => {
+            (StorageErrorKind::Other, "the object store ignores ranges, so that parts of files cannot be read from it")
         }
         // The kinds of opendal may become more: an error that is not known is one of the store.
         _ => (StorageErrorKind::Other, "the object store failed or cannot be reached"),
