@@ -61,7 +61,7 @@ impl HttpHook {
         };
         let mut builder = builder.timeout(self.timeout);
         for header in &self.clients.settings.headers {
-            if self.url.as_str().starts_with(&header.url) {
+            if header.is_for(&self.url) {
                 builder = builder.header(header.name.clone(), header.value.clone());
             }
         }

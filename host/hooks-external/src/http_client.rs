@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -56,12 +56,33 @@ impl Default for HttpSettings {
     }
 }
 
-/// A header for requests whose URL begins with `url`; an empty one means all.
+/// A header for requests whose URL begins with `url`, with the same host and port; an empty one means all. Credentials in
+/// either do not count.
 #[derive(Debug, Clone)]
 pub struct UrlHeader {
     pub name: HeaderName,
     pub value: HeaderValue,
     pub url: String,
+}
+
+impl UrlHeader {
+    /// Whether requests to this URL have the header. The beginning is read as a URL, so that a host that only begins alike,
+    /// or is a user's name there, is another one.
+    pub(crate) fn is_for(&self, url: &Url) -> bool {
+        let url = without_credentials(url.clone());
+        match Url::parse(&self.url) {
+            Ok(beginning) => beginning.has_host() && url.as_str().starts_with(without_credentials(beginning).as_str()),
+            // All, or those of a scheme.
+            Err(_) => matches!(self.url.as_str(), "" | "http://" | "https://") && url.as_str().starts_with(&self.url),
+        }
+    }
+}
+
+fn without_credentials(mut url: Url) -> Url {
+    // These fail only for URLs that cannot have credentials.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -144,6 +165,36 @@ fn built(builder: ClientBuilder) -> Result<Client, HttpClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_are_for_the_host_that_is_named() {
+        let check = |beginning: &str, url: &str, expected: bool| {
+            let (name, value) = (HeaderName::from_static("x"), HeaderValue::from_static("v"));
+            let header = UrlHeader { name, value, url: beginning.to_owned() };
+            assert_eq!(header.is_for(&Url::parse(url).unwrap()), expected, "{beginning} {url}");
+        };
+        for url in
+            ["https://example.com/hook?a=b", "https://me:secret@example.com/hook", "https://EXAMPLE.com:443/hook"]
+        {
+            for beginning in ["", "https://", "https://example.com", "https://example.com/", "https://example.com/ho"] {
+                check(beginning, url, true);
+            }
+            check("https://other:text@example.com/hook", url, true);
+            check("https://example.com/other", url, false);
+            check("http://example.com", url, false);
+            check("https://example.com:8443", url, false);
+            check("https://example", url, false);
+            check("@example.com", url, false);
+            check("example.com", url, false);
+        }
+        check("https://example.com", "https://example.com.evil/", false);
+        check("https://example.com", "https://example.com@evil/", false);
+        check("https://example.com", "https://example.com:8443/", false);
+        check("https://example.com:84", "https://example.com:8443/", false);
+        check("http://10.0.0.1:80", "http://10.0.0.1/hook", true);
+        check("http://10.0.0.1", "http://10.0.0.11/hook", false);
+        check("http:", "http://10.0.0.1/", false);
+    }
 
     #[test]
     fn notifications_are_sent_again_three_times_after_pauses_that_grow() {

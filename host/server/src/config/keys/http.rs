@@ -167,6 +167,6 @@ pub struct HttpHeader {
     pub key: String,
     /// Its value.
     pub value: String,
-    /// Beginning of the URLs that it is sent to; empty: all.
+    /// Beginning of the URLs that it is sent to, with the whole host and its port, without credentials; empty: all.
     pub url: String,
 }
