@@ -147,7 +147,8 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
             eprintln!("tidegate: the {} \"{name}\" could not be loaded: {problem}", noun(*kind));
         }
     }
-    let LoadReport { added, updated, applied, .. } = report;
+    let LoadReport { applied, .. } = report;
+    let counts = counted(&report.accounts);
     let failed = report.failed + problems.len();
     if arguments.json {
         println!("{}", serde_json::to_string(&LoadReport { failed, ..report.clone() })?);
@@ -158,14 +159,25 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
         for LoadedAccount { username, outcome, changed, .. } in &report.accounts {
             print(username, *outcome, changed);
         }
-        println!("{added} accounts would be added, {updated} updated.");
+        println!("{}", in_words("would be", counts));
     } else if applied {
-        println!("{added} accounts were added, {updated} updated.");
+        println!("{}", in_words("were", counts));
     }
     let what = if report.objects.is_empty() { "accounts" } else { "documents" };
     let others = if applied { "the others were loaded" } else { "nothing was changed" };
     ensure!(failed == 0, "{failed} {what} could not be loaded; {others}");
     Ok(())
+}
+
+/// How many accounts are new, are changed, and stay as they are.
+fn counted(accounts: &[LoadedAccount]) -> (usize, usize, usize) {
+    let count = |outcome: AccountOutcome| accounts.iter().filter(|account| account.outcome == outcome).count();
+    (count(AccountOutcome::Added), count(AccountOutcome::Updated), count(AccountOutcome::Unchanged))
+}
+
+fn in_words(verb: &str, (added, updated, unchanged): (usize, usize, usize)) -> String {
+    let others = if unchanged > 0 { format!(", {unchanged} left as they are") } else { String::new() };
+    format!("{added} accounts {verb} added, {updated} updated{others}.")
 }
 
 fn print(name: &str, outcome: AccountOutcome, changed: &[String]) {
@@ -226,4 +238,27 @@ pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow:
     let stores = Stores::in_memory()?;
     stores.directory.commit(changes.collect()).await?;
     Ok(stores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_lines() {
+        use AccountOutcome::{Added, Failed, Unchanged, Updated};
+        let check = |outcomes: &[AccountOutcome], expected: &str| {
+            let account = |outcome: &AccountOutcome| LoadedAccount {
+                username: "u".into(),
+                outcome: *outcome,
+                changed: Vec::new(),
+                problem: None,
+            };
+            let accounts: Vec<_> = outcomes.iter().map(account).collect();
+            assert_eq!(in_words("would be", counted(&accounts)), expected);
+        };
+        check(&[], "0 accounts would be added, 0 updated.");
+        check(&[Added, Updated, Updated, Failed], "1 accounts would be added, 2 updated.");
+        check(&[Unchanged, Updated, Unchanged], "0 accounts would be added, 1 updated, 2 left as they are.");
+    }
 }
