@@ -184,6 +184,20 @@ async fn left<T>(what: &str, call: impl Future<Output = Result<T, StorageError>>
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_without_an_answer_is_made_twice_where_the_store_answers_others() {
+    let (store, storage) = started().await;
+    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    upload.write_at(0, b"content").await.unwrap();
+    let held = store.hold("put");
+    let begun = tokio::time::Instant::now();
+    // It was stored all the same, as the store says.
+    finish(&*upload).await.unwrap();
+    assert!(begun.elapsed() <= Duration::from_secs(76), "{:?}", begun.elapsed());
+    assert_eq!(store.requests().iter().filter(|kind| *kind == "put").count(), 2);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_does_not_go_on_is_left_after_a_time() {
     let storage = answering(Answer::Stalled).await;
     let file = storage.open(&path("/f")).await.unwrap();
