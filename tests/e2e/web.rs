@@ -253,7 +253,8 @@ fn transfers_are_watched_and_ended() {
 #[test]
 fn a_refused_login_and_a_slow_hook_are_found() {
     let site = Site::new();
-    let slow = site.script("slow.sh", "#!/bin/sh\nexec sleep 0.3\n");
+    // Slower than any other script, however busy the machine is.
+    let slow = site.script("slow.sh", "#!/bin/sh\nexec sleep 2\n");
     let hook = sundays(&site);
     let site = site.config(&format!("{hook}[hook.session-create]\nhook = \"{}\"\n", slow.display()));
     admin(&site, "root");

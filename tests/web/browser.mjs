@@ -137,8 +137,12 @@ export class Window {
     async press(name) {
         const named = { name, exact: typeof name === 'string' };
         const main = this.page.getByRole('main');
-        await main.getByRole('button', named).or(main.getByRole('link', named)).first().click();
-        await this.page.waitForLoadState();
+        await this.leave(() => main.getByRole('button', named).or(main.getByRole('link', named)).first().click());
+    }
+
+    /// Does what leads to another page, and waits until that is there: a busy browser has the old one for a while.
+    async leave(action) {
+        await Promise.all([this.page.waitForNavigation(), action()]);
     }
 
     heading() {

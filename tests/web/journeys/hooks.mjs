@@ -17,8 +17,7 @@ async function whyALoginWasRefused(open, { password, secret }) {
     let clicks = 0;
     const click = async (locator) => {
         clicks += 1;
-        await locator.click();
-        await page.waitForLoadState();
+        await window.leave(() => locator.click());
     };
     await window.logIn('root', password);
     await click(page.getByRole('link', { name: 'Why refused?' }));

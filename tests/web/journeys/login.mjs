@@ -105,8 +105,7 @@ async function aNewPasswordEndsAllSessions(open, { address, password }) {
         await form.getByLabel('Current password', { exact: true }).fill(current);
         await form.getByLabel('New password', { exact: true }).fill(next);
         await form.getByLabel('New password again', { exact: true }).fill(again);
-        await mine.page.getByRole('button', { name: 'Change the password' }).click();
-        await mine.page.waitForLoadState();
+        await mine.leave(() => mine.page.getByRole('button', { name: 'Change the password' }).click());
     };
     await mine.expecting(400, () => change(password, 'another-long-password', 'other'));
     await mine.look();
