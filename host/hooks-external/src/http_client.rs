@@ -56,8 +56,8 @@ impl Default for HttpSettings {
     }
 }
 
-/// A header for requests whose URL begins with `url`, with the same host and port; an empty one means all. Credentials in
-/// either do not count.
+/// A header for requests whose URL begins with `url`, with the same host; an empty one means all. A beginning that ends with
+/// the host is one of all its ports. Credentials in either do not count.
 #[derive(Debug, Clone)]
 pub struct UrlHeader {
     pub name: HeaderName,
@@ -69,13 +69,24 @@ impl UrlHeader {
     /// Whether requests to this URL have the header. The beginning is read as a URL, so that a host that only begins alike,
     /// or is a user's name there, is another one.
     pub(crate) fn is_for(&self, url: &Url) -> bool {
-        let url = without_credentials(url.clone());
+        let mut url = without_credentials(url.clone());
         match Url::parse(&self.url) {
-            Ok(beginning) => beginning.has_host() && url.as_str().starts_with(without_credentials(beginning).as_str()),
+            Ok(beginning) => {
+                // A parsed URL has a path, and no port where that is the usual one: what was written tells.
+                let host_alone = beginning.host_str().is_some_and(|host| ends_with_ignoring_case(&self.url, host));
+                if host_alone && url.set_port(None).is_err() {
+                    return false;
+                }
+                beginning.has_host() && url.as_str().starts_with(without_credentials(beginning).as_str())
+            }
             // All, or those of a scheme.
             Err(_) => matches!(self.url.as_str(), "" | "http://" | "https://") && url.as_str().starts_with(&self.url),
         }
     }
+}
+
+fn ends_with_ignoring_case(text: &str, end: &str) -> bool {
+    text.len().checked_sub(end.len()).and_then(|at| text.get(at..)).is_some_and(|rest| rest.eq_ignore_ascii_case(end))
 }
 
 fn without_credentials(mut url: Url) -> Url {
@@ -189,7 +200,10 @@ mod tests {
         }
         check("https://example.com", "https://example.com.evil/", false);
         check("https://example.com", "https://example.com@evil/", false);
-        check("https://example.com", "https://example.com:8443/", false);
+        check("https://Example.com", "https://example.com:8443/", true);
+        check("https://other:text@example.com", "https://example.com:8443/", true);
+        check("https://example.com/", "https://example.com:8443/", false);
+        check("https://example.com:443", "https://example.com:8443/", false);
         check("https://example.com:84", "https://example.com:8443/", false);
         check("http://10.0.0.1:80", "http://10.0.0.1/hook", true);
         check("http://10.0.0.1", "http://10.0.0.11/hook", false);

@@ -167,6 +167,6 @@ pub struct HttpHeader {
     pub key: String,
     /// Its value.
     pub value: String,
-    /// Beginning of the URLs that it is sent to, with the whole host and its port, without credentials; empty: all.
+    /// Beginning of the URLs that it is sent to, with the whole host and, for one port of it alone, the port; empty: all.
     pub url: String,
 }
