@@ -4,9 +4,10 @@
 //! uploads of a server share; `reading` reads one version of an object, `ahead` knows which `window`s of it are on their way,
 //! out of the `read_budget` of all downloads; `directory` lists; `moving` renames; `counted` counts requests, `answered`
 //! refuses answers to another question than was asked, and `absence` knows stores that are away; `missing` are names that
-//! nothing had a moment ago, which `listed` finds; `unfinished_upload` is one in parts, and `unfinished` are the uploads
-//! that a killed server has left.
+//! nothing had a moment ago, which `listed` finds; `above` refuses names below a file; `unfinished_upload` is one in parts,
+//! and `unfinished` are the uploads that a killed server has left.
 
+mod above;
 mod absence;
 mod ahead;
 mod answered;

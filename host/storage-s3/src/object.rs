@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageError, StorageErrorKind};
 
+use crate::above::Directories;
 use crate::budget::MemoryBudget;
 use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
@@ -51,6 +52,8 @@ pub struct Bucket {
     pub refuses_conditions: AtomicBool,
     /// Names that nothing had a moment ago.
     pub missing: MissingNames,
+    /// Names that no file had a moment ago.
+    pub directories: Directories,
     /// Whether the next lookup is expected to find nothing.
     pub expectation: Expectation,
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use opendal::layers::{RetryLayer, TimeoutLayer};
 use opendal::services::S3;
 use opendal::{HttpTransporter, OperationContext, Operator};
@@ -16,6 +17,7 @@ use tidegate_core::ports::storage::{
     S3Location, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Swept, Upload, Uploads,
 };
 
+use crate::above::Directories;
 use crate::budget::{MemoryBudget, MemoryLimits};
 use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
@@ -115,6 +117,7 @@ impl S3FileSystems {
             rename_limit: self.settings.rename_limit,
             refuses_conditions: AtomicBool::new(false),
             missing: MissingNames::default(),
+            directories: Directories::default(),
             expectation: Expectation::default(),
         };
         let (location, transport) = (location.clone(), self.transport.clone());
@@ -225,7 +228,9 @@ impl Storage for S3Storage {
     async fn create_directory(&self, path: &VirtualPath, _mode: Option<u32>) -> Result<(), StorageError> {
         let key = self.key(path)?;
         let _making = self.bucket.missing.making(&key);
-        self.bucket.require_free(&key).await?;
+        let (is_free, may_be_made) = join(self.bucket.require_free(&key), self.bucket.require_above(&key)).await;
+        is_free?;
+        may_be_made?;
         self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
     }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use tidegate_core::ports::storage::{
     Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile, Upload,
 };
@@ -38,7 +39,8 @@ impl S3Upload {
     /// Begins an upload. Unless `options` truncate, it begins with what the object has.
     ///
     /// # Errors
-    /// `NotFound` for an object that may not be made, `AlreadyExists` for one that must be; the store failed.
+    /// `NotFound` for an object that may not be made, `AlreadyExists` for one that must be; `NotADirectory` below a file; the
+    /// store failed.
     pub async fn begin(bucket: Arc<Bucket>, key: Key, options: OpenOptions) -> Result<Self, StorageError> {
         if key.is_root() {
             return Err(failed(StorageErrorKind::IsADirectory, "is a directory"));
@@ -46,13 +48,18 @@ impl S3Upload {
         bucket.missing.forget(&key);
         let must_be_new = options.create && options.exclusive;
         let needs_old = !options.truncate || !options.create || must_be_new;
-        let old = if needs_old && !options.is_new { bucket.find_file(&key).await? } else { None };
+        let find_old = async { if needs_old && !options.is_new { bucket.find_file(&key).await } else { Ok(None) } };
+        let (old, may_be_made) = join(find_old, bucket.require_above(&key)).await;
+        let old = old?;
         match &old {
             Some(_) if must_be_new => {
                 return Err(failed(StorageErrorKind::AlreadyExists, "the file exists already"));
             }
-            None if !options.create => return Err(not_found()),
-            Some(_) | None => {}
+            Some(_) => {}
+            None => may_be_made?,
+        }
+        if old.is_none() && !options.create {
+            return Err(not_found());
         }
         let must_be_new = must_be_new || (old.is_none() && !options.truncate);
         let mut written = Written::new(bucket.clone(), key.clone(), must_be_new);
@@ -195,10 +202,16 @@ impl Upload for S3Upload {
         *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.clone());
         tokio::spawn(async move {
             let _making = bucket.missing.making(&key);
-            let ended = match can_tell {
-                true => written.put_where_free().await,
-                false => name(&bucket, &key, written, must_be_new, asked).await,
+            let ended = match bucket.require_above(&key).await {
+                Ok(()) if can_tell => written.put_where_free().await,
+                Ok(()) => name(&bucket, &key, written, must_be_new, asked).await,
+                // A name above has become that of a file since the upload began.
+                Err(error) => {
+                    written.abandon().await;
+                    Err(error)
+                }
             };
+            bucket.directories.forget(&key);
             sender.send_replace(Some(ended));
         });
         Ok(Finished::Named { replaced: outcome(ending).await? })

@@ -1,5 +1,6 @@
 //! The adapter against a store in the same process.
 
+mod above;
 mod ahead;
 mod bad_answers;
 mod check;
