@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::errors::{failed, not_found, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
-use crate::parts::{Written, over};
+use crate::parts::{Written, changed, over};
 
 /// How an upload ended, and the file that it replaced; none: it is ending.
 type Ending = watch::Receiver<Option<Result<Option<Metadata>, StorageError>>>;
@@ -36,7 +36,7 @@ pub struct S3Upload {
 }
 
 impl S3Upload {
-    /// Begins an upload. Unless `options` truncate, it begins with what the object has.
+    /// Begins an upload. Unless `options` truncate, it goes on with what the object has (see `kept`).
     ///
     /// # Errors
     /// `NotFound` for an object that may not be made, `AlreadyExists` for one that must be; `NotADirectory` below a file; the
@@ -64,9 +64,9 @@ impl S3Upload {
         let must_be_new = must_be_new || (old.is_none() && !options.truncate);
         let mut written = Written::new(bucket.clone(), key.clone(), must_be_new);
         if let Some(old) = old.filter(|old| !options.truncate && old.metadata.size > 0) {
-            written.begin_with(&old).await?;
+            written.keep(old);
         }
-        let size = AtomicU64::new(written.end());
+        let size = AtomicU64::new(written.size());
         let written = Mutex::new(Some(Box::new(written)));
         let (append, was_free) = (options.append, options.is_new);
         let (replaces, ending) = (Mutex::default(), Mutex::default());
@@ -117,6 +117,12 @@ async fn name(
     must_be_new: bool,
     replaced: Option<Option<Metadata>>,
 ) -> Result<Option<Metadata>, StorageError> {
+    if let Some(old) = written.unchanged() {
+        return match bucket.find_file(key).await? {
+            Some(found) if found.etag == old.etag => Ok(Some(found.metadata)),
+            Some(_) | None => Err(changed()),
+        };
+    }
     let replaced = match replaced {
         Some(replaced) => replaced,
         None => look(bucket, key).await?,
@@ -145,13 +151,15 @@ impl StorageFile for S3Upload {
 
     /// A time is kept if no request was needed yet; owner and mode are not kept at all (A16-03).
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
-        let size = self.size.load(Ordering::Relaxed);
-        if attributes.size.is_some_and(|wanted| wanted != size) {
-            return Err(unsupported("object storage cannot cut or extend files"));
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(written) = written.as_mut() else {
+            return if attributes.size.is_some() { Err(over()) } else { Ok(()) };
+        };
+        if let Some(size) = attributes.size {
+            written.set_size(size)?;
+            self.size.store(written.size(), Ordering::Relaxed);
         }
-        if let Some(written) = &mut *self.written.lock().unwrap_or_else(PoisonError::into_inner)
-            && let Some((_, modified)) = attributes.times
-        {
+        if let Some((_, modified)) = attributes.times {
             written.set_modified(modified);
         }
         Ok(())
@@ -172,7 +180,7 @@ impl Upload for S3Upload {
     async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
         let mut written = self.take().ok_or_else(over)?;
         let outcome = written.write((!self.append).then_some(offset), data).await;
-        self.size.store(written.end(), Ordering::Relaxed);
+        self.size.store(written.size(), Ordering::Relaxed);
         self.put_back(written);
         outcome
     }

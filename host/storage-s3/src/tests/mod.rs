@@ -8,6 +8,7 @@ mod files;
 mod leaving;
 mod lookups;
 mod names;
+mod overwriting;
 mod real_store;
 mod requests;
 mod store;
