@@ -262,7 +262,9 @@ impl FileService {
         };
         match found {
             // A5-09
-            Ok(existing) if existing.kind == FileKind::Directory => Err(FileError::Unsupported),
+            Ok(existing) if existing.kind == FileKind::Directory => {
+                Err(FileError::Unsupported("a directory cannot be opened for writing".into()))
+            }
             Ok(existing) => {
                 self.require(&path.parent(), Permission::Overwrite)?;
                 Ok(Some(existing))
