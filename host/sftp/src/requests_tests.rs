@@ -143,6 +143,17 @@ async fn errors_have_the_codes_of_openssh() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_there_is_opened_only_if_it_may_be_made() {
+    for files in [files(""), atomic_files(), remote_files()] {
+        let mut client = Client::new(files).await;
+        for flags in [fxf::WRITE, fxf::WRITE | fxf::TRUNC, fxf::READ | fxf::WRITE, fxf::APPEND] {
+            assert_eq!(client.open("none", flags).await.status(), NO_SUCH_FILE, "{flags}");
+        }
+        assert_eq!(client.ask(fxp::STAT, &[text("none")]).await.status(), NO_SUCH_FILE);
+    }
+}
+
+#[tokio::test]
 async fn a_handle_is_used_as_it_was_opened() {
     // A5-02
     let mut client = Client::new(files("")).await;

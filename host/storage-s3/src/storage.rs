@@ -296,21 +296,23 @@ impl Storage for S3Storage {
         Err(failed(StorageErrorKind::Invalid, "is not a symbolic link"))
     }
 
-    /// Objects need no directory above them, so that none is missing.
+    /// Objects need no directory above them, so that none is looked for.
     async fn canonical(&self, path: &VirtualPath, _follow: bool) -> Result<Canonical, StorageError> {
         Ok(Canonical { path: path.clone(), lacks_parent: false })
     }
 
     async fn set_attributes(
         &self,
-        _path: &VirtualPath,
+        path: &VirtualPath,
         attributes: &SetAttributes,
         _follow: bool,
     ) -> Result<(), StorageError> {
+        self.metadata(path).await?;
         set_attributes(attributes)
     }
 
-    async fn space(&self, _path: &VirtualPath) -> Result<Space, StorageError> {
+    async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {
+        self.metadata(path).await?;
         Ok(self.bucket.space())
     }
 

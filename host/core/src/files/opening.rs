@@ -238,6 +238,10 @@ impl FileService {
             }
         }
         let before = self.writable_file(path, options).await?;
+        // Where files can be opened under their names, that says so itself.
+        if before.is_none() && !options.create && !capabilities.in_place {
+            return Err(FileError::NotFound);
+        }
         check(before.as_ref())?;
         let may_overwrite = self.permissions_at(&path.parent()).allows(Permission::Overwrite);
         // Opening must fail if the file has appeared since, because `overwrite` was not checked.
