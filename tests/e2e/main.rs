@@ -35,6 +35,7 @@ mod links;
 mod logins;
 mod made_for_accounts;
 mod migration;
+mod object_requests;
 mod object_storage;
 mod only_read_accounts;
 mod open_flags;

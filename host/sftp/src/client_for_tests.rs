@@ -12,7 +12,7 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::{NoFileLog, NodeName, SystemClock};
 use tidegate_core::quota::{QuotaKeeper, Tracking};
 use tidegate_core::session::{KeptPassword, LiveSession, Session, Traffic};
-use tidegate_storage::{MemoryStorage, MemoryStorageSettings};
+use tidegate_storage::{MemoryStorage, MemoryStorageSettings, OverwriteMode};
 
 use crate::engine::{Engine, State};
 use crate::packet::{Reader, put_string, put_u32, put_u64};
@@ -27,6 +27,12 @@ pub fn files(more: &str) -> Arc<FileService> {
 /// As [`files`], in a storage on another host.
 pub fn remote_files() -> Arc<FileService> {
     let settings = MemoryStorageSettings { random_writes: false, ..MemoryStorageSettings::default() };
+    files_in(MemoryStorage::new(settings), "", Arc::default())
+}
+
+/// As [`files`], where a file has its name when it is closed.
+pub fn atomic_files() -> Arc<FileService> {
+    let settings = MemoryStorageSettings { overwrite: OverwriteMode::Atomic, ..MemoryStorageSettings::default() };
     files_in(MemoryStorage::new(settings), "", Arc::default())
 }
 

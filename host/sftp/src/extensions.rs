@@ -67,7 +67,7 @@ impl SftpServer {
             // A link has no size of its own to be set; OpenSSH answers the same.
             return Err(Status::new(StatusCode::BadMessage, "the size of a link cannot be set"));
         }
-        self.files.set_attributes(&path, &attributes, false, Protocol::Sftp).await?;
+        self.set_attributes_at(&path, &attributes, false).await?;
         reply.ok();
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidegate_core::files::OpenFile;
+use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::DirectoryReader;
 use tidegate_core::session::Session;
 
@@ -108,6 +109,15 @@ impl Handles {
         }
     }
 
+    /// The upload that was begun last of those that get this name when they are closed, and have none until then.
+    pub fn unnamed_at(&mut self, path: &VirtualPath) -> Option<&mut OpenFile> {
+        let unnamed = self.open.iter_mut().filter_map(|(number, target)| match target {
+            Target::File(file) if file.is_unnamed_at(path) => Some((*number, file.as_mut())),
+            Target::File(_) | Target::Directory(_) => None,
+        });
+        unnamed.max_by_key(|(number, _)| *number).map(|(_, file)| file)
+    }
+
     /// The directory that a handle is open on.
     pub fn directory(&mut self, handle: Handle) -> Result<&mut dyn DirectoryReader, Status> {
         match handle.number().and_then(|number| self.open.get_mut(&number)) {
@@ -125,8 +135,6 @@ impl Drop for Handles {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_core::path::VirtualPath;
-
     use super::*;
     use crate::client_for_tests::{Client, files};
     use crate::protocol::StatusCode;

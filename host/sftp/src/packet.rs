@@ -38,11 +38,11 @@ impl From<FileError> for Status {
             FileError::Denied | FileError::Refused(_) => StatusCode::PermissionDenied,
             FileError::NotFound | FileError::Unreachable(_) | FileError::NotOpenFor(_) => StatusCode::NoSuchFile,
             FileError::Invalid(_) => StatusCode::BadMessage,
-            FileError::Unsupported => StatusCode::OpUnsupported,
+            FileError::Unsupported(_) => StatusCode::OpUnsupported,
             FileError::QuotaExceeded(_) | FileError::Failed(_) => StatusCode::Failure,
         };
         match error {
-            FileError::Denied | FileError::NotFound | FileError::Unsupported => Self::new(code, ""),
+            FileError::Denied | FileError::NotFound => Self::new(code, ""),
             error => Self::new(code, error.to_string()),
         }
     }
@@ -204,7 +204,10 @@ mod tests {
         check(Status::new(StatusCode::Eof, ""), "End of file");
         check(FileError::Denied, "Permission denied");
         check(FileError::NotFound, "No such file");
-        check(FileError::Unsupported, "Operation unsupported");
+        check(
+            FileError::Unsupported("object storage has no links".into()),
+            "Operation unsupported: object storage has no links",
+        );
         check(FileError::Refused("not today".into()), "Permission denied: not today");
         check(FileError::Failed("is a directory".into()), "Failure: is a directory");
         check(FileError::QuotaExceeded("the quota is exceeded".into()), "Failure: the quota is exceeded");

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tidegate_core::files::Protocol;
+use tidegate_core::files::{FileError, Protocol};
 use tidegate_core::path::VirtualPath;
-use tidegate_core::ports::storage::{DirectoryEntry, SetAttributes};
+use tidegate_core::ports::storage::{DirectoryEntry, Metadata, SetAttributes};
 
 use crate::attributes;
 use crate::fields::{ByteString, Handle, OpenFlags, RawPath};
@@ -91,15 +91,35 @@ impl SftpServer {
     }
 
     pub(crate) async fn stat(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let metadata = self.files.metadata(&self.path(&path)?).await?;
+        let path = self.path(&path)?;
+        let found = self.files.metadata(&path).await;
+        let metadata = self.or_unnamed(&path, found).await?;
         attributes::put(reply.begin(fxp::ATTRS), &metadata);
         Ok(())
     }
 
     pub(crate) async fn lstat(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let metadata = self.files.symlink_metadata(&self.path(&path)?).await?;
+        let path = self.path(&path)?;
+        let found = self.files.symlink_metadata(&path).await;
+        let metadata = self.or_unnamed(&path, found).await?;
         attributes::put(reply.begin(fxp::ATTRS), &metadata);
         Ok(())
+    }
+
+    /// What was found at a path, or else the upload that gets the name when it is closed: sshfs looks for a file that it has
+    /// just made.
+    async fn or_unnamed(
+        &mut self,
+        path: &VirtualPath,
+        found: Result<Metadata, FileError>,
+    ) -> Result<Metadata, FileError> {
+        match found {
+            Err(FileError::NotFound) => match self.handles.unnamed_at(path) {
+                Some(upload) => upload.metadata().await,
+                None => Err(FileError::NotFound),
+            },
+            found => found,
+        }
     }
 
     pub(crate) async fn fstat(&mut self, handle: Handle, reply: &mut Reply<'_>) -> Result<(), Status> {
@@ -114,9 +134,23 @@ impl SftpServer {
         attributes: SetAttributes,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        self.files.set_attributes(&self.path(&path)?, &attributes, true, Protocol::Sftp).await?;
+        self.set_attributes_at(&self.path(&path)?, &attributes, true).await?;
         reply.ok();
         Ok(())
+    }
+
+    /// Sets attributes of what has the name; while an upload is under way that gets it, of that: what it replaces loses the
+    /// name, and with it what was set.
+    pub(crate) async fn set_attributes_at(
+        &mut self,
+        path: &VirtualPath,
+        attributes: &SetAttributes,
+        follow: bool,
+    ) -> Result<(), FileError> {
+        match self.handles.unnamed_at(path) {
+            Some(upload) => upload.set_attributes(attributes).await,
+            None => self.files.set_attributes(path, attributes, follow, Protocol::Sftp).await,
+        }
     }
 
     pub(crate) async fn fsetstat(
@@ -147,8 +181,7 @@ impl SftpServer {
         put_u32(packet, 0);
         let mut count = 0;
         while packet.len() - start < NAME_REPLY_SIZE / 2 {
-            let entries =
-                directory.next_entries(ENTRIES_AT_ONCE).await.map_err(tidegate_core::files::FileError::from)?;
+            let entries = directory.next_entries(ENTRIES_AT_ONCE).await.map_err(FileError::from)?;
             if entries.is_empty() {
                 break;
             }

@@ -1,6 +1,6 @@
 //! Each request of version 3, as a client sees it.
 
-use crate::client_for_tests::{Client, Field, Reply, files};
+use crate::client_for_tests::{Client, Field, Reply, atomic_files, files, remote_files};
 use crate::fields::OpenFlags;
 use crate::packet::Reader;
 use crate::protocol::{MAX_DATA, StatusCode, fxf, fxp};
@@ -143,6 +143,17 @@ async fn errors_have_the_codes_of_openssh() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_not_there_is_opened_only_if_it_may_be_made() {
+    for files in [files(""), atomic_files(), remote_files()] {
+        let mut client = Client::new(files).await;
+        for flags in [fxf::WRITE, fxf::WRITE | fxf::TRUNC, fxf::READ | fxf::WRITE, fxf::APPEND] {
+            assert_eq!(client.open("none", flags).await.status(), NO_SUCH_FILE, "{flags}");
+        }
+        assert_eq!(client.ask(fxp::STAT, &[text("none")]).await.status(), NO_SUCH_FILE);
+    }
+}
+
+#[tokio::test]
 async fn a_handle_is_used_as_it_was_opened() {
     // A5-02
     let mut client = Client::new(files("")).await;
@@ -177,6 +188,55 @@ async fn attributes_are_those_of_the_file_or_of_the_link() {
     for (path, expected) in [(".", "/"), ("./x", "/x"), ("/none", "/none"), ("..", "/"), ("", "/")] {
         assert_eq!(client.ask(fxp::REALPATH, &[text(path)]).await.name(), expected, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_being_made_is_found_under_the_name_that_it_gets() {
+    // A5-22: as sshfs asks for it.
+    for files in [files(""), atomic_files(), remote_files()] {
+        let mut client = Client::new(files).await;
+        let handle = Field::Handle(client.open("f", fxf::WRITE | fxf::CREAT | fxf::EXCL).await.handle());
+        for kind in [fxp::STAT, fxp::LSTAT] {
+            assert_eq!(size_and_mode(&client.ask(kind, &[text("f")]).await).0, 0);
+            assert_eq!(client.ask(kind, &[text("g")]).await.status(), NO_SUCH_FILE);
+        }
+        assert_eq!(client.ask(fxp::WRITE, &[handle, Field::U64(0), text("hello")]).await.status(), OK);
+        assert_eq!(client.ask(fxp::SETSTAT, &[text("/./f"), MODE[0], MODE[1]]).await.status(), OK);
+        let expected = (5, 0o100_640);
+        assert_eq!(size_and_mode(&client.ask(fxp::FSTAT, &[handle]).await), expected);
+        assert_eq!(size_and_mode(&client.ask(fxp::LSTAT, &[text("f")]).await), expected);
+        let set = client.extended("lsetstat@openssh.com", &[text("f"), Field::U32(4), Field::U32(0o600)]).await;
+        assert_eq!(set.status(), OK);
+        assert_eq!(client.ask(fxp::CLOSE, &[handle]).await.status(), OK);
+        assert_eq!(size_and_mode(&client.ask(fxp::STAT, &[text("f")]).await), (5, 0o100_600));
+        assert_eq!(client.ask(fxp::REMOVE, &[text("f")]).await.status(), OK);
+        assert_eq!(client.ask(fxp::STAT, &[text("f")]).await.status(), NO_SUCH_FILE);
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_replaces_a_file_gets_what_is_set_by_its_name() {
+    // A5-22
+    let mut client = Client::new(atomic_files()).await;
+    client.put("f", b"older").await;
+    let handle = Field::Handle(client.open("f", fxf::WRITE | fxf::CREAT | fxf::TRUNC).await.handle());
+    assert_eq!(client.ask(fxp::WRITE, &[handle, Field::U64(0), text("new")]).await.status(), OK);
+    assert_eq!(client.ask(fxp::SETSTAT, &[text("f"), MODE[0], MODE[1]]).await.status(), OK);
+    // What has the name is found first.
+    assert_eq!(size_and_mode(&client.ask(fxp::STAT, &[text("f")]).await), (5, 0o100_644));
+    assert_eq!(client.ask(fxp::CLOSE, &[handle]).await.status(), OK);
+    assert_eq!(size_and_mode(&client.ask(fxp::STAT, &[text("f")]).await), (3, 0o100_640));
+}
+
+#[tokio::test]
+async fn a_file_that_was_removed_while_it_is_written_is_not_found() {
+    let mut client = Client::new(files("")).await;
+    let handle = Field::Handle(client.open("f", fxf::WRITE | fxf::CREAT).await.handle());
+    assert_eq!(client.ask(fxp::REMOVE, &[text("f")]).await.status(), OK);
+    for kind in [fxp::STAT, fxp::LSTAT] {
+        assert_eq!(client.ask(kind, &[text("f")]).await.status(), NO_SUCH_FILE);
+    }
+    assert_eq!(client.ask(fxp::FSTAT, &[handle]).await.status(), OK);
 }
 
 #[tokio::test]

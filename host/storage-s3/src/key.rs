@@ -60,7 +60,7 @@ impl KeyPrefix {
             let text = format!("the name is too long for object storage: keys have at most {MAX_KEY} bytes");
             return Err(StorageError::new(StorageErrorKind::NameTooLong, text));
         }
-        Ok(Key { text: key, is_root: names.is_empty() })
+        Ok(Key { text: key, root: self.0.len() + 1 })
     }
 }
 
@@ -68,7 +68,8 @@ impl KeyPrefix {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     text: String,
-    is_root: bool,
+    /// The length of the root's key.
+    root: usize,
 }
 
 impl Key {
@@ -84,7 +85,20 @@ impl Key {
 
     /// Whether this is the root of the tree, which is always there (A16-01).
     pub fn is_root(&self) -> bool {
-        self.is_root
+        self.text.len() == self.root
+    }
+
+    /// The keys of the names above this one, without the root's.
+    pub fn above(&self) -> Vec<Self> {
+        let mut above = Vec::new();
+        let mut text = self.text.as_str();
+        while let Some((directory, _)) = text.rsplit_once('/')
+            && directory.len() > self.root
+        {
+            above.push(Self { text: directory.to_owned(), root: self.root });
+            text = directory;
+        }
+        above
     }
 
     /// The name of an entry in this directory, and whether the entry is a directory. `listed`: a key of the
@@ -154,6 +168,22 @@ mod tests {
         let longest = |length: usize| format!("/{}", "x".repeat(length));
         check(longest(1021).as_bytes(), Ok(&format!("/p/{}", "x".repeat(1021))));
         check(longest(1022).as_bytes(), Err(StorageErrorKind::NameTooLong));
+    }
+
+    #[test]
+    fn the_names_above_a_key_end_below_the_root() {
+        let check = |prefix: &str, below: &[u8], expected: &[&str]| {
+            let key = KeyPrefix::new(prefix).unwrap().key(&path(below)).unwrap();
+            let above: Vec<_> = key.above().into_iter().map(|key| key.text).collect();
+            assert_eq!(above, expected, "{prefix} {below:?}");
+        };
+        for root in ["", "p", "p/q"] {
+            check(root, b"/", &[]);
+            check(root, b"/f", &[]);
+        }
+        check("", b"/a/b/c", &["/a/b", "/a"]);
+        check("p", b"/a/b/c", &["/p/a/b", "/p/a"]);
+        check("p/q", b"/a/f", &["/p/q/a"]);
     }
 
     #[test]

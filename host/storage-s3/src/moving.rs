@@ -1,6 +1,7 @@
 //! Renames: a copy inside the store, and then the removal of the old object. Nothing of it is atomic (A16-04).
 
 use futures_util::TryStreamExt;
+use futures_util::future::join;
 use opendal::options::{CopyOptions, ListOptions};
 use tidegate_core::ports::storage::{FileKind, StorageError, StorageErrorKind};
 
@@ -28,15 +29,21 @@ impl Bucket {
         let _making = self.missing.making(to);
         let moved = bounded("looking for a file", self.find(from)).await?;
         let is_directory = moved.metadata.kind == FileKind::Directory;
-        let existing = match bounded("looking for a file", self.find(to)).await {
+        let looked = async { Ok(join(self.find(to), self.require_above(to)).await) };
+        let (existing, may_be_made) = bounded("looking for a file", looked).await?;
+        let existing = match existing {
             Ok(found) => Some(found.metadata.kind),
             Err(error) if error.kind == StorageErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
+        if existing.is_none() {
+            may_be_made?;
+        }
         if existing.is_some() && !replace {
             return Err(failed(StorageErrorKind::AlreadyExists, "the file exists already"));
         }
-        if from == to {
+        // Keys of two trees in one bucket, which may be one inside the other, are not equal with different roots.
+        if from.file() == to.file() {
             return Ok(());
         }
         if is_directory && to.directory().starts_with(&from.directory()) {
@@ -48,9 +55,15 @@ impl Bucket {
             (true, Some(_)) if !self.is_empty(to).await? => {
                 Err(failed(StorageErrorKind::NotEmpty, "the directory is not empty"))
             }
-            (true, _) => self.rename_directory(from, to).await,
+            (true, _) => {
+                let outcome = self.rename_directory(from, to).await;
+                self.directories.forget(to);
+                outcome
+            }
             (false, _) => {
-                self.copy(from.file(), to.file(), moved.metadata.size).await?;
+                let outcome = self.copy(from.file(), to.file(), moved.metadata.size).await;
+                self.directories.forget(to);
+                outcome?;
                 self.remove_if_unchanged(from, moved.etag.as_deref()).await
             }
         }

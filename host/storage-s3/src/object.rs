@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageError, StorageErrorKind};
 
+use crate::above::Directories;
 use crate::budget::MemoryBudget;
 use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
@@ -54,6 +55,8 @@ pub struct Bucket {
     pub refuses_conditions: AtomicBool,
     /// Names that nothing had a moment ago.
     pub missing: MissingNames,
+    /// Names that no file had a moment ago.
+    pub directories: Directories,
     /// Whether the next lookup is expected to find nothing.
     pub expectation: Expectation,
 }
@@ -125,6 +128,14 @@ impl Bucket {
             answer => self.found_file(key, answer)?,
         };
         Ok(found.map_or(Asked::NoObject, Asked::Object))
+    }
+
+    /// Whether a file has the key. False: a directory has it, or nothing.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn has_file(&self, key: &Key) -> Result<bool, StorageError> {
+        Ok(matches!(bounded("looking for a file", self.ask(key)).await?, Asked::Object(_)))
     }
 
     /// What clients see of what has the key. That nothing has it is remembered for an upload that begins soon.

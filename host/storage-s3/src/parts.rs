@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::budget::Taken;
 use crate::errors::{failed, from_store};
+use crate::kept::{Beginning, Kept};
 use crate::key::Key;
 use crate::object::{Bucket, Found, MODIFIED, UPLOAD};
 use crate::sequence::Sequence;
@@ -38,6 +39,8 @@ pub struct Written {
     /// The end of what was written in order.
     next: u64,
     sequence: Sequence,
+    /// What stays of the object that has the name.
+    kept: Kept,
     /// Memory of parts that were sent.
     sent: UnboundedReceiver<Taken>,
     sender: UnboundedSender<Taken>,
@@ -85,9 +88,30 @@ impl Written {
         self.unfinished.is_none()
     }
 
-    /// The end of what was written in order.
-    pub fn end(&self) -> u64 {
-        self.next
+    /// The size of the file, if nothing more is written.
+    pub fn size(&self) -> u64 {
+        self.kept.size(self.next)
+    }
+
+    /// The upload goes on with an object that it does not empty.
+    pub fn keep(&mut self, old: Found) {
+        self.kept = Kept::All(old);
+    }
+
+    /// The object that stays as it is, because nothing was written.
+    pub fn unchanged(&self) -> Option<&Found> {
+        match &self.kept {
+            Kept::All(old) => Some(old),
+            Kept::Nothing | Kept::Behind(_) => None,
+        }
+    }
+
+    /// Sets the size of the file, in bytes.
+    ///
+    /// # Errors
+    /// `Unsupported`, if it is neither the size that the file has anyway nor what was written.
+    pub fn set_size(&mut self, size: u64) -> Result<(), StorageError> {
+        self.kept.cut(size, self.sequence.is_empty().then_some(self.next))
     }
 
     /// Sets the time of change, in seconds since 1970, which is kept if no request was needed yet.
@@ -107,6 +131,7 @@ impl Written {
             part: None,
             next: 0,
             sequence: Sequence::default(),
+            kept: Kept::Nothing,
             sent,
             sender,
             owned: 0,
@@ -116,29 +141,61 @@ impl Written {
         }
     }
 
-    /// The upload continues an object: what that has is copied inside the store, in the version that was found.
-    pub async fn begin_with(&mut self, old: &Found) -> Result<(), StorageError> {
+    /// Copies a part of an object inside the store, in the version that was found, behind what was written.
+    async fn copy(&mut self, old: &Found, mut offset: u64) -> Result<(), StorageError> {
         let size = old.metadata.size;
-        self.widen().await?;
-        let mut unfinished = self.begin().await?;
-        let mut offset = 0;
         while offset < size {
             let end = size.min(offset + MAX_COPY);
             let (range, if_match) = ((offset..end).into(), old.etag.clone());
             let options = ReadOptions { range, if_match, ..ReadOptions::default() };
-            let outcome;
-            (unfinished, outcome) =
-                unfinished.request(Request::Copy(self.key.file().to_owned(), Box::new(options))).await?;
-            if let Err(error) = outcome {
-                unfinished.abandon().await;
-                return Err(changed_or(&error));
-            }
+            let unfinished = match self.unfinished.take() {
+                Some(unfinished) => unfinished,
+                None => self.begin().await?,
+            };
+            let request = Request::Copy(self.key.file().to_owned(), Box::new(options));
+            let (unfinished, outcome) = unfinished.request(request).await?;
+            self.unfinished = Some(unfinished);
+            outcome.map_err(|error| self.changed_or(&error))?;
             self.parts += 1;
             offset = end;
         }
-        self.unfinished = Some(unfinished);
         self.next = size;
         Ok(())
+    }
+
+    /// Takes up the old object where the first write begins; none: at its end.
+    async fn take_up(&mut self, offset: Option<u64>) -> Result<(), StorageError> {
+        let Kept::All(old) = &self.kept else { return Ok(()) };
+        let beginning = Kept::beginning(old, offset)?;
+        let Kept::All(old) = std::mem::replace(&mut self.kept, Kept::Nothing) else { return Ok(()) };
+        match beginning {
+            Beginning::First => {
+                self.kept = Kept::Behind(old);
+                Ok(())
+            }
+            Beginning::End => {
+                let outcome = match self.widen().await {
+                    Ok(()) => self.copy(&old, 0).await,
+                    Err(error) => Err(error),
+                };
+                outcome.inspect_err(|error| self.failure = Some(error.clone()))
+            }
+        }
+    }
+
+    /// Copies what the old object has behind the last byte that was written.
+    async fn copy_the_rest(&mut self) -> Result<(), StorageError> {
+        let Kept::Behind(old) = std::mem::replace(&mut self.kept, Kept::Nothing) else { return Ok(()) };
+        if self.next >= old.metadata.size {
+            return Ok(());
+        }
+        if self.owned == 1 {
+            self.widen().await?;
+        }
+        if let Some((taken, data)) = self.part.take() {
+            self.send(taken, data).await?;
+        }
+        self.copy(&old, self.next).await
     }
 
     fn options(&self) -> WriteOptions {
@@ -162,10 +219,15 @@ impl Written {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
-        let offset = offset.unwrap_or(self.next);
-        if offset.checked_add(data.len() as u64).is_none_or(|end| end > i64::MAX as u64) {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let end = offset.unwrap_or(self.next).checked_add(data.len() as u64);
+        if end.is_none_or(|end| end > i64::MAX as u64) {
             return Err(failed(StorageErrorKind::Invalid, "the offset is too large"));
         }
+        self.take_up(offset).await?;
+        let offset = offset.unwrap_or(self.next);
         if offset != self.next {
             return self.sequence.keep(self.next, offset, data);
         }
@@ -258,7 +320,7 @@ impl Written {
         let (unfinished, outcome) = unfinished.request(Request::Write(sent)).await?;
         self.unfinished = Some(unfinished);
         self.parts += 1;
-        outcome.map_err(|error| changed_or(&error))
+        outcome.map_err(|error| self.changed_or(&error))
     }
 
     /// All of an upload of one part.
@@ -317,6 +379,7 @@ impl Written {
     /// Gives the upload its name.
     pub async fn finish(&mut self) -> Result<(), StorageError> {
         self.require_whole()?;
+        self.copy_the_rest().await?;
         let Err(error) = self.send_the_rest().await? else { return Ok(()) };
         let may_be_stored = matches!(
             error.kind(),
@@ -325,7 +388,7 @@ impl Written {
         if may_be_stored && matches!(self.named().await, Ok(Named::ThisUpload)) {
             return Ok(());
         }
-        Err(if self.is_small() { from_store(&error) } else { changed_or(&error) })
+        Err(if self.is_small() { from_store(&error) } else { self.changed_or(&error) })
     }
 
     /// Sends what was not sent yet, and then asks for the name.
@@ -341,6 +404,16 @@ impl Written {
         let (unfinished, outcome) = unfinished.request(Request::Close).await?;
         self.unfinished = Some(unfinished);
         Ok(outcome)
+    }
+
+    /// The error, where another writer was faster, or the upload was aborted by another. Where the name need not be free, the
+    /// only condition is which version of the old object is copied.
+    fn changed_or(&self, error: &opendal::Error) -> StorageError {
+        match error.kind() {
+            ErrorKind::NotFound => changed(),
+            ErrorKind::ConditionNotMatch if !self.if_not_exists => changed(),
+            _ => from_store(error),
+        }
     }
 
     /// Gives the upload up, and waits until the store has forgotten it.
@@ -363,12 +436,9 @@ fn random_id() -> String {
     format!("{:016x}", getrandom::u64().unwrap_or_default())
 }
 
-/// The error, where a condition means that another writer was faster, or the upload was aborted by another.
-fn changed_or(error: &opendal::Error) -> StorageError {
-    if error.kind() == ErrorKind::NotFound {
-        return failed(StorageErrorKind::Other, "the file has changed in the object store meanwhile");
-    }
-    from_store(error)
+/// The error of an upload that goes on with an object, or keeps a part of it, that is another one by now.
+pub fn changed() -> StorageError {
+    failed(StorageErrorKind::Other, "the file has changed in the object store meanwhile")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use opendal::layers::{RetryLayer, TimeoutLayer};
 use opendal::services::S3;
 use opendal::{HttpTransporter, OperationContext, Operator};
@@ -16,6 +17,7 @@ use tidegate_core::ports::storage::{
     S3Location, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Swept, Upload, Uploads,
 };
 
+use crate::above::Directories;
 use crate::budget::{MemoryBudget, MemoryLimits};
 use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
@@ -117,6 +119,7 @@ impl S3FileSystems {
             rename_limit: self.settings.rename_limit,
             refuses_conditions: AtomicBool::new(false),
             missing: MissingNames::default(),
+            directories: Directories::default(),
             expectation: Expectation::default(),
         };
         let (location, transport) = (location.clone(), self.transport.clone());
@@ -233,7 +236,9 @@ impl Storage for S3Storage {
         let key = self.key(path)?;
         let _making = self.bucket.missing.making(&key);
         let made = async {
-            self.bucket.require_free(&key).await?;
+            let (is_free, may_be_made) = join(self.bucket.require_free(&key), self.bucket.require_above(&key)).await;
+            is_free?;
+            may_be_made?;
             self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
         };
         bounded("making a directory", made).await
@@ -307,21 +312,23 @@ impl Storage for S3Storage {
         Err(failed(StorageErrorKind::Invalid, "is not a symbolic link"))
     }
 
-    /// Objects need no directory above them, so that none is missing.
+    /// Objects need no directory above them, so that none is looked for.
     async fn canonical(&self, path: &VirtualPath, _follow: bool) -> Result<Canonical, StorageError> {
         Ok(Canonical { path: path.clone(), lacks_parent: false })
     }
 
     async fn set_attributes(
         &self,
-        _path: &VirtualPath,
+        path: &VirtualPath,
         attributes: &SetAttributes,
         _follow: bool,
     ) -> Result<(), StorageError> {
+        self.metadata(path).await?;
         set_attributes(attributes)
     }
 
-    async fn space(&self, _path: &VirtualPath) -> Result<Space, StorageError> {
+    async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {
+        self.metadata(path).await?;
         Ok(self.bucket.space())
     }
 

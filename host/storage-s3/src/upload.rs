@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use tidegate_core::ports::storage::{
     Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile, Upload,
 };
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use crate::errors::{failed, not_found, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
-use crate::parts::{Written, over};
+use crate::parts::{Written, changed, over};
 
 /// How an upload ended, and the file that it replaced; none: it is ending.
 type Ending = watch::Receiver<Option<Result<Option<Metadata>, StorageError>>>;
@@ -35,10 +36,11 @@ pub struct S3Upload {
 }
 
 impl S3Upload {
-    /// Begins an upload. Unless `options` truncate, it begins with what the object has.
+    /// Begins an upload. Unless `options` truncate, it goes on with what the object has (see `kept`).
     ///
     /// # Errors
-    /// `NotFound` for an object that may not be made, `AlreadyExists` for one that must be; the store failed.
+    /// `NotFound` for an object that may not be made, `AlreadyExists` for one that must be; `NotADirectory` below a file; the
+    /// store failed.
     pub async fn begin(bucket: Arc<Bucket>, key: Key, options: OpenOptions) -> Result<Self, StorageError> {
         if key.is_root() {
             return Err(failed(StorageErrorKind::IsADirectory, "is a directory"));
@@ -46,20 +48,25 @@ impl S3Upload {
         bucket.missing.forget(&key);
         let must_be_new = options.create && options.exclusive;
         let needs_old = !options.truncate || !options.create || must_be_new;
-        let old = if needs_old && !options.is_new { bucket.find_file(&key).await? } else { None };
+        let find_old = async { if needs_old && !options.is_new { bucket.find_file(&key).await } else { Ok(None) } };
+        let (old, may_be_made) = join(find_old, bucket.require_above(&key)).await;
+        let old = old?;
         match &old {
             Some(_) if must_be_new => {
                 return Err(failed(StorageErrorKind::AlreadyExists, "the file exists already"));
             }
-            None if !options.create => return Err(not_found()),
-            Some(_) | None => {}
+            Some(_) => {}
+            None => may_be_made?,
+        }
+        if old.is_none() && !options.create {
+            return Err(not_found());
         }
         let must_be_new = must_be_new || (old.is_none() && !options.truncate);
         let mut written = Written::new(bucket.clone(), key.clone(), must_be_new);
         if let Some(old) = old.filter(|old| !options.truncate && old.metadata.size > 0) {
-            written.begin_with(&old).await?;
+            written.keep(old);
         }
-        let size = AtomicU64::new(written.end());
+        let size = AtomicU64::new(written.size());
         let written = Mutex::new(Some(Box::new(written)));
         let (append, was_free) = (options.append, options.is_new);
         let (replaces, ending) = (Mutex::default(), Mutex::default());
@@ -110,6 +117,12 @@ async fn name(
     must_be_new: bool,
     replaced: Option<Option<Metadata>>,
 ) -> Result<Option<Metadata>, StorageError> {
+    if let Some(old) = written.unchanged() {
+        return match bucket.find_file(key).await? {
+            Some(found) if found.etag == old.etag => Ok(Some(found.metadata)),
+            Some(_) | None => Err(changed()),
+        };
+    }
     let replaced = match replaced {
         Some(replaced) => replaced,
         None => look(bucket, key).await?,
@@ -138,13 +151,15 @@ impl StorageFile for S3Upload {
 
     /// A time is kept if no request was needed yet; owner and mode are not kept at all (A16-03).
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
-        let size = self.size.load(Ordering::Relaxed);
-        if attributes.size.is_some_and(|wanted| wanted != size) {
-            return Err(unsupported("object storage cannot cut or extend files"));
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(written) = written.as_mut() else {
+            return if attributes.size.is_some() { Err(over()) } else { Ok(()) };
+        };
+        if let Some(size) = attributes.size {
+            written.set_size(size)?;
+            self.size.store(written.size(), Ordering::Relaxed);
         }
-        if let Some(written) = &mut *self.written.lock().unwrap_or_else(PoisonError::into_inner)
-            && let Some((_, modified)) = attributes.times
-        {
+        if let Some((_, modified)) = attributes.times {
             written.set_modified(modified);
         }
         Ok(())
@@ -165,7 +180,7 @@ impl Upload for S3Upload {
     async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
         let mut written = self.take().ok_or_else(over)?;
         let outcome = written.write((!self.append).then_some(offset), data).await;
-        self.size.store(written.end(), Ordering::Relaxed);
+        self.size.store(written.size(), Ordering::Relaxed);
         self.put_back(written);
         outcome
     }
@@ -195,10 +210,16 @@ impl Upload for S3Upload {
         *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.clone());
         tokio::spawn(async move {
             let _making = bucket.missing.making(&key);
-            let ended = match can_tell {
-                true => written.put_where_free().await,
-                false => name(&bucket, &key, written, must_be_new, asked).await,
+            let ended = match bucket.require_above(&key).await {
+                Ok(()) if can_tell => written.put_where_free().await,
+                Ok(()) => name(&bucket, &key, written, must_be_new, asked).await,
+                // A name above has become that of a file since the upload began.
+                Err(error) => {
+                    written.abandon().await;
+                    Err(error)
+                }
             };
+            bucket.directories.forget(&key);
             sender.send_replace(Some(ended));
         });
         Ok(Finished::Named { replaced: outcome(ending).await? })

@@ -75,7 +75,7 @@ impl FileService {
 
 pub(super) fn ignore_unsupported(policy: SetAttributesPolicy, outcome: Result<(), FileError>) -> Result<(), FileError> {
     match outcome {
-        Err(FileError::Unsupported) if policy == SetAttributesPolicy::IgnoreUnsupported => Ok(()),
+        Err(FileError::Unsupported(_)) if policy == SetAttributesPolicy::IgnoreUnsupported => Ok(()),
         outcome => outcome,
     }
 }

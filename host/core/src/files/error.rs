@@ -26,9 +26,9 @@ pub enum FileError {
     /// The path is malformed, or the storage does not accept the name or number.
     #[error("{0}")]
     Invalid(String),
-    /// The storage cannot do it.
-    #[error("operation not supported")]
-    Unsupported,
+    /// The storage cannot do it; what and why, in words.
+    #[error("{0}")]
+    Unsupported(String),
     /// The quota, the volume, or the largest file that the account may upload is exceeded.
     #[error("{0}")]
     QuotaExceeded(String),
@@ -42,7 +42,7 @@ impl From<StorageError> for FileError {
         match error.kind {
             StorageErrorKind::NotFound => Self::NotFound,
             StorageErrorKind::PermissionDenied => Self::Denied,
-            StorageErrorKind::Unsupported => Self::Unsupported,
+            StorageErrorKind::Unsupported => Self::Unsupported(error.message),
             StorageErrorKind::NotADirectory | StorageErrorKind::Loop => Self::Unreachable(error.message),
             StorageErrorKind::NameTooLong | StorageErrorKind::Invalid => Self::Invalid(error.message),
             StorageErrorKind::AlreadyExists

@@ -85,7 +85,7 @@ impl FileService {
                 to_the_end(async move { files.arrive(arriving, true).await }).await
             }
             FileKind::Directory => Box::pin(self.move_directory(from, to, replace, protocol)).await,
-            FileKind::Symlink | FileKind::Other => Err(FileError::Unsupported),
+            FileKind::Symlink | FileKind::Other => Err(only_files_and_directories()),
         }
     }
 
@@ -102,7 +102,7 @@ impl FileService {
         let existing = self.at_target(to, replace).await?;
         match existing.map(|existing| existing.kind) {
             Some(FileKind::Directory) => return Err(FileError::Failed("is a directory".into())),
-            Some(FileKind::Symlink | FileKind::Other) => return Err(FileError::Unsupported),
+            Some(FileKind::Symlink | FileKind::Other) => return Err(only_files_and_directories()),
             Some(FileKind::File) | None => {}
         }
         let content = self.tree().open(from).await?;
@@ -296,11 +296,11 @@ impl FileService {
                             let size = i64::try_from(entry.metadata.size).unwrap_or(i64::MAX);
                             contents.used = contents.used + UsedQuota { size, files: 1 };
                         }
-                        FileKind::Symlink | FileKind::Other => return Err(FileError::Unsupported),
+                        FileKind::Symlink | FileKind::Other => return Err(only_files_and_directories()),
                     }
                     contents.entries.push((path, entry.metadata));
                     if contents.entries.len() > limit {
-                        return Err(FileError::Unsupported);
+                        return Err(too_many(limit));
                     }
                 }
                 self.session.live.moves();
@@ -312,6 +312,22 @@ impl FileService {
         }
         Ok(contents)
     }
+}
+
+fn only_files_and_directories() -> FileError {
+    let text = "links and special files are neither moved to another file system nor replaced by what is moved";
+    FileError::Unsupported(text.into())
+}
+
+/// The error of a directory with more entries than are copied.
+fn too_many(limit: usize) -> FileError {
+    FileError::Unsupported(match limit {
+        0 => "a directory with files would have to be copied to another file system, which rename_mode does not let"
+            .into(),
+        limit => {
+            format!("the directory would have to be copied to another file system, and has more than {limit} entries")
+        }
+    })
 }
 
 fn changed() -> FileError {

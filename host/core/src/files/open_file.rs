@@ -194,6 +194,13 @@ impl OpenFile {
         self.opened.as_ref().map(|opened| opened.place.path())
     }
 
+    /// Whether the file gets this name, as the client wrote it or without links, when it is closed, and has none until then.
+    pub fn is_unnamed_at(&self, path: &VirtualPath) -> bool {
+        self.opened
+            .as_ref()
+            .is_some_and(|opened| opened.upload().is_some() && opened.place.spellings().any(|name| name == path))
+    }
+
     /// Whether the file is open for writing.
     pub fn is_upload(&self) -> bool {
         self.opened.as_ref().is_some_and(|opened| opened.options.write)

@@ -238,6 +238,10 @@ impl FileService {
             }
         }
         let before = self.writable_file(path, options).await?;
+        // Where files can be opened under their names, that says so itself.
+        if before.is_none() && !options.create && !capabilities.in_place {
+            return Err(FileError::NotFound);
+        }
         check(before.as_ref())?;
         let may_overwrite = self.permissions_at(&path.parent()).allows(Permission::Overwrite);
         // Opening must fail if the file has appeared since, because `overwrite` was not checked.
@@ -262,7 +266,9 @@ impl FileService {
         };
         match found {
             // A5-09
-            Ok(existing) if existing.kind == FileKind::Directory => Err(FileError::Unsupported),
+            Ok(existing) if existing.kind == FileKind::Directory => {
+                Err(FileError::Unsupported("a directory cannot be opened for writing".into()))
+            }
             Ok(existing) => {
                 self.require(&path.parent(), Permission::Overwrite)?;
                 Ok(Some(existing))

@@ -19,7 +19,7 @@ use crate::hook::Subject;
 use crate::hook::events::ActionKind;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
-use crate::ports::storage::{Storage, StorageErrorKind};
+use crate::ports::storage::{Canonical, FileKind, OBJECT_STORAGE, Storage, StorageErrorKind};
 
 /// What an operation acts on where the last name of a path is a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,9 +169,7 @@ impl FileService {
             if !self.may_look_at(&found.path) {
                 return Ok(meant);
             }
-            if found.lacks_parent {
-                return Err(FileError::NotFound);
-            }
+            self.require_parent(&found).await?;
             path = found.path;
             if climbs {
                 self.storage.metadata(&path).await?;
@@ -179,6 +177,23 @@ impl FileService {
             }
         }
         Ok(path)
+    }
+
+    /// Requires that there is a directory above the last name. Object storage, which needs none, does not look for it
+    /// when it resolves a path.
+    async fn require_parent(&self, found: &Canonical) -> Result<(), FileError> {
+        if found.lacks_parent {
+            return Err(FileError::NotFound);
+        }
+        if self.storage.kind(&found.path) != OBJECT_STORAGE {
+            return Ok(());
+        }
+        match self.storage.metadata(&found.path.parent()).await?.kind {
+            FileKind::Directory => Ok(()),
+            FileKind::File | FileKind::Symlink | FileKind::Other => {
+                Err(FileError::Unreachable("a part of the path is not a directory".into()))
+            }
+        }
     }
 
     /// Whether the account may list every directory above `path`, and no pattern hides a name on the way.

@@ -48,7 +48,7 @@ pub fn confined(
     (uid, gid): (u32, u32),
 ) -> Result<Command, FileError> {
     let [program, arguments @ ..] = launcher.command.as_slice() else {
-        return Err(FileError::Unsupported);
+        return Err(FileError::Unsupported("this server starts no programs".into()));
     };
     let mut command = Command::new(program);
     command.args(arguments);

@@ -45,8 +45,8 @@ async fn an_upload_that_continues_a_file_is_aborted_when_its_client_leaves() {
     // Parts are copied beside the call.
     let mut held = store.hold("begin");
     let options = OpenOptions { truncate: false, ..PUT };
-    let begun = async { storage.begin_upload(&path("/f"), options).await.map(drop) };
-    leave(&mut held, begun).await;
+    let upload = storage.begin_upload(&path("/f"), options).await.unwrap();
+    leave(&mut held, upload.write_at(6 * MIB as u64, b"x")).await;
     held.answer();
     store.is_clean().await;
     assert_eq!(store.data("home/f").unwrap().len(), 6 * MIB);

@@ -1,5 +1,6 @@
 //! The adapter against a store in the same process.
 
+mod above;
 mod ahead;
 mod bad_answers;
 mod check;
@@ -7,6 +8,7 @@ mod files;
 mod leaving;
 mod lookups;
 mod names;
+mod overwriting;
 mod real_store;
 mod requests;
 mod store;

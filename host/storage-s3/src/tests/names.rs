@@ -194,6 +194,19 @@ async fn what_object_storage_lacks_is_refused() {
     assert_eq!(kind(storage.read_link(&path("/f")).await), Err(StorageErrorKind::Invalid));
     assert_eq!(kind(storage.open_in_place(&path("/f"), PUT).await), refused);
     let set = async |attributes| kind(storage.set_attributes(&path("/f"), &attributes, true).await);
+    // What is not there has neither attributes nor space.
+    for attributes in [
+        SetAttributes { mode: Some(0o600), ..Default::default() },
+        SetAttributes { times: Some((1, 1)), ..Default::default() },
+        SetAttributes { size: Some(0), ..Default::default() },
+    ] {
+        let missing = kind(storage.set_attributes(&path("/none"), &attributes, true).await);
+        assert_eq!(missing, Err(StorageErrorKind::NotFound), "{attributes:?}");
+    }
+    assert_eq!(kind(storage.space(&path("/none")).await), Err(StorageErrorKind::NotFound));
+    for there in ["/", "/f"] {
+        assert_eq!(kind(storage.space(&path(there)).await), Ok(()), "{there}");
+    }
     assert_eq!(set(SetAttributes { size: Some(0), ..Default::default() }).await, refused);
     assert_eq!(set(SetAttributes { mode: Some(0o600), owner: Some((1, 1)), ..Default::default() }).await, Ok(()));
     assert_eq!(set(SetAttributes { times: Some((1, 1)), ..Default::default() }).await, Ok(()));
