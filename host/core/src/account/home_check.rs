@@ -8,7 +8,7 @@ use crate::ports::HostPaths;
 
 /// Checks the homes that hooks give to accounts against the rule of the server.
 pub struct HomeCheck {
-    rule: HomeRule,
+    pub(super) rule: HomeRule,
     paths: Arc<dyn HostPaths>,
 }
 
@@ -77,7 +77,8 @@ impl HomeCheck {
         placed.home.iter().try_for_each(|home| placed.rule.check_others(home, &placed.granted, &all))
     }
 
-    async fn without_links(&self, paths: &[String]) -> Vec<String> {
+    /// The paths with links resolved; where they cannot be, as written.
+    pub(super) async fn without_links(&self, paths: &[String]) -> Vec<String> {
         if paths.is_empty() {
             return Vec::new();
         }
