@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
+use super::placeholders::Placeholders;
 use super::stored::occupied;
 use super::{HomeCheck, HomeRule, Occupied, folders_with_paths};
 use crate::ports::storage::{RootCheck, StorageError, StorageErrorKind, Way};
@@ -140,8 +141,7 @@ fn around(path: &str, directory: &Path) -> Option<PathBuf> {
     let mut around = PathBuf::new();
     for wanted in Path::new(path).components() {
         let name = names.next()?;
-        let is_placeholder =
-            wanted.as_os_str().to_str().is_some_and(|text| text.contains("%username%") || text.contains("%role%"));
+        let is_placeholder = wanted.as_os_str().to_str().is_some_and(Placeholders::are_in);
         if name != wanted && !is_placeholder {
             return None;
         }
