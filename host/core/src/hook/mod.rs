@@ -9,6 +9,7 @@ pub mod check_password;
 pub mod deadline;
 pub mod events;
 pub mod external_auth;
+mod in_order;
 pub mod keyboard_interactive;
 mod kind;
 pub mod link;
@@ -47,6 +48,12 @@ pub trait HookEvent: Send + Sync + 'static {
 
     /// The time that counts for the deadline of a hook that talks with the client; None: all time counts.
     fn own_time(&self) -> Option<&OwnTime> {
+        None
+    }
+
+    /// What the event belongs to: observers are told of events with the same number one after the other, in the order
+    /// in which they happened. None: of each at once.
+    fn order(&self) -> Option<u64> {
         None
     }
 

@@ -16,6 +16,9 @@ use crate::session::{EndReason, Session};
 /// Declares an event of observers.
 macro_rules! observation {
     ($name:ident, $kind:ident, $subject:expr) => {
+        observation!($name, $kind, $subject, |_| None);
+    };
+    ($name:ident, $kind:ident, $subject:expr, $order:expr) => {
         impl HookEvent for $name {
             type Verdict = ();
             const KIND: HookKind = HookKind::$kind;
@@ -23,6 +26,11 @@ macro_rules! observation {
             fn subject(&self) -> Subject<'_> {
                 let subject: fn(&$name) -> Subject<'_> = $subject;
                 subject(self)
+            }
+
+            fn order(&self) -> Option<u64> {
+                let order: fn(&$name) -> Option<u64> = $order;
+                order(self)
             }
 
             fn label(_: &()) -> (&'static str, &str) {
@@ -194,6 +202,11 @@ pub struct Startup {
     pub version: &'static str,
 }
 
+/// As long as something waits that has it, nothing else has its address.
+fn address_of<T>(shared: &Arc<T>) -> u64 {
+    Arc::as_ptr(shared).addr() as u64
+}
+
 observation!(PostLogin, PostLogin, |event| {
     let subject = match &event.attempt {
         Some(attempt) => attempt.subject(),
@@ -206,7 +219,7 @@ observation!(Disconnect, Disconnect, |event| match &event.session {
     Some(session) => session.subject(),
     None => Subject { connection: Some(&event.connection), ..Subject::default() },
 });
-observation!(PostAction, PostAction, |event| event.0.subject());
+observation!(PostAction, PostAction, |event| event.0.subject(), |event| Some(address_of(&event.0.session)));
 observation!(ObjectChange, ObjectChanges, |event| Subject {
     username: (event.kind == USERS.kind).then_some(&*event.name),
     object: Some(event.kind),
