@@ -28,6 +28,7 @@ use async_trait::async_trait;
 pub use attempt::{Comparisons, LoginAttempt};
 pub use call::{Call, CallPlace, Exchange, HookJournal, HookRun, NoJournal, Waiting, WaitsFor};
 pub use chain::{Chain, GateFailure};
+pub use in_order::Order;
 pub use kind::{Family, HookKind};
 pub use link::{HookHost, Link, LinkSettings, OnError};
 pub use observers::Observers;
@@ -51,9 +52,8 @@ pub trait HookEvent: Send + Sync + 'static {
         None
     }
 
-    /// What the event belongs to: observers are told of events with the same number one after the other, in the order
-    /// in which they happened. None: of each at once.
-    fn order(&self) -> Option<u64> {
+    /// Which events have to be told before this one, if they happened before it. None: none.
+    fn order(&self) -> Option<Order> {
         None
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::events::FileAction;
+use super::in_order::Order;
 use super::{HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
 use crate::ports::USERS;
@@ -28,8 +29,8 @@ macro_rules! observation {
                 subject(self)
             }
 
-            fn order(&self) -> Option<u64> {
-                let order: fn(&$name) -> Option<u64> = $order;
+            fn order(&self) -> Option<Order> {
+                let order: fn(&$name) -> Option<Order> = $order;
                 order(self)
             }
 
@@ -202,9 +203,10 @@ pub struct Startup {
     pub version: &'static str,
 }
 
-/// As long as something waits that has it, nothing else has its address.
-fn address_of<T>(shared: &Arc<T>) -> u64 {
-    Arc::as_ptr(shared).addr() as u64
+fn order_of(action: &FileAction) -> Order {
+    // No other session has the address while an event has this one.
+    let session = Arc::as_ptr(&action.session).addr() as u64;
+    Order { session, path: action.path.clone(), target: action.target.clone() }
 }
 
 observation!(PostLogin, PostLogin, |event| {
@@ -219,7 +221,7 @@ observation!(Disconnect, Disconnect, |event| match &event.session {
     Some(session) => session.subject(),
     None => Subject { connection: Some(&event.connection), ..Subject::default() },
 });
-observation!(PostAction, PostAction, |event| event.0.subject(), |event| Some(address_of(&event.0.session)));
+observation!(PostAction, PostAction, |event| event.0.subject(), |event| Some(order_of(&event.0)));
 observation!(ObjectChange, ObjectChanges, |event| Subject {
     username: (event.kind == USERS.kind).then_some(&*event.name),
     object: Some(event.kind),

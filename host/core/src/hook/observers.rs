@@ -1,5 +1,6 @@
 //! Observers: they are told of events afterwards, from a bounded queue, and change nothing.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 use tracing::Instrument as _;
 
 use super::again::{self, Again, PutOff, Try};
-use super::in_order::InOrder;
+use super::in_order::{InOrder, Ready};
 use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
 
 /// Events that may wait for one hook point, or be told; further ones are dropped and counted (B0-10).
@@ -29,7 +30,7 @@ pub struct Observers<E: HookEvent> {
     chain: Chain<E>,
     sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
     queue: Mutex<mpsc::Receiver<E>>,
-    /// What was in the queue, and comes after an event that is being told.
+    /// What was taken from the queue, and is being told or comes after an event that is.
     in_order: InOrder<E>,
     /// What failed and is told again later; it delays no other event (B0-08a).
     again: Again<E>,
@@ -223,9 +224,8 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
                 if is_first && !queue.is_closed() {
                     tokio::time::sleep(GATHERING_TIME).await;
                 }
-                let order = event.order();
-                let Some(event) = self.in_order.begin(order, event) else { continue };
-                let mut telling = pin!(self.deliver_in_order(order, event));
+                let Some(ready) = self.in_order.begin(event.order(), event) else { continue };
+                let mut telling = pin!(self.deliver_in_order(ready));
                 // Components answer at once. While another hook waits, the next task takes the queue over.
                 if poll_fn(|cx| Poll::Ready(telling.as_mut().poll(cx))).await.is_pending() {
                     drop(queue);
@@ -236,13 +236,13 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         }
     }
 
-    /// Tells the event, and those that it belongs to and that came meanwhile. The other events are told by other tasks.
-    async fn deliver_in_order(&self, order: Option<u64>, event: E) {
-        let mut next = Some(event);
-        while let Some(event) = next {
+    /// Tells the event, and those that have waited for it. The others are told by other tasks.
+    async fn deliver_in_order(&self, first: Ready<E>) {
+        let mut ready = VecDeque::from([first]);
+        while let Some(Ready { event, place }) = ready.pop_front() {
             self.deliver(event).await;
             self.under_way.fetch_sub(1, Ordering::Relaxed);
-            next = self.in_order.next(order);
+            ready.extend(self.in_order.told(place));
         }
     }
 }
@@ -279,9 +279,11 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
 mod tests {
     use tokio::sync::{Barrier, Notify};
 
+    use super::super::in_order::Order;
     use super::super::observation::Startup;
     use super::super::{Call, Hook, HookDescription, HookError, LinkSettings};
     use super::*;
+    use crate::path::VirtualPath;
 
     /// With a barrier, it answers when as many calls run as the barrier has; else at once.
     struct Told {
@@ -328,7 +330,7 @@ mod tests {
 
     const STEPS: usize = 40;
 
-    struct Step(Option<u64>, usize);
+    struct Step(u64, usize);
 
     impl HookEvent for Step {
         type Verdict = ();
@@ -337,8 +339,8 @@ mod tests {
         fn subject(&self) -> Subject<'_> {
             Subject::default()
         }
-        fn order(&self) -> Option<u64> {
-            self.0
+        fn order(&self) -> Option<Order> {
+            Some(Order { session: self.0, path: VirtualPath::root(), target: None })
         }
         fn label(_: &()) -> (&'static str, &str) {
             ("told", "")
@@ -357,7 +359,7 @@ mod tests {
             HookDescription::new("", Duration::ZERO, "ready")
         }
         async fn call(&self, _: &Call, step: &Step) -> Result<(), HookError> {
-            let Step(Some(session), number) = *step else { panic!("it is of a session") };
+            let Step(session, number) = *step;
             // The first session waits for all of the second one.
             if (session, number) == (1, 0) {
                 self.second_is_told.notified().await;
@@ -391,8 +393,8 @@ mod tests {
             tasks.spawn(async move { working.work().await });
         }
         for number in 0..STEPS {
-            observers.notify(Step(Some(1), number));
-            observers.notify(Step(Some(2), number));
+            observers.notify(Step(1, number));
+            observers.notify(Step(2, number));
         }
         steps.all_are_told.notified().await;
         observers.close();
