@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use tidegate_tests::clients::rsync;
+use tidegate_tests::clients::{self, Proof, rsync, sftp, sftp_ok};
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::Site;
 use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
+use tidegate_tests::tools::run_ok;
 
 /// The one name of a NAME, or the code of a STATUS.
 fn name(reply: &Reply) -> Result<String, u32> {
@@ -221,4 +222,48 @@ fn programs_come_under_the_rules_of_where_they_work() {
     let to = "alice@127.0.0.1:/w/program";
     assert!(rsync(&server, "pw", &["-p", source.to_str().unwrap(), to]).output().unwrap().status.success());
     assert_eq!(home.join("w/program").metadata().unwrap().permissions().mode() & 0o7777, 0o755);
+}
+
+#[test]
+fn nobody_makes_the_root_of_another_account_by_a_link() {
+    // A5-03
+    let site = Site::new();
+    let homes = format!("[data_provider]\nhomes = [\"{}\"]", site.path("homes").display());
+    let site = site.config(&homes);
+    let alice = site.user("alice");
+    site.user("carol");
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    for (user, home, link, text, reason) in [
+        ("state", "state", "/state", "../..", "the server's own"),
+        ("plugins", "plugins/x", "/plugins", "../../plugins", "the server's own"),
+        ("below", "below/deep/x", "/below", "../..", "the server's own"),
+        ("carols", "carols", "/carols", "../carol", "\"alice\""),
+        ("machine", "machine", "/machine", "../../../../../../../../../../../../../../etc", "\"alice\""),
+        ("proc", "proc/x", "/proc", "../../../../../../../../../../../../../../proc/self/root/etc", "\"alice\""),
+    ] {
+        let path = alice.join(home);
+        let path = path.to_str().unwrap();
+        run_ok(&mut site.tidegate(&["user", "add", "--username", user, "--password", "pw", "--home-dir", path]));
+        std::fs::create_dir_all(site.path("homes/carol")).unwrap();
+        assert_eq!(make_link(&mut raw, text, link), fx::OK, "{text}");
+        let output = sftp(&server, user, Proof::Password("pw"), "ls\n");
+        assert!(!output.status.success(), "{user}: {}", clients::text(&output));
+        let line = server.wait_for(|line| {
+            let message = line["message"].as_str().unwrap_or_default();
+            message.contains("could not be opened") && message.contains(reason)
+        });
+        assert!(line.to_string().contains(path), "{user}: {line}");
+    }
+    assert!(!site.path("deep").exists() && !site.path("plugins/x").exists());
+    // In the directory of its maker, and by the operator.
+    assert_eq!(make_link(&mut raw, "own", "/dan"), fx::OK);
+    std::fs::create_dir(alice.join("own")).unwrap();
+    std::fs::create_dir_all(site.path("homes/disk/erin")).unwrap();
+    symlink(site.path("homes/disk/erin"), site.path("homes/erin")).unwrap();
+    for (user, home) in [("dan", alice.join("dan")), ("erin", site.path("homes/erin"))] {
+        let path = home.to_str().unwrap();
+        run_ok(&mut site.tidegate(&["user", "add", "--username", user, "--password", "pw", "--home-dir", path]));
+        sftp_ok(&server, user, Proof::Password("pw"), "ls\n");
+    }
 }

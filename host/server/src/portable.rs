@@ -241,7 +241,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let host = Arc::new(wire::silent_host());
     let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], None, host)?;
     let metrics = Arc::new(Metrics::default());
-    let storage = Storages::open(&settings, None, metrics.clone())?.factory;
+    let storage = Storages::open(&settings, None, None, metrics.clone())?.factory;
     let services = Services::new(&stores, &points, &settings, NodeName(String::new()), storage, metrics)?;
     let (mut tasks, _) = HookTasks::start_journal(&stores);
     tasks.start_keeper(services.scans.keeper.clone());

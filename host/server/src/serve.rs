@@ -70,7 +70,7 @@ pub async fn serve(
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
     let metrics = Arc::new(Metrics::default());
-    let storages = Storages::open(&settings, Some(directory), metrics.clone())?;
+    let storages = Storages::open(&settings, Some(directory), Some(stores.root_check(&settings)), metrics.clone())?;
     clean_leftovers(&storages);
     let node = state_directory::node_name(directory)?;
     let services = Services::new(&stores, &hooks.points, &settings, node, storages.factory, metrics)?;

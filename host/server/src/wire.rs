@@ -16,7 +16,7 @@ use tidegate_accounts::{
     read_only_mysql, read_only_postgresql, read_only_sqlite, read_postgresql_tables,
 };
 use tidegate_api::Measured;
-use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
+use tidegate_core::account::{Accounts, HomeCheck, RootLinks, SealedDirectory};
 use tidegate_core::admin::WebSessions;
 use tidegate_core::file_history::FileHistory;
 use tidegate_core::files::FileContext;
@@ -27,6 +27,7 @@ use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{ExternalAuthCache, LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
+use tidegate_core::ports::storage::RootCheck;
 use tidegate_core::ports::{
     self, Clock, Directory, Exemptions, ExemptionsInMemory, HookRunStore, NodeName, Passwords, StorageFactory,
     SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory,
@@ -195,6 +196,11 @@ impl Stores {
     pub fn accounts_for_hooks(&self, settings: &Settings) -> Accounts {
         let homes = HomeCheck::new(settings.homes.clone(), Arc::new(LocalHostPaths));
         self.accounts(settings.users_base_dir.clone()).with_homes(homes)
+    }
+
+    /// What is asked about homes and folders that symbolic links lead to.
+    pub fn root_check(&self, settings: &Settings) -> Arc<dyn RootCheck> {
+        Arc::new(RootLinks::new(settings.homes.clone(), Arc::new(LocalHostPaths), self.directory.clone()))
     }
 }
 

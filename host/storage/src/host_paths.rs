@@ -37,22 +37,21 @@ fn resolve(path: &Path, known: &mut HashMap<PathBuf, PathBuf>) -> Result<String,
             let directory = match known.get(parent) {
                 Some(directory) => directory.clone(),
                 None => {
-                    let directory = follow(Path::new("/"), parent).map_err(problem)?;
+                    let directory = follow(Path::new("/"), parent, &mut Vec::new()).map_err(problem)?;
                     known.insert(parent.to_owned(), directory.clone());
                     directory
                 }
             };
-            follow(&directory, Path::new(name)).map_err(problem)?
+            follow(&directory, Path::new(name), &mut Vec::new()).map_err(problem)?
         }
-        _ => follow(Path::new("/"), path).map_err(problem)?,
+        _ => follow(Path::new("/"), path, &mut Vec::new()).map_err(problem)?,
     };
     found.into_os_string().into_string().map_err(|_| "it leads to a name that is not UTF-8".to_owned())
 }
 
-/// `base`: a path without symbolic links.
-fn follow(base: &Path, path: &Path) -> io::Result<PathBuf> {
+/// `base`: a path without symbolic links. `links` gets those on the way, each in a directory without links.
+pub fn follow(base: &Path, path: &Path, links: &mut Vec<PathBuf>) -> io::Result<PathBuf> {
     let mut found = base.to_owned();
-    let mut links = 0;
     // The names in reverse order: the next one is at the end.
     let mut left: Vec<OsString> = Vec::new();
     push(&mut left, path);
@@ -64,8 +63,8 @@ fn follow(base: &Path, path: &Path) -> io::Result<PathBuf> {
                 found.push(&name);
                 match fs::symlink_metadata(&found) {
                     Ok(metadata) if metadata.is_symlink() => {
-                        links += 1;
-                        if links > MAX_LINKS {
+                        links.push(found.clone());
+                        if links.len() > MAX_LINKS {
                             return Err(io::Error::other("it has too many symbolic links"));
                         }
                         let target = fs::read_link(&found)?;

@@ -53,7 +53,7 @@ async fn each_file_system_of_an_account_is_tried_by_itself() {
         store.commit(vec![change]).await.unwrap();
     }
     let audit = Audit::new(store.clone(), Arc::new(SystemClock));
-    let storage = Arc::new(LocalStorageFactory { settings: LocalStorageSettings::default() });
+    let storage = Arc::new(LocalStorageFactory { settings: LocalStorageSettings::default(), check: None });
     let administration = StorageAdministration { directory: store, storage, audit };
     let root = Actor::local("root", Door::Socket);
     let checked = administration.check(&root, "u").await.unwrap();

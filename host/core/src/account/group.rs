@@ -127,17 +127,22 @@ pub(super) fn merged(user: &Arc<User>, groups: &[Group]) -> Result<AccountValues
 impl AccountValues {
     /// In the order in which the account lists them.
     pub fn memberships(&self) -> Vec<Membership> {
-        let groups = self.other.get("groups").and_then(Value::as_array).into_iter().flatten();
-        let membership = |group: &Value| {
-            let kind = match group.get("type").and_then(Value::as_i64) {
-                Some(1) => MembershipKind::Primary,
-                Some(2) => MembershipKind::Secondary,
-                _ => MembershipKind::Member,
-            };
-            Some(Membership { group: group.get("name")?.as_str()?.to_owned(), kind })
-        };
-        groups.filter_map(membership).collect()
+        memberships_of(&self.other)
     }
+}
+
+/// The memberships that an account's document lists.
+pub(super) fn memberships_of(account: &Map<String, Value>) -> Vec<Membership> {
+    let groups = account.get("groups").and_then(Value::as_array).into_iter().flatten();
+    let membership = |group: &Value| {
+        let kind = match group.get("type").and_then(Value::as_i64) {
+            Some(1) => MembershipKind::Primary,
+            Some(2) => MembershipKind::Secondary,
+            _ => MembershipKind::Member,
+        };
+        Some(Membership { group: group.get("name")?.as_str()?.to_owned(), kind })
+    };
+    groups.filter_map(membership).collect()
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::draft::{InvalidAccount, invalid};
-use super::{HomeRule, Occupied};
+use super::{GroupPlace, HomeRule, Occupied};
 use crate::ports::HostPaths;
 
 /// Checks the homes that hooks give to accounts against the rule of the server.
 pub struct HomeCheck {
-    rule: HomeRule,
+    pub(super) rule: HomeRule,
     paths: Arc<dyn HostPaths>,
 }
 
@@ -50,10 +50,7 @@ impl HomeCheck {
     /// It does, or its links cannot be resolved.
     pub async fn check_own(&self, path: &str) -> Result<(), InvalidAccount> {
         self.rule.check_own_alone(path)?;
-        let rule = HomeRule {
-            roots: self.without_links(&self.rule.roots).await,
-            own: self.without_links(&self.rule.own).await,
-        };
+        let rule = self.resolved_rule().await;
         let found = self.paths.resolve(vec![path.to_owned()]).await.pop();
         match found {
             Some(Ok(found)) => rule.check_own_alone(&found),
@@ -62,6 +59,45 @@ impl HomeCheck {
             }
             None => Err(invalid("home_dir", "it was not looked at")),
         }
+    }
+
+    /// Whether a directory is the system's, as written or with links resolved.
+    pub async fn is_system(&self, path: &str) -> bool {
+        self.rule.is_system(path) || self.resolved_rule().await.is_system(&self.resolved(path).await)
+    }
+
+    /// The first of these directories that holds or is in one of the server (or of the system, if `of_system`), although
+    /// the text of its group is elsewhere. Where the text is there itself, that is the choice of who stored it.
+    pub async fn misplaced<'a>(&self, places: &'a [GroupPlace], of_system: bool) -> Option<&'a GroupPlace> {
+        let resolved = self.resolved_rule().await;
+        let paths: Vec<String> = places.iter().map(|place| place.path.clone()).collect();
+        let found = self.without_links(&paths).await;
+        let own = |path: &str| -> Vec<bool> {
+            let alone = |rule: &HomeRule, own: &String| {
+                let rule = HomeRule { roots: rule.roots.clone(), own: vec![own.clone()] };
+                rule.check_own_alone(path).is_err()
+            };
+            let both = self.rule.own.iter().zip(&resolved.own);
+            both.map(|(written, found)| alone(&self.rule, written) || alone(&resolved, found)).collect()
+        };
+        let is_system = |path: &str| of_system && (self.rule.is_system(path) || resolved.is_system(path));
+        let is_misplaced = |(place, found): &(&'a GroupPlace, String)| {
+            let given = own(&place.template);
+            let adds = |path: &str| {
+                own(path).iter().zip(&given).any(|(overlaps, given)| *overlaps && !given)
+                    || (is_system(path) && !is_system(&place.template))
+            };
+            adds(&place.path) || adds(found)
+        };
+        places.iter().zip(found).find(is_misplaced).map(|(place, _)| place)
+    }
+
+    async fn resolved_rule(&self) -> HomeRule {
+        HomeRule { roots: self.without_links(&self.rule.roots).await, own: self.without_links(&self.rule.own).await }
+    }
+
+    async fn resolved(&self, path: &str) -> String {
+        self.without_links(&[path.to_owned()]).await.pop().unwrap_or_default()
     }
 
     /// Checks that the home overlaps none of these directories, as written or with links resolved. Both count,
@@ -77,7 +113,8 @@ impl HomeCheck {
         placed.home.iter().try_for_each(|home| placed.rule.check_others(home, &placed.granted, &all))
     }
 
-    async fn without_links(&self, paths: &[String]) -> Vec<String> {
+    /// The paths with links resolved; where they cannot be, as written.
+    pub(super) async fn without_links(&self, paths: &[String]) -> Vec<String> {
         if paths.is_empty() {
             return Vec::new();
         }

@@ -9,6 +9,10 @@ const SYSTEM: [&str; 10] = ["/bin", "/boot", "/dev", "/etc", "/proc", "/root", "
 /// Directories below `/var` that hold accounts' files by custom; the rest of `/var` is the system's.
 const BELOW_VAR: [&str; 3] = ["/var/lib", "/var/www", "/var/tmp"];
 
+/// Directories below `/var` in which the system keeps what is its own; administrators may use the rest of it.
+const IN_VAR: [&str; 7] =
+    ["/var/backups", "/var/cache", "/var/lock", "/var/log", "/var/mail", "/var/run", "/var/spool"];
+
 /// Where homes may be, for all hooks of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HomeRule {
@@ -71,14 +75,20 @@ impl HomeRule {
             let roots = self.roots.join(", ");
             return Err(refused(format!("{} is not below {roots}", home.display())));
         }
-        let below = |directories: &[&str]| directories.iter().any(|directory| home.starts_with(directory));
-        let is_library =
-            home.components().nth(1).is_some_and(|first| first.as_os_str().as_encoded_bytes().starts_with(b"lib"));
-        let in_var = home.starts_with("/var") && !below(&BELOW_VAR);
-        if home == Path::new("/") || below(&SYSTEM) || is_library || in_var {
+        let in_var = home.starts_with("/var") && !is_in(home, &BELOW_VAR);
+        if is_of_system(home) || in_var {
             return Err(refused(format!("{} is a directory of the system", home.display())));
         }
         Ok(())
+    }
+
+    /// Whether a directory holds the system or is in it, and no root that the operator has chosen is around it. Of
+    /// `/var`, only what programs of the system keep there is meant.
+    pub fn is_system(&self, path: &str) -> bool {
+        let path = Path::new(path);
+        let holds_var = ["/var", "/var/lib"].iter().any(|directory| path == Path::new(directory));
+        let is_chosen = self.roots.iter().any(|root| is_below(path, root));
+        !is_chosen && (is_of_system(path) || is_in(path, &IN_VAR) || holds_var)
     }
 
     /// Checks that the home neither is, nor holds, nor lies in another account's home or a shared folder.
@@ -104,6 +114,16 @@ impl HomeRule {
         }
         Ok(())
     }
+}
+
+fn is_of_system(path: &Path) -> bool {
+    let is_library =
+        path.components().nth(1).is_some_and(|first| first.as_os_str().as_encoded_bytes().starts_with(b"lib"));
+    path == Path::new("/") || is_in(path, &SYSTEM) || is_library
+}
+
+fn is_in(path: &Path, directories: &[&str]) -> bool {
+    directories.iter().any(|directory| path.starts_with(directory))
 }
 
 fn is_below(path: &Path, root: &str) -> bool {
@@ -184,6 +204,28 @@ mod tests {
             "/opt/log/alice",
         ];
         check(&[], &[], &allowed, &refused);
+    }
+
+    #[test]
+    fn directories_of_the_system_are_known() {
+        let check = |roots: &[&str], path: &str, expected: bool| {
+            let rule = HomeRule { roots: texts(roots), own: Vec::new() };
+            assert_eq!(rule.is_system(path), expected, "{path} with {roots:?}");
+        };
+        let directories = ["bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "usr"];
+        for directory in directories.into_iter().chain(["var/log", "var/spool", "var/backups"]) {
+            check(&[], &format!("/{directory}"), true);
+            check(&[], &format!("/{directory}/x"), true);
+            check(&["/srv/files"], &format!("/{directory}/x"), true);
+            check(&[&format!("/{directory}")], &format!("/{directory}/x"), false);
+            check(&[], &format!("/srv/{directory}"), false);
+        }
+        for path in ["/", "/var", "/var/lib"] {
+            check(&[], path, true);
+        }
+        for path in ["/srv", "/home/alice", "/var/sftp/alice", "/var/lib/files", "/var/www", "/etcetera", "/mnt"] {
+            check(&[], path, false);
+        }
     }
 
     #[test]

@@ -92,7 +92,13 @@ impl<'a> Placeholders<'a> {
         [("%username%", self.username), ("%role%", self.role)]
     }
 
-    fn in_text(self, text: &str, place: &str) -> Result<String, InvalidAccount> {
+    /// Whether a path has placeholders.
+    pub fn are_in(text: &str) -> bool {
+        text.contains("%username%") || text.contains("%role%")
+    }
+
+    /// The path with the names of the account. `place`: the field of it, for the error.
+    pub fn in_text(self, text: &str, place: &str) -> Result<String, InvalidAccount> {
         let mut replaced = text.to_owned();
         for (placeholder, value) in self.values() {
             if !replaced.contains(placeholder) {
@@ -109,9 +115,8 @@ impl<'a> Placeholders<'a> {
 }
 
 fn count_for_the_account(folder: &mut Value) {
-    let has_placeholder = |text: &str| text.contains("%username%") || text.contains("%role%");
     if let Value::Object(folder) = folder
-        && folder.get("mapped_path").and_then(Value::as_str).is_some_and(has_placeholder)
+        && folder.get("mapped_path").and_then(Value::as_str).is_some_and(Placeholders::are_in)
     {
         folder.insert("quota_size".to_owned(), (-1).into());
         folder.insert("quota_files".to_owned(), (-1).into());

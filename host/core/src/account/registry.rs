@@ -10,8 +10,8 @@ use super::stored::{find_stored, find_user, has_credential, list_users, occupied
 use super::view::{as_hooks_see, redacted};
 use super::write::Writing;
 use super::{
-    AccountDraft, AccountPage, Audience, CredentialRule, EffectiveAccount, HomeCheck, InvalidAccount, User, Validated,
-    in_force,
+    AccountDraft, AccountPage, Audience, CredentialRule, EffectiveAccount, GroupPlace, HomeCheck, InvalidAccount, User,
+    Validated, in_force,
 };
 use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
@@ -27,7 +27,7 @@ const MAX_CONFLICTS: u32 = 16;
 
 /// The accounts of the server. The CLI, the API and logins change them only through here.
 pub struct Accounts {
-    store: Arc<dyn Directory>,
+    pub(super) store: Arc<dyn Directory>,
     passwords: Arc<dyn Passwords>,
     hashed: HashedPasswords,
     clock: Arc<dyn Clock>,
@@ -375,6 +375,23 @@ impl Accounts {
         match &self.homes {
             Some(homes) => homes.check_own(path).await,
             None => Ok(()),
+        }
+    }
+
+    /// Whether a directory is the system's. Without a rule, none is.
+    pub(crate) async fn is_system_directory(&self, path: &str) -> bool {
+        match &self.homes {
+            Some(homes) => homes.is_system(path).await,
+            None => false,
+        }
+    }
+
+    /// The first of these directories that its group's text does not show to be the server's own, or the system's if
+    /// `of_system`.
+    pub(crate) async fn misplaced<'a>(&self, places: &'a [GroupPlace], of_system: bool) -> Option<&'a GroupPlace> {
+        match &self.homes {
+            Some(homes) if !places.is_empty() => homes.misplaced(places, of_system).await,
+            Some(_) | None => None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! How far a change of an account, a folder or a group may reach: an actor with a role stays among its own accounts,
-//! and only the owner of the server places files in the server's own directories.
+//! only the owner of the server places files in the server's own directories, and only who may manage the system does so
+//! in those of the system.
 
 use serde_json::{Map, Value};
 
 use super::{Actor, AdminError, AdminPermission, Identity, UseCase, UserAdministration};
 use crate::account::{
-    AccountDraft, Accounts, ObjectKind, changed_filesystem, folders_with_paths, uses_server_credentials, widened,
+    AccountDraft, Accounts, GroupPlace, ObjectKind, changed_filesystem, folders_with_paths, uses_server_credentials,
+    widened,
 };
 use crate::ports::FOLDERS;
 
@@ -45,6 +47,7 @@ async fn reached(
     }
     check_file_system(actor, document, stored)?;
     check_folders(actor, accounts, document).await?;
+    check_groups(actor, accounts, document, stored).await?;
     let before = stored.and_then(|stored| stored.get("home_dir")).and_then(Value::as_str).unwrap_or_default();
     let is_same = stored.is_some() && (draft.home_dir().is_empty() || draft.home_dir() == before);
     // An account that leaves its bucket comes into its home.
@@ -77,6 +80,11 @@ pub(super) async fn check_object(
 ) -> Result<(), AdminError> {
     if is_owner(actor) {
         return Ok(());
+    }
+    if kind == ObjectKind::Group && stored.is_none_or(|stored| !gives_same_places(document, stored)) {
+        let name = document.get("name").and_then(Value::as_str).unwrap_or_default();
+        let places = accounts.places_in_group(name, document).await?;
+        check_places(actor, accounts, &places).await?;
     }
     let settings = |of: &Map<String, Value>| of.get("user_settings").and_then(Value::as_object).cloned();
     let text = |of: Option<&Map<String, Value>>, field: &str| {
@@ -115,6 +123,7 @@ pub(super) async fn check_dump(
             let home = accounts.home_of(&draft);
             check_directory(actor, accounts, &home).await?;
             check_folders(actor, accounts, draft.document()).await?;
+            check_groups(actor, accounts, draft.document(), None).await?;
         }
     }
     for (kind, document) in objects {
@@ -127,14 +136,17 @@ fn is_owner(actor: &Actor) -> bool {
     actor.identity == Identity::Owner && actor.role.is_none()
 }
 
+fn manages_system(actor: &Actor) -> bool {
+    actor.permissions.have(AdminPermission::ManageSystem) && actor.role.is_none()
+}
+
 fn check_file_system(
     actor: &Actor,
     document: &Map<String, Value>,
     stored: Option<&Map<String, Value>>,
 ) -> Result<(), AdminError> {
-    let permission = AdminPermission::ManageSystem;
     let uses_server = changed_filesystem(document, stored).is_some_and(|after| uses_server_credentials(&after));
-    if uses_server && !(actor.permissions.have(permission) && actor.role.is_none()) {
+    if uses_server && !manages_system(actor) {
         let text = "use the server's own credentials in a file system, by ${secret:NAME} or by leaving out access_key: this \
                     needs the permission \"manage_system\"";
         return Err(refused(actor, text));
@@ -159,13 +171,53 @@ async fn check_folders(actor: &Actor, accounts: &Accounts, document: &Map<String
     Ok(())
 }
 
+/// Checks the directories that the account's groups make of its name. What it has from them already, it keeps.
+async fn check_groups(
+    actor: &Actor,
+    accounts: &Accounts,
+    document: &Map<String, Value>,
+    stored: Option<&Map<String, Value>>,
+) -> Result<(), AdminError> {
+    let mut places = accounts.places_of_groups(document).await?;
+    if let Some(stored) = stored.filter(|_| !places.is_empty()) {
+        let before = accounts.places_of_groups(stored).await?;
+        places.retain(|place| !before.contains(place));
+    }
+    check_places(actor, accounts, &places).await
+}
+
+async fn check_places(actor: &Actor, accounts: &Accounts, places: &[GroupPlace]) -> Result<(), AdminError> {
+    let Some(GroupPlace { path, template }) = accounts.misplaced(places, !manages_system(actor)).await else {
+        return Ok(());
+    };
+    let text = format!(
+        "this is what the group's {template} becomes with the names of an account, and would hold or be in a directory of \
+         the server or of the system; use another name, or another directory for the group"
+    );
+    Err(refused(actor, &format!("place files at {path}: {text}")))
+}
+
+/// Whether the accounts in a group have their directories where they have them with its stored document.
+fn gives_same_places(document: &Map<String, Value>, stored: &Map<String, Value>) -> bool {
+    let home = |of: &Map<String, Value>| of.get("user_settings").and_then(|settings| settings.get("home_dir")).cloned();
+    home(document) == home(stored) && document.get("virtual_folders") == stored.get("virtual_folders")
+}
+
 async fn check_directory(actor: &Actor, accounts: &Accounts, path: &str) -> Result<(), AdminError> {
-    if path.is_empty() || accounts.check_own_directories(path).await.is_ok() {
+    if path.is_empty() {
         return Ok(());
     }
-    let text = "it would hold or be in a directory of the server; list a directory for homes in data_provider.homes, or let \
-                the server's owner do it on its own machine";
-    Err(refused(actor, &format!("place files at {path}: {text}")))
+    if accounts.check_own_directories(path).await.is_err() {
+        let text = "it would hold or be in a directory of the server; list a directory for homes in data_provider.homes, or \
+                    let the server's owner do it on its own machine";
+        return Err(refused(actor, &format!("place files at {path}: {text}")));
+    }
+    if !manages_system(actor) && accounts.is_system_directory(path).await {
+        let text = "it is a directory of the system; list a directory for homes in data_provider.homes, or let an \
+                    administrator with the permission \"manage_system\" do it";
+        return Err(refused(actor, &format!("place files at {path}: {text}")));
+    }
+    Ok(())
 }
 
 fn refused(actor: &Actor, what: &str) -> AdminError {

@@ -29,7 +29,7 @@ struct House {
 
 async fn house() -> House {
     let store = Arc::new(MemoryStore::default());
-    let rule = HomeRule { roots: vec!["/srv/files".into()], own: vec!["/srv/state".into()] };
+    let rule = HomeRule { roots: vec!["/srv/files".into()], own: vec!["/srv/state".into(), "/opt/private".into()] };
     let homes = HomeCheck::new(rule, Arc::new(NoLinks));
     let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None).with_homes(homes));
     let audit = Audit::new(store.clone(), Arc::new(SystemClock));
@@ -112,6 +112,68 @@ async fn accounts_reach_as_far_as_their_administrators() {
     for own in ["/srv/state", "/srv/state/plugins", "/srv"] {
         check(json!({"home_dir": own}), [false; 3]).await;
     }
+    for system in
+        ["/etc", "/root/.ssh", "/proc", "/sys", "/dev/shm", "/boot", "/usr/bin", "/lib64", "/run", "/var/spool"]
+    {
+        check(json!({"home_dir": system}), [false, false, true]).await;
+        check(json!({"virtual_folders": folder("made", system)}), [false, false, true]).await;
+    }
+}
+
+#[tokio::test]
+async fn names_in_the_paths_of_groups_reach_no_further() {
+    use AdminPermission::{AddUsers, EditUsers, ManageFolders, ManageGroups, ManageSystem};
+    let root = Actor::local("root", Door::Socket);
+    let most = administrator(None, &AdminPermission::ALL);
+    let few = administrator(None, &[AddUsers, EditUsers, ManageFolders, ManageGroups]);
+    let group = |settings: Value| map(json!({"name": "g", "user_settings": settings, "virtual_folders": []}));
+    let folder = map(json!({"name": "each", "mapped_path": "/opt/%username%/x"}));
+    let mounts = json!([{"name": "each", "virtual_path": "/x"}]);
+    let member = |name: &str, kind: i64| user(name, json!({"groups": [{"name": "g", "type": kind}]}));
+    // The group's home, the account and its kind of membership; and whether all, most and few may have them together.
+    let check = async |home: &str, name: &str, kind: i64, expected: [bool; 3]| {
+        for (actor, expected) in [&root, &most, &few].into_iter().zip(expected) {
+            let what = format!("{name} of kind {kind} in {home} by {}", actor.author.name);
+            // The account comes to the group of the owner, new and by a change.
+            let house = house().await;
+            house.objects.add(&root, ObjectKind::Folder, &folder).await.unwrap();
+            let mut document = group(json!({"home_dir": home}));
+            document.insert("virtual_folders".to_owned(), mounts.clone());
+            house.objects.add(&root, ObjectKind::Group, &document).await.unwrap();
+            let added = house.users.add(actor, member(name, kind), None).await;
+            assert_eq!(added.is_ok(), expected, "added: {what}: {added:?}");
+            if !expected {
+                house.users.add(&root, user(name, json!({})), None).await.unwrap();
+                let change = DocumentChange::Fields { patches: vec![member(name, kind)], replaced: Vec::new() };
+                let changed = house.users.update(actor, name, change, None).await;
+                assert!(changed.is_err_and(|error| error.kind() == AdminErrorKind::Forbidden), "changed: {what}");
+            }
+            // The group comes to the account.
+            let house = self::house().await;
+            house.objects.add(&root, ObjectKind::Folder, &folder).await.unwrap();
+            house.objects.add(&root, ObjectKind::Group, &group(json!({}))).await.unwrap();
+            house.users.add(&root, member(name, kind), None).await.unwrap();
+            let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
+            let updated = house.objects.update(actor, ObjectKind::Group, "g", &change).await;
+            assert_eq!(updated.is_ok(), expected, "updated: {what}: {updated:?}");
+            // What is there stays when something else is changed.
+            if expected {
+                let patches = vec![map(json!({"description": "x"}))];
+                let change = DocumentChange::Fields { patches, replaced: Vec::new() };
+                house.users.update(actor, name, change, None).await.unwrap();
+            }
+        }
+    };
+    check("/srv/%username%", "alice", 1, [true; 3]).await;
+    check("/srv/%username%", "state", 1, [true, false, false]).await;
+    check("/srv/%username%/plugins", "state", 1, [true, false, false]).await;
+    // A secondary group gives no home, and what is only a member takes nothing.
+    check("/srv/%username%", "state", 2, [true; 3]).await;
+    check("/%username%", "etc", 1, [true, true, false]).await;
+    check("/%username%", "srv", 1, [true, false, false]).await;
+    check("/srv/files/%username%", "private", 1, [true, false, false]).await;
+    check("/srv/files/%username%", "private", 2, [true, false, false]).await;
+    check("/srv/files/%username%", "private", 3, [true; 3]).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ pub mod check_password;
 pub mod deadline;
 pub mod events;
 pub mod external_auth;
+mod in_order;
 pub mod keyboard_interactive;
 mod kind;
 pub mod link;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 pub use attempt::{Comparisons, LoginAttempt};
 pub use call::{Call, CallPlace, Exchange, HookJournal, HookRun, NoJournal, Waiting, WaitsFor};
 pub use chain::{Chain, GateFailure};
+pub use in_order::Order;
 pub use kind::{Family, HookKind};
 pub use link::{HookHost, Link, LinkSettings, OnError};
 pub use observers::Observers;
@@ -47,6 +49,11 @@ pub trait HookEvent: Send + Sync + 'static {
 
     /// The time that counts for the deadline of a hook that talks with the client; None: all time counts.
     fn own_time(&self) -> Option<&OwnTime> {
+        None
+    }
+
+    /// Which events have to be told before this one, if they happened before it. None: none.
+    fn order(&self) -> Option<Order> {
         None
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::events::FileAction;
+use super::in_order::Order;
 use super::{HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
 use crate::ports::USERS;
@@ -16,6 +17,9 @@ use crate::session::{EndReason, Session};
 /// Declares an event of observers.
 macro_rules! observation {
     ($name:ident, $kind:ident, $subject:expr) => {
+        observation!($name, $kind, $subject, |_| None);
+    };
+    ($name:ident, $kind:ident, $subject:expr, $order:expr) => {
         impl HookEvent for $name {
             type Verdict = ();
             const KIND: HookKind = HookKind::$kind;
@@ -23,6 +27,11 @@ macro_rules! observation {
             fn subject(&self) -> Subject<'_> {
                 let subject: fn(&$name) -> Subject<'_> = $subject;
                 subject(self)
+            }
+
+            fn order(&self) -> Option<Order> {
+                let order: fn(&$name) -> Option<Order> = $order;
+                order(self)
             }
 
             fn label(_: &()) -> (&'static str, &str) {
@@ -194,6 +203,12 @@ pub struct Startup {
     pub version: &'static str,
 }
 
+fn order_of(action: &FileAction) -> Order {
+    // No other session has the address while an event has this one.
+    let session = Arc::as_ptr(&action.session).addr() as u64;
+    Order { session, path: action.path.clone(), target: action.target.clone() }
+}
+
 observation!(PostLogin, PostLogin, |event| {
     let subject = match &event.attempt {
         Some(attempt) => attempt.subject(),
@@ -206,7 +221,7 @@ observation!(Disconnect, Disconnect, |event| match &event.session {
     Some(session) => session.subject(),
     None => Subject { connection: Some(&event.connection), ..Subject::default() },
 });
-observation!(PostAction, PostAction, |event| event.0.subject());
+observation!(PostAction, PostAction, |event| event.0.subject(), |event| Some(order_of(&event.0)));
 observation!(ObjectChange, ObjectChanges, |event| Subject {
     username: (event.kind == USERS.kind).then_some(&*event.name),
     object: Some(event.kind),

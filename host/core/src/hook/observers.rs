@@ -1,5 +1,6 @@
 //! Observers: they are told of events afterwards, from a bounded queue, and change nothing.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use tokio::sync::{Mutex, mpsc};
 use tracing::Instrument as _;
 
 use super::again::{self, Again, PutOff, Try};
+use super::in_order::{InOrder, Ready};
 use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
 
-/// Events that may wait for one hook point; further ones are dropped and counted (B0-10).
-const QUEUE: usize = 20_000;
+/// Events that may wait for one hook point, or be told; further ones are dropped and counted (B0-10).
+const QUEUE: u32 = 20_000;
 /// How long more events are gathered after the first one. Events that are told together find the hook's code and
 /// memory in the caches, and the operations that cause them need not wake a task each.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
@@ -28,6 +30,8 @@ pub struct Observers<E: HookEvent> {
     chain: Chain<E>,
     sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
     queue: Mutex<mpsc::Receiver<E>>,
+    /// What was taken from the queue, and is being told or comes after an event that is.
+    in_order: InOrder<E>,
     /// What failed and is told again later; it delays no other event (B0-08a).
     again: Again<E>,
     dropped: AtomicU64,
@@ -71,11 +75,12 @@ pub struct Untold {
 impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Observers without links.
     pub fn new(host: Arc<HookHost>) -> Arc<Self> {
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (sender, receiver) = mpsc::channel(QUEUE as usize);
         Arc::new(Self {
             chain: Chain::new(host, Vec::new()),
             sender: std::sync::Mutex::new(Some(sender)),
             queue: Mutex::new(receiver),
+            in_order: InOrder::new(),
             again: Again::new(),
             dropped: AtomicU64::new(0),
             dropped_tries: AtomicU64::new(0),
@@ -104,8 +109,8 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
             self.late.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        if sender.try_send(event).is_ok() {
+        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
+        if before < u64::from(QUEUE) && sender.try_send(event).is_ok() {
             return;
         }
         self.under_way.fetch_sub(1, Ordering::Relaxed);
@@ -219,16 +224,25 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
                 if is_first && !queue.is_closed() {
                     tokio::time::sleep(GATHERING_TIME).await;
                 }
-                let mut telling = pin!(self.deliver(event));
+                let Some(ready) = self.in_order.begin(event.order(), event) else { continue };
+                let mut telling = pin!(self.deliver_in_order(ready));
                 // Components answer at once. While another hook waits, the next task takes the queue over.
                 if poll_fn(|cx| Poll::Ready(telling.as_mut().poll(cx))).await.is_pending() {
                     drop(queue);
                     telling.await;
-                    self.under_way.fetch_sub(1, Ordering::Relaxed);
                     break;
                 }
-                self.under_way.fetch_sub(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Tells the event, and those that have waited for it. The others are told by other tasks.
+    async fn deliver_in_order(&self, first: Ready<E>) {
+        let mut ready = VecDeque::from([first]);
+        while let Some(Ready { event, place }) = ready.pop_front() {
+            self.deliver(event).await;
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
+            ready.extend(self.in_order.told(place));
         }
     }
 }
@@ -263,11 +277,13 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Barrier;
+    use tokio::sync::{Barrier, Notify};
 
+    use super::super::in_order::Order;
     use super::super::observation::Startup;
     use super::super::{Call, Hook, HookDescription, HookError, LinkSettings};
     use super::*;
+    use crate::path::VirtualPath;
 
     /// With a barrier, it answers when as many calls run as the barrier has; else at once.
     struct Told {
@@ -302,6 +318,95 @@ mod tests {
         });
         observers.chain().replace(links.collect());
         observers
+    }
+
+    /// The events of sessions that were told, each as its session and its number.
+    #[derive(Default)]
+    struct Steps {
+        told: std::sync::Mutex<Vec<(u64, usize)>>,
+        second_is_told: Notify,
+        all_are_told: Notify,
+    }
+
+    const STEPS: usize = 40;
+
+    struct Step(u64, usize);
+
+    impl HookEvent for Step {
+        type Verdict = ();
+        const KIND: HookKind = HookKind::PostAction;
+
+        fn subject(&self) -> Subject<'_> {
+            Subject::default()
+        }
+        fn order(&self) -> Option<Order> {
+            Some(Order { session: self.0, path: VirtualPath::root(), target: None })
+        }
+        fn label(_: &()) -> (&'static str, &str) {
+            ("told", "")
+        }
+    }
+
+    #[async_trait]
+    impl Hook<Step> for Arc<Steps> {
+        fn name(&self) -> &str {
+            "steps"
+        }
+        fn adapter(&self) -> &'static str {
+            "test"
+        }
+        fn description(&self) -> HookDescription {
+            HookDescription::new("", Duration::ZERO, "ready")
+        }
+        async fn call(&self, _: &Call, step: &Step) -> Result<(), HookError> {
+            let Step(session, number) = *step;
+            // The first session waits for all of the second one.
+            if (session, number) == (1, 0) {
+                self.second_is_told.notified().await;
+            }
+            // Later events would come first if they were told at the same time.
+            for _ in number..STEPS {
+                tokio::task::yield_now().await;
+            }
+            let mut told = self.told.lock().unwrap();
+            told.push((session, number));
+            if (session, number) == (2, STEPS - 1) {
+                self.second_is_told.notify_one();
+            }
+            if told.len() == 2 * STEPS {
+                self.all_are_told.notify_one();
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_of_one_session_are_told_in_their_order() {
+        // B10-15
+        let steps = Arc::new(Steps::default());
+        let observers = Observers::<Step>::new(Arc::default());
+        let hook = Arc::new(steps.clone()) as Arc<dyn Hook<Step>>;
+        observers.chain().replace(vec![Arc::new(Link::new(hook, LinkSettings::default()))]);
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let working = observers.clone();
+            tasks.spawn(async move { working.work().await });
+        }
+        for number in 0..STEPS {
+            observers.notify(Step(1, number));
+            observers.notify(Step(2, number));
+        }
+        steps.all_are_told.notified().await;
+        observers.close();
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap();
+        }
+        let told = steps.told.lock().unwrap();
+        for session in [1, 2] {
+            let numbers = told.iter().filter(|(of, _)| *of == session).map(|(_, number)| *number);
+            assert_eq!(numbers.collect::<Vec<_>>(), (0..STEPS).collect::<Vec<_>>(), "{session}");
+        }
+        assert_eq!(observers.untold(), None);
     }
 
     const EVENT: Startup = Startup { version: "0" };

@@ -140,7 +140,9 @@ impl Process {
                 Some(tasks)
             }
         };
-        let storage = Storages::open(&settings, None, Arc::default()).context("files cannot be counted")?.factory;
+        let check = Some(stores.root_check(&settings));
+        let storage =
+            Storages::open(&settings, None, check, Arc::default()).context("files cannot be counted")?.factory;
         let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, storage);
         let keeper = scans.keeper.clone();
         // Bans and decided credentials are kept by a running server; this one has none. Exempt networks are in a file.

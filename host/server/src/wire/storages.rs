@@ -8,7 +8,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::StorageFactory;
-use tidegate_core::ports::storage::{FileSystem, Location, Storage, StorageError, TreeDescription};
+use tidegate_core::ports::storage::{FileSystem, Location, RootCheck, Storage, StorageError, TreeDescription};
 use tidegate_storage::{
     Cleaned, FileSystems, Leftovers, LocalStorageFactory, LocalStorageSettings, OverwriteMode, open_tree,
 };
@@ -26,8 +26,14 @@ pub struct Storages {
 }
 
 impl Storages {
-    /// `state`: the directory in which uploads are noted; `None`: nowhere. `metrics`: counts requests to stores and other servers.
-    pub fn open(settings: &Settings, state: Option<&Path>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    /// `state`: the directory in which uploads are noted; `None`: nowhere. `check`: is asked about roots that symbolic links
+    /// lead to; `None`: nobody is. `metrics`: counts requests to stores and other servers.
+    pub fn open(
+        settings: &Settings,
+        state: Option<&Path>,
+        check: Option<Arc<dyn RootCheck>>,
+        metrics: Arc<Metrics>,
+    ) -> anyhow::Result<Self> {
         let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
         let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
         let leftovers = Arc::new(leftovers);
@@ -46,7 +52,7 @@ impl Storages {
             leftovers: leftovers.clone(),
             ..LocalStorageSettings::default()
         };
-        let local = LocalStorageFactory { settings };
+        let local = LocalStorageFactory { settings, check };
         let s3 = S3FileSystems::new(s3, metrics.clone());
         let factory = EveryFileSystem { local, s3, sftp: SftpFileSystems::new(sftp, metrics), secrets };
         Ok(Self { factory: Arc::new(factory), leftovers })

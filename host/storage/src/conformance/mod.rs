@@ -68,7 +68,7 @@ pub(super) async fn storages() -> Vec<Subject> {
     for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
         let local = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
         let memory = MemoryStorageSettings { overwrite, ..MemoryStorageSettings::default() };
-        subjects.push(Subject::new("local", overwrite, LocalStorageFactory { settings: local }).await);
+        subjects.push(Subject::new("local", overwrite, LocalStorageFactory { settings: local, check: None }).await);
         subjects.push(Subject::new("memory", overwrite, MemoryStorageFactory::new(memory)).await);
         subjects.push(Subject::over_sftp(overwrite));
     }

@@ -269,7 +269,7 @@ async fn what_a_hook_takes_away_does_not_count() {
         let root = FileSystem { location: home, owner: (0, 0), make_missing: true };
         let settings = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
         let description = TreeDescription { root, mounts: Vec::new() };
-        let storage = LocalStorageFactory { settings }.open(&description).await.unwrap();
+        let storage = LocalStorageFactory { settings, check: None }.open(&description).await.unwrap();
         let hooks = FileHooks { synchronous: vec![ActionKind::Upload], ..no_hooks() };
         let quarantine = Arc::new(Quarantine(directory.path().join("quarantined")));
         hooks.after.chain().replace(vec![Arc::new(Link::new(quarantine, LinkSettings::default()))]);

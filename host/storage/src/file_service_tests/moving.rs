@@ -40,7 +40,7 @@ async fn storage(kind: &str, overwrite: OverwriteMode, directories: &mut Vec<tem
     let location = Location::Directory(directory.path().display().to_string());
     directories.push(directory);
     let settings = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
-    let factory = LocalStorageFactory { settings };
+    let factory = LocalStorageFactory { settings, check: None };
     factory.open_one(&FileSystem { location, owner: (0, 0), make_missing: true }).await.unwrap()
 }
 

@@ -20,13 +20,12 @@ mod replacement;
 mod resolve;
 mod trial;
 mod upload;
+mod way;
 
 use std::any::Any;
 use std::ffi::OsString;
-use std::fs::DirBuilder;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,7 +36,8 @@ use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{
     Canonical, Capabilities, DirectoryReader, FileInPlace, FileKind, FileSystem, Location, Metadata, OpenOptions,
-    SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload, Uploads,
+    RootCheck, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload,
+    Uploads, Way,
 };
 
 pub use self::cleaning::Cleaned;
@@ -76,6 +76,8 @@ impl Default for LocalStorageSettings {
 /// Opens directories of the host.
 pub struct LocalStorageFactory {
     pub settings: LocalStorageSettings,
+    /// Asked about roots whose paths lead through symbolic links; `None`: the links are the operator's.
+    pub check: Option<Arc<dyn RootCheck>>,
 }
 
 #[async_trait]
@@ -91,15 +93,50 @@ impl FileSystems for LocalStorageFactory {
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
         let FileSystem { location, owner: (uid, gid), make_missing } = file_system.clone();
         let (settings, owner) = (self.settings.clone(), Owner { uid, gid });
-        let opened = tokio::task::spawn_blocking(move || match location {
-            Location::Directory(path) => LocalStorage::open(Path::new(&path), settings, owner, make_missing),
-            Location::S3(_) | Location::Sftp(_) => Err(not_here()),
+        let path = match location {
+            Location::Directory(path) => PathBuf::from(path),
+            Location::S3(_) | Location::Sftp(_) => return Err(not_here()),
+        };
+        let open = move |way: &Way| LocalStorage::open(way, settings, owner, make_missing);
+        let Some(check) = &self.check else {
+            return Ok(Arc::new(on_another_thread(move || open(&find(&path)?)).await?));
+        };
+        let looked = on_another_thread(move || {
+            let way = find(&path)?;
+            match way.links.is_empty() {
+                true => open(&way).map(Looked::Opened),
+                false => Ok(Looked::ThroughLinks(way, open)),
+            }
         });
-        match opened.await {
-            Ok(storage) => Ok(Arc::new(storage?)),
-            Err(_) => Err(from_errno(Errno::IO)),
+        match looked.await? {
+            Looked::Opened(storage) => Ok(Arc::new(storage)),
+            Looked::ThroughLinks(way, open) => {
+                check.check(&way).await?;
+                Ok(Arc::new(on_another_thread(move || open(&way)).await?))
+            }
         }
     }
+}
+
+/// A root that was looked for.
+enum Looked<Open> {
+    Opened(LocalStorage),
+    /// How it is opened, once the way was checked.
+    ThroughLinks(Way, Open),
+}
+
+async fn on_another_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(from_errno(Errno::IO)))
+}
+
+fn find(path: &Path) -> Result<Way, StorageError> {
+    way::find(path).map_err(|errno| of_root(errno, path))
+}
+
+fn of_root(errno: Errno, path: &Path) -> StorageError {
+    with_errno(errno, &format!("the home directory {}", path.display()))
 }
 
 /// The owner of new files; 0 leaves the server's own user or group (A5-16).
@@ -132,19 +169,11 @@ pub struct LocalStorage {
 
 impl LocalStorage {
     /// `make`: whether to make the directory, and those above it, if it is missing (A4-11).
-    fn open(path: &Path, settings: LocalStorageSettings, owner: Owner, make: bool) -> Result<Self, StorageError> {
-        let in_context = |errno: Errno| with_errno(errno, &format!("the home directory {}", path.display()));
-        let made = make && !path.exists();
-        if made {
-            let mode = 0o777 & !settings.umask;
-            DirBuilder::new()
-                .recursive(true)
-                .mode(mode)
-                .create(path)
-                .map_err(|error| in_context(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-        }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = fs::open(path, flags, Mode::empty()).map_err(in_context)?;
+    fn open(way: &Way, settings: LocalStorageSettings, owner: Owner, make: bool) -> Result<Self, StorageError> {
+        let path = way.written.as_path();
+        let in_context = |errno: Errno| of_root(errno, path);
+        let mode = make.then(|| Mode::from_raw_mode(0o777 & !settings.umask));
+        let way::Opened { directory: root, made } = way::open(&way.found, mode).map_err(in_context)?;
         if made {
             owner.apply(&settings, &root)?;
         }

@@ -18,7 +18,7 @@ pub(super) fn tree(overwrite: OverwriteMode) -> Tree {
     let home = directory.path().join("home");
     let leftovers = Arc::new(Leftovers::in_directory(directory.path().join("uploads")).unwrap());
     let settings = LocalStorageSettings { overwrite, leftovers, ..LocalStorageSettings::default() };
-    let storage = LocalStorage::open(&home, settings, Owner::default(), true).unwrap();
+    let storage = LocalStorage::open(&find(&home).unwrap(), settings, Owner::default(), true).unwrap();
     Tree { directory, storage }
 }
 

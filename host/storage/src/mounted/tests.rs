@@ -27,7 +27,7 @@ async fn tree() -> Tree {
     );
     let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
     let account = EffectiveAccount::ungrouped(user);
-    let storage = LocalStorageFactory { settings: LocalStorageSettings::default() };
+    let storage = LocalStorageFactory { settings: LocalStorageSettings::default(), check: None };
     let storage = storage.open(&account.file_tree().unwrap()).await.unwrap();
     Tree { directory, storage }
 }
@@ -140,7 +140,8 @@ async fn folders_inside_folders_cover_what_is_there() {
     let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
     let account = EffectiveAccount::ungrouped(user);
     let tree = account.file_tree().unwrap();
-    let storage = LocalStorageFactory { settings: LocalStorageSettings::default() }.open(&tree).await.unwrap();
+    let storage =
+        LocalStorageFactory { settings: LocalStorageSettings::default(), check: None }.open(&tree).await.unwrap();
     std::fs::write(at("inner/in"), "x").unwrap();
     std::fs::write(at("outer/out"), "x").unwrap();
     // The folder around it does not have the directory: it is there all the same.

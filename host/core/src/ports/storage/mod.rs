@@ -7,6 +7,7 @@
 
 mod error;
 mod metadata;
+mod root;
 mod tree;
 mod writing;
 
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 
 pub use error::{StorageError, StorageErrorKind};
 pub use metadata::{Canonical, FileId, FileKind, Metadata, SetAttributes, Space};
+pub use root::{RootCheck, Way};
 pub use tree::{FileSystem, Location, MountDescription, S3Location, SftpLocation, TreeDescription};
 pub use writing::{Discard, FileInPlace, Finished, Shown, Upload, Writing};
 
