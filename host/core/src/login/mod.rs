@@ -418,6 +418,8 @@ fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
 #[cfg(test)]
 mod code_tests;
 #[cfg(test)]
+mod conversation_tests;
+#[cfg(test)]
 mod defender_tests;
 #[cfg(test)]
 mod external_auth_tests;
@@ -437,3 +439,5 @@ mod refusal_tests;
 mod subject_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verdict_tests;

@@ -168,7 +168,7 @@ pub(super) fn service(
     Arc::new(service)
 }
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+pub(super) const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
 fn document(more: &str) -> String {
     format!(r#"{{"username":"alice","status":1,"home_dir":"/a","permissions":{{"/":["*"]}}{more}}}"#)
@@ -312,63 +312,6 @@ async fn what_was_presented_is_stored_whatever_the_answer_has() {
         let keys = &stored.public_keys;
         assert!(keys.contains(&key()) && keys.len() == expected, "{answered}: {keys:?}");
     }
-}
-
-#[tokio::test]
-async fn only_a_named_account_vouches_for_a_key() {
-    // B2-04: verdict x stored key x method
-    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDHE+kC5XFCbR0go1J4PXNqJpFH0cWSlhbUnOep0ZIJC";
-    let (own, foreign) = (format!(r#","public_keys":["{KEY}"]"#), format!(r#","public_keys":["{other}"]"#));
-    let given = ExternalAuthVerdict::Accept(Some(Box::new(draft(""))));
-    for (verdict, more, expected) in [
-        (ExternalAuthVerdict::Accept(None), own.as_str(), "accepted"),
-        (ExternalAuthVerdict::Accept(None), foreign.as_str(), "refused"),
-        (ExternalAuthVerdict::Accept(None), "", "refused"),
-        (ExternalAuthVerdict::VerifyStored(None), own.as_str(), "accepted"),
-        (ExternalAuthVerdict::VerifyStored(None), foreign.as_str(), "refused"),
-        (ExternalAuthVerdict::VerifyStored(Some(Secret::new("pw"))), foreign.as_str(), "refused"),
-        (ExternalAuthVerdict::Defer, foreign.as_str(), "refused"),
-        (given, foreign.as_str(), "accepted"),
-    ] {
-        let world = world(Some(Ok(verdict.clone())));
-        world.stored(&format!(r#","password":"$1$pw"{more}"#)).await;
-        let mut login = world.login();
-        let offer = login.public_key_offered("alice", &key()).await;
-        assert_eq!(offer == Offer::Acceptable, expected == "accepted", "{verdict:?} {more}");
-        assert_eq!(name(login.public_key_verified("alice", &key()).await), expected, "{verdict:?} {more}");
-        // A user without an account is admitted only by an account in the answer.
-        assert_eq!(
-            name(world.login().public_key_verified("bob", &key()).await),
-            match verdict {
-                ExternalAuthVerdict::Accept(Some(_)) => "accepted",
-                _ => "refused",
-            }
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_empty_password_is_for_the_hook_to_judge() {
-    // A11-26
-    use ExternalAuthVerdict::{Accept, Defer, Reject, VerifyStored};
-    for (verdict, expected) in [
-        (Accept(Some(Box::new(draft("")))), "accepted"),
-        (Accept(None), "accepted"),
-        (VerifyStored(None), "refused"),
-        (Defer, "refused"),
-        (Reject(Denial::new("no")), "refused"),
-    ] {
-        let world = world(Some(Ok(verdict.clone())));
-        world.stored(r#","password":"$1$""#).await;
-        assert_eq!(world.password("").await, expected, "{verdict:?}");
-        assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
-        // An empty password is never stored.
-        let stored = world.store.user("alice").await.unwrap();
-        assert!(stored.password.as_ref().is_none_or(|hash| hash.expose() == "$1$"));
-    }
-    let world = world(None);
-    world.stored(r#","password":"$1$""#).await;
-    assert_eq!(world.password("").await, "refused");
 }
 
 #[tokio::test]
