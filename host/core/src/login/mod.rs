@@ -422,6 +422,8 @@ mod conversation_tests;
 #[cfg(test)]
 mod defender_tests;
 #[cfg(test)]
+mod external_auth_cache_tests;
+#[cfg(test)]
 mod external_auth_tests;
 #[cfg(test)]
 mod factor_tests;
