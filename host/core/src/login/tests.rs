@@ -242,6 +242,47 @@ async fn stored_accounts_are_checked_in_order() {
 }
 
 #[tokio::test]
+async fn the_time_of_the_last_login_is_stored_after_any_method() {
+    // A4-12
+    for (method, expected, at) in [
+        ("password", "accepted", 1_000_000),
+        ("key", "accepted", 1_000_000),
+        ("answers", "accepted", 1_000_000),
+        ("an offer", "next step", 0),
+        ("a wrong password", "refused", 0),
+    ] {
+        let world = world(None);
+        world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"]"#)).await;
+        let mut login = world.login();
+        let outcome = match method {
+            "password" => name(login.password("alice", Secret::new("pw")).await),
+            "key" => name(login.public_key_verified("alice", &key()).await),
+            "answers" => super::hook_tests::converse(&mut login, &["pw"]).await.1,
+            "an offer" => {
+                assert_eq!(login.public_key_offered("alice", &key()).await, Offer::Acceptable);
+                "next step"
+            }
+            _ => name(login.password("alice", Secret::new("no")).await),
+        };
+        assert_eq!(outcome, expected, "{method}");
+        assert_eq!(world.store.user("alice").await.unwrap().last_login, at, "{method}");
+    }
+    // The first of two steps is no login.
+    let world = world(None);
+    let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+    world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"],"filters":{{{denied}}}"#)).await;
+    let mut login = world.login();
+    for (step, expected, at) in [("key", "next step", 0), ("password", "accepted", 1_000_000)] {
+        let outcome = match step {
+            "key" => login.public_key_verified("alice", &key()).await,
+            _ => login.password("alice", Secret::new("pw")).await,
+        };
+        assert_eq!(name(outcome), expected);
+        assert_eq!(world.store.user("alice").await.unwrap().last_login, at, "{step}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_user_costs_as_much_as_a_wrong_password() {
     let world = world(None);
     assert_eq!(world.password("pw").await, "refused");
