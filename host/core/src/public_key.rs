@@ -318,7 +318,7 @@ mod tests {
         let rsa = |bytes: usize| {
             // A zero comes first, since the number would be taken for a negative one (RFC 4251 §5).
             let modulus = [vec![0_u8], vec![0xff; bytes]].concat();
-            let mut blob = Vec::new();
+            let mut blob: Vec<u8> = Vec::new();
             for part in [&b"ssh-rsa"[..], &[1, 0, 1], modulus.as_slice()] {
                 blob.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
                 blob.extend(part);
