@@ -41,12 +41,24 @@ fn a_guesser_is_refused_and_others_are_not() {
     let banned = server.wait_for(|line| line["sender"] == "defender" && line["event"] == "banned");
     assert!(banned["client_ip"] == "127.0.0.1" && banned["level"] == "info", "{banned}");
     let log = server.log();
-    let scored = |event: &str| {
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        lines.filter(|line| line["sender"] == "defender" && line["event"] == event).count()
-    };
-    assert_eq!((scored("LoginFailed"), scored("UserNotFound")), (2, 1), "{log}");
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let told: Vec<_> = lines
+        .filter(|line| line["sender"] == "defender")
+        .map(|line| {
+            let fields = ["level", "client_ip", "protocol", "event", "increase_score_by", "score"];
+            serde_json::Value::Array(fields.map(|field| line[field].clone()).to_vec())
+        })
+        .collect();
+    let expected = [
+        serde_json::json!(["debug", "127.0.0.1", "SSH", "LoginFailed", 2, 2]),
+        serde_json::json!(["debug", "127.0.0.1", "SSH", "UserNotFound", 2, 4]),
+        serde_json::json!(["debug", "127.0.0.1", "SSH", "LoginFailed", 2, 6]),
+        serde_json::json!(["info", "127.0.0.1", "SSH", "banned", null, 6]),
+    ];
+    assert_eq!(told, expected, "{log}");
     assert!(!can_log_in(&server, "alice", PASSWORD), "the address is banned");
+    let refused = server.wait_for(|line| line["sender"] == "defender" && line["event"] == "refused");
+    assert!(refused["client_ip"] == "127.0.0.1" && refused["level"] == "debug", "{refused}");
     assert!(other_address_can_log_in(&server), "{}", server.log());
     let listed = bans(&site);
     assert!(listed[0]["ip"] == "127.0.0.1" && listed[0]["score"] == 6, "{listed}");

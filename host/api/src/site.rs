@@ -24,3 +24,44 @@ pub fn site(router: Router) -> Router {
 pub fn counted(site: Router, metrics: Arc<Metrics>) -> Router {
     site.layer(from_fn_with_state(metrics, record))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
+    use tidegate_core::metrics::HttpRequests;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_request_is_counted_by_the_status_of_its_answer() {
+        // A20-05
+        let metrics = Arc::new(Metrics::default());
+        let router = Router::new()
+            .route("/made", get(async || StatusCode::CREATED))
+            .route("/moved", get(async || StatusCode::SEE_OTHER))
+            .route("/broken", get(async || StatusCode::INTERNAL_SERVER_ERROR))
+            .route("/away", get(async || StatusCode::SERVICE_UNAVAILABLE));
+        let site = TowerToHyperService::new(counted(site(router), metrics.clone()));
+        let mut expected = HttpRequests::default();
+        for (method, path, status, [ok, client_error, server_error]) in [
+            ("GET", "/healthz", 200, [1, 0, 0]),
+            ("GET", "/made", 201, [1, 0, 0]),
+            ("GET", "/moved", 303, [0, 0, 0]),
+            ("GET", "/none", 404, [0, 1, 0]),
+            ("POST", "/made", 405, [0, 1, 0]),
+            ("GET", "/broken", 500, [0, 0, 1]),
+            ("GET", "/away", 503, [0, 0, 1]),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            assert_eq!(site.call(request).await.unwrap().status().as_u16(), status, "{method} {path}");
+            expected.all += 1;
+            expected.ok += ok;
+            expected.client_errors += client_error;
+            expected.server_errors += server_error;
+            assert_eq!(metrics.counts().http, expected, "{method} {path}");
+        }
+    }
+}

@@ -294,7 +294,26 @@ mod tests {
     #[test]
     fn other_options_admit_no_login_unless_there_is_nothing_to_restrict() {
         // A8-14
-        for option in WITHOUT_EFFECT {
+        // Written out, so that none is missed.
+        let without_effect = [
+            "agent-forwarding",
+            "environment=\"A=b\"",
+            "no-agent-forwarding",
+            "no-port-forwarding",
+            "no-pty",
+            "no-touch-required",
+            "no-user-rc",
+            "no-X11-forwarding",
+            "permitlisten=\"8080\"",
+            "permitopen=\"192.0.2.1:80\"",
+            "port-forwarding",
+            "pty",
+            "restrict",
+            "tunnel=\"0\"",
+            "user-rc",
+            "verify-required",
+        ];
+        for option in without_effect {
             check(option, "192.0.2.1", true);
         }
         check("restrict,environment=\"A=b,no-such-option\",No-PTY", "192.0.2.1", true);

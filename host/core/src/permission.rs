@@ -277,6 +277,47 @@ mod tests {
     }
 
     #[test]
+    fn tokens_are_those_of_the_older_server() {
+        // A8-05: written out, so that none is missed or spelled in another way.
+        let names = [
+            ("list", Permission::List),
+            ("download", Permission::Download),
+            ("upload", Permission::Upload),
+            ("overwrite", Permission::Overwrite),
+            ("delete", Permission::Delete),
+            ("rename", Permission::Rename),
+            ("create_dirs", Permission::CreateDirs),
+            ("create_symlinks", Permission::CreateSymlinks),
+            ("chmod", Permission::Chmod),
+            ("chown", Permission::Chown),
+            ("chtimes", Permission::Chtimes),
+            ("delete_files", Permission::DeleteFiles),
+            ("delete_dirs", Permission::DeleteDirs),
+            ("rename_files", Permission::RenameFiles),
+            ("rename_dirs", Permission::RenameDirs),
+            ("copy", Permission::Copy),
+        ];
+        assert_eq!(names.len(), TOKENS.len());
+        for (name, permission) in names {
+            let set = PermissionSet::parse([name]).unwrap();
+            assert_eq!(set.tokens(), [name]);
+            for (other_name, other) in names {
+                assert_eq!(set.allows(other), other == permission, "{name} {other_name}");
+            }
+            assert!(PermissionSet::ALL.allows(permission), "{name}");
+        }
+        let every = PermissionSet::parse(names.map(|(name, _)| name)).unwrap();
+        assert_eq!(every.tokens(), names.map(|(name, _)| name));
+        for all in [&["*"][..], &["list", "*"], &["*", "list"]] {
+            assert_eq!(PermissionSet::parse(all.iter().copied()), Ok(PermissionSet::ALL), "{all:?}");
+        }
+        assert_eq!(PermissionSet::parse(<[&str; 0]>::default()), Ok(PermissionSet::NONE));
+        for unknown in ["", "**", "List", " list", "create_files", "all"] {
+            assert_eq!(PermissionSet::parse(["list", unknown]), Err(unknown.to_owned()));
+        }
+    }
+
+    #[test]
     fn unknown_tokens_are_named() {
         // A8-04
         assert_eq!(PermissionSet::parse(["list", "fly"]), Err("fly".to_owned()));

@@ -85,9 +85,10 @@ mod tests {
         check("al ice\n$(id) \u{1}\u{7f}é\u{200b}", Ok(()), Ok(()));
         check("\0", Err(Unfit::Nul("name")), Err(Unfit::Nul("password")));
         check("alice\0", Err(Unfit::Nul("name")), Err(Unfit::Nul("password")));
-        check(&"x".repeat(MAX_NAME), Ok(()), Ok(()));
-        check(&"x".repeat(MAX_NAME + 1), Err(Unfit::TooLong("name", MAX_NAME)), Ok(()));
-        let long = "x".repeat(MAX_PASSWORD + 1);
-        check(&long, Err(Unfit::TooLong("name", MAX_NAME)), Err(Unfit::TooLong("password", MAX_PASSWORD)));
+        let too_long_a_name = || Err(Unfit::TooLong("name", 4096));
+        check(&"x".repeat(4096), Ok(()), Ok(()));
+        check(&"x".repeat(4097), too_long_a_name(), Ok(()));
+        check(&"x".repeat(65_536), too_long_a_name(), Ok(()));
+        check(&"x".repeat(65_537), too_long_a_name(), Err(Unfit::TooLong("password", 65_536)));
     }
 }

@@ -220,11 +220,16 @@ mod tests {
 
     #[test]
     fn lines_with_options_and_comments_are_the_same_key() {
+        // A8-14
         let bare = PublicKey::parse(LINE).unwrap();
         assert_eq!(PublicKey::parse(&format!("{LINE} alice@example\n")).unwrap(), bare);
         assert_eq!(PublicKey::parse(&format!("no-pty,command=\"x y\" {LINE} c")).unwrap(), bare);
         assert_eq!(bare.to_line(), LINE);
-        assert!(bare.fingerprint().starts_with("SHA256:"));
+        assert_eq!(bare.fingerprint(), "SHA256:bPGahMcWimQBTdksNSUoI+j8Sfbbx1OSgE7hHiSDBTg");
+        // Another blob is another key, whatever its comment says.
+        let other = LINE.replace("YLio", "YLip");
+        assert_ne!(PublicKey::parse(&format!("{other} alice@example")).unwrap(), bare);
+        assert_ne!(PublicKey::parse(RSA).unwrap(), bare);
     }
 
     #[test]
@@ -309,10 +314,24 @@ mod tests {
         for line in [SHORT_RSA, DSA, OF_NO_KNOWN_TYPE] {
             assert!(weakness(line).is_some(), "{line}");
         }
+        // Of as many bytes as are needed, and of one less.
+        let rsa = |bytes: usize| {
+            // A zero comes first, since the number would be taken for a negative one (RFC 4251 §5).
+            let modulus = [vec![0_u8], vec![0xff; bytes]].concat();
+            let mut blob: Vec<u8> = Vec::new();
+            for part in [&b"ssh-rsa"[..], &[1, 0, 1], modulus.as_slice()] {
+                blob.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+                blob.extend(part);
+            }
+            format!("ssh-rsa {}", STANDARD.encode(blob))
+        };
+        assert_eq!(weakness(&rsa(256)), None);
+        assert!(weakness(&rsa(255)).unwrap().contains("2040 bits"));
     }
 
     #[test]
     fn other_lines_are_refused() {
+        // A8-14
         for line in [
             "",
             "ssh-ed25519",

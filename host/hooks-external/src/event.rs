@@ -152,3 +152,55 @@ pub trait LegacyEvent: HookEvent {
 
     fn read_response(&self, response: &Response, flavour: Flavour) -> Result<Self::Verdict, HookError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_of_web_servers_are_judged_by_their_status() {
+        // B0-09, B10-03, A11-11: whether it is an answer, whether it denies, and whether another try may succeed.
+        for (status, is_answer, denies, may_succeed_later) in [
+            (199, false, Some(true), false),
+            (200, true, Some(false), false),
+            (201, false, Some(true), false),
+            (204, false, Some(true), false),
+            (302, false, Some(true), false),
+            (404, false, Some(true), false),
+            (428, false, Some(true), false),
+            (429, false, Some(true), true),
+            (430, false, Some(true), false),
+            (499, false, Some(true), false),
+            (500, false, None, true),
+            (501, false, None, false),
+            (502, false, None, true),
+            (599, false, None, true),
+        ] {
+            let response = Response { status, body: b"said".to_vec() };
+            match response.answer() {
+                Ok(body) => assert!(is_answer && body == b"said", "{status}"),
+                Err(error) => assert!(!is_answer && error == response.failure(), "{status}"),
+            }
+            match response.objection() {
+                Ok(objection) => assert_eq!(Some(objection.is_some()), denies, "{status}"),
+                Err(error) => assert!(denies.is_none() && error == response.failure(), "{status}"),
+            }
+            assert_eq!(matches!(response.failure(), HookError::Transient(_)), may_succeed_later, "{status}");
+        }
+    }
+
+    #[test]
+    fn programs_deny_by_their_exit_status_and_say_why() {
+        for (success, stdout, stderr, answer, objection) in [
+            (true, "yes\n", "warning", Some("yes\n"), None),
+            (false, "", " \n", None, Some("it ended with exit status: 3")),
+            (false, " no \n", "", None, Some("no (exit status: 3)")),
+            (false, "no", "trace", None, Some("no; trace (exit status: 3)")),
+        ] {
+            let (stdout, stderr) = (stdout.as_bytes().to_vec(), stderr.as_bytes().to_vec());
+            let output = ProgramOutput { success, status: "exit status: 3".to_owned(), stdout, stderr };
+            assert_eq!(output.answer().ok(), answer.map(str::as_bytes));
+            assert_eq!(output.objection().as_deref(), objection);
+        }
+    }
+}

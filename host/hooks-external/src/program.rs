@@ -352,6 +352,42 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_is_given_what_linux_lets_it_have() {
+        // C1-05: the longest string of the environment has 128 KiB with its name, the sign between them and its end.
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("a.sh");
+        std::fs::write(&script, "#!/bin/sh\necho ${#SFTPGO_X} ${#1}\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = ProgramSettings {
+            args: Vec::new(),
+            environment: Environment { inherited: false, variables: Vec::new() },
+            deadline: Duration::from_secs(60),
+            flavour: Flavour::default(),
+        };
+        let hook = ProgramHook::new(&script.display().to_string(), settings).unwrap();
+        let longest = 131_072 - "SFTPGO_X=".len() - 1;
+        for (length, argument, expected) in [
+            (longest, 0, Ok("131062 0")),
+            (longest + 1, 0, Err("SFTPGO_X is longer")),
+            (0, 131_059, Ok("0 131059")),
+            (0, 131_072, Err("an argument is longer")),
+        ] {
+            let mut input = ProgramInput::default().with("SFTPGO_X", "x".repeat(length));
+            input.arguments = vec!["x".repeat(argument)];
+            match (hook.run(HookKind::Connect, &Call::default(), input).await, expected) {
+                (Ok(output), Ok(lengths)) => {
+                    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), lengths);
+                }
+                (Err(error), Err(problem)) => {
+                    let text = error.to_string();
+                    assert!(text.contains(problem) && text.contains("an HTTP or a wasm hook"), "{text}");
+                }
+                (outcome, _) => panic!("{length} {argument}: {:?}", outcome.map(drop)),
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_directory_that_was_emptied_decides_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let script = directory.path().join("a.sh");

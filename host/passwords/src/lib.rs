@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn known_vectors() {
-        // A8-12
+        // A8-11, A8-12
         let pbkdf2 = "$pbkdf2-sha256$150000$E86a9YMX3zC7$R5J62hsSq+pYw00hLLPKBbcGXmq7fj5+/M0IFoYtZbo=";
         check(pbkdf2, "password", true);
         check(pbkdf2, "Password", false);

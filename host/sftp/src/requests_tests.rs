@@ -67,6 +67,46 @@ async fn the_size_of_a_file_that_is_only_read_stays() {
 }
 
 #[tokio::test]
+async fn all_attributes_of_a_request_are_set() {
+    // A5-14: size, mode and times, by name and by handle, each alone and all together.
+    const SIZE: u32 = 1;
+    const PERMISSIONS: u32 = 4;
+    const TIMES: u32 = 8;
+    for flags in [SIZE, PERMISSIONS, TIMES, SIZE | PERMISSIONS, PERMISSIONS | TIMES, SIZE | PERMISSIONS | TIMES] {
+        for by_handle in [false, true] {
+            let mut client = Client::new(files("")).await;
+            client.put("f", b"hello").await;
+            let known = [text("f"), Field::U32(PERMISSIONS | TIMES), Field::U32(0o600), Field::U32(5), Field::U32(6)];
+            assert_eq!(client.ask(fxp::SETSTAT, &known).await.status(), OK);
+            let handle = Field::Handle(client.open("f", fxf::READ | fxf::WRITE).await.handle());
+            let mut request = vec![if by_handle { handle } else { text("f") }, Field::U32(flags)];
+            if flags & SIZE != 0 {
+                request.push(Field::U64(2));
+            }
+            if flags & PERMISSIONS != 0 {
+                request.push(Field::U32(0o640));
+            }
+            if flags & TIMES != 0 {
+                request.extend([Field::U32(7), Field::U32(8)]);
+            }
+            let kind = if by_handle { fxp::FSETSTAT } else { fxp::SETSTAT };
+            assert_eq!(client.ask(kind, &request).await.status(), OK, "{flags} {by_handle}");
+            let reply = client.ask(fxp::STAT, &[text("f")]).await;
+            let (size, mode) = size_and_mode(&reply);
+            let set = |flag: u32, value: u32, before: u32| if flags & flag != 0 { value } else { before };
+            let expected = (u64::from(set(SIZE, 2, 5)), set(PERMISSIONS, 0o640, 0o600));
+            assert_eq!((size, mode & 0o777), expected, "{flags} {by_handle}");
+            // The time of change is that of the change of size, where it is not set as well.
+            if flags & TIMES != 0 || flags & SIZE == 0 {
+                let mut times = Reader::new(&reply.body[24..]);
+                let found = (times.u32().unwrap(), times.u32().unwrap());
+                assert_eq!(found, (set(TIMES, 7, 5), set(TIMES, 8, 6)), "{flags} {by_handle}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_read_gets_no_more_than_a_packet_holds() {
     let mut client = Client::new(files("")).await;
     client.put("large", &vec![1; MAX_DATA + 1]).await;

@@ -77,28 +77,48 @@ fn file_actions_are_asked_and_told() {
 fn the_first_transfer_each_way_is_told_once() {
     // B10-10
     let site = Site::new();
-    let script = witness(&site, "$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH");
+    let script = witness(&site, "$SFTPGO_ACTION $SFTPGO_ACTION_USERNAME $SFTPGO_ACTION_VIRTUAL_PATH");
     let site = site.config(&format!(
-        "[common.actions]\nexecute_on = [\"first-upload\", \"first-download\", \"mkdir\"]\nhook = \"{script}\"\n"
+        "[common.actions]\nexecute_on = [\"upload\", \"download\", \"first-upload\", \"first-download\", \"mkdir\"]\n\
+         hook = [{{ hook = \"{script}\", compat = \"current\" }}]\n"
     ));
     site.user("alice");
+    site.user("bob");
     let file = site.write("local", "12345");
     let back = site.path("back").display().to_string();
     {
         let server = site.start();
         let batch = format!("-get missing {back}\nput {0} f\nput {0} g\nget f {back}\nget g {back}\n", file.display());
         sftp_ok(&server, "alice", PASSWORD, &batch);
-        let mut seen = wait_for_calls(&site, 2);
+        let mut seen = wait_for_calls(&site, 6);
         seen.sort();
-        assert_eq!(seen, ["first-download /f", "first-upload /f"]);
+        let expected = [
+            "download alice /f",
+            "download alice /g",
+            "first-download alice /f",
+            "first-upload alice /f",
+            "upload alice /f",
+            "upload alice /g",
+        ];
+        assert_eq!(seen, expected);
+        // Of another account, the first transfer that is complete: the client leaves in the middle of one.
+        let mut raw = RawSftp::connect(&server, "bob", "pw");
+        raw.open_file("broken", fxf::WRITE | fxf::CREAT).handle();
+        drop(raw);
+        assert_eq!(wait_for_calls(&site, 7)[6], "upload bob /broken");
+        sftp_ok(&server, "bob", PASSWORD, &format!("put {} g\n", file.display()));
+        let mut seen = wait_for_calls(&site, 9).split_off(7);
+        seen.sort();
+        assert_eq!(seen, ["first-upload bob /g", "upload bob /g"]);
     }
     let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice", "--json"]));
     assert!(shown.contains("first_upload") && shown.contains("first_download"), "{shown}");
     // A later session, after a restart, has no first one any more; the directory comes last.
     let server = site.start();
     sftp_ok(&server, "alice", PASSWORD, &format!("put {} h\nget h {back}\nmkdir last\n", file.display()));
-    let seen = wait_for_calls(&site, 3);
-    assert!(seen.iter().any(|line| line == "mkdir /last") && seen.len() == 3, "{seen:?}");
+    let mut seen = wait_for_calls(&site, 12).split_off(9);
+    seen.sort();
+    assert_eq!(seen, ["download alice /h", "mkdir alice /last", "upload alice /h"]);
 }
 
 #[test]

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidegate_contract::events::{About, action, attempt, attempt_with, connection, session};
+use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use tidegate_core::connection::{Credential, LoginMethod};
-use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction};
+use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
 use tidegate_core::hook::observation::{
     AddressBanned, CredentialChanged, Disconnect, Offences, PostAction, PostLogin, Startup,
 };
 use tidegate_core::hook::review::{LoginPre, PreAction};
 use tidegate_core::hook::{Hook, HookEvent, LoginAttempt};
+use tidegate_core::path::VirtualPath;
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
+use tidegate_core::session::Session;
 use tidegate_hooks_external::{Compat, Dialect, Flavour, HttpHook, ProgramHook};
 
 use crate::eras::{all_variables, ask, given, http_settings, numbered_change, web};
@@ -171,6 +174,49 @@ async fn actions_have_the_variables_of_their_era() {
         ("0", "0")
     );
     assert_eq!((&variables["SFTPGO_ACTION"], &variables["SFTPGO_ACTION_TARGET"]), (&"rename".into(), &target.into()));
+}
+
+#[tokio::test]
+async fn actions_are_told_with_all_that_there_is() {
+    // B10-02, B10-03
+    let mut draft = AccountDraft::new("alice");
+    let bucket = json!({"bucket": "b", "endpoint": "http://h", "access_key": "k", "access_secret": "s"});
+    draft.set("filesystem", json!({"provider": 1, "s3config": bucket}));
+    draft.set("home_dir", json!("/srv/contract"));
+    draft.set("role", json!("staff"));
+    draft.set_permissions("/", &["*".to_owned()]);
+    let account = draft.validate(CredentialRule::Optional).unwrap().account;
+    let account = Arc::new(EffectiveAccount::ungrouped(account));
+    let session = Arc::into_inner(session("alice").unwrap()).unwrap();
+    let session = Arc::new(Session { account, ..session });
+    let event = changed(|action| {
+        (action.session, action.protocol, action.kind) = (session, Protocol::Scp, ActionKind::Copy);
+        action.target = Some(VirtualPath::parse_normalised("/in/g").unwrap());
+        action.storage_target = Some("bucket/g".to_owned());
+        action.ssh_command = Some("cp".to_owned());
+    });
+    let (url, asked) = web(&["200 OK"]);
+    assert_eq!(ask(&url, http_settings(), current(), &event).await, "told");
+    let expected = json!({
+        "action": "copy", "username": "alice", "path": "/srv/contract/in/f", "target_path": "bucket/g",
+        "virtual_path": "/in/f", "virtual_target_path": "/in/g", "ssh_cmd": "cp", "file_size": 3, "elapsed": 4,
+        "fs_provider": 1, "bucket": "b", "endpoint": "http://h", "status": 1, "protocol": "SCP", "ip": "192.0.2.1",
+        "session_id": "SSH_contract_1", "open_flags": 512, "role": "staff",
+        "timestamp": 1_700_000_000_000_000_000_i64,
+    });
+    assert_eq!(serde_json::from_str::<Value>(&only_request(&asked).1).unwrap(), expected);
+    // A program has the same in its variables.
+    let (_, variables) = given(Compat::Current, &event).await;
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (field, value) in expected.as_object().unwrap() {
+        let name = match field.as_str() {
+            "action" => String::new(),
+            "target_path" => "_TARGET".to_owned(),
+            "virtual_target_path" => "_VIRTUAL_TARGET".to_owned(),
+            field => format!("_{}", field.to_uppercase()),
+        };
+        assert_eq!(variables[&format!("SFTPGO_ACTION{name}")], plain(value), "{field}");
+    }
 }
 
 #[tokio::test]

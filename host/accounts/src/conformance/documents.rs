@@ -100,15 +100,28 @@ pub async fn ids_are_never_used_again(adapter: Adapter) {
 }
 
 pub async fn what_the_server_maintains_is_not_written_over(adapter: Adapter) {
-    // A9-06
+    // A4-12, A9-06
     let store = adapter.open();
     let mut given = document("/srv/home");
-    for field in ["last_login", "used_quota_size", "first_upload"] {
+    let maintained = [
+        "last_login",
+        "used_quota_size",
+        "used_quota_files",
+        "last_quota_update",
+        "used_upload_data_transfer",
+        "used_download_data_transfer",
+        "first_upload",
+        "first_download",
+    ];
+    for field in maintained {
         given.insert(field.into(), json!(99));
     }
     let version = commit(&*store, "alice", Write::Add(given.clone())).await.unwrap();
     let number = async |field: &str| find(&*store, "alice").await.document.get(field).and_then(Value::as_i64);
     assert_eq!((number("last_login").await, number("used_quota_size").await), (Some(0), Some(0)));
+    for field in maintained {
+        assert_eq!(number(field).await.unwrap_or(0), 0, "{field}");
+    }
 
     let key = AccountKey { username: "alice".into(), id: version.id };
     store.record_login(&key, 1234).await.unwrap();
@@ -123,7 +136,10 @@ pub async fn what_the_server_maintains_is_not_written_over(adapter: Adapter) {
     let version = commit(&*store, "alice", kept).await.unwrap();
     assert_eq!((number("first_upload").await, number("first_download").await), (Some(5), Some(7)));
     assert_eq!((number("used_quota_size").await, number("last_quota_update").await), (Some(50), Some(8)));
-    assert_eq!(number("last_login").await, Some(1234));
+    assert_eq!((number("last_login").await, number("used_quota_files").await), (Some(1234), Some(2)));
+    for field in ["used_upload_data_transfer", "used_download_data_transfer"] {
+        assert_eq!(number(field).await.unwrap_or(0), 0, "{field}");
+    }
     commit(&*store, "alice", Write::Replace { document: given, expected: version, reset }).await.unwrap();
     assert_eq!((number("used_quota_size").await, number("last_quota_update").await), (Some(50), Some(0)));
 

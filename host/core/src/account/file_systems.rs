@@ -104,4 +104,30 @@ mod tests {
         assert_eq!(tree(&home, &other), both("u@h:22:/d", "other:p/:true"));
         assert_eq!(tree("", &folder), both("/srv/u", "u@h:22:/d"));
     }
+    #[test]
+    fn other_kinds_are_refused_by_their_number() {
+        // C4-01
+        let folder = |provider: &str| {
+            let json = format!(r#"{{"mapped_path":"/srv/f","filesystem":{{{provider}}}}}"#);
+            TreeDescription::of_folder(&serde_json::from_str(&json).unwrap()).map(|tree| tree.root.location)
+        };
+        for local in ["", r#""provider":0"#, r#""provider":null"#] {
+            assert_eq!(folder(local), Ok(Location::Directory("/srv/f".into())), "{local}");
+        }
+        let account = |provider: i64| {
+            let json = format!(
+                r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},
+                "filesystem":{{"provider":{provider}}}}}"#
+            );
+            let validated = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional);
+            validated.map(drop).map_err(|error| error.field)
+        };
+        assert_eq!(account(0), Ok(()));
+        for provider in [2, 3, 4, 6] {
+            let error = folder(&format!(r#""provider":{provider}"#)).unwrap_err();
+            assert_eq!(error.kind, StorageErrorKind::Invalid, "{provider}");
+            assert!(error.message.contains(&format!("{provider} is not supported")), "{error}");
+            assert_eq!(account(provider), Err("filesystem.provider".into()), "{provider}");
+        }
+    }
 }

@@ -82,6 +82,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::secret::Secret;
 
     fn check(change: &Value, expected: Result<&str, &str>) {
         let mut config = json!({"endpoint": "h:22", "username": "u", "password": "p"});
@@ -113,6 +114,42 @@ mod tests {
         check(&json!({"fingerprints": "SHA256:abc"}), Err("fingerprints"));
         check(&json!({"fingerprints": ["SHA256:abc", "MD5:00:11"]}), Err("fingerprints"));
         check(&json!({"fingerprints": ["SHA256:"]}), Err("fingerprints"));
+        check(&json!({"fingerprints": ["abc"]}), Err("fingerprints"));
+        check(&json!({"fingerprints": [7]}), Err("fingerprints"));
         check(&json!({"buffer_size": -1}), Err("buffer_size"));
+        check(&json!({"buffer_size": 0}), Ok(""));
+        check(&json!({"buffer_size": 5000}), Ok(""));
+        check(&json!({"buffer_size": 5001}), Err("buffer_size"));
+        check(&json!({"buffer_size": "2"}), Err("buffer_size"));
+        for endpoint in ["u@h:22", "h/d", "h 22"] {
+            check(&json!({"endpoint": endpoint}), Err("endpoint"));
+        }
+    }
+
+    #[test]
+    fn a_place_has_what_the_document_says() {
+        // C4-01
+        let secret = |text: &str| json!({"status": "Plain", "payload": text});
+        let filesystem = json!({"provider": 5, "sftpconfig": {
+            "endpoint": "h:2022", "username": "u", "password": secret("p"), "private_key": secret("k"),
+            "key_passphrase": secret("s"), "fingerprints": [" SHA256:one", "SHA256:two"], "prefix": "/d",
+            "disable_concurrent_reads": true, "buffer_size": 3, "equality_check_mode": 1,
+        }});
+        let location = sftp_location(filesystem.as_object().unwrap(), "").unwrap();
+        let expected = SftpLocation {
+            endpoint: "h:2022".into(),
+            username: "u".into(),
+            password: Secret::new("p"),
+            private_key: Secret::new("k"),
+            key_passphrase: Secret::new("s"),
+            fingerprints: vec!["SHA256:one".into(), "SHA256:two".into()],
+            prefix: "/d".into(),
+            one_read_at_a_time: true,
+            buffer_size: 3,
+        };
+        assert_eq!(location, expected);
+        let least = json!({"provider": 5, "sftpconfig": {"endpoint": "h", "username": "u", "password": "p"}});
+        let location = sftp_location(least.as_object().unwrap(), "").unwrap();
+        assert!(!location.one_read_at_a_time && location.buffer_size == 0 && location.fingerprints.is_empty());
     }
 }

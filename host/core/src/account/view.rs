@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn hooks_see_the_known_order_and_escapes() {
-        // A8-16, C1-04, C1-06
+        // A8-16, C1-04, C1-05, C1-06
         let json = r#"{"filesystem":{"provider":0},"permissions":{"/":["*"]},"home_dir":"/srv/<&>","username":"test_user","status":1,"password":"$1$a$b","description":"x"}"#;
         let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
         assert_eq!(

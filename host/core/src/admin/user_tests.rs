@@ -174,6 +174,7 @@ async fn of_two_changes_none_is_lost_in_silence() {
 
 #[tokio::test]
 async fn changes_say_what_they_replace() {
+    // A9-06: and the name stays.
     let house = house();
     house.add("alice").await;
     house.change(json!({ "permissions": { "/in": ["upload"] } })).await.unwrap();

@@ -418,7 +418,11 @@ fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
 #[cfg(test)]
 mod code_tests;
 #[cfg(test)]
+mod conversation_tests;
+#[cfg(test)]
 mod defender_tests;
+#[cfg(test)]
+mod external_auth_cache_tests;
 #[cfg(test)]
 mod external_auth_tests;
 #[cfg(test)]
@@ -437,3 +441,5 @@ mod refusal_tests;
 mod subject_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verdict_tests;

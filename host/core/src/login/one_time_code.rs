@@ -183,16 +183,31 @@ mod tests {
 
     #[test]
     fn codes_are_good_around_their_time() {
+        // B4-02
         let account = account();
         // RFC 6238, appendix B, the last six digits.
         let check = |code: &str, seconds: i64, expected| {
             let codes = OneTimeCodes::default();
-            assert_eq!(codes.check(&account, &Secret::new(code), seconds * 1000).is_ok(), expected);
+            let outcome = codes.check(&account, &Secret::new(code), seconds * 1000);
+            assert_eq!(outcome.is_ok(), expected, "{code} at {seconds}");
         };
         check("287082", 59, true);
         check("081804", 1_111_111_109, true);
+        check(" 287082 ", 59, true);
+        // One step of tolerance, and no more, on both sides. The code's own step is from 30 to 59.
+        check("287082", 0, true);
         check("287082", 59 + 30, true);
+        check("287082", 59 + 31, false);
+        check("287082", 59 + 60, false);
         check("287082", 59 + 120, false);
+        // The step of this one begins with the second 1,111,111,080.
+        check("081804", 1_111_111_050, true);
+        check("081804", 1_111_111_049, false);
+        check("081804", 1_111_111_139, true);
+        check("081804", 1_111_111_140, false);
+        // Eight digits are those of other servers.
+        check("94287082", 59, false);
+        check("87082", 59, false);
         check("", 59, false);
         check("287083", 59, false);
     }

@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 use super::tests::{draft, world_of};
 use super::*;
 use crate::hook::external_auth::{ExternalAuthVerdict, Scope};
+use crate::hook::pre_login::{PreLogin, PreLoginVerdict};
 use crate::ports::{ChangeToken, ChangedObjects, Changes, Directory, SystemClock, USERS};
 use crate::session::SessionWatch;
 
 #[tokio::test]
 async fn what_a_hook_makes_holds_for_its_session() {
+    // A8-17
     for (stored, home) in [(None, "/a"), (Some(r#","password":"$1$other","max_sessions":9"#), "/a")] {
         let made = ExternalAuthVerdict::Accept(Some(Box::new(draft(r#","max_sessions":3"#))));
         let world = world_of(Some(Ok(made)), Scope::default(), Accounts::only_read);
@@ -44,11 +46,30 @@ async fn what_a_hook_makes_holds_for_its_session() {
 }
 
 #[tokio::test]
-async fn a_stored_account_is_followed() {
+async fn a_stored_account_is_followed_and_not_written() {
+    // A8-17
     let world = world_of(None, Scope::default(), Accounts::only_read);
     world.stored(r#","password":"$1$pw""#).await;
     let Outcome::Accepted(session) = world.login().password("alice", Secret::new("pw")).await else {
         panic!("refused");
     };
     assert!(!session.account().is_of_session());
+    // Not even the time of the login.
+    assert_eq!(world.store.user("alice").await.unwrap().last_login, 0);
+}
+
+#[tokio::test]
+async fn what_a_hook_changes_before_the_login_is_not_stored() {
+    // A8-17
+    let world = world_of(None, Scope::default(), Accounts::only_read);
+    world.stored(r#","password":"$1$pw","max_sessions":9"#).await;
+    let before = world.store.find(&USERS, "alice").await.unwrap();
+    super::hook_tests::says(&world.hooks.pre_login, |_: &PreLogin| {
+        PreLoginVerdict::Replace(Box::new(draft(r#","password":"$1$pw","max_sessions":3"#)))
+    });
+    let Outcome::Accepted(session) = world.login().password("alice", Secret::new("pw")).await else {
+        panic!("refused");
+    };
+    assert_eq!(session.account().max_sessions, 3);
+    assert_eq!(world.store.find(&USERS, "alice").await.unwrap(), before);
 }

@@ -168,7 +168,7 @@ pub(super) fn service(
     Arc::new(service)
 }
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+pub(super) const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
 fn document(more: &str) -> String {
     format!(r#"{{"username":"alice","status":1,"home_dir":"/a","permissions":{{"/":["*"]}}{more}}}"#)
@@ -238,6 +238,47 @@ async fn stored_accounts_are_checked_in_order() {
         assert_eq!(world.password(password).await, expected, "{more}");
         let last_login = world.store.user("alice").await.unwrap().last_login;
         assert_eq!(last_login, if expected == "accepted" { 1_000_000 } else { 0 }, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_the_last_login_is_stored_after_any_method() {
+    // A4-12
+    for (method, expected, at) in [
+        ("password", "accepted", 1_000_000),
+        ("key", "accepted", 1_000_000),
+        ("answers", "accepted", 1_000_000),
+        ("an offer", "next step", 0),
+        ("a wrong password", "refused", 0),
+    ] {
+        let world = world(None);
+        world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"]"#)).await;
+        let mut login = world.login();
+        let outcome = match method {
+            "password" => name(login.password("alice", Secret::new("pw")).await),
+            "key" => name(login.public_key_verified("alice", &key()).await),
+            "answers" => super::hook_tests::converse(&mut login, &["pw"]).await.1,
+            "an offer" => {
+                assert_eq!(login.public_key_offered("alice", &key()).await, Offer::Acceptable);
+                "next step"
+            }
+            _ => name(login.password("alice", Secret::new("no")).await),
+        };
+        assert_eq!(outcome, expected, "{method}");
+        assert_eq!(world.store.user("alice").await.unwrap().last_login, at, "{method}");
+    }
+    // The first of two steps is no login.
+    let world = world(None);
+    let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+    world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"],"filters":{{{denied}}}"#)).await;
+    let mut login = world.login();
+    for (step, expected, at) in [("key", "next step", 0), ("password", "accepted", 1_000_000)] {
+        let outcome = match step {
+            "key" => login.public_key_verified("alice", &key()).await,
+            _ => login.password("alice", Secret::new("pw")).await,
+        };
+        assert_eq!(name(outcome), expected);
+        assert_eq!(world.store.user("alice").await.unwrap().last_login, at, "{step}");
     }
 }
 
@@ -312,63 +353,6 @@ async fn what_was_presented_is_stored_whatever_the_answer_has() {
         let keys = &stored.public_keys;
         assert!(keys.contains(&key()) && keys.len() == expected, "{answered}: {keys:?}");
     }
-}
-
-#[tokio::test]
-async fn only_a_named_account_vouches_for_a_key() {
-    // B2-04: verdict x stored key x method
-    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDHE+kC5XFCbR0go1J4PXNqJpFH0cWSlhbUnOep0ZIJC";
-    let (own, foreign) = (format!(r#","public_keys":["{KEY}"]"#), format!(r#","public_keys":["{other}"]"#));
-    let given = ExternalAuthVerdict::Accept(Some(Box::new(draft(""))));
-    for (verdict, more, expected) in [
-        (ExternalAuthVerdict::Accept(None), own.as_str(), "accepted"),
-        (ExternalAuthVerdict::Accept(None), foreign.as_str(), "refused"),
-        (ExternalAuthVerdict::Accept(None), "", "refused"),
-        (ExternalAuthVerdict::VerifyStored(None), own.as_str(), "accepted"),
-        (ExternalAuthVerdict::VerifyStored(None), foreign.as_str(), "refused"),
-        (ExternalAuthVerdict::VerifyStored(Some(Secret::new("pw"))), foreign.as_str(), "refused"),
-        (ExternalAuthVerdict::Defer, foreign.as_str(), "refused"),
-        (given, foreign.as_str(), "accepted"),
-    ] {
-        let world = world(Some(Ok(verdict.clone())));
-        world.stored(&format!(r#","password":"$1$pw"{more}"#)).await;
-        let mut login = world.login();
-        let offer = login.public_key_offered("alice", &key()).await;
-        assert_eq!(offer == Offer::Acceptable, expected == "accepted", "{verdict:?} {more}");
-        assert_eq!(name(login.public_key_verified("alice", &key()).await), expected, "{verdict:?} {more}");
-        // A user without an account is admitted only by an account in the answer.
-        assert_eq!(
-            name(world.login().public_key_verified("bob", &key()).await),
-            match verdict {
-                ExternalAuthVerdict::Accept(Some(_)) => "accepted",
-                _ => "refused",
-            }
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_empty_password_is_for_the_hook_to_judge() {
-    // A11-26
-    use ExternalAuthVerdict::{Accept, Defer, Reject, VerifyStored};
-    for (verdict, expected) in [
-        (Accept(Some(Box::new(draft("")))), "accepted"),
-        (Accept(None), "accepted"),
-        (VerifyStored(None), "refused"),
-        (Defer, "refused"),
-        (Reject(Denial::new("no")), "refused"),
-    ] {
-        let world = world(Some(Ok(verdict.clone())));
-        world.stored(r#","password":"$1$""#).await;
-        assert_eq!(world.password("").await, expected, "{verdict:?}");
-        assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
-        // An empty password is never stored.
-        let stored = world.store.user("alice").await.unwrap();
-        assert!(stored.password.as_ref().is_none_or(|hash| hash.expose() == "$1$"));
-    }
-    let world = world(None);
-    world.stored(r#","password":"$1$""#).await;
-    assert_eq!(world.password("").await, "refused");
 }
 
 #[tokio::test]

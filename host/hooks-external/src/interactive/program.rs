@@ -351,6 +351,46 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_decides_with_a_line_that_can_be_read() {
+        // A12-05
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("hook.sh");
+        let settings = ProgramSettings {
+            args: Vec::new(),
+            environment: Environment { inherited: true, variables: Vec::new() },
+            deadline: Duration::from_secs(60),
+            flavour: Flavour::default(),
+        };
+        // With its end, the line has so many bytes.
+        let line = |length: usize| {
+            let (begin, end) = ("{\"auth_result\":1", "}");
+            format!("echo '{begin}{}{end}'", " ".repeat(length - begin.len() - end.len() - 1))
+        };
+        let accept = "echo '{\"auth_result\":1}'";
+        for (text, expected) in [
+            (accept.to_owned(), "accept"),
+            (format!("{accept}\nexit 7"), "accept"),
+            (format!("echo\necho ' '\n{accept}"), "accept"),
+            ("exit 0".to_owned(), "bad-output"),
+            ("exit 7".to_owned(), "bad-output"),
+            (format!("echo nonsense\n{accept}"), "bad-output"),
+            (format!("echo '{{\"questions\":[\"a\"],\"echos\":[]}}'\n{accept}"), "bad-output"),
+            ("echo '{\"questions\":[\"a\"],\"echos\":[true]}'\nread one".to_owned(), "bad-output"),
+            (line(65_536), "accept"),
+            (line(65_537), "limit"),
+        ] {
+            std::fs::write(&script, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let hook = ProgramHook::new(script.to_str().unwrap(), settings.clone()).unwrap();
+            let found = match Hook::<KeyboardInteractive>::call(&hook, &Call::default(), &event(0)).await {
+                Ok(verdict) => KeyboardInteractive::label(&verdict).0,
+                Err(error) => error.kind(),
+            };
+            assert_eq!(found, expected, "{text:.80}");
+        }
+    }
+
+    #[tokio::test]
     async fn rounds_go_on_until_there_is_a_result() {
         // A12-03, A12-04
         let directory = tempfile::tempdir().unwrap();

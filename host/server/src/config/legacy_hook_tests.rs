@@ -72,3 +72,62 @@ fn actions_are_told_where_both_the_list_and_a_hook_are_there() {
         assert!(with("", "/bin/true", "http://127.0.0.1:1/").is_empty(), "{section}");
     }
 }
+
+#[test]
+fn a_key_has_an_older_and_a_newer_name() {
+    // J-10: the section, both names, and the kinds of hooks.
+    let upload = "execute_on = [\"upload\", \"pre-upload\"]\n";
+    let actions = [HookKind::PreAction, HookKind::PostAction];
+    let (url, program) = ("https://192.0.2.1/x", "/bin/true");
+    for (section, older, newer, values, kinds) in [
+        (
+            "[sftpd]\n".to_owned(),
+            "keyboard_interactive_auth_program",
+            "keyboard_interactive_auth_hook",
+            &[program, url][..],
+            &[HookKind::KeyboardInteractive][..],
+        ),
+        (
+            "[data_provider]\n".to_owned(),
+            "external_auth_program",
+            "external_auth_hook",
+            &[program, url],
+            &[HookKind::ExternalAuth],
+        ),
+        ("[data_provider]\n".to_owned(), "pre_login_program", "pre_login_hook", &[program, url], &[HookKind::PreLogin]),
+        (format!("[sftpd.actions]\n{upload}"), "command", "hook", &[program], &actions),
+        (format!("[sftpd.actions]\n{upload}"), "http_notification_url", "hook", &[url], &actions),
+        (format!("[common.actions]\n{upload}"), "command", "hook", &[program], &actions),
+        (format!("[common.actions]\n{upload}"), "http_notification_url", "hook", &[url], &actions),
+        (
+            "[data_provider.actions]\nexecute_on = [\"add\"]\n".to_owned(),
+            "command",
+            "hook",
+            &[program],
+            &[HookKind::ObjectChanges],
+        ),
+        (
+            "[data_provider.actions]\nexecute_on = [\"add\"]\n".to_owned(),
+            "http_notification_url",
+            "hook",
+            &[url],
+            &[HookKind::ObjectChanges],
+        ),
+    ] {
+        for value in values {
+            for kind in kinds {
+                let set = |names: &[&str]| {
+                    let keys: String = names.iter().map(|name| format!("{name} = \"{value}\"\n")).collect();
+                    let found = targets(&format!("{section}{keys}"), *kind);
+                    assert!(found.len() == 1 && found[0].ends_with(*value), "{section} {names:?}: {found:?}");
+                };
+                set(&[older]);
+                set(&[newer]);
+                // Twice the same is one hook, which is told once.
+                set(&[older, newer]);
+            }
+        }
+        let both = format!("{section}{older} = \"{}\"\n{newer} = \"/bin/false\"\n", values[0]);
+        check_error("tidegate.toml", &both, &[older, "the two differ"]);
+    }
+}

@@ -147,8 +147,8 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
     }
     warn_of_no_hook(section, actions, check);
     let values = [
-        ("command", HookValue::One(actions.command.clone()), false),
-        ("url", HookValue::One(actions.http_notification_url.clone()), true),
+        ("command", older(actions, &actions.command), false),
+        ("url", older(actions, &actions.http_notification_url), true),
         ("hook", actions.hook.clone(), false),
     ];
     for (name, value, get) in values {
@@ -171,6 +171,12 @@ fn check_names(section: &str, actions: &Actions, check: &mut Check<'_>) {
             check.problem(&format!("{section}.{name}"), problem);
         }
     }
+}
+
+/// The hook under an older key; none if the section has the same under `hook`, which would be told twice (J-10).
+fn older(actions: &Actions, value: &str) -> HookValue {
+    let is_repeated = actions.hook.entries().contains(&HookEntry::Text(value.to_owned()));
+    HookValue::One(if is_repeated { String::new() } else { value.to_owned() })
 }
 
 /// The section names what is to be told, and has nothing to tell.
@@ -218,8 +224,8 @@ fn object_actions(config: &Config, all: &mut Vec<Named>, check: &mut Check<'_>) 
         false => actions.execute_for.clone(),
     };
     let values = [
-        ("data_provider.actions.command", HookValue::One(actions.command.clone())),
-        ("data_provider.actions.http_notification_url", HookValue::One(actions.http_notification_url.clone())),
+        ("data_provider.actions.command", older(actions, &actions.command)),
+        ("data_provider.actions.http_notification_url", older(actions, &actions.http_notification_url)),
         ("data_provider.actions.hook", actions.hook.clone()),
     ];
     for (key, value) in values {

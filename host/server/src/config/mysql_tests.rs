@@ -116,6 +116,7 @@ fn connection_strings_hold_instead_of_keys() {
 
 #[test]
 fn what_cannot_be_used_is_refused() {
+    // A3-35
     check_error("tidegate.toml", &of("name = \"tg\"\nusername = \"u\""), &["data_provider.host", "/run/mysqld"]);
     for (line, key) in [
         ("sslmode = 4", "data_provider.sslmode"),
@@ -123,6 +124,10 @@ fn what_cannot_be_used_is_refused() {
         ("schema = \"s\"", "data_provider.schema"),
         ("pool_size = -1", "data_provider.pool_size"),
         ("users_table = \"changes\"", "data_provider.users_table"),
+        ("users_table = \"\"", "data_provider.users_table"),
+        ("users_table = \"a b\"", "data_provider.users_table"),
+        ("users_table = \"1st\"", "data_provider.users_table"),
+        ("sql_tables_prefix = \"tg-\"", "data_provider.sql_tables_prefix"),
         ("manage_users = 0", "data_provider.track_quota"),
         ("password_file = \"gone\"", "data_provider.password_file"),
         ("sslmode = 1\nroot_cert = \"gone.pem\"", "data_provider.root_cert"),

@@ -108,7 +108,10 @@ fn what_cannot_be_used_is_refused() {
         ("pool_size = -1", "data_provider.pool_size"),
         ("schema = \"a b\"", "data_provider.schema"),
         ("sql_tables_prefix = \"1\"", "data_provider.sql_tables_prefix"),
+        // A3-35
         ("users_table = \"folders\"", "data_provider.users_table"),
+        ("users_table = \"\"", "data_provider.users_table"),
+        ("users_table = \"a b\"", "data_provider.users_table"),
         ("manage_users = 0", "data_provider.track_quota"),
         ("target_session_attrs = \"read-only\"", "data_provider.target_session_attrs"),
         ("password_file = \"gone\"", "data_provider.password_file"),

@@ -24,6 +24,7 @@ fn read_only(lines: &str) -> ReadOnly {
 
 #[test]
 fn accounts_are_read_from_databases_that_speak_sql() {
+    // A8-17, A3-36
     match read_only("name = \"/srv/shop.db\"\nusers_table = \"customers\"") {
         ReadOnly::Sqlite(path, names) => {
             assert_eq!((path.as_path(), names.users.as_str()), (Path::new("/srv/shop.db"), "customers"));
@@ -44,6 +45,7 @@ fn accounts_are_read_from_databases_that_speak_sql() {
 
 #[test]
 fn what_does_not_go_with_it_is_named() {
+    // A8-17, A3-36
     for (lines, expected) in [
         ("", "data_provider.name"),
         ("name = \"tidegate.db\"", "data_provider.name"),

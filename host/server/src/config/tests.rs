@@ -399,7 +399,12 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     warned("driver = \"bolt\"\npool_size = 4", "data_provider.pool_size");
     warned("connection_string = \"file:/srv/x.db?cache=shared\"", "cache=shared");
     check_error("tidegate.toml", &of("sslmode = 9"), &["data_provider.sslmode"]);
-    check_error("tidegate.toml", &of("users_table = \"view\""), &["data_provider.users_table"]);
+    // A3-35
+    for driver in ["sqlite", "bolt", "memory"] {
+        let with = |name: &str| of(&format!("driver = \"{driver}\"\nusers_table = \"{name}\""));
+        check_error("tidegate.toml", &with("view"), &["data_provider.users_table"]);
+        assert!(read("tidegate.toml", &with("users"), &[]).is_ok(), "{driver}");
+    }
     check_error("tidegate.toml", &of("manage_users = 0"), &["data_provider.track_quota"]);
     check_error("tidegate.toml", &of("connection_string = \"host=db\""), &["data_provider.connection_string"]);
     check_error("tidegate.toml", &of("connectionstring = \"a\"\nconnection_string = \"b\""), &["the two differ"]);

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::*;
+use crate::account::Usage;
 use crate::memory::MemoryStore;
 use crate::secret::Secret;
 
@@ -130,4 +131,25 @@ async fn a_locked_password_is_none() {
         assert!(refused.to_string().contains("looks like a hash of the kind"), "{unknown}: {refused}");
     }
     assert!(add(&accounts, draft("alice", r#"{"password":""}"#)).await.is_err());
+}
+
+#[tokio::test]
+async fn what_the_server_counts_is_not_set_from_outside() {
+    // A9-06
+    let accounts = accounts("/srv");
+    let said = r#"{"used_quota_size":91,"used_quota_files":92,"last_quota_update":93,"used_upload_data_transfer":94,
+        "used_download_data_transfer":95,"first_upload":96,"first_download":97,"last_login":98,"max_sessions":3}"#;
+    let added = add(&accounts, draft("alice", said)).await.unwrap();
+    assert_eq!((added.usage, added.last_login, added.max_sessions), (Usage::default(), 0, 3));
+    let stored = accounts.find("alice").await.unwrap().unwrap();
+    assert_eq!((stored.usage, stored.last_login, stored.max_sessions), (Usage::default(), 0, 3));
+    let key = stored.key();
+    accounts.record_login(&key, 7).await.unwrap();
+    assert!(accounts.directory().record_first_transfer(&key, true, 8).await.unwrap());
+    let change = draft("alice", &said.replace("\"max_sessions\":3", "\"max_sessions\":4"));
+    accounts.update(change, OnConflict::Merge, &Author::system()).await.unwrap();
+    let changed = accounts.find("alice").await.unwrap().unwrap();
+    let counted = Usage { first_upload: 8, ..Usage::default() };
+    assert_eq!((changed.usage, changed.last_login, changed.max_sessions), (counted, 7, 4));
+    assert_eq!((changed.id, changed.username.as_str()), (stored.id, "alice"));
 }

@@ -243,3 +243,24 @@ impl FileAction {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_says_what_it_writes_over() {
+        // B10-06
+        for (existing, truncates, size, flags) in [
+            (None, false, 0, 0),
+            (None, true, 0, 0),
+            (Some(0), false, 0, 0),
+            (Some(0), true, 0, 512),
+            (Some(600), false, 600, 0),
+            (Some(600), true, 600, 512),
+        ] {
+            let found = Overwritten::details(existing, truncates);
+            assert_eq!(found, (Some(size), Some(flags)), "{existing:?} {truncates}");
+        }
+    }
+}
