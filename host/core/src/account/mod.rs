@@ -74,4 +74,4 @@ pub use user::User;
 pub use values::{AccountValues, AddressRule, Usage};
 pub use view::{Audience, compact_json, redacted, redacted_object, unknown_account};
 pub use write::PlannedChanges;
-pub(crate) use write::changed_of;
+pub(crate) use write::{changed_of, disabled_again};

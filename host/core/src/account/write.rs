@@ -102,7 +102,7 @@ impl Writing<'_> {
         self.check_names(user, &base.document, planned).await?;
         // Sessions at the doors over HTTP rely on it: they do not come back with the account.
         if !user.enabled && base.document.get("status") == Some(&json!(1)) {
-            user.other.insert("disabled_at".to_owned(), json!(self.now));
+            user.other.insert("disabled_at".to_owned(), json!(disabled_again(&base.document, self.now)));
         }
         let document = user.to_document(Audience::Trusted);
         let detail = difference(fields::ACCOUNT, &base.document, &document);
@@ -294,6 +294,13 @@ pub(super) fn is_unset(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
     }
+}
+
+/// The time of a document's `disabled_at` that is disabled now: another one each time, whatever the clock says, since
+/// what began between two of them is known by it.
+pub(crate) fn disabled_again(document: &Map<String, Value>, now: i64) -> i64 {
+    let last = document.get("disabled_at").and_then(Value::as_i64).unwrap_or(0);
+    now.max(last.saturating_add(1))
 }
 
 /// As [`changed_fields`], for documents with these fields.

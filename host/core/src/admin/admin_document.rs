@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
+use super::tokens::number_of;
 use super::{AdminError, AdminPermission, Permissions};
 use crate::account::fields::{Field, Kind, Maintainer, field};
 use crate::account::{InvalidAccount, invalid, merge_fields};
@@ -30,6 +31,7 @@ pub const ADMIN_OBJECT: &[Field] = &[
     field("updated_at", Kind::Time, "When it was changed last, in milliseconds since 1970").by_server(),
     field("last_login", Kind::Time, "When it logged in last, in milliseconds since 1970").by_server(),
     field("last_code_step", NATURAL, "The time step of the last one-time code").by_server(),
+    field("disabled_at", Kind::Time, "When it was last disabled, in milliseconds since 1970").by_server(),
 ];
 
 const ADMIN_FILTERS: &[Field] = &[
@@ -52,6 +54,8 @@ pub struct Administrator {
     pub password: PasswordHash,
     /// Whether it may log in.
     pub is_enabled: bool,
+    /// When it was last disabled, in milliseconds since 1970; 0: never. What it began before has ended for good.
+    pub disabled_at: i64,
     /// What it may do.
     pub permissions: Permissions,
     /// The role whose accounts it is limited to.
@@ -88,6 +92,7 @@ impl Administrator {
             version: stored.version,
             password,
             is_enabled: document.get("status").and_then(Value::as_i64) == Some(1),
+            disabled_at: number_of(stored, "disabled_at"),
             permissions: permissions_of(&texts(document, "permissions"))?,
             role: Some(text("role").to_owned()).filter(|role| !role.is_empty()),
             networks: networks_of("filters.allow_list", &texts(&filters, "allow_list"))?,
@@ -244,6 +249,7 @@ pub fn texts(document: &Map<String, Value>, field: &str) -> Vec<String> {
 pub fn shown(mut document: Map<String, Value>) -> Map<String, Value> {
     document.remove("password");
     document.remove("last_code_step");
+    document.remove("disabled_at");
     let filters = document.entry("filters").or_insert_with(|| json!({}));
     if let Value::Object(filters) = filters {
         let has_codes = filters.remove("totp_config").is_some_and(|config| config.get("secret").is_some());

@@ -9,10 +9,10 @@ use super::admin_document::{
 };
 use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
-use crate::account::{AccountError, Accounts, difference, keep_password};
+use crate::account::{AccountError, Accounts, difference, disabled_again, keep_password};
 use crate::guard::{Defender, Offence};
 use crate::hook::observation::Change as Told;
-use crate::password::{PasswordHash, PasswordText};
+use crate::password::PasswordText;
 use crate::ports::{
     ADMINS, AuditRecord, Author, Change, Clock, Directory, PageRequest, Passwords, ROLES, StoreError, StoredDocument,
     Version, Write,
@@ -105,7 +105,7 @@ impl Administrators {
         self.store(actor, &name, changes, Told::Add).await
     }
 
-    /// Changes an administrator. Its tokens end with its password, and at once where it is disabled.
+    /// Changes an administrator. Its tokens end with its password, and for good where it is disabled.
     ///
     /// # Errors
     /// As [`add`](Self::add); and the change would rename it, a whole document was made from another revision, or
@@ -272,6 +272,10 @@ impl Administrators {
         let mut changes = self.required(actor, name, &document).await?;
         let detail = difference(ADMIN_OBJECT, &stored.document, &document);
         document.insert("updated_at".to_owned(), json!(self.clock.now()));
+        if is_enabled(&stored.document) && !is_enabled(&document) {
+            // Tokens rely on it: they do not come back with the administrator.
+            document.insert("disabled_at".to_owned(), json!(disabled_again(&stored.document, self.clock.now())));
+        }
         let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
         changes.push(self.change(actor, case, name, write, detail));
         self.store(actor, name, changes, Told::Update).await
@@ -290,7 +294,7 @@ impl Administrators {
             && name != username
         {
             let stored = self.directory.find(&ADMINS, name).await?.filter(|stored| stored.version.id == *id);
-            let Some(stored) = stored.filter(|stored| stored.document.get("status") == Some(&json!(1))) else {
+            let Some(stored) = stored.filter(|stored| is_enabled(&stored.document)) else {
                 return Err(AdminError::NotForActor(format!("the administrator \"{name}\" is deleted or disabled")));
             };
             required.push((&ADMINS, stored));
@@ -439,7 +443,7 @@ fn changed(stored: &StoredDocument, change: &DocumentChange) -> Result<Map<Strin
         }
         DocumentChange::Document { document, .. } => {
             let mut kept = Map::new();
-            for field in ["password", "created_at"] {
+            for field in ["password", "created_at", "disabled_at"] {
                 kept.extend(stored.document.get(field).map(|value| (field.to_owned(), value.clone())));
             }
             if let Some(Value::Object(filters)) = stored.document.get("filters") {
@@ -454,7 +458,15 @@ fn changed(stored: &StoredDocument, change: &DocumentChange) -> Result<Map<Strin
     }
 }
 
-/// A digest of the hash of a password, which does not show the hash.
-pub(super) fn credential_of(password: &PasswordHash) -> String {
-    super::credential_text::digest_of(&format!("tidegate credential {}", password.expose()))
+fn is_enabled(document: &Map<String, Value>) -> bool {
+    document.get("status") == Some(&json!(1))
+}
+
+/// A digest by which it is known that the administrator has another password or was disabled; it does not show the hash.
+pub(super) fn credential_of(administrator: &Administrator) -> String {
+    let mut text = format!("tidegate credential {}", administrator.password.expose());
+    if administrator.disabled_at > 0 {
+        text.push_str(&format!("\0disabled {}", administrator.disabled_at));
+    }
+    super::credential_text::digest_of(&text)
 }
