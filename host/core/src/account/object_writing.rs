@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::difference;
 use super::objects::{ObjectKind, take_folder_paths};
-use super::write::{PlannedChanges, other_path};
+use super::write::{PlannedChanges, missing_reference, other_path};
 use crate::ports::{
     AuditRecord, Author, Change, Directory, FOLDERS, GROUPS, PageRequest, StoreError, StoredDocument, USERS, Write,
 };
@@ -95,7 +95,7 @@ impl ObjectWriting<'_> {
             let made = planned.document(&FOLDERS, &name);
             let found = stored.iter().find(|stored| stored.name == name);
             let Some(folder) = made.or(found.map(|found| &found.document)) else {
-                return Err(StoreError::Refused(format!("there is no folder named \"{name}\"; add it first")));
+                return Err(StoreError::Field(missing_reference("virtual_folders", "folder", &name)));
             };
             let known = folder.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
             if !path.is_empty() && path != known {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::draft::invalid;
 use super::hashed_passwords::HashedPasswords;
+use super::new_name::check_new_name;
 use super::stored::{find_stored, find_user, has_credential, list_users, occupied, rebased, user_of};
 use super::view::{as_hooks_see, redacted};
 use super::write::Writing;
@@ -285,6 +286,7 @@ impl Accounts {
     pub async fn add(&self, mut draft: AccountDraft, author: &Author) -> Result<User, AccountError> {
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
+        check_new_name("username", draft.username())?;
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_creation(&mut account, self.now());
         note_password_change(&mut account, None, self.now());

@@ -5,11 +5,13 @@ use std::collections::hash_map::Entry;
 
 use serde_json::{Map, Value, json};
 
+use super::draft::invalid;
 use super::fields::{Field, Maintainer};
 use super::filesystem_table::FILESYSTEM;
 use super::kept_secrets::keep_of_file_system;
+use super::new_name::check_new_name;
 use super::stored::find_user;
-use super::{Audience, Membership, MembershipKind, User, difference, fields};
+use super::{Audience, InvalidAccount, Membership, MembershipKind, User, difference, fields};
 use crate::ports::{
     AuditRecord, Author, Change, Collection, Directory, Door, FOLDERS, GROUPS, ROLES, StoreError, StoredDocument,
     USERS, Version, Write,
@@ -173,14 +175,14 @@ impl Writing<'_> {
             missing.retain(|name| !stored.iter().any(|group| group.name == *name));
         }
         if let Some(name) = missing.first() {
-            return Err(StoreError::Refused(format!("there is no group named \"{name}\"; add it first")));
+            return Err(StoreError::Field(missing_reference("groups", "group", name)));
         }
         let Some(role) = user.role().filter(|role| !role.is_empty()) else { return Ok(()) };
         let is_kept = base.get("role").and_then(Value::as_str) == Some(role);
         if is_kept || is_planned(&ROLES, role) || self.directory.find(&ROLES, role).await?.is_some() {
             return Ok(());
         }
-        Err(StoreError::Refused(format!("there is no role named \"{role}\"; add it first")))
+        Err(StoreError::Field(missing_reference("role", "role", role)))
     }
 
     /// The changes for the account's folders: missing folders are added, the others have to stay as they were
@@ -210,9 +212,10 @@ impl Writing<'_> {
                 given == *known
             };
             if !folder.filesystem.is_empty() && !known.and_then(Value::as_object).is_some_and(is_known) {
-                return Err(StoreError::Refused(format!(
+                let problem = format!(
                     "the file system of the folder \"{name}\" is not set in accounts; add or change the folder itself"
-                )));
+                );
+                return Err(StoreError::Field(invalid("virtual_folders", problem)));
             }
             let write = match found {
                 _ if made.is_some() => continue,
@@ -224,11 +227,11 @@ impl Writing<'_> {
                     )));
                 }
                 None if path.is_empty() => {
-                    return Err(StoreError::Refused(format!(
-                        "there is no folder named \"{name}\"; give it a mapped_path"
-                    )));
+                    let problem = format!("there is no folder named \"{name}\"; give it a mapped_path");
+                    return Err(StoreError::Field(invalid("virtual_folders", problem)));
                 }
                 None => {
+                    check_new_name("virtual_folders", name).map_err(StoreError::Field)?;
                     let document = [("mapped_path", json!(path)), ("description", json!(""))];
                     Write::Add(document.map(|(field, value)| (field.to_owned(), value)).into_iter().collect())
                 }
@@ -265,9 +268,14 @@ fn without_folder_files(mut document: Map<String, Value>) -> Map<String, Value> 
 
 /// The refusal of a path for a stored folder that has another.
 pub(super) fn other_path(name: &str, known: &str) -> StoreError {
-    StoreError::Refused(format!(
-        "the folder \"{name}\" is {known} already; give this one another name, or leave mapped_path out"
-    ))
+    let problem =
+        format!("the folder \"{name}\" is {known} already; give this one another name, or leave mapped_path out");
+    StoreError::Field(invalid("virtual_folders", problem))
+}
+
+/// What is wrong with a field that names what there is not.
+pub(crate) fn missing_reference(field: &str, noun: &str, name: &str) -> InvalidAccount {
+    invalid(field, format!("there is no {noun} named \"{name}\"; add it first"))
 }
 
 /// Whether the stored usage is worthless: the home is another, or the account had no quota and so was not

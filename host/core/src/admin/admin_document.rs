@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::tokens::number_of;
 use super::{AdminError, AdminPermission, Permissions};
 use crate::account::fields::{Field, Kind, Maintainer, field};
-use crate::account::{InvalidAccount, invalid, merge_fields};
+use crate::account::{InvalidAccount, check_new_name, invalid, merge_fields};
 use crate::password::{PasswordHash, PasswordText, known_prefixes};
 use crate::ports::{ADMINS, StoredDocument, Version};
 use crate::secret::Secret;
@@ -169,20 +169,8 @@ pub fn name_of(document: &Map<String, Value>) -> Result<String, InvalidAccount> 
     if name.contains(':') || name.trim() != name {
         return refused("must not contain a colon, nor begin or end with a space");
     }
-    if name.chars().any(|character| character.is_control() || is_invisible(character)) {
-        return refused("must not contain characters that cannot be seen");
-    }
+    check_new_name("username", name)?;
     Ok(name.to_owned())
-}
-
-/// Two names that look the same would be two administrators.
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 /// The password of a document: to be hashed, or a hash.

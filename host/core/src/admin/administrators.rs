@@ -9,7 +9,7 @@ use super::admin_document::{
 };
 use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
-use crate::account::{AccountError, Accounts, difference, disabled_again, keep_password};
+use crate::account::{AccountError, Accounts, difference, disabled_again, keep_password, missing_reference};
 use crate::guard::{Defender, Offence};
 use crate::hook::observation::Change as Told;
 use crate::password::PasswordText;
@@ -302,7 +302,7 @@ impl Administrators {
         let role = document.get("role").and_then(Value::as_str).unwrap_or_default();
         if !role.is_empty() {
             let stored = self.directory.find(&ROLES, role).await?;
-            let missing = || StoreError::Refused(format!("there is no role named \"{role}\"; add it first"));
+            let missing = || not_valid(missing_reference("role", "role", role));
             required.push((&ROLES, stored.ok_or_else(missing)?));
         }
         let require = |(collection, stored): (_, StoredDocument)| {

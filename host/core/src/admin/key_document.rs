@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::admin_document::{networks_of, texts};
 use super::{AdminError, KeyScope, UseCase};
 use crate::account::fields::{Field, Kind, field};
-use crate::account::{InvalidAccount, invalid};
+use crate::account::{InvalidAccount, check_new_name, invalid};
 use crate::ports::{API_KEYS, StoredDocument, Version};
 
 const NATURAL: Kind = Kind::Integer(0, i64::MAX);
@@ -110,9 +110,10 @@ pub fn limits_of(document: &Map<String, Value>) -> Result<(KeyScope, Vec<IpNet>)
 /// A field is not valid.
 pub fn check(document: &Map<String, Value>, now: i64) -> Result<(), InvalidAccount> {
     let name = document.get("name").and_then(Value::as_str).unwrap_or_default();
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-        return Err(invalid("name", "must have 1 to 255 bytes and no control characters"));
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
+        return Err(invalid("name", "must have 1 to 255 bytes"));
     }
+    check_new_name("name", name)?;
     let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);
     if number("max_uses") < 0 {
         return Err(invalid("max_uses", "must not be negative"));

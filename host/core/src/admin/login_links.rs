@@ -13,7 +13,7 @@ use super::{
     Actor, AdminError, Audit, AuthenticationError, BeforeLogins, DoorClient, IssuedToken, PAGE, UseCase,
     UserAdministration, UserCodes, UserSessions,
 };
-use crate::account::{EffectiveAccount, invalid};
+use crate::account::{EffectiveAccount, check_new_name, invalid};
 use crate::connection::WebVisit;
 use crate::hook::Observers;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
@@ -159,9 +159,10 @@ impl LoginLinks {
         let stored = self.users.stored(username).await?;
         let now = self.clock.now();
         let LinkWish { name, max_uses, expires_at, ips } = wish;
-        if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-            return Err(refused("name", "must have at most 255 bytes and no control characters"));
+        if name.len() > MAX_NAME_BYTES {
+            return Err(refused("name", "must have at most 255 bytes"));
         }
+        check_new_name("name", &name).map_err(|problem| AdminError::Object { noun: NOUN, problem })?;
         let (max_uses, expires_at) = (max_uses.unwrap_or(1), expires_at.unwrap_or(now.saturating_add(lifetime)));
         if !(1..=MOST_USES).contains(&max_uses) {
             return Err(refused("max_uses", "must be between 1 and 1000"));

@@ -398,6 +398,7 @@ async fn a_login_link_is_of_no_use_otherwise() {
         LinkWish { expires_at: Some(1), ..good() },
         LinkWish { ips: vec!["x".into()], ..good() },
         LinkWish { name: "a\nb".into(), ..good() },
+        LinkWish { name: "a\u{202e}b".into(), ..good() },
     ] {
         let refused = house.links.add(&house.root, "alice", wish.clone()).await.unwrap_err();
         assert_eq!(refused.kind(), AdminErrorKind::Invalid, "{wish:?}");
