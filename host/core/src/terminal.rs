@@ -22,7 +22,7 @@ pub fn on_one_line(text: &str) -> String {
     text.chars().map(|character| if is_unseen(character) { MARK } else { character }).collect()
 }
 
-/// Whether a character is a control character, turns the direction of text, or is of no width or blank without being a space.
+/// Whether a character controls a terminal, turns the direction of text, has no width, or is blank without being a space.
 pub fn is_unseen(character: char) -> bool {
     steers(character)
         || matches!(

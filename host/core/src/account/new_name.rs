@@ -1,12 +1,12 @@
-//! What a new object may be called, be it an account, a folder, a group, a role, an administrator, an API key or a login link.
-//! Objects that have another name already stay as they are, and can be changed and deleted.
+//! What a new object may be called: an account, a folder, a group, a role, an administrator, an API key or a login link.
+//! Those that have another name already stay as they are, and can be changed and deleted.
 
 use super::InvalidAccount;
 use super::draft::invalid;
 use crate::terminal::is_unseen;
 
-/// Checks the name of an object that is to be added. Two names that look the same would be two objects, and one that turns
-/// the direction of text looks like another.
+/// Checks the name of an object that is to be added. Two names that look the same would be two objects, and one that
+/// turns the direction of text looks like another.
 ///
 /// # Errors
 /// A character of it cannot be seen; `field` is named.

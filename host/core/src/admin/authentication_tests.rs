@@ -331,6 +331,7 @@ async fn a_key_is_good_within_its_limits() {
         json!({"allow": ["user.fly"]}),
         json!({"ips": ["somewhere"]}),
         json!({"expires_at": NOW}),
+        json!({"expires_at": i64::MAX}),
         json!({"max_uses": -1}),
         json!({"scope": 1}),
     ] {

@@ -1,6 +1,7 @@
 //! The documents of API keys (D-09): their fields, their validation, and what of them is shown.
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::admin_document::{networks_of, texts};
@@ -119,10 +120,26 @@ pub fn check(document: &Map<String, Value>, now: i64) -> Result<(), InvalidAccou
         return Err(invalid("max_uses", "must not be negative"));
     }
     let expires_at = number("expires_at");
-    if expires_at != 0 && expires_at <= now {
-        return Err(invalid("expires_at", "is past; give a time to come in milliseconds since 1970, or 0 for none"));
+    if expires_at != 0 {
+        check_expiry(expires_at, now)?;
     }
     limits_of(document).map(drop)
+}
+
+/// Checks when something new expires; both are milliseconds since 1970.
+///
+/// # Errors
+/// The time is past, or no calendar has it.
+pub(super) fn check_expiry(expires_at: i64, now: i64) -> Result<(), InvalidAccount> {
+    if expires_at <= now {
+        return Err(invalid("expires_at", "is past; give a time to come in milliseconds since 1970"));
+    }
+    let last = Timestamp::MAX.as_millisecond();
+    if expires_at > last {
+        let problem = format!("is after the year 9999; give milliseconds since 1970, of which {last} are the most");
+        return Err(invalid("expires_at", problem));
+    }
+    Ok(())
 }
 
 /// What administrators see of a stored key.

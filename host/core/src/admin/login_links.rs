@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::acting::{ACTING, acting, may_act};
 use super::admin_document::{is_within, networks_of, texts};
 use super::credential_text::{digest_of, is_token, new_token};
+use super::key_document::check_expiry;
 use super::tokens::{id_of, number_of, text_of};
 use super::{
     Actor, AdminError, Audit, AuthenticationError, BeforeLogins, DoorClient, IssuedToken, PAGE, UseCase,
@@ -167,9 +168,7 @@ impl LoginLinks {
         if !(1..=MOST_USES).contains(&max_uses) {
             return Err(refused("max_uses", "must be between 1 and 1000"));
         }
-        if expires_at <= now {
-            return Err(refused("expires_at", "is past; give a time to come in milliseconds since 1970"));
-        }
+        check_expiry(expires_at, now).map_err(|problem| AdminError::Object { noun: NOUN, problem })?;
         networks_of("ips", &ips).map_err(|problem| AdminError::Object { noun: NOUN, problem })?;
         let text = new_token()?;
         let name = if name.is_empty() { id_of(text.expose()) } else { name };

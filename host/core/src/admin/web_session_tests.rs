@@ -396,6 +396,7 @@ async fn a_login_link_is_of_no_use_otherwise() {
     for wish in [
         LinkWish { max_uses: Some(0), ..good() },
         LinkWish { expires_at: Some(1), ..good() },
+        LinkWish { expires_at: Some(i64::MAX), ..good() },
         LinkWish { ips: vec!["x".into()], ..good() },
         LinkWish { name: "a\nb".into(), ..good() },
         LinkWish { name: "a\u{202e}b".into(), ..good() },
