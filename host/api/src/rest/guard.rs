@@ -12,6 +12,7 @@ use tidegate_core::admin::{Actor, UserActor};
 use url::form_urlencoded;
 
 use super::route::{Interface, Need};
+use super::versions::IfMatch;
 use super::{RestApi, browser, credentials};
 use crate::answer::Refusal;
 use crate::http::Client;
@@ -24,6 +25,8 @@ pub struct Guarded {
     pub need: Need,
     /// The names of the parameters that the query may have.
     pub query: Arc<[&'static str]>,
+    /// Whether the handler minds `If-Match`, or the request changes nothing.
+    pub passes_version: bool,
 }
 
 /// The administrator of a request.
@@ -95,6 +98,10 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         guarded.api.administration.audit.allow(actor, case, "").await?;
     }
     refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
+    if !guarded.passes_version && IfMatch::of(request.headers())? != IfMatch::Any {
+        let text = "this operation is not based on a version of an object; leave the header If-Match out";
+        return Err(Refusal::new(ErrorCode::Changed, text));
+    }
     if let Some(actor) = caller {
         request.extensions_mut().insert(Caller(actor));
     }

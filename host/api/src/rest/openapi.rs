@@ -97,7 +97,7 @@ fn operation(interface: Interface, route: &Route) -> Value {
     let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
     let mut answer = json!({ "description": "Done.", "content": { "application/json": { "schema": route.answer.1 } } });
     if route.is_versioned {
-        if route.method != axum::http::Method::GET {
+        if route.takes_version() {
             let about = "The ETag on which the request is based; another one is refused (412).";
             let schema = json!({"type": "string"});
             parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));

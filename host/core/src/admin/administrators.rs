@@ -379,7 +379,11 @@ impl Administrators {
     }
 
     /// The stored administrator, which is changed only while it is in this state.
-    async fn expected(&self, username: &str, expected: Option<Version>) -> Result<StoredDocument, StoreError> {
+    pub(super) async fn expected(
+        &self,
+        username: &str,
+        expected: Option<Version>,
+    ) -> Result<StoredDocument, StoreError> {
         let stored = self.stored(username).await?;
         match expected.filter(|expected| *expected != stored.version) {
             Some(_) => Err(StoreError::Conflict(ADMINS.object(username))),
