@@ -47,7 +47,7 @@ mod values;
 mod view;
 mod write;
 
-pub use difference::difference;
+pub use difference::{added, difference, removed};
 pub use document::DocumentError;
 pub(crate) use document::merge_fields;
 pub(crate) use draft::invalid;

@@ -201,12 +201,9 @@ impl Accounts {
         expected: Option<Version>,
         author: &Author,
     ) -> Result<(), StoreError> {
-        let before = match &self.observers {
-            Some(_) => self.stored(username).await?,
-            None => None,
-        };
-        self.writing(author).delete(username, expected).await?;
-        if let Some(stored) = before {
+        let before = self.stored(username).await?;
+        self.writing(author).delete(username, expected, before.as_ref()).await?;
+        if let Some(stored) = before.filter(|_| self.observers.is_some()) {
             let document = stored.document.clone();
             let object = || match user_of(stored) {
                 Ok(user) => user.to_document(Audience::Redacted),

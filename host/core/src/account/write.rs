@@ -10,8 +10,9 @@ use super::fields::{Field, Maintainer};
 use super::filesystem_table::FILESYSTEM;
 use super::kept_secrets::keep_of_file_system;
 use super::new_name::check_new_name;
+use super::object_table::FOLDER_OBJECT;
 use super::stored::find_user;
-use super::{Audience, InvalidAccount, Membership, MembershipKind, User, difference, fields};
+use super::{Audience, InvalidAccount, Membership, MembershipKind, User, added, difference, fields, removed};
 use crate::ports::{
     AuditRecord, Author, Change, Collection, Directory, Door, FOLDERS, GROUPS, ROLES, StoreError, StoredDocument,
     USERS, Version, Write,
@@ -89,8 +90,9 @@ impl Writing<'_> {
     pub async fn changes_to_add(&self, user: &User, planned: &PlannedChanges) -> Result<Vec<Change>, StoreError> {
         self.check_names(user, &Map::new(), planned).await?;
         let mut changes = self.folders_of(user, planned).await?;
-        let write = Write::Add(without_folder_files(user.to_document(Audience::Trusted)));
-        changes.push(self.change(&user.username, write, "add", String::new()));
+        let document = without_folder_files(user.to_document(Audience::Trusted));
+        let detail = added(fields::ACCOUNT, &document);
+        changes.push(self.change(&user.username, Write::Add(document), "add", detail));
         Ok(changes)
     }
 
@@ -119,9 +121,16 @@ impl Writing<'_> {
         Ok(changes)
     }
 
-    pub async fn delete(&self, username: &str, expected: Option<Version>) -> Result<(), StoreError> {
+    /// Deletes the account. `known`: what it was when it was read last; None: there was none.
+    pub async fn delete(
+        &self,
+        username: &str,
+        expected: Option<Version>,
+        known: Option<&StoredDocument>,
+    ) -> Result<(), StoreError> {
         let write = Write::Delete { expected };
-        self.directory.commit(vec![self.change(username, write, "delete", String::new())]).await?;
+        let detail = known.map(|known| removed(fields::ACCOUNT, &known.document)).unwrap_or_default();
+        self.directory.commit(vec![self.change(username, write, "delete", detail)]).await?;
         Ok(())
     }
 
@@ -237,7 +246,12 @@ impl Writing<'_> {
                 }
             };
             let audit = match &write {
-                Write::Add(_) => Some(self.author.did("add", FOLDERS.kind, name, self.now)),
+                Write::Add(document) => {
+                    let record = self.author.did("add", FOLDERS.kind, name, self.now);
+                    let mut named = document.clone();
+                    named.insert("name".to_owned(), json!(name));
+                    Some(AuditRecord { detail: added(FOLDER_OBJECT, &named), ..record })
+                }
                 Write::Replace { .. }
                 | Write::Delete { .. }
                 | Write::Require { .. }

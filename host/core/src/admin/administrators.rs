@@ -9,7 +9,9 @@ use super::admin_document::{
 };
 use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
-use crate::account::{AccountError, Accounts, difference, disabled_again, keep_password, missing_reference};
+use crate::account::{
+    AccountError, Accounts, added, difference, disabled_again, keep_password, missing_reference, removed,
+};
 use crate::guard::{Defender, Offence};
 use crate::hook::observation::Change as Told;
 use crate::password::PasswordText;
@@ -101,7 +103,8 @@ impl Administrators {
         let (name, document) = self.validated(document, clear_password).await?;
         self.check_grants(actor, case, &name, &document).await?;
         let mut changes = self.required(actor, &name, &document).await?;
-        changes.push(self.change(actor, case, &name, Write::Add(document), String::new()));
+        let detail = added(ADMIN_OBJECT, &document);
+        changes.push(self.change(actor, case, &name, Write::Add(document), detail));
         self.store(actor, &name, changes, Told::Add).await
     }
 
@@ -179,7 +182,8 @@ impl Administrators {
         self.check_grants(actor, case, username, &stored.document).await?;
         let mut changes = self.required(actor, username, &Map::new()).await?;
         let write = Write::Delete { expected: Some(stored.version) };
-        changes.push(self.change(actor, case, username, write, String::new()));
+        let detail = removed(ADMIN_OBJECT, &stored.document);
+        changes.push(self.change(actor, case, username, write, detail));
         self.directory.commit(changes).await?;
         let document = stored.document;
         self.accounts.tell_of(ADMINS.kind, Told::Delete, username, || shown(document), &actor.author);

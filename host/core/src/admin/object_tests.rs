@@ -103,11 +103,12 @@ async fn objects_are_added_changed_and_deleted() {
     assert_eq!(
         house.records().await,
         [
-            "add folder team",
-            "add role sales",
-            "add group staff",
+            "add folder team name: none -> \"team\"; mapped_path: none -> \"/srv/team\"",
+            "add role sales name: none -> \"sales\"",
+            "add group staff name: none -> \"staff\"; user_settings.max_sessions: none -> 3; \
+             virtual_folders: none -> [{\"name\":\"team\",\"virtual_path\":\"/t\"}]",
             "update group staff description: \"\" -> \"People\"",
-            "delete role sales"
+            "delete role sales name: \"sales\" -> none"
         ]
     );
 }
@@ -181,7 +182,7 @@ async fn documents_that_are_not_valid_change_nothing() {
         assert_eq!(found, (AdminErrorKind::Invalid, Some("virtual_folders")));
         assert!(refused.to_string().contains(problem), "{refused}");
     }
-    assert_eq!(house.records().await, ["add folder team"]);
+    assert_eq!(house.records().await, ["add folder team name: none -> \"team\"; mapped_path: none -> \"/srv/team\""]);
 }
 
 #[tokio::test]
