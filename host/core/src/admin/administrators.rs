@@ -23,6 +23,8 @@ use crate::presented::check_password;
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
+/// What is wrong with a new password that is none, as users are told it.
+const SAME: &str = "is the one that the administrator has; choose another";
 /// Tries of the current password within a quarter of an hour.
 const TRIES: u32 = 5;
 const TRY_PERIOD: i64 = 15 * 60_000;
@@ -196,6 +198,9 @@ impl Administrators {
     /// The actor is no administrator, its current password is another or was tried too often, or the store fails.
     pub async fn change_own_password(&self, actor: &Actor, current: &Secret, new: Secret) -> Result<(), AdminError> {
         let (stored, _) = self.own(actor, current).await?;
+        if new == *current {
+            return Err(not_valid(crate::account::invalid("password", SAME)));
+        }
         let (_, document) = self.validated(stored.document.clone(), Some(new)).await?;
         self.replace(actor, UseCase::UpdateAdmin, &stored, document).await.map(drop)
     }
@@ -247,6 +252,11 @@ impl Administrators {
         password: Secret,
         used: Change,
     ) -> Result<(), AdminError> {
+        let before = Administrator::of_stored(stored).map_err(not_valid)?.password;
+        let waiter = Waiter { address: author.address, account: &stored.name };
+        if self.passwords.matches(waiter, &before, &password).await.map_err(AccountError::Password)? {
+            return Err(not_valid(crate::account::invalid("password", SAME)));
+        }
         let (name, mut document) = self.validated(stored.document.clone(), Some(password)).await?;
         let detail = difference(ADMIN_OBJECT, &stored.document, &document);
         document.insert("updated_at".to_owned(), json!(self.clock.now()));

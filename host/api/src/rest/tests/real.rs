@@ -42,6 +42,9 @@ async fn administrators_log_in_with_tokens() {
     assert_eq!(ask("GET", "/api/v2/users", Value::Null).await, 401, "the token has ended");
     let (_, second) = token("a-long-password").await;
     let bearer = format!("Bearer {second}");
+    let same = json!({"current_password": "a-long-password", "new_password": "a-long-password"}).to_string();
+    let same = house.send("PUT", "/api/v2/admin/changepwd", &[("authorization", &bearer)], same).await;
+    same.refused(400, "choose another");
     let change = json!({"current_password": "a-long-password", "new_password": "another-long-password"});
     let changed = house.send("PUT", "/api/v2/admin/changepwd", &[("authorization", &bearer)], change.to_string()).await;
     assert_eq!(changed.status, 200, "{}", changed.text);

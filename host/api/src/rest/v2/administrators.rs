@@ -124,10 +124,11 @@ fn wanted(query: &Query) -> Result<(Page, PageRequest), Refusal> {
     }
 }
 
-fn listed(uri: &Uri, page: &Page, found: Vec<ShownObject>, name: &str) -> Response {
+/// The documents, and the last name of them.
+fn documents_of(found: Vec<ShownObject>, name: &str) -> (Vec<Value>, Option<String>) {
     let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
     let last = documents.last().and_then(|last| last.get(name)?.as_str().map(str::to_owned));
-    pages::list(uri, page, documents, last)
+    (documents, last)
 }
 
 fn shown(object: &ShownObject) -> Response {
@@ -136,8 +137,13 @@ fn shown(object: &ShownObject) -> Response {
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let found = api.administration.admins.list(&actor, request).await?;
-    Ok(listed(&uri, &page, found, "username"))
+    let admins = &api.administration.admins;
+    let (documents, last) = documents_of(admins.list(&actor, request).await?, "username");
+    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
+        Some(request) => !admins.list(&actor, request).await?.is_empty(),
+        None => false,
+    };
+    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
@@ -227,8 +233,13 @@ async fn list_keys(
     query: Query,
 ) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let found = api.administration.api_keys.list(&actor, request).await?;
-    Ok(listed(&uri, &page, found, "key_id"))
+    let keys = &api.administration.api_keys;
+    let (documents, last) = documents_of(keys.list(&actor, request).await?, "key_id");
+    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
+        Some(request) => !keys.list(&actor, request).await?.is_empty(),
+        None => false,
+    };
+    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
 }
 
 async fn add_key(
