@@ -10,4 +10,5 @@ macro_rules! warn_line {
     ($($text:tt)*) => { eprintln!("{}", tidegate_core::terminal::on_one_line(&format!($($text)*))) };
 }
 
-pub(crate) use {print_line, warn_line};
+pub(crate) use print_line;
+pub(crate) use warn_line;
