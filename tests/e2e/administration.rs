@@ -255,6 +255,7 @@ fn administrators_and_keys_are_made_with_a_server_and_without() {
     check(&site, &["audit", "export", "--action", "delete", "--kind", "admin", "--since", "0"], 0, &["\"eve\""]);
     assert_eq!(tools::run_ok(&mut site.tidegate(&["audit", "list", "--until", "2020-01-01T00:00:00Z"])), "");
     check(&site, &["audit", "list", "--outcome", "perhaps"], 2, &["refused"]);
+    check(&site, &["audit", "list", "--kind", "bogus"], 2, &["api_key", "user"]);
     let secret = codes["secret"].as_str().unwrap().to_owned();
     for hidden in ["hush-hush", "$argon2id$", secret.as_str(), text_of_key.as_str()] {
         assert!(!told.contains(hidden) && !audit.contains(hidden), "{hidden}");

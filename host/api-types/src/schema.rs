@@ -21,12 +21,16 @@ use crate::{
 
 /// The OpenAPI 3.1 description of all requests.
 pub fn openapi() -> OpenApi {
+    description().finish()
+}
+
+fn description() -> Description {
     let mut description = Description::default();
     macro_rules! describe {
         ($($request:ident,)*) => { $(description.add::<$request>();)* };
     }
     for_each_operation!(describe);
-    description.finish()
+    description
 }
 
 #[derive(Default)]
@@ -68,6 +72,16 @@ impl Description {
         RefOr::Ref(utoipa::openapi::Ref::from_schema_name(name))
     }
 
+    /// The names that types with different schemas share.
+    #[cfg(test)]
+    fn clashes(&self) -> Vec<&str> {
+        let differs = |name: &str, schema: &RefOr<Schema>| {
+            let mut same = self.schemas.iter().filter(|(other, _)| other == name);
+            same.any(|(_, other)| serde_json::to_value(other).ok() != serde_json::to_value(schema).ok())
+        };
+        self.schemas.iter().filter(|(name, schema)| differs(name, schema)).map(|(name, _)| name.as_str()).collect()
+    }
+
     fn finish(self) -> OpenApi {
         let info = InfoBuilder::new()
             .title("Tidegate's control socket")
@@ -98,6 +112,11 @@ mod tests {
         }
         let kept = std::fs::read_to_string(path).unwrap_or_default();
         assert!(kept == text, "the interface differs from {path}; if that is meant, run the test with UPDATE_GOLDEN=1");
+    }
+
+    #[test]
+    fn a_name_is_that_of_one_schema() {
+        assert_eq!(description().clashes(), Vec::<&str>::new());
     }
 
     #[test]

@@ -16,9 +16,23 @@ pub fn neutralised(text: &str) -> String {
     plain
 }
 
-/// As [`neutralised`], also without line ends and tabulators: for a line of a table.
+/// As [`neutralised`], also without line ends, tabulators and what else cannot be seen: for a line of a table, where two
+/// names that differ look different.
 pub fn on_one_line(text: &str) -> String {
-    neutralised(text).replace(['\n', '\r', '\t'], &MARK.to_string())
+    text.chars().map(|character| if is_unseen(character) { MARK } else { character }).collect()
+}
+
+/// Whether a character controls a terminal, turns the direction of text, has no width, or is blank without being a space.
+pub fn is_unseen(character: char) -> bool {
+    steers(character)
+        || matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
+                | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 fn steers(character: char) -> bool {
@@ -44,6 +58,7 @@ mod tests {
         ] {
             assert_eq!(neutralised(text), expected, "{text:?}");
         }
-        assert_eq!(on_one_line("bad\nname\x1b[31m\t"), "bad\u{fffd}name\u{fffd}[31m\u{fffd}");
+        assert_eq!(on_one_line("bad\nname\x1b[31m\t\r\n"), "bad\u{fffd}name\u{fffd}[31m\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(on_one_line("al\u{200b}ice \u{202e}Jörg 用户"), "al\u{fffd}ice \u{fffd}Jörg 用户");
     }
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
@@ -12,6 +12,7 @@ use tidegate_api::Client;
 use tidegate_core::admin::{AuthenticationError, DoorClient, UseCase};
 use tidegate_core::connection::WebVisit;
 use tidegate_core::ports::Door;
+use url::form_urlencoded;
 
 use crate::WebAdmin;
 use crate::assets::{gzip, takes_gzip};
@@ -70,7 +71,7 @@ pub async fn check(State(guarded): State<Guarded>, mut request: Request, next: N
         Err(Stop::Problem(problem)) => return problem.page().answer(None, &path, web.facts.version),
     };
     if let (Need::For(case), Some(visitor)) = (guarded.need, &visitor)
-        && let Err(error) = web.administration.audit.allow(&visitor.actor, case, "").await
+        && let Err(error) = web.administration.audit.allow(&visitor.actor, case, &object_of(request.uri())).await
     {
         return Problem::from(error).page().answer(Some(visitor), &path, web.facts.version);
     }
@@ -79,6 +80,14 @@ pub async fn check(State(guarded): State<Guarded>, mut request: Request, next: N
         Some(problem) => problem.page().answer(visitor.as_ref(), &path, web.facts.version),
         None => response,
     }
+}
+
+/// The object that the address of a page names, for the record of a refusal; empty: it names none.
+fn object_of(uri: &Uri) -> String {
+    const NAMES: [&str; 5] = ["name", "username", "address", "network", "id"];
+    let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let named = pairs.find(|(name, _)| NAMES.contains(&name.as_ref()));
+    named.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 enum Stop {

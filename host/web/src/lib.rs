@@ -48,12 +48,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::middleware::from_fn;
+use axum::response::Response;
 use axum::routing::get;
 use tidegate_api::ServerFacts;
 use tidegate_core::admin::Administration;
 use tidegate_core::history::History;
 use tidegate_core::metrics::Metrics;
+
+use crate::problem::Problem;
 
 /// What the pages stand on.
 #[derive(Clone)]
@@ -126,5 +131,11 @@ pub fn web(web: WebAdmin, pages: Pages) -> Router {
     if pages.has_admin || pages.has_client {
         router = client::missing(router, pages.has_client).route("/web/static/{name}", get(assets::serve));
     }
-    router.layer(from_fn(guard::finish)).with_state(web)
+    router.method_not_allowed_fallback(wrong_method).layer(from_fn(guard::finish)).with_state(web)
+}
+
+/// A page that is there, asked for in another way: the form of a log-out, for one, has no address of its own.
+async fn wrong_method(State(web): State<WebAdmin>) -> Response {
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "There is no such page; a form leads there.");
+    problem.page().answer(None, "", web.facts.version)
 }

@@ -42,9 +42,16 @@ pub fn seconds(count: u64) -> String {
 
 /// A time in milliseconds since 1970.
 pub fn moment(at: i64) -> Moment {
-    let timestamp = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    let nearest = if at > 0 { Timestamp::MAX } else { Timestamp::MIN };
+    let timestamp = Timestamp::from_millisecond(at).unwrap_or(nearest);
     let text = |format: &str| timestamp.strftime(format).to_string();
-    Moment { machine: text("%Y-%m-%dT%H:%M:%SZ"), text: text("%Y-%m-%d %H:%M:%S") }
+    let shown = if is_far(at) { "after the year 9999".to_owned() } else { text("%Y-%m-%d %H:%M:%S") };
+    Moment { machine: text("%Y-%m-%dT%H:%M:%SZ"), text: shown }
+}
+
+/// Whether a time, in milliseconds since 1970, is later than dates are written.
+pub fn is_far(at: i64) -> bool {
+    at > Timestamp::MAX.as_millisecond()
 }
 
 /// A time in milliseconds since 1970; 0: never.
@@ -83,6 +90,8 @@ mod tests {
             assert_eq!(seconds(count), expected);
         }
         assert_eq!(moment(1_700_000_000_000).text, "2023-11-14 22:13:20");
+        let far = moment(i64::MAX);
+        assert_eq!((far.text.as_str(), far.machine.starts_with("9999-12-30T")), ("after the year 9999", true));
         assert_eq!((share(1, 2), share(3, 2), share(1, 0)), (500, 1000, 1000));
     }
 }

@@ -8,28 +8,28 @@ import { pages } from '../pages.mjs';
 
 async function isText(open, { address, password, hostile, long }) {
     const rest = await Rest.logIn(address, 'root', password);
-    await rest.user(hostile, {
+    // Names of new objects have no characters that cannot be seen.
+    const visible = hostile.replaceAll(/[\u200f\u202e]/gu, '');
+    await rest.user(visible, {
         description: `${hostile}${long}`,
         email: 'a@example.org',
         additional_info: `${hostile}\n${hostile}`,
         permissions: { '/': ['*'], [`/${hostile.replaceAll('/', '')}`]: ['list'] },
         filters: { file_patterns: [{ path: `/${long}`, denied_patterns: ['*.exe'] }] },
     });
-    await rest.add('v2/folders', { name: hostile, mapped_path: `/srv/${long}`, description: hostile });
-    await rest.add('v2/groups', { name: hostile, description: hostile });
-    await rest.add('v2/roles', { name: hostile, description: hostile });
-    // The names of administrators have no characters that cannot be seen.
-    const visible = hostile.replaceAll(/[\u200f\u202e]/gu, '');
+    await rest.add('v2/folders', { name: visible, mapped_path: `/srv/${long}`, description: hostile });
+    await rest.add('v2/groups', { name: visible, description: hostile });
+    await rest.add('v2/roles', { name: visible, description: hostile });
     await rest.admin(visible, ['*'], { description: long });
-    await rest.add('v2/apikeys', { name: hostile, description: hostile });
+    await rest.add('v2/apikeys', { name: visible, description: hostile });
     const who = encodeURIComponent(hostile);
-    const author = encodeURIComponent(visible);
+    const called = encodeURIComponent(visible);
     const run = await eventually('a call', async () => (await rest.get(`tidegate/hooks/runs?username=${who}`)).runs[0]?.id);
 
     const window = await open();
     const { page } = window;
     await window.logIn('root', password);
-    const objects = Object.entries({ users: who, groups: who, folders: who, roles: who, admins: author });
+    const objects = Object.entries({ users: called, groups: called, folders: called, roles: called, admins: called });
     const paths = [
         ...objects.flatMap(([kind, name]) => [`/web/${kind}`, ...['show', 'edit', 'json', 'delete'].map((view) => `/web/${kind}/${view}?name=${name}`)]),
         ...objects.slice(0, 4).map(([kind, name]) => `/web/${kind}/new?from=${name}`),
@@ -41,11 +41,11 @@ async function isText(open, { address, password, hostile, long }) {
         `/web/runs?username=${who}`,
         `/web/explain?username=${who}`,
         '/web/audit',
-        `/web/audit?author=${author}`,
+        `/web/audit?author=${called}`,
         '/web/keys',
         '/web',
         // Whatever else there is, about that name.
-        ...pages(run).map(([path]) => path.replace(/=(ada|staff|team|sales|upload-policy)$/, `=${who}`).replace(/=chief$/, `=${author}`)),
+        ...pages(run).map(([path]) => path.replace(/=(ada|staff|team|sales|upload-policy|chief)$/, `=${called}`)),
     ];
     window.statuses.add(404);
     for (const path of new Set(paths)) {
@@ -59,8 +59,8 @@ async function isText(open, { address, password, hostile, long }) {
         const shown = await page.evaluate(() => document.querySelector('main').textContent);
         assert.ok(shown.includes(text), `${path} shows ${JSON.stringify(text)}: ${JSON.stringify(shown.slice(0, 2000))}`);
     };
-    await has('/web/users', hostile);
-    await has(`/web/users/show?name=${who}`, long);
+    await has('/web/users', visible);
+    await has(`/web/users/show?name=${called}`, long);
     await has('/web/connections', `one\ntwo ${hostile.replaceAll('/', '')}`);
     await has('/web/connections', '<b>client');
     await has(`/web/refused?who=${who}`, `because ${hostile}`);
@@ -71,15 +71,15 @@ async function isText(open, { address, password, hostile, long }) {
     await other.logIn(visible, 'pw');
     await other.visit('/web/account');
     await nothingIsMarkup(other.page, 'own page');
-    await other.page.goto(`${address}/web/users/edit?name=${who}`);
+    await other.page.goto(`${address}/web/users/edit?name=${called}`);
     await other.page.locator('[name="description"]:not([type="hidden"])').fill(`changed ${hostile}`);
     await other.press('See the difference');
     await other.look();
     await nothingIsMarkup(other.page, 'difference');
     await other.press('Save');
-    assert.equal((await rest.get(`v2/users/${who}`)).description, `changed ${hostile}`);
+    assert.equal((await rest.get(`v2/users/${called}`)).description, `changed ${hostile}`);
     await nothingIsMarkup(other.page, 'saved');
-    await other.visit(`/web/audit?author=${author}`);
+    await other.visit(`/web/audit?author=${called}`);
     await nothingIsMarkup(other.page, 'audit');
     await other.page.goto(`${address}/web/users/new`);
     await other.page.locator('[name="username"]').fill(`new ${hostile}`);

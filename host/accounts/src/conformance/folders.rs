@@ -34,7 +34,7 @@ pub async fn folders_are_shared(adapter: Adapter) {
 
     let refused = async |folders: serde_json::Value| match accounts.add(with_folders("carol", folders), &author()).await
     {
-        Err(AccountError::Store(StoreError::Refused(text))) => text,
+        Err(AccountError::Store(StoreError::Field(invalid))) => invalid.problem,
         other => panic!("{other:?}"),
     };
     let other = refused(json!([{"name": "f", "virtual_path": "/f", "mapped_path": "/srv/other"}])).await;

@@ -93,13 +93,28 @@ impl Query {
     }
 }
 
+/// Whether a parameter is UTF-8: each character that stands for bytes that are not was written as such.
+fn is_utf8(part: &str, name: &str, value: &str) -> bool {
+    let read = [name, value].map(|text| text.matches('\u{fffd}').count()).iter().sum::<usize>();
+    let written = part.to_ascii_lowercase().matches("%ef%bf%bd").count() + part.matches('\u{fffd}').count();
+    read <= written
+}
+
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let text = parts.uri.query().unwrap_or_default();
-        let pairs = form_urlencoded::parse(text.as_bytes());
-        Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
+        let mut read = Vec::new();
+        for part in text.split('&') {
+            let Some((name, value)) = form_urlencoded::parse(part.as_bytes()).next() else { continue };
+            if !is_utf8(part, &name, &value) {
+                let error = format!("the parameter \"{name}\" is not written in UTF-8");
+                return Err(Refusal::of_field(&name, error));
+            }
+            read.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(read))
     }
 }
 
@@ -147,6 +162,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         ended.map_err(|error| serde_path_to_error::Error::new(serde_path_to_error::Track::new().path(), error))
     });
     parsed.map_err(|error| {
+        let is_object = bytes.trim_ascii_start().starts_with(b"{");
+        if error.inner().is_data() && !is_object {
+            let text = "the body cannot be read: it must be a JSON object, {…}";
+            return Refusal::new(ErrorCode::Malformed, text);
+        }
         let is_document = error.inner().is_data();
         let text = format!("the body cannot be read: {}", error.inner());
         // Where a text is no JSON at all, its path says nothing.

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::RequestExt;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,6 +13,7 @@ use tidegate_core::admin::{Actor, UserActor};
 use url::form_urlencoded;
 
 use super::route::{Interface, Need};
+use super::versions::IfMatch;
 use super::{RestApi, browser, credentials};
 use crate::answer::Refusal;
 use crate::http::Client;
@@ -24,6 +26,10 @@ pub struct Guarded {
     pub need: Need,
     /// The names of the parameters that the query may have.
     pub query: Arc<[&'static str]>,
+    /// The parameter of the query that the request has to have; None: there is none.
+    pub named_by: Option<&'static str>,
+    /// Whether the handler minds `If-Match`, or the request changes nothing.
+    pub passes_version: bool,
 }
 
 /// The administrator of a request.
@@ -92,13 +98,33 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         }
     };
     if let (Need::For(case), Some(actor)) = (guarded.need, &caller) {
-        guarded.api.administration.audit.allow(actor, case, "").await?;
+        let name = object_of(guarded, &mut request).await;
+        guarded.api.administration.audit.allow(actor, case, &name).await?;
     }
     refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
+    if !guarded.passes_version && IfMatch::of(request.headers())? != IfMatch::Any {
+        let text = "this operation is not based on a version of an object; leave the header If-Match out";
+        return Err(Refusal::new(ErrorCode::Changed, text));
+    }
     if let Some(actor) = caller {
         request.extensions_mut().insert(Caller(actor));
     }
     Ok(request)
+}
+
+/// The object that a request names in its path or in a parameter that it has to have, for the record of a refusal; empty:
+/// it names none there.
+async fn object_of(guarded: &Guarded, request: &mut Request) -> String {
+    if let Ok(parameters) = request.extract_parts::<RawPathParams>().await
+        && let Some((field, value)) = parameters.iter().next()
+    {
+        // A number must not be taken for a name.
+        return if field == "id" { format!("id {value}") } else { value.to_owned() };
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let named = pairs.find(|(name, _)| guarded.named_by == Some(name.as_ref()));
+    named.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 /// A misspelt parameter that is passed over would give an answer to another question.

@@ -7,6 +7,7 @@ mod backup_directory;
 mod browser;
 mod changes;
 mod credentials;
+mod document_schema;
 mod dumps;
 mod extract;
 mod guard;

@@ -6,9 +6,11 @@ use tidegate_api_types::{
     HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
 };
 use tidegate_core::account::json_schema;
+use tidegate_core::admin::{ADMIN_OBJECT, KEY_OBJECT};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::document_schema::of_document;
 use super::route::{Interface, Need, Parameter, Route};
 
 /// A reference to a schema of the document.
@@ -95,7 +97,7 @@ fn operation(interface: Interface, route: &Route) -> Value {
     let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
     let mut answer = json!({ "description": "Done.", "content": { "application/json": { "schema": route.answer.1 } } });
     if route.is_versioned {
-        if route.method != axum::http::Method::GET {
+        if route.takes_version() {
             let about = "The ETag on which the request is based; another one is refused (412).";
             let schema = json!({"type": "string"});
             parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));
@@ -151,8 +153,15 @@ fn security(interface: Interface, need: Need) -> Value {
     }
 }
 
-/// All schemas that routes refer to.
+/// All schemas that routes refer to, in the order of their names.
 fn schemas() -> Value {
+    let mut schemas: Map<String, Value> = named_schemas().into_iter().collect();
+    schemas.sort_keys();
+    Value::Object(schemas)
+}
+
+/// The schemas with their names. Types that several others refer to are there several times.
+pub fn named_schemas() -> Vec<(String, Value)> {
     let mut found: Vec<(String, RefOr<Schema>)> = Vec::new();
     add::<ErrorAnswer>(&mut found);
     add::<Session>(&mut found);
@@ -172,16 +181,16 @@ fn schemas() -> Value {
     add::<ExemptNetwork>(&mut found);
     add::<ExemptNetworks>(&mut found);
     add::<Tokens>(&mut found);
-    let mut schemas: Map<String, Value> = Map::new();
-    for (name, schema) in found {
-        // A schema of utoipa can always be written.
-        schemas.insert(name, serde_json::to_value(schema).unwrap_or_default());
-    }
-    if let Some(ip) = schemas.get_mut("AddBan").and_then(|schema| schema.pointer_mut("/properties/ip")) {
-        *ip = address();
-    }
-    if let Some(seconds) = schemas.get_mut("AddBan").and_then(|schema| schema.pointer_mut("/properties/seconds")) {
-        *seconds = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX });
+    // A schema of utoipa can always be written.
+    let written = |(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default());
+    let mut schemas: Vec<(String, Value)> = found.into_iter().map(written).collect();
+    for (_, schema) in schemas.iter_mut().filter(|(name, _)| name == "AddBan") {
+        if let Some(ip) = schema.pointer_mut("/properties/ip") {
+            *ip = address();
+        }
+        if let Some(seconds) = schema.pointer_mut("/properties/seconds") {
+            *seconds = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX });
+        }
     }
     let mut user = json_schema();
     if let Value::Object(user) = &mut user {
@@ -190,25 +199,24 @@ fn schemas() -> Value {
     }
     // Secrets come back as "[redacted]", and in dumps as they are.
     forget_write_only(&mut user);
-    schemas.insert("User".to_owned(), user);
+    schemas.push(("User".to_owned(), user));
+    schemas.push(("Admin".to_owned(), of_document("An administrator.", ADMIN_OBJECT)));
+    schemas.push(("ApiKey".to_owned(), of_document("An API key, without its text.", KEY_OBJECT)));
     for (name, about) in [
         ("Folder", "A directory that accounts share: `name`, `mapped_path` and `description`."),
         ("Group", "Settings that accounts take: `name`, `description`, `user_settings` and `virtual_folders`."),
-        ("Admin", "An administrator: `username`, `permissions`, `role`, `status`, `filters` and `description`."),
-        ("ApiKey", "A key: `name`, `admin`, `allow`, `deny`, `ips`, `expires_at`, `max_uses` and `description`."),
         ("Role", "Accounts that the administrators of the role maintain: `name` and `description`."),
     ] {
         let properties = json!({ "name": name_of_object(), "description": {"type": ["string", "null"]} });
-        schemas.insert(name.to_owned(), json!({ "type": "object", "description": about, "properties": properties }));
+        schemas.push((name.to_owned(), json!({ "type": "object", "description": about, "properties": properties })));
     }
     let texts = json!({ "error": {"type": "string"}, "message": {"type": "string"}, "status": {"type": "integer"} });
     let done = json!({ "type": "object", "properties": texts, "required": ["error", "message", "status"] });
-    schemas.insert("Done".to_owned(), done);
+    schemas.push(("Done".to_owned(), done));
     let any = |name: &str| json!({ "anyOf": [list_of(name), { "type": "null" }] });
     let dump = json!({ "users": any("User"), "folders": any("Folder"), "groups": any("Group"), "roles": any("Role") });
-    schemas.insert("Dump".to_owned(), json!({ "type": "object", "properties": dump }));
-    schemas.sort_keys();
-    Value::Object(schemas)
+    schemas.push(("Dump".to_owned(), json!({ "type": "object", "properties": dump })));
+    schemas
 }
 
 fn forget_write_only(schema: &mut Value) {

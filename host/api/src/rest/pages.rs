@@ -83,19 +83,21 @@ pub fn paged(route: Route) -> Route {
         )
 }
 
-/// A list, with a link to the next page (RFC 8288) if there may be one. `last`: the last name of this page.
-pub fn list(uri: &Uri, page: &Page, items: Vec<Value>, last: Option<String>) -> Response {
-    let limit = match page {
-        Page::After(request) => Some(request.limit),
-        Page::At(_) => None,
-    };
-    let is_full = limit.is_some_and(|limit| usize::try_from(limit).is_ok_and(|limit| items.len() >= limit));
+/// What asks for one object behind a page that is full: whether there is a next page. `last`: the last name of the page.
+pub fn behind(page: &Page, count: usize, last: Option<&str>) -> Option<PageRequest> {
+    let Page::After(request) = page else { return None };
+    let is_full = usize::try_from(request.limit).is_ok_and(|limit| count >= limit);
+    last.filter(|_| is_full).map(|last| PageRequest { after: Some(last.to_owned()), limit: 1, ..request.clone() })
+}
+
+/// A list, with a link to the next page (RFC 8288), which begins after the name `next`; None: there is none.
+pub fn list(uri: &Uri, items: &[Value], next: Option<String>) -> Response {
     let mut response = crate::answer::json(&items);
-    if let Some(last) = last.filter(|_| is_full) {
+    if let Some(next) = next {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         query.extend_pairs(given.filter(|(name, _)| name != "after"));
-        query.append_pair("after", &last);
+        query.append_pair("after", &next);
         let link = format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish());
         if let Ok(value) = HeaderValue::from_str(&link) {
             response.headers_mut().insert(LINK, value);

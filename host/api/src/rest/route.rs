@@ -62,7 +62,7 @@ pub struct Route {
     pub body: Option<Value>,
     /// Status and schema of the answer.
     pub answer: (u16, Value),
-    /// Whether the answer has an `ETag`, and `If-Match` is honoured.
+    /// Whether the answer has an `ETag`, and `If-Match` is honoured where there is an object already.
     pub is_versioned: bool,
     handler: MethodRouter<RestApi>,
 }
@@ -126,6 +126,11 @@ impl Route {
         Self { is_versioned: true, ..self }
     }
 
+    /// Whether the operation is based on the version that `If-Match` names: it changes one object, which is there.
+    pub fn takes_version(&self) -> bool {
+        self.is_versioned && self.method != Method::GET && self.path_parameters().next().is_some()
+    }
+
     /// The names of the parameters in the path.
     pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
@@ -169,7 +174,10 @@ impl Interface {
         let mut router = Router::new();
         for route in self.routes() {
             let query = route.query.iter().map(|parameter| parameter.name).collect();
-            let guarded = Guarded { api: api.clone(), interface: self, need: route.need, query };
+            let passes_version = route.method == Method::GET || route.takes_version() || self == Self::V1;
+            let named_by = route.query.iter().find(|parameter| parameter.is_required).map(|parameter| parameter.name);
+            let (api, need) = (api.clone(), route.need);
+            let guarded = Guarded { api, interface: self, need, query, named_by, passes_version };
             let handler = route.handler.layer(Extension(BodyLimit::of(route.need)));
             let handler = handler.layer(from_fn_with_state(guarded, guard::check));
             router = router.route(&format!("{}{}", self.path(), route.path), handler);

@@ -40,7 +40,11 @@ pub enum IfMatch {
 }
 
 impl IfMatch {
-    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    /// The versions that the headers name.
+    ///
+    /// # Errors
+    /// A header cannot be read.
+    pub fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut tags = Vec::new();
         for line in headers.get_all(IF_MATCH) {
             let unreadable = |_| Refusal::new(ErrorCode::Malformed, "the header If-Match cannot be read");

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{self, Field};
-use super::write::changed_of;
+use super::write::{changed_of, is_unset};
 
 /// Bytes of the longest text for one value.
 const VALUE: usize = 120;
@@ -34,6 +34,28 @@ pub fn difference(known: &'static [Field], base: &Map<String, Value>, document: 
     text
 }
 
+/// What a new document says, in the form of [`difference`]; what has no value is left out.
+pub fn added(known: &'static [Field], document: &Map<String, Value>) -> String {
+    difference(known, &Map::new(), &said(document))
+}
+
+/// What a deleted document said, as [`added`].
+pub fn removed(known: &'static [Field], document: &Map<String, Value>) -> String {
+    difference(known, &said(document), &Map::new())
+}
+
+/// The document without members that say nothing: an account has many fields that are empty.
+fn said(document: &Map<String, Value>) -> Map<String, Value> {
+    let member = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::Object(object) => Value::Object(said(object)),
+            value => value.clone(),
+        };
+        (!is_unset(&value)).then(|| (name.clone(), value))
+    };
+    document.iter().filter_map(member).collect()
+}
+
 fn compare(path: &str, name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
     let given = |value: Option<&Value>| value.filter(|value| !value.is_null()).cloned();
     if given(before) == given(after) {
@@ -43,11 +65,12 @@ fn compare(path: &str, name: &str, before: Option<&Value>, after: Option<&Value>
         parts.push(format!("{path}: changed"));
         return;
     }
-    let empty = Map::new();
-    let object = |value: Option<&Value>| value.and_then(Value::as_object).cloned();
-    if let (Some(before), Some(after)) =
-        (object(before).or_else(|| before.is_none().then(|| empty.clone())), object(after))
-    {
+    // One of the two may be missing.
+    let object = |value: Option<&Value>| match value {
+        None => Some(Map::new()),
+        Some(value) => value.as_object().cloned(),
+    };
+    if let (Some(before), Some(after)) = (object(before), object(after)) {
         let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
         for name in names {
             compare(&format!("{path}.{name}"), name, before.get(name), after.get(name), parts);
@@ -115,6 +138,27 @@ mod tests {
         let folder = json!({"virtual_folders": [{"name": "f", "filesystem": {"s3config": {"access_secret": "HUSH"}}}]});
         let Value::Object(folder) = folder else { panic!("it is an object") };
         assert!(!difference(fields::ACCOUNT, &Map::new(), &folder).contains("HUSH"));
+    }
+
+    #[test]
+    fn new_and_deleted_documents_are_told_in_the_same_form() {
+        let check = |document: Value, expected: [&str; 2]| {
+            let Value::Object(document) = document else { panic!("it is an object") };
+            let found = [added(fields::ACCOUNT, &document), removed(fields::ACCOUNT, &document)];
+            assert_eq!(found, expected, "{document:?}");
+        };
+        check(
+            json!({"username": "a", "uid": 7, "gid": 0, "password": "HUSH", "email": "", "id": 5}),
+            [
+                "username: none -> \"a\"; password: changed; uid: none -> 7",
+                "username: \"a\" -> none; password: changed; uid: 7 -> none",
+            ],
+        );
+        check(
+            json!({"filters": {"allowed_ip": ["10.0.0.1"], "denied_ip": [], "hooks": {"pre_login_disabled": false}}}),
+            ["filters.allowed_ip: none -> [\"10.0.0.1\"]", "filters.allowed_ip: [\"10.0.0.1\"] -> none"],
+        );
+        check(json!({}), ["", ""]);
     }
 
     #[test]

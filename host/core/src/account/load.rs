@@ -13,7 +13,8 @@ use super::stored::{complete_folders, has_credential, stored_of, unknown_restric
 use super::view::redacted_object;
 use super::write::{PlannedChanges, changed_fields, changed_of};
 use super::{
-    AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User, unserved,
+    AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User, check_new_name,
+    unserved,
 };
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, GROUPS, StoreError, StoredDocument};
@@ -92,6 +93,8 @@ struct Plan {
     moves_in: bool,
     /// Whether what could be stored before is stored again, though logins to it are refused.
     is_whole: bool,
+    /// Whether the dump was made here: what it has was stored before, and is again.
+    restores: bool,
     skips_invalid: bool,
     /// Whether observers are to be told of what is stored.
     is_told: bool,
@@ -112,6 +115,7 @@ impl Plan {
             is_trial,
             moves_in: dump.moves_in,
             is_whole: dump.moves_in || dump.restores,
+            restores: dump.restores,
             skips_invalid: dump.skips_invalid,
             is_told: is_told && !is_trial,
             left_behind: std::mem::take(&mut dump.left_behind),
@@ -226,12 +230,19 @@ impl Accounts {
         if !plan.seen.insert((kind, name.clone())) {
             return Ok(failed(Some(kind), &name, "it is in the document twice"));
         }
+        if stored.is_none()
+            && !plan.restores
+            && let Err(problem) = check_new_name("name", &name)
+        {
+            return Ok(failed(Some(kind), &name, problem));
+        }
         if let Some(problem) = plan.reference_left_behind(&document) {
             return Ok(failed(Some(kind), &name, problem));
         }
         match self.plan_object(plan, kind, &name, (document, stored), author).await {
             Ok(outcome) => Ok(Loaded { kind: Some(kind), name, outcome }),
             Err(StoreError::Refused(problem)) => Ok(failed(Some(kind), &name, problem)),
+            Err(StoreError::Field(problem)) => Ok(failed(Some(kind), &name, problem)),
             Err(error) => Err(error.into()),
         }
     }
@@ -292,6 +303,9 @@ impl Accounts {
         let known: Vec<_> = KNOWN_THERE.into_iter().filter_map(known).filter(|_| plan.moves_in).collect();
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
+        if !plan.restores {
+            check_new_name("username", draft.username())?;
+        }
         let rule = if plan.is_whole { CredentialRule::Optional } else { CredentialRule::Required };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_creation(&mut user, self.now());
@@ -416,7 +430,7 @@ fn is_about_the_account(error: &AccountError) -> bool {
         AccountError::Invalid(_) => true,
         AccountError::Password(_) => false,
         AccountError::Store(error) => match error {
-            StoreError::Refused(_) | StoreError::Invalid { .. } => true,
+            StoreError::Field(_) | StoreError::Refused(_) | StoreError::Invalid { .. } => true,
             StoreError::Exists(_)
             | StoreError::NotFound(_)
             | StoreError::Conflict(_)

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::difference;
+use super::difference::{added, difference, removed};
 use super::objects::{ObjectKind, take_folder_paths};
-use super::write::{PlannedChanges, other_path};
+use super::write::{PlannedChanges, missing_reference, other_path};
 use crate::ports::{
     AuditRecord, Author, Change, Directory, FOLDERS, GROUPS, PageRequest, StoreError, StoredDocument, USERS, Write,
 };
@@ -51,7 +51,10 @@ impl ObjectWriting<'_> {
             ObjectKind::Folder | ObjectKind::Role => Vec::new(),
         };
         changes.push(match base {
-            None => self.change(kind, name, Write::Add(document), "add", String::new()),
+            None => {
+                let detail = added(kind.fields(), &document);
+                self.change(kind, name, Write::Add(document), "add", detail)
+            }
             Some(base) => {
                 let detail = difference(kind.fields(), &base.document, &document);
                 let is_moved =
@@ -69,7 +72,8 @@ impl ObjectWriting<'_> {
         let write = Write::RequireUnreferenced(kind);
         let unreferenced = Change { collection, name, write, announce: false, audit: None };
         let write = Write::Delete { expected: Some(stored.version) };
-        vec![unreferenced, self.change(kind, &stored.name, write, "delete", String::new())]
+        let detail = removed(kind.fields(), &stored.document);
+        vec![unreferenced, self.change(kind, &stored.name, write, "delete", detail)]
     }
 
     fn change(&self, kind: ObjectKind, name: &str, write: Write, action: &str, detail: String) -> Change {
@@ -95,7 +99,7 @@ impl ObjectWriting<'_> {
             let made = planned.document(&FOLDERS, &name);
             let found = stored.iter().find(|stored| stored.name == name);
             let Some(folder) = made.or(found.map(|found| &found.document)) else {
-                return Err(StoreError::Refused(format!("there is no folder named \"{name}\"; add it first")));
+                return Err(StoreError::Field(missing_reference("virtual_folders", "folder", &name)));
             };
             let known = folder.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
             if !path.is_empty() && path != known {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::draft::invalid;
 use super::hashed_passwords::HashedPasswords;
+use super::new_name::check_new_name;
 use super::stored::{find_stored, find_user, has_credential, list_users, occupied, rebased, user_of};
 use super::view::{as_hooks_see, redacted};
 use super::write::Writing;
@@ -200,12 +201,9 @@ impl Accounts {
         expected: Option<Version>,
         author: &Author,
     ) -> Result<(), StoreError> {
-        let before = match &self.observers {
-            Some(_) => self.stored(username).await?,
-            None => None,
-        };
-        self.writing(author).delete(username, expected).await?;
-        if let Some(stored) = before {
+        let before = self.stored(username).await?;
+        self.writing(author).delete(username, expected, before.as_ref()).await?;
+        if let Some(stored) = before.filter(|_| self.observers.is_some()) {
             let document = stored.document.clone();
             let object = || match user_of(stored) {
                 Ok(user) => user.to_document(Audience::Redacted),
@@ -285,6 +283,7 @@ impl Accounts {
     pub async fn add(&self, mut draft: AccountDraft, author: &Author) -> Result<User, AccountError> {
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
+        check_new_name("username", draft.username())?;
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_creation(&mut account, self.now());
         note_password_change(&mut account, None, self.now());

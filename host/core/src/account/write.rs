@@ -5,11 +5,14 @@ use std::collections::hash_map::Entry;
 
 use serde_json::{Map, Value, json};
 
+use super::draft::invalid;
 use super::fields::{Field, Maintainer};
 use super::filesystem_table::FILESYSTEM;
 use super::kept_secrets::keep_of_file_system;
+use super::new_name::check_new_name;
+use super::object_table::FOLDER_OBJECT;
 use super::stored::find_user;
-use super::{Audience, Membership, MembershipKind, User, difference, fields};
+use super::{Audience, InvalidAccount, Membership, MembershipKind, User, added, difference, fields, removed};
 use crate::ports::{
     AuditRecord, Author, Change, Collection, Directory, Door, FOLDERS, GROUPS, ROLES, StoreError, StoredDocument,
     USERS, Version, Write,
@@ -87,8 +90,9 @@ impl Writing<'_> {
     pub async fn changes_to_add(&self, user: &User, planned: &PlannedChanges) -> Result<Vec<Change>, StoreError> {
         self.check_names(user, &Map::new(), planned).await?;
         let mut changes = self.folders_of(user, planned).await?;
-        let write = Write::Add(without_folder_files(user.to_document(Audience::Trusted)));
-        changes.push(self.change(&user.username, write, "add", String::new()));
+        let document = without_folder_files(user.to_document(Audience::Trusted));
+        let detail = added(fields::ACCOUNT, &document);
+        changes.push(self.change(&user.username, Write::Add(document), "add", detail));
         Ok(changes)
     }
 
@@ -102,7 +106,7 @@ impl Writing<'_> {
         self.check_names(user, &base.document, planned).await?;
         // Sessions at the doors over HTTP rely on it: they do not come back with the account.
         if !user.enabled && base.document.get("status") == Some(&json!(1)) {
-            user.other.insert("disabled_at".to_owned(), json!(self.now));
+            user.other.insert("disabled_at".to_owned(), json!(disabled_again(&base.document, self.now)));
         }
         let document = user.to_document(Audience::Trusted);
         let detail = difference(fields::ACCOUNT, &base.document, &document);
@@ -117,9 +121,16 @@ impl Writing<'_> {
         Ok(changes)
     }
 
-    pub async fn delete(&self, username: &str, expected: Option<Version>) -> Result<(), StoreError> {
+    /// Deletes the account. `known`: what it was when it was read last; None: there was none.
+    pub async fn delete(
+        &self,
+        username: &str,
+        expected: Option<Version>,
+        known: Option<&StoredDocument>,
+    ) -> Result<(), StoreError> {
         let write = Write::Delete { expected };
-        self.directory.commit(vec![self.change(username, write, "delete", String::new())]).await?;
+        let detail = known.map(|known| removed(fields::ACCOUNT, &known.document)).unwrap_or_default();
+        self.directory.commit(vec![self.change(username, write, "delete", detail)]).await?;
         Ok(())
     }
 
@@ -173,14 +184,14 @@ impl Writing<'_> {
             missing.retain(|name| !stored.iter().any(|group| group.name == *name));
         }
         if let Some(name) = missing.first() {
-            return Err(StoreError::Refused(format!("there is no group named \"{name}\"; add it first")));
+            return Err(StoreError::Field(missing_reference("groups", "group", name)));
         }
         let Some(role) = user.role().filter(|role| !role.is_empty()) else { return Ok(()) };
         let is_kept = base.get("role").and_then(Value::as_str) == Some(role);
         if is_kept || is_planned(&ROLES, role) || self.directory.find(&ROLES, role).await?.is_some() {
             return Ok(());
         }
-        Err(StoreError::Refused(format!("there is no role named \"{role}\"; add it first")))
+        Err(StoreError::Field(missing_reference("role", "role", role)))
     }
 
     /// The changes for the account's folders: missing folders are added, the others have to stay as they were
@@ -210,9 +221,10 @@ impl Writing<'_> {
                 given == *known
             };
             if !folder.filesystem.is_empty() && !known.and_then(Value::as_object).is_some_and(is_known) {
-                return Err(StoreError::Refused(format!(
+                let problem = format!(
                     "the file system of the folder \"{name}\" is not set in accounts; add or change the folder itself"
-                )));
+                );
+                return Err(StoreError::Field(invalid("virtual_folders", problem)));
             }
             let write = match found {
                 _ if made.is_some() => continue,
@@ -224,17 +236,22 @@ impl Writing<'_> {
                     )));
                 }
                 None if path.is_empty() => {
-                    return Err(StoreError::Refused(format!(
-                        "there is no folder named \"{name}\"; give it a mapped_path"
-                    )));
+                    let problem = format!("there is no folder named \"{name}\"; give it a mapped_path");
+                    return Err(StoreError::Field(invalid("virtual_folders", problem)));
                 }
                 None => {
+                    check_new_name("virtual_folders", name).map_err(StoreError::Field)?;
                     let document = [("mapped_path", json!(path)), ("description", json!(""))];
                     Write::Add(document.map(|(field, value)| (field.to_owned(), value)).into_iter().collect())
                 }
             };
             let audit = match &write {
-                Write::Add(_) => Some(self.author.did("add", FOLDERS.kind, name, self.now)),
+                Write::Add(document) => {
+                    let record = self.author.did("add", FOLDERS.kind, name, self.now);
+                    let mut named = document.clone();
+                    named.insert("name".to_owned(), json!(name));
+                    Some(AuditRecord { detail: added(FOLDER_OBJECT, &named), ..record })
+                }
                 Write::Replace { .. }
                 | Write::Delete { .. }
                 | Write::Require { .. }
@@ -265,9 +282,14 @@ fn without_folder_files(mut document: Map<String, Value>) -> Map<String, Value> 
 
 /// The refusal of a path for a stored folder that has another.
 pub(super) fn other_path(name: &str, known: &str) -> StoreError {
-    StoreError::Refused(format!(
-        "the folder \"{name}\" is {known} already; give this one another name, or leave mapped_path out"
-    ))
+    let problem =
+        format!("the folder \"{name}\" is {known} already; give this one another name, or leave mapped_path out");
+    StoreError::Field(invalid("virtual_folders", problem))
+}
+
+/// What is wrong with a field that names what there is not.
+pub(crate) fn missing_reference(field: &str, noun: &str, name: &str) -> InvalidAccount {
+    invalid(field, format!("there is no {noun} named \"{name}\"; add it first"))
 }
 
 /// Whether the stored usage is worthless: the home is another, or the account had no quota and so was not
@@ -294,6 +316,13 @@ pub(super) fn is_unset(value: &Value) -> bool {
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
     }
+}
+
+/// The time of a document's `disabled_at` that is disabled now: another one each time, whatever the clock says, since
+/// what began between two of them is known by it.
+pub(crate) fn disabled_again(document: &Map<String, Value>, now: i64) -> i64 {
+    let last = document.get("disabled_at").and_then(Value::as_i64).unwrap_or(0);
+    now.max(last.saturating_add(1))
 }
 
 /// As [`changed_fields`], for documents with these fields.

@@ -52,3 +52,49 @@ async fn a_user_is_acted_for_only_as_long_as_the_key_is_good() {
     house.keys.delete(&house.root, "portal").await.unwrap();
     assert!(matches!(house.user_sessions.of_token(token.expose(), &rest).await, Err(AuthenticationError::Denied)));
 }
+
+#[tokio::test]
+async fn nothing_of_a_disabled_administrator_comes_back_but_its_keys() {
+    // A18-17, D-08, D-13
+    let (rest, web) = (client(Door::Rest), client(Door::Web));
+    let house = House::new();
+    house.admin("ann").await;
+    house.user("alice", json!({})).await;
+    let key = house.keys.add(&house.root, &map(json!({"name": "portal", "admin": "ann"}))).await.unwrap().text;
+    let by_key = async || house.authentication.api_key(key.expose(), &rest).await;
+    // It is disabled and enabled within the same millisecond, and again.
+    for round in 0..3 {
+        let ann = house.authentication.basic("ann", &Secret::new("pw"), None, &rest).await.unwrap();
+        let token = house.authentication.issue_token(&ann).await.unwrap().text;
+        let session = house.log_in("ann").await.unwrap();
+        let (mut acting, mut links) = (Vec::new(), Vec::new());
+        for actor in [ann, by_key().await.unwrap()] {
+            acting.push(house.user_sessions.impersonate(&actor, "alice", &rest).await.unwrap().text);
+            links.push(house.links.add(&actor, "alice", LinkWish::default()).await.unwrap().text);
+            links.push(house.links.add_for_portal(&actor, "alice", "webmail").await.unwrap().text);
+        }
+        let good = async || {
+            let mut good = vec![
+                house.authentication.token(token.expose(), &rest).await.is_ok(),
+                house.authentication.token(session.expose(), &web).await.is_ok(),
+            ];
+            for token in &acting {
+                good.push(house.user_sessions.of_token(token.expose(), &rest).await.is_ok());
+            }
+            good
+        };
+        assert_eq!(good().await, [true; 4], "round {round}");
+        assert_eq!(house.links.list(&house.root, "alice").await.unwrap().len(), 4, "round {round}");
+        for status in [0, 1] {
+            let patch =
+                DocumentChange::Fields { patches: vec![map(json!({ "status": status }))], replaced: Vec::new() };
+            house.admins.update(&house.root, "ann", &patch, None).await.unwrap();
+            assert_eq!(good().await, [false; 4], "round {round}, status {status}");
+            assert!(house.links.list(&house.root, "alice").await.unwrap().is_empty(), "round {round}");
+            assert_eq!(by_key().await.is_ok(), status == 1, "a key is what its administrator is at that moment");
+        }
+        for link in &links {
+            assert_eq!(house.redeem(link).await, Err(AuthenticationError::Denied), "round {round}");
+        }
+    }
+}

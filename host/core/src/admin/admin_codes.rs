@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::credential_text::{digest_of, new_recovery_code, random_bytes};
 use super::{Actor, AdminError, Administrators, DocumentChange, Identity, ShownObject, UseCase, UserAdministration};
+use crate::ports::Version;
 use crate::secret::Secret;
 use totp_rs::Secret as Base32;
 
@@ -30,7 +31,7 @@ impl Administrators {
     /// system gives no random numbers, or the store fails.
     pub async fn make_codes(&self, actor: &Actor, username: &str) -> Result<NewCodes, AdminError> {
         let (codes, filters) = new_codes(username)?;
-        self.set_codes(actor, username, Some(filters)).await?;
+        self.set_codes(actor, username, Some(filters), None).await?;
         Ok(codes)
     }
 
@@ -78,7 +79,20 @@ impl Administrators {
     /// # Errors
     /// As [`make_codes`](Self::make_codes).
     pub async fn remove_codes(&self, actor: &Actor, username: &str) -> Result<ShownObject, AdminError> {
-        self.set_codes(actor, username, None).await
+        self.remove_codes_version(actor, username, None).await
+    }
+
+    /// As [`remove_codes`](Self::remove_codes), if the administrator is in the state `expected`; None: in any.
+    ///
+    /// # Errors
+    /// As of [`remove_codes`](Self::remove_codes), and the administrator has another version (`Conflict`).
+    pub async fn remove_codes_version(
+        &self,
+        actor: &Actor,
+        username: &str,
+        expected: Option<Version>,
+    ) -> Result<ShownObject, AdminError> {
+        self.set_codes(actor, username, None, expected).await
     }
 
     async fn set_codes(
@@ -86,10 +100,11 @@ impl Administrators {
         actor: &Actor,
         username: &str,
         codes: Option<Filters>,
+        expected: Option<Version>,
     ) -> Result<ShownObject, AdminError> {
         let case = UseCase::UpdateAdmin;
         self.audit.allow(actor, case, username).await?;
-        let stored = self.stored(username).await?;
+        let stored = self.expected(username, expected).await?;
         self.refuse_own(actor, case, username).await?;
         self.check_grants(actor, case, username, &stored.document).await?;
         let document = with_codes(&stored.document, codes);

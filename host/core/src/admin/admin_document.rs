@@ -5,9 +5,10 @@ use core::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
+use super::tokens::number_of;
 use super::{AdminError, AdminPermission, Permissions};
 use crate::account::fields::{Field, Kind, Maintainer, field};
-use crate::account::{InvalidAccount, invalid, merge_fields};
+use crate::account::{InvalidAccount, check_new_name, invalid, merge_fields};
 use crate::password::{PasswordHash, PasswordText, known_prefixes};
 use crate::ports::{ADMINS, StoredDocument, Version};
 use crate::secret::Secret;
@@ -30,6 +31,7 @@ pub const ADMIN_OBJECT: &[Field] = &[
     field("updated_at", Kind::Time, "When it was changed last, in milliseconds since 1970").by_server(),
     field("last_login", Kind::Time, "When it logged in last, in milliseconds since 1970").by_server(),
     field("last_code_step", NATURAL, "The time step of the last one-time code").by_server(),
+    field("disabled_at", Kind::Time, "When it was last disabled, in milliseconds since 1970").by_server(),
 ];
 
 const ADMIN_FILTERS: &[Field] = &[
@@ -52,6 +54,8 @@ pub struct Administrator {
     pub password: PasswordHash,
     /// Whether it may log in.
     pub is_enabled: bool,
+    /// When it was last disabled, in milliseconds since 1970; 0: never. What it began before has ended for good.
+    pub disabled_at: i64,
     /// What it may do.
     pub permissions: Permissions,
     /// The role whose accounts it is limited to.
@@ -88,6 +92,7 @@ impl Administrator {
             version: stored.version,
             password,
             is_enabled: document.get("status").and_then(Value::as_i64) == Some(1),
+            disabled_at: number_of(stored, "disabled_at"),
             permissions: permissions_of(&texts(document, "permissions"))?,
             role: Some(text("role").to_owned()).filter(|role| !role.is_empty()),
             networks: networks_of("filters.allow_list", &texts(&filters, "allow_list"))?,
@@ -164,20 +169,8 @@ pub fn name_of(document: &Map<String, Value>) -> Result<String, InvalidAccount> 
     if name.contains(':') || name.trim() != name {
         return refused("must not contain a colon, nor begin or end with a space");
     }
-    if name.chars().any(|character| character.is_control() || is_invisible(character)) {
-        return refused("must not contain characters that cannot be seen");
-    }
+    check_new_name("username", name)?;
     Ok(name.to_owned())
-}
-
-/// Two names that look the same would be two administrators.
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 /// The password of a document: to be hashed, or a hash.
@@ -244,6 +237,7 @@ pub fn texts(document: &Map<String, Value>, field: &str) -> Vec<String> {
 pub fn shown(mut document: Map<String, Value>) -> Map<String, Value> {
     document.remove("password");
     document.remove("last_code_step");
+    document.remove("disabled_at");
     let filters = document.entry("filters").or_insert_with(|| json!({}));
     if let Value::Object(filters) = filters {
         let has_codes = filters.remove("totp_config").is_some_and(|config| config.get("secret").is_some());

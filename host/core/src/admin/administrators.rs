@@ -9,10 +9,12 @@ use super::admin_document::{
 };
 use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
-use crate::account::{AccountError, Accounts, difference, keep_password};
+use crate::account::{
+    AccountError, Accounts, added, difference, disabled_again, keep_password, missing_reference, removed,
+};
 use crate::guard::{Defender, Offence};
 use crate::hook::observation::Change as Told;
-use crate::password::{PasswordHash, PasswordText};
+use crate::password::PasswordText;
 use crate::ports::{
     ADMINS, AuditRecord, Author, Change, Clock, Directory, PageRequest, Passwords, ROLES, StoreError, StoredDocument,
     Version, Write,
@@ -21,6 +23,8 @@ use crate::presented::check_password;
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
+/// What is wrong with a new password that is none, as users are told it.
+const SAME: &str = "is the one that the administrator has; choose another";
 /// Tries of the current password within a quarter of an hour.
 const TRIES: u32 = 5;
 const TRY_PERIOD: i64 = 15 * 60_000;
@@ -101,11 +105,12 @@ impl Administrators {
         let (name, document) = self.validated(document, clear_password).await?;
         self.check_grants(actor, case, &name, &document).await?;
         let mut changes = self.required(actor, &name, &document).await?;
-        changes.push(self.change(actor, case, &name, Write::Add(document), String::new()));
+        let detail = added(ADMIN_OBJECT, &document);
+        changes.push(self.change(actor, case, &name, Write::Add(document), detail));
         self.store(actor, &name, changes, Told::Add).await
     }
 
-    /// Changes an administrator. Its tokens end with its password, and at once where it is disabled.
+    /// Changes an administrator. Its tokens end with its password, and for good where it is disabled.
     ///
     /// # Errors
     /// As [`add`](Self::add); and the change would rename it, a whole document was made from another revision, or
@@ -179,7 +184,8 @@ impl Administrators {
         self.check_grants(actor, case, username, &stored.document).await?;
         let mut changes = self.required(actor, username, &Map::new()).await?;
         let write = Write::Delete { expected: Some(stored.version) };
-        changes.push(self.change(actor, case, username, write, String::new()));
+        let detail = removed(ADMIN_OBJECT, &stored.document);
+        changes.push(self.change(actor, case, username, write, detail));
         self.directory.commit(changes).await?;
         let document = stored.document;
         self.accounts.tell_of(ADMINS.kind, Told::Delete, username, || shown(document), &actor.author);
@@ -192,6 +198,9 @@ impl Administrators {
     /// The actor is no administrator, its current password is another or was tried too often, or the store fails.
     pub async fn change_own_password(&self, actor: &Actor, current: &Secret, new: Secret) -> Result<(), AdminError> {
         let (stored, _) = self.own(actor, current).await?;
+        if new == *current {
+            return Err(not_valid(crate::account::invalid("password", SAME)));
+        }
         let (_, document) = self.validated(stored.document.clone(), Some(new)).await?;
         self.replace(actor, UseCase::UpdateAdmin, &stored, document).await.map(drop)
     }
@@ -243,6 +252,11 @@ impl Administrators {
         password: Secret,
         used: Change,
     ) -> Result<(), AdminError> {
+        let before = Administrator::of_stored(stored).map_err(not_valid)?.password;
+        let waiter = Waiter { address: author.address, account: &stored.name };
+        if self.passwords.matches(waiter, &before, &password).await.map_err(AccountError::Password)? {
+            return Err(not_valid(crate::account::invalid("password", SAME)));
+        }
         let (name, mut document) = self.validated(stored.document.clone(), Some(password)).await?;
         let detail = difference(ADMIN_OBJECT, &stored.document, &document);
         document.insert("updated_at".to_owned(), json!(self.clock.now()));
@@ -272,6 +286,10 @@ impl Administrators {
         let mut changes = self.required(actor, name, &document).await?;
         let detail = difference(ADMIN_OBJECT, &stored.document, &document);
         document.insert("updated_at".to_owned(), json!(self.clock.now()));
+        if is_enabled(&stored.document) && !is_enabled(&document) {
+            // Tokens rely on it: they do not come back with the administrator.
+            document.insert("disabled_at".to_owned(), json!(disabled_again(&stored.document, self.clock.now())));
+        }
         let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
         changes.push(self.change(actor, case, name, write, detail));
         self.store(actor, name, changes, Told::Update).await
@@ -290,7 +308,7 @@ impl Administrators {
             && name != username
         {
             let stored = self.directory.find(&ADMINS, name).await?.filter(|stored| stored.version.id == *id);
-            let Some(stored) = stored.filter(|stored| stored.document.get("status") == Some(&json!(1))) else {
+            let Some(stored) = stored.filter(|stored| is_enabled(&stored.document)) else {
                 return Err(AdminError::NotForActor(format!("the administrator \"{name}\" is deleted or disabled")));
             };
             required.push((&ADMINS, stored));
@@ -298,7 +316,7 @@ impl Administrators {
         let role = document.get("role").and_then(Value::as_str).unwrap_or_default();
         if !role.is_empty() {
             let stored = self.directory.find(&ROLES, role).await?;
-            let missing = || StoreError::Refused(format!("there is no role named \"{role}\"; add it first"));
+            let missing = || not_valid(missing_reference("role", "role", role));
             required.push((&ROLES, stored.ok_or_else(missing)?));
         }
         let require = |(collection, stored): (_, StoredDocument)| {
@@ -375,7 +393,11 @@ impl Administrators {
     }
 
     /// The stored administrator, which is changed only while it is in this state.
-    async fn expected(&self, username: &str, expected: Option<Version>) -> Result<StoredDocument, StoreError> {
+    pub(super) async fn expected(
+        &self,
+        username: &str,
+        expected: Option<Version>,
+    ) -> Result<StoredDocument, StoreError> {
         let stored = self.stored(username).await?;
         match expected.filter(|expected| *expected != stored.version) {
             Some(_) => Err(StoreError::Conflict(ADMINS.object(username))),
@@ -439,7 +461,7 @@ fn changed(stored: &StoredDocument, change: &DocumentChange) -> Result<Map<Strin
         }
         DocumentChange::Document { document, .. } => {
             let mut kept = Map::new();
-            for field in ["password", "created_at"] {
+            for field in ["password", "created_at", "disabled_at"] {
                 kept.extend(stored.document.get(field).map(|value| (field.to_owned(), value.clone())));
             }
             if let Some(Value::Object(filters)) = stored.document.get("filters") {
@@ -454,7 +476,15 @@ fn changed(stored: &StoredDocument, change: &DocumentChange) -> Result<Map<Strin
     }
 }
 
-/// A digest of the hash of a password, which does not show the hash.
-pub(super) fn credential_of(password: &PasswordHash) -> String {
-    super::credential_text::digest_of(&format!("tidegate credential {}", password.expose()))
+fn is_enabled(document: &Map<String, Value>) -> bool {
+    document.get("status") == Some(&json!(1))
+}
+
+/// A digest by which it is known that the administrator has another password or was disabled; it does not show the hash.
+pub(super) fn credential_of(administrator: &Administrator) -> String {
+    let mut text = format!("tidegate credential {}", administrator.password.expose());
+    if administrator.disabled_at > 0 {
+        text.push_str(&format!("\0disabled {}", administrator.disabled_at));
+    }
+    super::credential_text::digest_of(&text)
 }

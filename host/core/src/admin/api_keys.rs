@@ -12,7 +12,7 @@ use crate::account::Accounts;
 use crate::hook::Observers;
 use crate::hook::observation::{Change as Told, CredentialChanged};
 use crate::ports::{
-    ADMINS, API_KEYS, AuditRecord, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, Write,
+    ADMINS, API_KEYS, AuditRecord, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, Version, Write,
 };
 use crate::secret::Secret;
 
@@ -97,9 +97,22 @@ impl ApiKeys {
     /// # Errors
     /// As [`add`](Self::add), and there is no such key.
     pub async fn rotate(&self, actor: &Actor, key: &str) -> Result<NewKey, AdminError> {
+        self.rotate_version(actor, key, None).await
+    }
+
+    /// As [`rotate`](Self::rotate), if the key is in the state `expected`; None: in any.
+    ///
+    /// # Errors
+    /// As of [`rotate`](Self::rotate), and the key has another version (`Conflict`).
+    pub async fn rotate_version(
+        &self,
+        actor: &Actor,
+        key: &str,
+        expected: Option<Version>,
+    ) -> Result<NewKey, AdminError> {
         let case = UseCase::RotateApiKey;
         self.audit.allow(actor, case, key).await?;
-        let stored = self.found(key).await?;
+        let stored = self.expected(key, expected).await?;
         let admin = stored.document.get("admin").and_then(Value::as_str).unwrap_or_default().to_owned();
         if admin.is_empty() && actor.identity != Identity::Owner {
             let refused = "only the server's owner gives a key that belongs to no administrator a new text";
@@ -122,10 +135,23 @@ impl ApiKeys {
     /// # Errors
     /// The use case is not for the actor, there is no such key, or the store fails.
     pub async fn delete(&self, actor: &Actor, key: &str) -> Result<String, AdminError> {
+        self.delete_version(actor, key, None).await
+    }
+
+    /// As [`delete`](Self::delete), if the key is in the state `expected`; None: in any.
+    ///
+    /// # Errors
+    /// As of [`delete`](Self::delete), and the key has another version (`Conflict`).
+    pub async fn delete_version(
+        &self,
+        actor: &Actor,
+        key: &str,
+        expected: Option<Version>,
+    ) -> Result<String, AdminError> {
         let case = UseCase::DeleteApiKey;
         self.audit.allow(actor, case, key).await?;
-        let stored = self.found(key).await?;
-        let write = Write::Delete { expected: None };
+        let stored = self.expected(key, expected).await?;
+        let write = Write::Delete { expected };
         let detail = scope_text(&stored.document);
         self.directory.commit(vec![self.change(actor, case, &stored.name, write, detail)]).await?;
         let (name, document) = (stored.name, stored.document);
@@ -154,6 +180,15 @@ impl ApiKeys {
         }
         let refused = format!("\"{}\" lacks permissions that the administrator \"{name}\" has", actor.author.name);
         Err(self.audit.refuse(actor, case, &name, AdminError::NotForActor(refused)).await)
+    }
+
+    /// The key, which is changed only while it is in this state.
+    async fn expected(&self, key: &str, expected: Option<Version>) -> Result<StoredDocument, AdminError> {
+        let stored = self.found(key).await?;
+        match expected.filter(|expected| *expected != stored.version) {
+            Some(_) => Err(StoreError::Conflict(API_KEYS.object(key)).into()),
+            None => Ok(stored),
+        }
     }
 
     /// The key with this id, or the only one with this name.

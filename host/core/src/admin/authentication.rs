@@ -166,7 +166,7 @@ impl Authentication {
             found.version.id == token.admin.1
                 && found.is_enabled
                 && found.may_come_from(client.address)
-                && is_same(&credential_of(&found.password), &token.credential)
+                && is_same(&credential_of(found), &token.credential)
         });
         let found = found.ok_or(denied)?;
         if token.door == Door::Web {
@@ -363,7 +363,7 @@ impl Authentication {
 }
 
 fn actor(of: Administrator, client: &DoorClient, by_token: bool) -> Actor {
-    let credential = credential_of(&of.password);
+    let credential = credential_of(&of);
     Actor {
         author: Author { name: of.username.clone(), door: client.door, address: client.address },
         permissions: of.permissions,

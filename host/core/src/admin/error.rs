@@ -166,7 +166,8 @@ impl AdminError {
     /// The path of the field in the document that the error is about; None: it is about no field.
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Account(AccountError::Invalid(invalid)) => Some(&invalid.field),
+            Self::Account(AccountError::Invalid(invalid) | AccountError::Store(StoreError::Field(invalid)))
+            | Self::Store(StoreError::Field(invalid)) => Some(&invalid.field),
             Self::NoAddress(_) => Some("ip"),
             Self::NoNetwork(_) => Some("network"),
             Self::Document(DocumentError::Type { path, .. }) => Some(path),
@@ -199,7 +200,7 @@ fn kind_of(error: &StoreError) -> AdminErrorKind {
     match error {
         StoreError::Exists(_) => AdminErrorKind::Exists,
         StoreError::NotFound(_) => AdminErrorKind::NotFound,
-        StoreError::Invalid { .. } => AdminErrorKind::Invalid,
+        StoreError::Invalid { .. } | StoreError::Field(_) => AdminErrorKind::Invalid,
         StoreError::Conflict(_) => AdminErrorKind::Conflict,
         StoreError::Refused(_) => AdminErrorKind::Refused,
         StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Full(_) => {

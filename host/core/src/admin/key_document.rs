@@ -1,12 +1,13 @@
 //! The documents of API keys (D-09): their fields, their validation, and what of them is shown.
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::admin_document::{networks_of, texts};
 use super::{AdminError, KeyScope, UseCase};
 use crate::account::fields::{Field, Kind, field};
-use crate::account::{InvalidAccount, invalid};
+use crate::account::{InvalidAccount, check_new_name, invalid};
 use crate::ports::{API_KEYS, StoredDocument, Version};
 
 const NATURAL: Kind = Kind::Integer(0, i64::MAX);
@@ -110,18 +111,35 @@ pub fn limits_of(document: &Map<String, Value>) -> Result<(KeyScope, Vec<IpNet>)
 /// A field is not valid.
 pub fn check(document: &Map<String, Value>, now: i64) -> Result<(), InvalidAccount> {
     let name = document.get("name").and_then(Value::as_str).unwrap_or_default();
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-        return Err(invalid("name", "must have 1 to 255 bytes and no control characters"));
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
+        return Err(invalid("name", "must have 1 to 255 bytes"));
     }
+    check_new_name("name", name)?;
     let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);
     if number("max_uses") < 0 {
         return Err(invalid("max_uses", "must not be negative"));
     }
     let expires_at = number("expires_at");
-    if expires_at != 0 && expires_at <= now {
-        return Err(invalid("expires_at", "is past; give a time to come in milliseconds since 1970, or 0 for none"));
+    if expires_at != 0 {
+        check_expiry(expires_at, now)?;
     }
     limits_of(document).map(drop)
+}
+
+/// Checks when something new expires; both are milliseconds since 1970.
+///
+/// # Errors
+/// The time is past, or no calendar has it.
+pub(super) fn check_expiry(expires_at: i64, now: i64) -> Result<(), InvalidAccount> {
+    if expires_at <= now {
+        return Err(invalid("expires_at", "is past; give a time to come in milliseconds since 1970"));
+    }
+    let last = Timestamp::MAX.as_millisecond();
+    if expires_at > last {
+        let problem = format!("is after the year 9999; give milliseconds since 1970, of which {last} are the most");
+        return Err(invalid("expires_at", problem));
+    }
+    Ok(())
 }
 
 /// What administrators see of a stored key.

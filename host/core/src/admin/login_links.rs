@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::acting::{ACTING, acting, may_act};
 use super::admin_document::{is_within, networks_of, texts};
 use super::credential_text::{digest_of, is_token, new_token};
+use super::key_document::check_expiry;
 use super::tokens::{id_of, number_of, text_of};
 use super::{
     Actor, AdminError, Audit, AuthenticationError, BeforeLogins, DoorClient, IssuedToken, PAGE, UseCase,
     UserAdministration, UserCodes, UserSessions,
 };
-use crate::account::{EffectiveAccount, invalid};
+use crate::account::{EffectiveAccount, check_new_name, invalid};
 use crate::connection::WebVisit;
 use crate::hook::Observers;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
@@ -158,16 +160,15 @@ impl LoginLinks {
         let stored = self.users.stored(username).await?;
         let now = self.clock.now();
         let LinkWish { name, max_uses, expires_at, ips } = wish;
-        if name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
-            return Err(refused("name", "must have at most 255 bytes and no control characters"));
+        if name.len() > MAX_NAME_BYTES {
+            return Err(refused("name", "must have at most 255 bytes"));
         }
+        check_new_name("name", &name).map_err(|problem| AdminError::Object { noun: NOUN, problem })?;
         let (max_uses, expires_at) = (max_uses.unwrap_or(1), expires_at.unwrap_or(now.saturating_add(lifetime)));
         if !(1..=MOST_USES).contains(&max_uses) {
             return Err(refused("max_uses", "must be between 1 and 1000"));
         }
-        if expires_at <= now {
-            return Err(refused("expires_at", "is past; give a time to come in milliseconds since 1970"));
-        }
+        check_expiry(expires_at, now).map_err(|problem| AdminError::Object { noun: NOUN, problem })?;
         networks_of("ips", &ips).map_err(|problem| AdminError::Object { noun: NOUN, problem })?;
         let text = new_token()?;
         let name = if name.is_empty() { id_of(text.expose()) } else { name };
@@ -176,6 +177,9 @@ impl LoginLinks {
             ("name", json!(name)),
             ("for", json!(stored.name)),
             ("number", json!(stored.version.id)),
+            ("disabled_at", json!(number_of(&stored, "disabled_at"))),
+            ("case", json!(case.name())),
+            (ACTING, acting(&*self.directory, actor).await?),
             ("max_uses", json!(max_uses)),
             ("uses", json!(0)),
             ("ips", json!(ips)),
@@ -212,8 +216,12 @@ impl LoginLinks {
             let page = self.directory.list(&TOKENS, request.clone()).await?;
             let Some(last) = page.last() else { return Ok(found) };
             request.after = Some(last.name.clone());
-            let own = page.iter().filter(|stored| is_link(stored) && number_of(stored, "number") == number);
-            found.extend(own.map(shown).filter(|link| link.expires_at > now));
+            for stored in page.iter().filter(|stored| is_link(stored) && number_of(stored, "number") == number) {
+                let link = shown(stored);
+                if link.expires_at > now && self.is_in_force(stored, username).await? {
+                    found.push(link);
+                }
+            }
         }
     }
 
@@ -304,9 +312,23 @@ impl LoginLinks {
         if !is_link(&stored) || link.expires_at <= self.clock.now() || !is_within(&networks, client.address) {
             return Ok(None);
         }
+        if !self.is_in_force(&stored, &link.username).await? {
+            return Ok(None);
+        }
         // An account that was added later under the same name is another one.
         let account = self.sessions.account(&link.username, number, client).await?;
         Ok(account.map(|account| (stored, account)))
+    }
+
+    /// Whether neither the user nor the administrator that made the link was disabled since, and the latter, or its key,
+    /// may still make it.
+    async fn is_in_force(&self, link: &StoredDocument, username: &str) -> Result<bool, StoreError> {
+        let Some(user) = self.directory.find(&USERS, username).await? else { return Ok(false) };
+        let was_made_by = text_of(link, "case");
+        let case = [UseCase::AddLoginLink, UseCase::OneClickLogin].into_iter().find(|case| case.name() == was_made_by);
+        let case = case.unwrap_or(UseCase::AddLoginLink);
+        Ok(number_of(&user, "disabled_at") == number_of(link, "disabled_at")
+            && may_act(&*self.directory, link, case, self.clock.now()).await?)
     }
 
     /// Counts a use; None: the link is of no use.

@@ -2,6 +2,7 @@
 //! come). Each takes an [`Actor`], checks the permission that it needs, and writes one audit record for each
 //! change. A door only authenticates and translates.
 
+mod acting;
 #[cfg(test)]
 mod acting_tests;
 mod actor;

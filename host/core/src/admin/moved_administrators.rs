@@ -8,7 +8,7 @@ use super::admin_document::{
     ADMIN_OBJECT, Administrator, merged, name_of, networks_of, not_valid, password_of, permissions_of, texts,
 };
 use super::{Actor, AdminError, Administrators, UseCase};
-use crate::account::{LoadOutcome, changed_of, invalid};
+use crate::account::{LoadOutcome, added, changed_of, invalid};
 use crate::password::PasswordText;
 use crate::ports::{ADMINS, AuditRecord, Change, ROLES, StoredDocument, Version, Write};
 
@@ -110,7 +110,8 @@ impl Administrators {
         }
         document.entry("created_at").or_insert_with(|| json!(self.clock.now()));
         let record = actor.author.did(case.action(), ADMINS.kind, name, self.clock.now());
-        let audit = Some(AuditRecord { detail: "moved in".to_owned(), ..record });
+        let detail = format!("moved in; {}", added(ADMIN_OBJECT, &document));
+        let audit = Some(AuditRecord { detail, ..record });
         let write = Write::Add(document);
         changes.push(Change { collection: &ADMINS, name: name.to_owned(), write, announce: false, audit });
         Ok(LoadOutcome::Added)

@@ -103,11 +103,12 @@ async fn objects_are_added_changed_and_deleted() {
     assert_eq!(
         house.records().await,
         [
-            "add folder team",
-            "add role sales",
-            "add group staff",
+            "add folder team name: none -> \"team\"; mapped_path: none -> \"/srv/team\"",
+            "add role sales name: none -> \"sales\"",
+            "add group staff name: none -> \"staff\"; user_settings.max_sessions: none -> 3; \
+             virtual_folders: none -> [{\"name\":\"team\",\"virtual_path\":\"/t\"}]",
             "update group staff description: \"\" -> \"People\"",
-            "delete role sales"
+            "delete role sales name: \"sales\" -> none"
         ]
     );
 }
@@ -177,10 +178,11 @@ async fn documents_that_are_not_valid_change_nothing() {
         (json!({"name": "team", "mapped_path": "/etc", "virtual_path": "/t"}), "\"team\" is /srv/team already"),
     ] {
         let refused = house.add(Group, json!({"name": "g", "virtual_folders": [folder]})).await.unwrap_err();
-        assert_eq!(refused.kind(), AdminErrorKind::Refused);
+        let found = (refused.kind(), refused.field());
+        assert_eq!(found, (AdminErrorKind::Invalid, Some("virtual_folders")));
         assert!(refused.to_string().contains(problem), "{refused}");
     }
-    assert_eq!(house.records().await, ["add folder team"]);
+    assert_eq!(house.records().await, ["add folder team name: none -> \"team\"; mapped_path: none -> \"/srv/team\""]);
 }
 
 #[tokio::test]
@@ -334,4 +336,44 @@ async fn accounts_keep_the_secrets_of_their_file_systems_and_folders() {
     // The account's own document has no copy of the folder's secrets.
     let document = house.objects.directory.find(&crate::ports::USERS, "u").await.unwrap().unwrap().document;
     assert!(!serde_json::to_string(&document["virtual_folders"]).unwrap().contains("hush"), "{document:?}");
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_seen_are_those_of_stored_objects_only() {
+    let house = house();
+    let hidden = "a\u{200b}b\u{202e}";
+    let account =
+        json!({"username": hidden, "status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]}, "password": "pw"});
+    let objects = [Folder, Group, Role].map(|kind| (kind, json!({"name": hidden, "mapped_path": "/srv/f"})));
+    let objects = objects.map(|(kind, mut document)| {
+        if kind != Folder {
+            document.as_object_mut().unwrap().remove("mapped_path");
+        }
+        (kind, map(document))
+    });
+    for (kind, document) in &objects {
+        let refused = house.objects.add(&house.root, *kind, document).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.field()), (AdminErrorKind::Invalid, Some("name")), "{kind:?}");
+    }
+    let refused = house.users.add(&house.root, map(account.clone()), None).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.field()), (AdminErrorKind::Invalid, Some("username")));
+    let folders = json!({"virtual_folders": [{"name": hidden, "virtual_path": "/f", "mapped_path": "/srv/f"}]});
+    let mut with_folder = map(account.clone());
+    with_folder.extend(map(folders));
+    with_folder.insert("username".to_owned(), json!("bob"));
+    let refused = house.users.add(&house.root, with_folder, None).await.unwrap_err();
+    assert_eq!(refused.field(), Some("virtual_folders"));
+    // A dump of another maker is new here, one of this server was stored before.
+    for restores in [false, true] {
+        let dump = Dump { users: vec![map(account.clone())], objects: objects.to_vec(), restores, ..Dump::default() };
+        let (loaded, is_stored) = house.backups.load(&house.root, dump, false).await.unwrap();
+        assert_eq!(is_stored, restores, "{loaded:?}");
+    }
+    for (kind, _) in objects {
+        house.update(kind, hidden, fields(json!({"description": "x"}))).await.unwrap();
+        house.objects.delete(&house.root, kind, hidden).await.unwrap();
+    }
+    let change = fields(json!({"description": "x"}));
+    house.users.update(&house.root, hidden, change, None).await.unwrap();
+    house.users.delete(&house.root, hidden).await.unwrap();
 }

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::reach::check_object;
 use super::{Actor, AdminError, Audit, DocumentChange, PAGE, UseCase};
-use crate::account::{Accounts, ObjectKind, ObjectReferences, ObjectWriting, PlannedChanges, redacted_object};
+use crate::account::{
+    Accounts, ObjectKind, ObjectReferences, ObjectWriting, PlannedChanges, check_new_name, redacted_object,
+};
 use crate::hook::observation::Change as Told;
 use crate::ports::{Change, Directory, PageRequest, StoreError, StoredDocument, Version};
 
@@ -90,6 +92,8 @@ impl ObjectAdministration {
         let mut document = kind.merged(Map::new(), document)?;
         kind.keep_secrets(None, &mut document);
         let (name, document) = validated(kind, document)?;
+        let noun = kind.collection().noun;
+        check_new_name("name", &name).map_err(|problem| AdminError::Object { noun, problem })?;
         self.check_reach(actor, cases(kind).add, kind, &name, &document, None).await?;
         let changes = self.writing(actor).changes(kind, &name, document, None, &PlannedChanges::default()).await?;
         self.store(actor, kind, &name, changes, Told::Add).await

@@ -278,6 +278,13 @@ async fn a_code_of_an_administrator_is_good_where_it_may_log_in() {
         let code = house.code(name).await;
         assert_eq!(house.redeem(name, &code).await.is_ok(), expected, "{name}");
     }
+    // Nor does it come back with an administrator that was disabled meanwhile.
+    let code = house.code("open").await;
+    for status in [0, 1] {
+        let patch = DocumentChange::Fields { patches: vec![map(json!({ "status": status }))], replaced: Vec::new() };
+        house.admins.update(&house.root, "open", &patch, None).await.unwrap();
+    }
+    assert_eq!(house.redeem("open", &code).await, Err(ResetError::Denied));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::admin_document::Administrator;
 use super::credential_text::{digest_of, is_same, is_token, new_token};
+use super::tokens::number_of;
 use super::{
     Actor, AdminError, Administrators, Audit, AuthenticationError, BeforeLogins, DoorClient, IssuedToken, UseCase,
     UserAdministration, UserPolicy,
@@ -239,7 +240,7 @@ impl PasswordResets {
     }
 
     /// Makes a code with which a new password can be set once, within an hour. It is void as soon as the password is
-    /// another.
+    /// another, or the administrator or account is disabled.
     ///
     /// # Errors
     /// The use case is not for the actor, there is no such administrator or account, the administrator has more
@@ -404,8 +405,13 @@ fn overtaken(error: AdminError) -> ResetError {
     }
 }
 
-/// A digest by which a change of the password is known.
+/// A digest by which it is known that the password is another, or that the object was disabled.
 fn credential(stored: &StoredDocument) -> String {
     let password = stored.document.get("password").and_then(Value::as_str).unwrap_or_default();
-    digest_of(&format!("tidegate lost password {password}"))
+    let mut text = format!("tidegate lost password {password}");
+    let disabled_at = number_of(stored, "disabled_at");
+    if disabled_at > 0 {
+        text.push_str(&format!("\0disabled {disabled_at}"));
+    }
+    digest_of(&text)
 }

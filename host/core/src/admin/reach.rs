@@ -55,7 +55,8 @@ async fn reached(
         return Ok(());
     }
     let home = accounts.home_of(draft);
-    if home.is_empty() {
+    // A path that is not absolute is refused with its field when the document is looked at.
+    if !home.starts_with('/') {
         return Ok(());
     }
     check_directory(actor, accounts, &home).await?;
@@ -165,7 +166,10 @@ async fn check_folders(actor: &Actor, accounts: &Accounts, document: &Map<String
     for (name, path) in named {
         if !known.iter().any(|known| known.name == name) {
             actor.require(UseCase::AddFolder)?;
-            check_directory(actor, accounts, &path).await?;
+            // As a home that is not absolute.
+            if path.starts_with('/') {
+                check_directory(actor, accounts, &path).await?;
+            }
         }
     }
     Ok(())

@@ -177,6 +177,26 @@ async fn names_in_the_paths_of_groups_reach_no_further() {
 }
 
 #[tokio::test]
+async fn paths_that_are_none_are_wrong_values_and_not_out_of_reach() {
+    use AdminPermission::{AddUsers, ManageFolders};
+    let folder = json!([{"name": "made", "virtual_path": "/x", "mapped_path": "srv/made"}]);
+    for (more, field) in
+        [(json!({"home_dir": "files/new"}), "home_dir"), (json!({ "virtual_folders": folder }), "virtual_folders")]
+    {
+        for role in [Some("sales"), None] {
+            // One with a role adds no folders at all.
+            if role.is_some() && field == "virtual_folders" {
+                continue;
+            }
+            let actor = administrator(role, &[AddUsers, ManageFolders]);
+            let refused = house().await.users.add(&actor, user("new", more.clone()), None).await.unwrap_err();
+            assert_eq!(refused.kind(), AdminErrorKind::Invalid, "{more} {refused}");
+            assert!(refused.field().unwrap().starts_with(field), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_an_account_has_stays_and_can_be_taken_away() {
     let house = house().await;
     let root = Actor::local("root", Door::Socket);

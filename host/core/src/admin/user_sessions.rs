@@ -5,27 +5,23 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::admin_document::Administrator;
+use super::acting::{ACTING, acting, may_act};
 use super::credential_text::{digest_of, is_token};
-use super::key_document::ApiKey;
 use super::tokens::{LIFETIME, number_of, text_of};
 use super::user_codes::codes_of;
 use super::user_credential::{has_credential_of, user_credential};
 use super::user_policy::demands_codes;
 use super::web_sessions::NewSession;
-use super::{
-    Actor, AdminError, Audit, AuthenticationError, DoorClient, Identity, IssuedToken, UseCase, UserAdministration,
-};
+use super::{Actor, AdminError, Audit, AuthenticationError, DoorClient, IssuedToken, UseCase, UserAdministration};
 use super::{BeforeLogins, Tokens, UserPolicy, WebSessions};
 use crate::account::EffectiveAccount;
 use crate::connection::WebVisit;
-use crate::ports::{ADMINS, API_KEYS, AuditRecord, Clock, Directory, Door, StoreError, StoredDocument, TOKENS, USERS};
+use crate::ports::{AuditRecord, Clock, Directory, Door, StoreError, TOKENS, USERS};
 use crate::secret::Secret;
 
 /// What a token of a user is for: it names no administrator.
 const PURPOSE: &str = "user";
-/// The member of a token's document that says by which administrator or key another user acts.
-const ACTING: &str = "acting";
+
 /// A user at a door over HTTP.
 #[derive(Debug, Clone)]
 pub struct UserActor {
@@ -103,7 +99,7 @@ impl UserSessions {
         let record = actor.author.did(case.action(), case.kind(), username, self.clock.now());
         let detail = format!("\"{impersonator}\" acts as \"{username}\"");
         let visit = WebVisit { impersonator, login_key: String::new(), ..client.visit.clone() };
-        let acting = vec![(ACTING, acting(actor))];
+        let acting = vec![(ACTING, acting(&*self.directory, actor).await?)];
         match self.begin_with(username, client, visit, AuditRecord { detail, ..record }, (None, acting)).await {
             Ok(issued) => Ok(issued),
             Err(AuthenticationError::Store(error)) => Err(error.into()),
@@ -179,7 +175,7 @@ impl UserSessions {
         if !has_credential_of(&stored, &user) {
             return Err(denied);
         }
-        if !may_act(&*self.directory, &stored, self.clock.now()).await? {
+        if !may_act(&*self.directory, &stored, UseCase::Impersonate, self.clock.now()).await? {
             return Err(denied);
         }
         let account = self.account(&username, number_of(&stored, "user_id"), client).await?.ok_or(denied)?;
@@ -200,38 +196,4 @@ impl UserSessions {
     pub async fn log_out(&self, token: &str) -> Result<(), StoreError> {
         self.tokens.revoke(token).await
     }
-}
-
-/// By whom the actor is known again.
-fn acting(actor: &Actor) -> Value {
-    match &actor.identity {
-        Identity::Administrator { admin: (name, id), .. } => json!({ "admin": name, "admin_id": id }),
-        Identity::ApiKey { .. } => json!({ "key": actor.author.name.strip_prefix("key:").unwrap_or_default() }),
-        Identity::Owner | Identity::User { .. } => Value::Null,
-    }
-}
-
-/// Whether the administrator that acts as the user of a token, or its key, still may; of other tokens always.
-pub(super) async fn may_act(directory: &dyn Directory, token: &StoredDocument, now: i64) -> Result<bool, StoreError> {
-    let acting = token.document.get(ACTING);
-    let text = |field: &str| acting.and_then(|acting| acting.get(field)).and_then(Value::as_str).unwrap_or_default();
-    let id = acting.and_then(|acting| acting.get("admin_id")).and_then(Value::as_i64).unwrap_or(0);
-    let admin = match (text("key"), text("admin")) {
-        ("", "") => return Ok(true),
-        ("", name) => Some((name.to_owned(), id)),
-        (key, _) => {
-            let Some(found) = directory.find(&API_KEYS, key).await? else { return Ok(false) };
-            let Ok(key) = ApiKey::of_stored(&found) else { return Ok(false) };
-            if (key.expires_at != 0 && key.expires_at <= now) || !key.scope.allows(UseCase::Impersonate) {
-                return Ok(false);
-            }
-            key.admin
-        }
-    };
-    let Some((name, id)) = admin else { return Ok(true) };
-    let Some(found) = directory.find(&ADMINS, &name).await? else { return Ok(false) };
-    let may = |found: Administrator| {
-        found.version.id == id && found.is_enabled && found.permissions.have(UseCase::Impersonate.permission())
-    };
-    Ok(Administrator::of_stored(&found).is_ok_and(may))
 }

@@ -79,6 +79,7 @@ fn reason_of(error: &StoreError) -> RefusalReason {
         | StoreError::NotFound(_)
         | StoreError::Conflict(_)
         | StoreError::Invalid { .. }
+        | StoreError::Field(_)
         | StoreError::Refused(_)
         | StoreError::ReadOnly(_)
         | StoreError::Full(_)

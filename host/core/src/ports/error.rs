@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::account::InvalidAccount;
+
 /// Names one object of a collection in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {
@@ -40,6 +42,10 @@ pub enum StoreError {
         /// The first thing that is wrong with the document.
         problem: String,
     },
+    /// A field of the request refers to what there is not, or is not valid for another reason that only what is stored
+    /// shows.
+    #[error("{0}")]
+    Field(InvalidAccount),
     /// The request contradicts what is stored.
     #[error("{0}")]
     Refused(String),

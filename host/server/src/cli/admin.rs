@@ -9,6 +9,7 @@ use tidegate_api_types::{
 };
 
 use super::door::{Door, Purpose};
+use super::lines::{print_line, warn_line};
 use super::user::{PAGE, change};
 use super::{Place, login_link, read_source};
 
@@ -223,7 +224,7 @@ async fn list(place: &Place, prefix: Option<String>, json: bool) -> anyhow::Resu
         let status = if is_enabled { "enabled" } else { "disabled" };
         let permissions = admin.document.get("permissions").and_then(Value::as_array).into_iter().flatten();
         let permissions: Vec<_> = permissions.filter_map(Value::as_str).collect();
-        println!("{:<24} {status:<9} {}", text_of(admin, "username"), permissions.join(","));
+        print_line!("{:<24} {status:<9} {}", text_of(admin, "username"), permissions.join(","));
     }
     Ok(())
 }
@@ -246,7 +247,7 @@ async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
     if arguments.json {
         println!("{}", json!(deleted));
     } else {
-        println!("The administrator \"{}\" was deleted.", deleted.deleted);
+        print_line!("The administrator \"{}\" was deleted.", deleted.deleted);
     }
     Ok(())
 }
@@ -262,7 +263,7 @@ async fn totp(arguments: TotpArguments) -> anyhow::Result<()> {
         return Ok(());
     }
     let (Some(secret), Some(url)) = (&codes.secret, &codes.url) else {
-        println!("\"{}\" has no one-time codes any more.", arguments.username);
+        print_line!("\"{}\" has no one-time codes any more.", arguments.username);
         return Ok(());
     };
     println!("Give this to \"{}\"; it is shown only now:\n{secret}\n{url}", arguments.username);
@@ -275,7 +276,7 @@ fn report(done: &str, admin: &StoredObject, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(&admin.document)?);
     } else {
-        println!("The administrator \"{}\" was {done}.", text_of(admin, "username"));
+        print_line!("The administrator \"{}\" was {done}.", text_of(admin, "username"));
     }
     Ok(())
 }
@@ -288,6 +289,6 @@ pub fn text_of<'a>(object: &'a StoredObject, field: &str) -> &'a str {
 /// Warns where the stored object is not valid.
 pub fn warn_of(object: &StoredObject) {
     if let Some(problem) = &object.problem {
-        eprintln!("tidegate: warning: {problem}");
+        warn_line!("tidegate: warning: {problem}");
     }
 }

@@ -9,6 +9,7 @@ use tidegate_api_types::{AddApiKey, DeleteApiKey, ListApiKeys, NewApiKey, Rotate
 use super::Place;
 use super::admin::{set, text_of, warn_of};
 use super::door::{Door, Purpose};
+use super::lines::print_line;
 use super::user::{PAGE, change};
 
 #[derive(Debug, Subcommand)]
@@ -121,6 +122,11 @@ pub fn time(text: &str) -> anyhow::Result<i64> {
     parsed.ok_or_else(unreadable)
 }
 
+/// A time as people read it.
+pub fn date(at: i64) -> String {
+    Timestamp::from_millisecond(at).map_or_else(|_| "after the year 9999".to_owned(), |at| at.to_string())
+}
+
 fn print(made: &NewApiKey, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(made)?);
@@ -155,7 +161,16 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     for key in &keys {
         let owner = text_of(key, "admin");
         let owner = if owner.is_empty() { "-" } else { owner };
-        println!("{} {:<24} {owner}", text_of(key, "key_id"), text_of(key, "name"));
+        let number = |field: &str| key.document.get(field).and_then(Value::as_i64).unwrap_or(0);
+        let expires = match number("expires_at") {
+            0 => "never expires".to_owned(),
+            at => format!("until {}", date(at)),
+        };
+        let uses = match number("max_uses") {
+            0 => String::new(),
+            most => format!(", used {} of {most} times", number("uses")),
+        };
+        print_line!("{} {:<24} {owner:<16} {expires}{uses}", text_of(key, "key_id"), text_of(key, "name"));
     }
     Ok(())
 }
@@ -178,7 +193,7 @@ async fn delete(arguments: KeyArguments) -> anyhow::Result<()> {
     if arguments.json {
         println!("{}", json!(deleted));
     } else {
-        println!("The API key {} was revoked.", deleted.deleted);
+        print_line!("The API key {} was revoked.", deleted.deleted);
     }
     Ok(())
 }

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 use tidegate_api_types::{AuditEntry, ListAudit};
+use tidegate_core::admin::UseCase;
 use tidegate_core::terminal::on_one_line;
 
 use super::Place;
@@ -60,7 +62,7 @@ struct Selection {
     #[arg(long, value_parser = ["done", "refused", "failed"])]
     outcome: Option<String>,
     /// Only of objects of this kind, such as user or session
-    #[arg(long)]
+    #[arg(long, value_parser = PossibleValuesParser::new(kinds()))]
     kind: Option<String>,
     /// Only of the object of this name
     #[arg(long)]
@@ -74,6 +76,14 @@ struct Selection {
     /// Only records with a smaller number
     #[arg(long)]
     before: Option<i64>,
+}
+
+/// The kinds of objects that records are about.
+fn kinds() -> Vec<&'static str> {
+    let mut kinds: Vec<_> = UseCase::ALL.iter().map(|case| case.kind()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 pub async fn run(command: AuditCommand) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ use tidegate_core::account::ObjectKind as Kind;
 use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writing};
 
 use super::door::{Door, Purpose};
+use super::lines::{print_line, warn_line};
 use super::object::noun;
 use super::user::{PAGE, change, warn_of_invalid};
 use super::{Place, read_source};
@@ -101,7 +102,7 @@ async fn all_objects(door: &mut Door, kind: ObjectKind) -> anyhow::Result<Vec<Ma
     loop {
         let page = door.call(request.clone()).await?;
         for problem in &page.invalid {
-            eprintln!("tidegate: warning: {problem}");
+            warn_line!("tidegate: warning: {problem}");
         }
         objects.extend(page.objects);
         if page.next.is_none() {
@@ -155,17 +156,17 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
         return Err(anyhow!("{problem}")).with_context(unusable);
     }
     for problem in &problems {
-        eprintln!("tidegate: a document could not be loaded: {problem}");
+        warn_line!("tidegate: a document could not be loaded: {problem}");
     }
     let report = change(&arguments.place, LoadDump { dry_run: arguments.dry_run, skips_invalid, ..read }).await?;
     for LoadedAccount { username, problem, .. } in &report.accounts {
         if let Some(problem) = problem {
-            eprintln!("tidegate: the account \"{username}\" could not be loaded: {problem}");
+            warn_line!("tidegate: the account \"{username}\" could not be loaded: {problem}");
         }
     }
     for LoadedObject { kind, name, problem, .. } in &report.objects {
         if let Some(problem) = problem {
-            eprintln!("tidegate: the {} \"{name}\" could not be loaded: {problem}", noun(*kind));
+            warn_line!("tidegate: the {} \"{name}\" could not be loaded: {problem}", noun(*kind));
         }
     }
     let LoadReport { applied, .. } = report;
@@ -203,10 +204,10 @@ fn in_words(verb: &str, (added, updated, unchanged): (usize, usize, usize)) -> S
 
 fn print(name: &str, outcome: AccountOutcome, changed: &[String]) {
     match outcome {
-        AccountOutcome::Added => println!("{name:<24} new"),
-        AccountOutcome::Updated => println!("{name:<24} changed: {}", changed.join(", ")),
-        AccountOutcome::Unchanged => println!("{name:<24} as it is"),
-        AccountOutcome::Failed => println!("{name:<24} cannot be loaded"),
+        AccountOutcome::Added => print_line!("{name:<24} new"),
+        AccountOutcome::Updated => print_line!("{name:<24} changed: {}", changed.join(", ")),
+        AccountOutcome::Unchanged => print_line!("{name:<24} as it is"),
+        AccountOutcome::Failed => print_line!("{name:<24} cannot be loaded"),
     }
 }
 

@@ -7,9 +7,11 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
 use tidegate_api_types::{CloseSession, FileEvent, ListFileEvents, ListSessions, Session};
+use tidegate_core::terminal::on_one_line;
 
 use super::Place;
 use super::apikey::time;
+use super::lines::print_line;
 use crate::control::Control;
 
 #[derive(Debug, Subcommand)]
@@ -98,9 +100,9 @@ fn print(session: &Session) {
     let Session { connection_id, username, remote_address, protocol, client_version, .. } = session;
     let since = Timestamp::from_millisecond(session.connection_time).unwrap_or_default();
     let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
-    println!("{connection_id}  {username:<16} {remote_address:<22} {protocol:<5} {since}  {client_version}");
+    print_line!("{connection_id}  {username:<16} {remote_address:<22} {protocol:<5} {since}  {client_version}");
     for transfer in &session.active_transfers {
-        println!("    {} {} ({} bytes)", transfer.operation_type, transfer.path, transfer.size);
+        print_line!("    {} {} ({} bytes)", transfer.operation_type, transfer.path, transfer.size);
     }
 }
 
@@ -115,7 +117,8 @@ async fn files(arguments: FilesArguments) -> anyhow::Result<()> {
     let (username, actions) = (user, action);
     let request = ListFileEvents { before, since, until, username, address, connection, actions, path, limit };
     for event in control.call(&request).await?.events {
-        if json { println!("{}", serde_json::to_string(&event)?) } else { println!("{}", line(&event)) }
+        let text = if json { serde_json::to_string(&event)? } else { on_one_line(&line(&event)) };
+        println!("{text}");
     }
     Ok(())
 }
@@ -137,7 +140,7 @@ async fn close(place: &Place, id: &str, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", json!(closed));
     } else {
-        println!("The connection {} was closed.", closed.closed);
+        print_line!("The connection {} was closed.", closed.closed);
     }
     Ok(())
 }

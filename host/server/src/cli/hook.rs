@@ -15,6 +15,7 @@ use tidegate_core::hook::HookKind;
 use tidegate_hooks_wasm::ServedGates;
 
 use super::backup::stores_to_look_at;
+use super::lines::print_line;
 use super::{Place, hook_runs, hook_test};
 use crate::config::Settings;
 use crate::control::Control;
@@ -143,7 +144,7 @@ fn list_point(kind: HookKind, links: &[&HookLink]) {
     }
     println!("{kind}: {}", kind.composition());
     for (index, link) in links.iter().enumerate() {
-        println!("  {}. {}", index + 1, in_words(link));
+        print_line!("  {}. {}", index + 1, in_words(link));
     }
 }
 
@@ -175,19 +176,19 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
         return Ok(());
     }
     let stored = if explanation.is_stored { "is stored" } else { "is not stored" };
-    println!("The account \"{user}\" {stored}.");
+    print_line!("The account \"{user}\" {stored}.");
     for point in explanation.points {
         let hook = point.hook;
         match (&point.not_asked, point.links.is_empty()) {
             (_, true) => println!("{hook}: no links"),
-            (Some(reason), false) => println!("{hook}: not asked: {reason}"),
+            (Some(reason), false) => print_line!("{hook}: not asked: {reason}"),
             (None, false) => println!("{hook}: {}", point.composition),
         }
         let is_asked = point.not_asked.is_none();
         for (link, mismatch) in point.links.into_iter().filter(|_| is_asked) {
             match mismatch {
-                Some(reason) => println!("  skips {:<8} {}: {reason}", link.adapter, link.target),
-                None => println!("  asks  {}", in_words(&answer(link))),
+                Some(reason) => print_line!("  skips {:<8} {}: {reason}", link.adapter, link.target),
+                None => print_line!("  asks  {}", in_words(&answer(link))),
             }
         }
     }

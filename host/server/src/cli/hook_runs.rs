@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use tidegate_api_types::{HookCounter, HookRun, ListHookCounters, ListHookRuns, ShowHookRun};
+use tidegate_core::terminal::{neutralised, on_one_line};
 
 use super::Place;
 use super::door::{Door, Purpose};
+use super::lines::print_line;
 
 /// How often `--follow` looks for new records.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -55,7 +57,8 @@ pub async fn runs(arguments: RunsArguments) -> anyhow::Result<()> {
         door.finish().await;
         for run in found?.runs {
             request.after = request.after.max(run.id);
-            if json { println!("{}", serde_json::to_string(&run)?) } else { println!("{}", line(&run)) }
+            let text = if json { serde_json::to_string(&run)? } else { on_one_line(&line(&run)) };
+            println!("{text}");
         }
         if !follow {
             return Ok(());
@@ -100,23 +103,23 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     }
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     println!("call         {} at {}", run.id, time(run.at));
-    println!("hook         {} ({}, {})", run.hook, run.kind, run.adapter);
-    println!("version      {}", text(&run.version));
-    println!("user         {} from {}", text(&run.username), text(&run.address));
-    println!("about        {}", text(&run.about));
-    println!("connection   {}", text(&run.connection));
+    print_line!("hook         {} ({}, {})", run.hook, run.kind, run.adapter);
+    print_line!("version      {}", text(&run.version));
+    print_line!("user         {} from {}", text(&run.username), text(&run.address));
+    print_line!("about        {}", text(&run.about));
+    print_line!("connection   {}", text(&run.connection));
     let decided = if run.decided { "; this decided" } else { "" };
     if let Some(trace) = &run.trace {
         println!("trace        {trace}");
     }
-    println!("outcome      {}{decided} {}", run.outcome, run.detail);
+    print_line!("outcome      {}{decided} {}", run.outcome, run.detail);
     println!("took         {}", duration(run.duration_us));
     if let (Some(cpu), Some(memory)) = (run.cpu_us, run.memory) {
         println!("used         {} of computing, {} KiB", duration(cpu), memory / 1024);
     }
     for (name, text) in [("sent", &run.sent), ("received", &run.received), ("standard error", &run.standard_error)] {
         if !text.is_empty() {
-            println!("--- {name}\n{}", text.trim_end());
+            println!("--- {name}\n{}", neutralised(text.trim_end()));
         }
     }
     Ok(())
@@ -132,7 +135,7 @@ pub async fn stats(place: &Place, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     for counter in &counters.counters {
-        println!("{}", counter_line(counter));
+        println!("{}", on_one_line(&counter_line(counter)));
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! `tidegate login-link`, and codes for lost passwords.
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::json;
 use tidegate_api_types::{AddLoginLink, DeleteLoginLink, ListLoginLinks, MakeResetCode};
 
 use super::Place;
-use super::apikey::time;
+use super::apikey::{date, time};
 use super::door::{Door, Purpose};
+use super::lines::print_line;
 use super::user::change;
 
 #[derive(Debug, Subcommand)]
@@ -126,8 +126,8 @@ async fn list(arguments: ListArguments) -> anyhow::Result<()> {
         return Ok(());
     }
     for link in links {
-        let expires = Timestamp::from_millisecond(link.expires_at)?;
-        println!("{} {:<24} used {} of {} times, until {expires}", link.id, link.name, link.uses, link.max_uses);
+        let expires = date(link.expires_at);
+        print_line!("{} {:<24} used {} of {} times, until {expires}", link.id, link.name, link.uses, link.max_uses);
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn delete(arguments: DeleteArguments) -> anyhow::Result<()> {
     if arguments.json {
         println!("{}", json!(deleted));
     } else {
-        println!("The login link {} was revoked.", deleted.deleted);
+        print_line!("The login link {} was revoked.", deleted.deleted);
     }
     Ok(())
 }

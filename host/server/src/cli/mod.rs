@@ -15,6 +15,7 @@ mod door;
 mod hook;
 mod hook_runs;
 mod hook_test;
+mod lines;
 mod login_link;
 mod migrate;
 mod object;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tidegate_api_types::{ObjectKind, ShowStatus};
+use tidegate_core::terminal::neutralised;
 use tidegate_ssh_commands::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -209,7 +211,8 @@ pub fn run() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("tidegate: {error:#}");
+    // It may repeat what others have named.
+    eprintln!("tidegate: {}", neutralised(&format!("{error:#}")));
     ExitCode::FAILURE
 }
 

@@ -9,6 +9,7 @@ use tidegate_api_types::{
 use tidegate_migrate::older::decrypt_file_systems;
 
 use super::door::{Door, Purpose};
+use super::lines::{print_line, warn_line};
 use super::user::{PAGE, change};
 use super::{Place, read_source};
 
@@ -166,7 +167,7 @@ async fn show(kind: ObjectKind, arguments: NameArguments) -> anyhow::Result<()> 
     door.finish().await;
     let shown = shown?;
     if let Some(problem) = &shown.object.problem {
-        eprintln!("tidegate: warning: {problem}");
+        warn_line!("tidegate: warning: {problem}");
     }
     let mut document = shown.object.document;
     document.insert("users".to_owned(), json!(shown.users));
@@ -183,7 +184,7 @@ async fn list(kind: ObjectKind, place: &Place, prefix: Option<String>, json: boo
     door.finish().await;
     let objects = objects?;
     for problem in objects.iter().filter_map(|object| object.problem.as_ref()) {
-        eprintln!("tidegate: warning: {problem}");
+        warn_line!("tidegate: warning: {problem}");
     }
     if json {
         let documents: Vec<_> = objects.into_iter().map(|object| object.document).collect();
@@ -193,7 +194,7 @@ async fn list(kind: ObjectKind, place: &Place, prefix: Option<String>, json: boo
     for object in &objects {
         let text = |field: &str| object.document.get(field).and_then(Value::as_str).unwrap_or_default();
         let about = if kind == ObjectKind::Folder { text("mapped_path") } else { text("description") };
-        println!("{:<24} {about}", object.name());
+        print_line!("{:<24} {about}", object.name());
     }
     Ok(())
 }
@@ -221,7 +222,7 @@ async fn delete(kind: ObjectKind, arguments: NameArguments) -> anyhow::Result<()
     if arguments.json {
         println!("{}", json!(deleted));
     } else {
-        println!("The {} \"{}\" was deleted.", noun(kind), deleted.deleted);
+        print_line!("The {} \"{}\" was deleted.", noun(kind), deleted.deleted);
     }
     Ok(())
 }
@@ -230,7 +231,7 @@ fn report(kind: ObjectKind, done: &str, object: &StoredObject, json: bool) -> an
     if json {
         println!("{}", serde_json::to_string_pretty(&object.document)?);
     } else {
-        println!("The {} \"{}\" was {done}.", noun(kind), object.name());
+        print_line!("The {} \"{}\" was {done}.", noun(kind), object.name());
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use tidegate_api_types::{ListScans, ObjectKind, Scan, ScanReport, ScanScope, Use
 
 use super::Place;
 use super::door::{Door, Purpose};
+use super::lines::{print_line, warn_line};
 use super::object::all_objects;
 use super::user::{for_each_page, warn_of_invalid};
 use crate::control::Control;
@@ -52,7 +53,7 @@ pub async fn run(command: QuotaCommand) -> anyhow::Result<()> {
             // The other scopes are counted nevertheless.
             Err(error) => {
                 failed += 1;
-                eprintln!("{scope}: {error:#}");
+                warn_line!("{scope}: {error:#}");
             }
         }
     }
@@ -112,8 +113,8 @@ fn print(report: &ScanReport) {
         ScanScope::Folder(name) => format!("folder {name}"),
     };
     if before == found {
-        println!("{scope}: {}", text(found));
+        print_line!("{scope}: {}", text(found));
     } else {
-        println!("{scope}: {} (was: {})", text(found), text(before));
+        print_line!("{scope}: {} (was: {})", text(found), text(before));
     }
 }

@@ -5,6 +5,7 @@ use tidegate_api_types::{CheckStorage, CheckedFileSystem, StepOutcome, SweepStor
 
 use super::Place;
 use super::door::{Door, Purpose};
+use super::lines::print_line;
 
 #[derive(Debug, Subcommand)]
 pub enum StorageCommand {
@@ -63,8 +64,8 @@ fn print_swept(swept: &SweptFileSystem) {
     let SweptFileSystem { username, location, aborted, left, problem } = swept;
     let place = if location.is_empty() { format!("account {username}") } else { location.clone() };
     match problem {
-        Some(problem) => println!("{place}: failed: {problem}"),
-        None => println!("{place}: {aborted} unfinished uploads removed, {left} left"),
+        Some(problem) => print_line!("{place}: failed: {problem}"),
+        None => print_line!("{place}: {aborted} unfinished uploads removed, {left} left"),
     }
 }
 
@@ -83,13 +84,13 @@ async fn check(place: &Place, user: String, json: bool) -> anyhow::Result<()> {
 }
 
 fn print(checked: &CheckedFileSystem) {
-    println!("{} ({}: {})", checked.path, checked.kind, checked.location);
+    print_line!("{} ({}: {})", checked.path, checked.kind, checked.location);
     for step in &checked.steps {
         let outcome = match step.outcome {
             StepOutcome::Done => "done".to_owned(),
             StepOutcome::Failed => format!("failed: {}", step.problem.as_deref().unwrap_or("for no known reason")),
             StepOutcome::Skipped => "not tried".to_owned(),
         };
-        println!("  {:<7} {outcome}", step.step);
+        print_line!("  {:<7} {outcome}", step.step);
     }
 }

@@ -7,8 +7,10 @@ use tidegate_api::{AdminApi, Handle};
 use tidegate_api_types::{
     DeleteUser, DocumentChange, InvalidUser, ListUsers, Operation, ShowUser, UpdateUser, User, Users,
 };
+use tidegate_core::terminal::on_one_line;
 
 use super::door::{Door, Purpose};
+use super::lines::{print_line, warn_line};
 use super::user_arguments::UserArguments;
 use super::{Place, login_link, user_totp};
 
@@ -99,7 +101,7 @@ async fn show(arguments: NameArguments) -> anyhow::Result<()> {
     let shown = shown?;
     // The document is shown as well, so that the administrator sees what has to be changed.
     if let Some(problem) = &shown.problem {
-        eprintln!("tidegate: warning: {problem}");
+        warn_line!("tidegate: warning: {problem}");
     }
     println!("{}", serde_json::to_string_pretty(&shown.document)?);
     Ok(())
@@ -127,10 +129,10 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
         let is_enabled = user.document.get("status").and_then(Value::as_i64) == Some(1);
         let status = if is_enabled { "enabled" } else { "disabled" };
         let home_dir = user.document.get("home_dir").and_then(Value::as_str).unwrap_or_default();
-        println!("{:<24} {status:<9} {home_dir}", user.username());
+        print_line!("{:<24} {status:<9} {home_dir}", user.username());
     }
     for invalid in &invalid {
-        println!("{:<24} invalid", invalid.username);
+        print_line!("{:<24} invalid", invalid.username);
     }
     Ok(())
 }
@@ -151,7 +153,7 @@ pub async fn for_each_page(door: &mut Door, mut take: impl FnMut(Users) -> anyho
 /// Reports accounts that are not valid, since they are not listed with the others.
 pub fn warn_of_invalid(invalid: &[InvalidUser]) {
     for InvalidUser { problem, .. } in invalid {
-        eprintln!("tidegate: warning: {problem}");
+        warn_line!("tidegate: warning: {problem}");
     }
 }
 
@@ -160,17 +162,17 @@ async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
     if arguments.json {
         println!("{}", json!(deleted));
     } else {
-        println!("The account \"{}\" was deleted.", deleted.deleted);
+        print_line!("The account \"{}\" was deleted.", deleted.deleted);
     }
     Ok(())
 }
 
 fn report(done: &str, user: &User, json: bool) -> anyhow::Result<()> {
-    user.notes.iter().for_each(|note| eprintln!("{note}"));
+    user.notes.iter().for_each(|note| eprintln!("{}", on_one_line(note)));
     if json {
         println!("{}", serde_json::to_string_pretty(&user.document)?);
     } else {
-        println!("The account \"{}\" was {done}.", user.username());
+        print_line!("The account \"{}\" was {done}.", user.username());
     }
     Ok(())
 }

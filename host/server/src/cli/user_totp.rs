@@ -6,6 +6,7 @@ use serde_json::{Map, json};
 use tidegate_api_types::{DocumentChange, UpdateUser};
 
 use super::Place;
+use super::lines::print_line;
 use super::user::change;
 
 /// Length of a secret in bytes, as RFC 4226 §4 recommends.
@@ -56,7 +57,7 @@ pub async fn run(arguments: TotpArguments) -> anyhow::Result<()> {
 fn print(arguments: &TotpArguments, secret: Option<&str>) -> anyhow::Result<()> {
     let Some(secret) = secret else {
         if !arguments.json {
-            println!("\"{}\" has no one-time codes any more.", arguments.username);
+            print_line!("\"{}\" has no one-time codes any more.", arguments.username);
         }
         return Ok(());
     };

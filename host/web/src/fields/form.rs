@@ -5,7 +5,7 @@ use tidegate_core::account::fields::{Field, Kind, Maintainer};
 use tidegate_core::permission::TOKENS;
 
 use super::{Errors, label, within};
-use crate::text::moment;
+use crate::text::{is_far, moment};
 use crate::view::{Control, Input, InputKind, Rendered};
 
 /// The texts that a field at this path may have; empty: any.
@@ -61,7 +61,8 @@ impl Making<'_> {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) if matches!(field.kind, Kind::Time) => {
-                number.as_i64().filter(|at| *at > 0).map(|at| moment(at).text).unwrap_or_default()
+                let shown = |at: i64| if is_far(at) { at.to_string() } else { moment(at).text };
+                number.as_i64().filter(|at| *at > 0).map(shown).unwrap_or_default()
             }
             Some(value) if matches!(field.kind, Kind::Anything) => {
                 serde_json::to_string_pretty(value).unwrap_or_default()

@@ -7,6 +7,7 @@ use tidegate_core::account::fields::{Field, Kind, Maintainer};
 
 use super::within;
 use crate::request::Fields;
+use crate::text::is_far;
 
 /// What is wrong with inputs, by the path of the field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -174,6 +175,12 @@ fn scalar(kind: Kind, text: &str) -> Result<Value, String> {
         },
         Kind::Time if trimmed.is_empty() => Ok(json!(0)),
         Kind::Time => {
+            // As the form has a time that no date says.
+            if let Ok(at) = trimmed.parse::<i64>()
+                && is_far(at)
+            {
+                return Ok(json!(at));
+            }
             let time = trimmed.parse::<DateTime>().or_else(|_| format!("{trimmed} 00:00:00").parse());
             let stamp = time.ok().and_then(|time| time.to_zoned(TimeZone::UTC).ok());
             let at = stamp.map(|stamp| stamp.timestamp().as_millisecond());
@@ -221,6 +228,7 @@ mod tests {
             json!({"expiration_date": 1_893_553_445_000_i64}),
         );
         check(json!({}), &[("expiration_date", "2030-01-02")], json!({"expiration_date": 1_893_542_400_000_i64}));
+        check(json!({}), &[("expiration_date", "9223372036854775807")], json!({"expiration_date": i64::MAX}));
         check(json!({}), &[("public_keys", "one\r\n\r\ntwo\r\n")], json!({"public_keys": ["one", "two"]}));
         check(json!({"public_keys": ["one"]}), &[("public_keys", "")], json!({"public_keys": []}));
         check(json!({}), &[("password", "")], json!({}));

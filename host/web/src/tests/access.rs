@@ -125,3 +125,13 @@ async fn accounts_are_listed_by_pages() {
     }
     assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6]);
 }
+
+#[tokio::test]
+async fn a_page_that_is_asked_for_in_another_way_is_a_page() {
+    let house = House::new().await;
+    for (method, path) in [("GET", "/web/logout"), ("GET", "/web/client/logout"), ("PUT", "/web/login")] {
+        let answer = house.send(method, path, &[], "").await;
+        assert!(answer.header("content-type").starts_with("text/html"), "{path} {:?}", answer.headers);
+        assert!(answer.status == 405 || answer.status == 303 || answer.status == 404, "{path} {}", answer.status);
+    }
+}

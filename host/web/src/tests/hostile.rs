@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tidegate_core::account::ObjectKind;
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::hook::{Exchange, HookRun};
 use tidegate_core::ports::{AuditRecord, Author, Door, HookRunStore};
@@ -28,15 +29,14 @@ impl House {
             "filters": {"file_patterns": [{"path": format!("/{name}"), "denied_patterns": ["*.exe"]}]},
         }));
         let of = &self.web.administration;
-        of.users.add(&owner, document, None).await.unwrap();
-        for (kind, more) in [
-            (tidegate_core::account::ObjectKind::Folder, json!({"name": name, "mapped_path": format!("/srv/{name}")})),
-            (tidegate_core::account::ObjectKind::Group, json!({"name": name, "description": name})),
-            (tidegate_core::account::ObjectKind::Role, json!({"name": name, "description": name})),
-        ] {
-            of.objects.add(&owner, kind, &map(more)).await.unwrap();
-        }
-        of.api_keys.add(&owner, &map(json!({"name": name, "description": name}))).await.unwrap();
+        let objects = [
+            (ObjectKind::Folder, json!({"name": name, "mapped_path": format!("/srv/{name}")})),
+            (ObjectKind::Group, json!({"name": name, "description": name})),
+            (ObjectKind::Role, json!({"name": name, "description": name})),
+        ];
+        self.restore(vec![document], objects.map(|(kind, object)| (kind, map(object))).into()).await;
+        let visible = name.replace(['\u{202e}', '\u{200f}'], "");
+        of.api_keys.add(&owner, &map(json!({"name": visible, "description": name}))).await.unwrap();
         let run = |kind: &'static str, outcome: &'static str| HookRun {
             at: 1_800_000_000_000,
             kind,

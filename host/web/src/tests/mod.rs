@@ -25,7 +25,7 @@ use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value, json};
 use tidegate_api::{Client, ClientPages, Entrance, ServerFacts};
-use tidegate_core::account::Accounts;
+use tidegate_core::account::{Accounts, Dump, ObjectKind};
 use tidegate_core::admin::{
     Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, InventoryError, KeptValue,
     LoginExplanation, LoginPreScope, LoginQuestion, PluginDetails, PluginState, SignedPlugin,
@@ -273,8 +273,19 @@ impl House {
     pub async fn user(&self, name: &str) {
         let document = json!({"username": name, "password": "pw", "status": 1, "home_dir": "/srv/u",
                               "permissions": {"/": ["*"]}});
+        if name.chars().any(tidegate_core::terminal::is_unseen) {
+            return self.restore(vec![map(document)], Vec::new()).await;
+        }
         let owner = Actor::local("owner", Door::Socket);
         self.web.administration.users.add(&owner, map(document), None).await.unwrap();
+    }
+
+    /// Stores objects as they were stored before: their names may have characters that those of new ones may not.
+    pub async fn restore(&self, users: Vec<Map<String, Value>>, objects: Vec<(ObjectKind, Map<String, Value>)>) {
+        let owner = Actor::local("owner", Door::Socket);
+        let dump = Dump { users, objects, restores: true, ..Dump::default() };
+        let (loaded, is_stored) = self.web.administration.backups.load(&owner, dump, false).await.unwrap();
+        assert!(is_stored, "{loaded:?}");
     }
 
     /// The account as it is stored, with its secrets.

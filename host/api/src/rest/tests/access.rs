@@ -221,3 +221,21 @@ async fn pages_in_a_browser_are_refused_everywhere() {
         house.based("OPTIONS", path, &[("origin", "https://evil.example")], Value::Null).await.refused(405, "method");
     }
 }
+
+#[tokio::test]
+async fn refusals_name_the_object_that_they_are_about() {
+    let house = House::new();
+    for (method, path, kind, name) in [
+        ("DELETE", "/api/v2/users/alice%20b", "user", "alice b"),
+        ("PUT", "/api/v2/folders/team", "folder", "team"),
+        ("POST", "/api/v2/apikeys/abc/rotate", "api_key", "abc"),
+        ("DELETE", "/api/tidegate/bans?ip=192.0.2.7", "ban", "192.0.2.7"),
+        ("GET", "/api/v1/user/7", "user", "id 7"),
+        ("GET", "/api/v2/users", "user", ""),
+    ] {
+        assert_eq!(house.send(method, path, &[("x-sftpgo-api-key", "none")], "{}").await.status, 403, "{path}");
+        let newest = house.ask("GET", "/api/tidegate/audit?outcome=refused&limit=1", Value::Null).await;
+        let entry = &newest.body["entries"][0];
+        assert_eq!((&entry["kind"], &entry["name"]), (&json!(kind), &json!(name)), "{path}");
+    }
+}

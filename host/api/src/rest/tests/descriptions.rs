@@ -57,3 +57,23 @@ fn the_references_lead_somewhere() {
         }
     }
 }
+
+/// Of two types with one name, one would be described as the other.
+#[test]
+fn a_name_is_that_of_one_schema() {
+    let mut named = std::collections::BTreeMap::new();
+    for (name, schema) in openapi::named_schemas() {
+        let before = named.entry(name.clone()).or_insert_with(|| schema.clone());
+        assert_eq!(*before, schema, "{name}");
+    }
+    // Its own fields, not those of another object.
+    let fields = |name: &str| named[name]["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let (admin, key) = (fields("Admin"), fields("ApiKey"));
+    for field in ["username", "permissions", "role", "status", "filters"] {
+        assert!(admin.iter().any(|known| known == field), "{field} {admin:?}");
+    }
+    for field in ["name", "allow", "deny", "ips", "expires_at", "max_uses"] {
+        assert!(key.iter().any(|known| known == field), "{field} {key:?}");
+    }
+    assert!(!admin.iter().any(|field| field == "name"), "{admin:?}");
+}

@@ -42,6 +42,9 @@ async fn administrators_log_in_with_tokens() {
     assert_eq!(ask("GET", "/api/v2/users", Value::Null).await, 401, "the token has ended");
     let (_, second) = token("a-long-password").await;
     let bearer = format!("Bearer {second}");
+    let same = json!({"current_password": "a-long-password", "new_password": "a-long-password"}).to_string();
+    let same = house.send("PUT", "/api/v2/admin/changepwd", &[("authorization", &bearer)], same).await;
+    same.refused(400, "choose another");
     let change = json!({"current_password": "a-long-password", "new_password": "another-long-password"});
     let changed = house.send("PUT", "/api/v2/admin/changepwd", &[("authorization", &bearer)], change.to_string()).await;
     assert_eq!(changed.status, 200, "{}", changed.text);
@@ -91,11 +94,42 @@ async fn keys_are_shown_rotated_and_revoked() {
     assert!(!listed.text.contains(&key), "{}", listed.text);
     let shown = owner.send("GET", &format!("/api/v2/apikeys/{id}"), &[], "").await;
     assert_eq!(shown.body["name"], "ci", "{}", shown.text);
-    let rotated = owner.send("POST", &format!("/api/v2/apikeys/{id}/rotate"), &[], "").await;
+    let (path, first) = (format!("/api/v2/apikeys/{id}"), shown.header("etag").to_owned());
+    let rotate = async |tag: &str| owner.send("POST", &format!("{path}/rotate"), &[("if-match", tag)], "").await;
+    rotate("\"9-9\"").await.refused(412, "changed");
+    assert_eq!(status(&key).await, 200);
+    let rotated = rotate(&first).await;
     let second = rotated.body["key"].as_str().unwrap().to_owned();
     assert_eq!((status(&key).await, status(&second).await), (401, 200));
-    assert_eq!(owner.send("DELETE", &format!("/api/v2/apikeys/{id}"), &[], "").await.status, 200);
+    let delete = async |tag: &str| owner.send("DELETE", &path, &[("if-match", tag)], "").await;
+    delete(&first).await.refused(412, "changed");
+    assert_eq!(status(&second).await, 200);
+    assert_eq!(delete(rotated.header("etag")).await.status, 200);
     assert_eq!(status(&second).await, 401);
+}
+
+#[tokio::test]
+async fn a_version_is_minded_or_refused() {
+    // A18-17
+    let (_, owner) = houses();
+    let admin = json!({"username": "a", "password": "a-long-password", "permissions": ["*"]}).to_string();
+    assert_eq!(owner.send("POST", "/api/v2/admins", &[], admin).await.status, 201);
+    let codes = owner.send("PUT", "/api/v2/admins/a/2fa/disable", &[("if-match", "\"9-9\"")], "").await;
+    codes.refused(412, "changed");
+    let mut refused = 0;
+    for interface in [Interface::V2, Interface::Tidegate] {
+        for route in interface.routes() {
+            let is_asked = matches!(route.need, Need::For(_) | Need::Administrator);
+            if route.method == "GET" || route.takes_version() || !is_asked {
+                continue;
+            }
+            let path = format!("{}{}", interface.path(), route.path.replace(['{', '}'], ""));
+            let answer = owner.send(route.method.as_str(), &path, &[("if-match", "\"9-9\"")], "{}").await;
+            answer.refused(412, "If-Match");
+            refused += 1;
+        }
+    }
+    assert!(refused > 10, "{refused}");
 }
 
 #[tokio::test]

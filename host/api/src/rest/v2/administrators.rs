@@ -58,7 +58,8 @@ fn administrators() -> Vec<Route> {
             .versioned(),
         Route::new(Method::PUT, "/admins/{username}/2fa/disable", "disable_admin_2fa", disable, remove_codes)
             .needs(UseCase::UpdateAdmin)
-            .answers(200, reference("Done")),
+            .answers(200, reference("Done"))
+            .versioned(),
         Route::new(Method::PUT, "/admin/changepwd", "change_admin_password", own, change_password)
             .body(passwords())
             .answers(200, reference("Done")),
@@ -91,7 +92,8 @@ fn keys() -> Vec<Route> {
             .versioned(),
         Route::new(Method::DELETE, "/apikeys/{key_id}", "delete_api_key", "Revoke an API key.", delete_key)
             .needs(UseCase::DeleteApiKey)
-            .answers(200, reference("Done")),
+            .answers(200, reference("Done"))
+            .versioned(),
         Route::new(
             Method::POST,
             "/apikeys/{key_id}/rotate",
@@ -100,7 +102,8 @@ fn keys() -> Vec<Route> {
             rotate_key,
         )
         .needs(UseCase::RotateApiKey)
-        .answers(200, made()),
+        .answers(200, made())
+        .versioned(),
     ]
 }
 
@@ -121,10 +124,11 @@ fn wanted(query: &Query) -> Result<(Page, PageRequest), Refusal> {
     }
 }
 
-fn listed(uri: &Uri, page: &Page, found: Vec<ShownObject>, name: &str) -> Response {
+/// The documents, and the last name of them.
+fn documents_of(found: Vec<ShownObject>, name: &str) -> (Vec<Value>, Option<String>) {
     let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
     let last = documents.last().and_then(|last| last.get(name)?.as_str().map(str::to_owned));
-    pages::list(uri, page, documents, last)
+    (documents, last)
 }
 
 fn shown(object: &ShownObject) -> Response {
@@ -133,8 +137,13 @@ fn shown(object: &ShownObject) -> Response {
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let found = api.administration.admins.list(&actor, request).await?;
-    Ok(listed(&uri, &page, found, "username"))
+    let admins = &api.administration.admins;
+    let (documents, last) = documents_of(admins.list(&actor, request).await?, "username");
+    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
+        Some(request) => !admins.list(&actor, request).await?.is_empty(),
+        None => false,
+    };
+    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
@@ -195,8 +204,11 @@ async fn remove_codes(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
+    based: IfMatch,
 ) -> Result<Response, Refusal> {
-    api.administration.admins.remove_codes(&actor, &name).await?;
+    let expected = expected(&api, &actor, &name, &based, None).await?;
+    let admins = &api.administration.admins;
+    admins.remove_codes_version(&actor, &name, expected).await.map_err(|error| based.refusal(error))?;
     Ok(done(StatusCode::OK, "2FA disabled"))
 }
 
@@ -221,8 +233,13 @@ async fn list_keys(
     query: Query,
 ) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let found = api.administration.api_keys.list(&actor, request).await?;
-    Ok(listed(&uri, &page, found, "key_id"))
+    let keys = &api.administration.api_keys;
+    let (documents, last) = documents_of(keys.list(&actor, request).await?, "key_id");
+    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
+        Some(request) => !keys.list(&actor, request).await?.is_empty(),
+        None => false,
+    };
+    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
 }
 
 async fn add_key(
@@ -244,13 +261,39 @@ async fn show_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): 
     Ok(shown(&api.administration.api_keys.show(&actor, &key).await?))
 }
 
-async fn delete_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
-    api.administration.api_keys.delete(&actor, &key).await?;
+/// The version that the stored key has to have; None: any.
+async fn expected_key(api: &RestApi, actor: &Actor, key: &str, based: &IfMatch) -> Result<Option<Version>, Refusal> {
+    match based {
+        IfMatch::Any => Ok(None),
+        IfMatch::One(_) => {
+            let now = api.administration.api_keys.show(actor, key).await?;
+            based.expected(&now.document, now.revision, None)
+        }
+    }
+}
+
+async fn delete_key(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(key): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    let expected = expected_key(&api, &actor, &key, &based).await?;
+    let keys = &api.administration.api_keys;
+    keys.delete_version(&actor, &key, expected).await.map_err(|error| based.refusal(error))?;
     Ok(done(StatusCode::OK, "API key deleted"))
 }
 
-async fn rotate_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
-    let made = api.administration.api_keys.rotate(&actor, &key).await?;
+async fn rotate_key(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(key): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    let expected = expected_key(&api, &actor, &key, &based).await?;
+    let keys = &api.administration.api_keys;
+    let made = keys.rotate_version(&actor, &key, expected).await.map_err(|error| based.refusal(error))?;
     let message = "The key has a new text. This is the only time that it is shown.";
-    Ok(answer::json(&json!({ "message": message, "key": made.text.expose() })))
+    let response = answer::json(&json!({ "message": message, "key": made.text.expose() }));
+    Ok(tagged(response, version_of(&made.key.document, made.key.revision)))
 }

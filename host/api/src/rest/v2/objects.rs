@@ -128,7 +128,11 @@ async fn list(api: &RestApi, actor: &Actor, names: &Names, uri: &Uri, query: &Qu
     };
     let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
     let last = documents.last().and_then(|last| last.get("name")?.as_str().map(str::to_owned));
-    Ok(pages::list(uri, &page, documents, last))
+    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
+        Some(request) => !objects.list(actor, names.kind, request).await?.is_empty(),
+        None => false,
+    };
+    Ok(pages::list(uri, &documents, last.filter(|_| has_more)))
 }
 
 async fn show(api: &RestApi, actor: &Actor, names: &Names, name: &str) -> Result<Response, Refusal> {

@@ -54,7 +54,15 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query
         Page::At(offset) => (users.page_at(&actor, offset.clone()).await?, offset.descending),
     };
     let last = found.next.clone();
-    Ok(pages::list(&uri, &page, documents(found, descending), last))
+    let items = documents(found, descending);
+    let has_more = match pages::behind(&page, items.len(), last.as_deref()) {
+        Some(request) => {
+            let more = users.list(&actor, request).await?;
+            !more.accounts.is_empty() || !more.invalid.is_empty()
+        }
+        None => false,
+    };
+    Ok(pages::list(&uri, &items, last.filter(|_| has_more)))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{AccountError, AccountWrite, Accounts, OnConflict, note_creation, note_password_change};
+use crate::account::check_new_name;
 use crate::account::draft::invalid;
 use crate::account::stored::{occupied, stored_of};
 use crate::account::{AccountDraft, Audience, CredentialRule, InvalidAccount, User};
@@ -39,6 +40,9 @@ impl Accounts {
         if let Some(presented) = presented {
             self.set_presented_password(&mut draft, stored_user, attempt, presented).await?;
         }
+        if stored_user.is_none() {
+            check_new_name("username", draft.username())?;
+        }
         let validated = draft.clone().validate(CredentialRule::Optional)?;
         self.check_rights(&draft, &validated.account, stored_user).await?;
         let mut user = self.hash(validated, attempt).await?;
@@ -73,6 +77,9 @@ impl Accounts {
         let rights = draft.rights().cloned().unwrap_or_default();
         rights.check_name(draft.username(), attempted)?;
         self.complete_from_hook(&mut draft, stored)?;
+        if stored.is_none() {
+            check_new_name("username", draft.username())?;
+        }
         let account = draft.clone().validate(CredentialRule::Optional)?.account;
         self.check_rights(&draft, &account, stored).await?;
         Ok(account)
