@@ -122,7 +122,7 @@ async fn accounts_reach_as_far_as_their_administrators() {
 
 #[tokio::test]
 async fn names_in_the_paths_of_groups_reach_no_further() {
-    use AdminPermission::{AddUsers, EditUsers, ManageFolders, ManageGroups, ManageSystem};
+    use AdminPermission::{AddUsers, EditUsers, ManageFolders, ManageGroups};
     let root = Actor::local("root", Door::Socket);
     let most = administrator(None, &AdminPermission::ALL);
     let few = administrator(None, &[AddUsers, EditUsers, ManageFolders, ManageGroups]);
