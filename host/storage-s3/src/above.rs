@@ -1,7 +1,7 @@
 //! Names above a name. Object storage would keep `a.txt/b` beside `a.txt`, which then hides one of the two: nothing is made
 //! below a file, as in a directory of a host.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,31 +20,39 @@ const MOST: usize = 2048;
 /// The most names that the store is asked for at once.
 const AT_ONCE: usize = 8;
 
-/// Names that no file had a moment ago: those of directories, by the keys of the files that they could be.
+/// Names that no file had a moment ago: those of directories, by the places of the files that they could be. All buckets of a
+/// server have them in common, since what one session makes another one must not remember to be missing.
 #[derive(Debug, Default)]
-pub struct Directories(Mutex<HashMap<String, Instant>>);
+pub struct Directories(Mutex<BTreeMap<String, Instant>>);
 
 impl Directories {
-    fn names(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+    fn names(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn has(&self, key: &Key) -> bool {
-        self.names().get(key.file()).is_some_and(|at| at.elapsed() < REMEMBERED)
+    fn has(&self, place: &str) -> bool {
+        self.names().get(place).is_some_and(|at| at.elapsed() < REMEMBERED)
     }
 
-    fn add(&self, key: &Key) {
+    fn add(&self, place: String) {
         let mut names = self.names();
         if names.len() >= MOST {
             names.clear();
         }
-        names.insert(key.file().to_owned(), Instant::now());
+        names.insert(place, Instant::now());
     }
 
     /// Forgets a name and those below it, because files may have been made there.
-    pub fn forget(&self, key: &Key) {
-        let below = key.directory();
-        self.names().retain(|name, _| name != key.file() && !name.starts_with(&below));
+    fn forget(&self, place: &str) {
+        let mut names = self.names();
+        names.remove(place);
+        let below = format!("{place}/");
+        while let Some((name, _)) = names.range(below.clone()..).next()
+            && name.starts_with(&below)
+        {
+            let name = name.clone();
+            names.remove(&name);
+        }
     }
 }
 
@@ -55,7 +63,8 @@ impl Bucket {
     /// # Errors
     /// `NotADirectory`, or the store failed.
     pub async fn require_above(&self, key: &Key) -> Result<(), StorageError> {
-        let above: Vec<Key> = key.above().into_iter().filter(|above| !self.directories.has(above)).collect();
+        let above: Vec<Key> =
+            key.above().into_iter().filter(|above| !self.directories.has(&self.place(above))).collect();
         for together in above.chunks(AT_ONCE) {
             match try_join_all(together.iter().map(|above| self.require_no_file(above))).await {
                 Ok(_) => {}
@@ -72,40 +81,37 @@ impl Bucket {
         if self.has_file(key).await? {
             return Err(failed(StorageErrorKind::NotADirectory, "a part of the path is not a directory"));
         }
-        self.directories.add(key);
+        self.directories.add(self.place(key));
         Ok(())
+    }
+
+    /// A file may have been made.
+    pub fn forget_directory(&self, key: &Key) {
+        self.directories.forget(&self.place(key));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tidegate_core::path::VirtualPath;
-
     use super::*;
-    use crate::key::KeyPrefix;
-
-    fn key(path: &str) -> Key {
-        let path = VirtualPath::resolve(&VirtualPath::root(), path.as_bytes()).unwrap();
-        KeyPrefix::new("home").unwrap().key(&path).unwrap()
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_directory_is_known_for_a_while_and_until_a_file_may_have_its_name() {
         let directories = Directories::default();
         let check = |forgotten: &str, left: &[&str]| {
             let all = ["/a", "/a/b", "/a-", "/b"];
-            all.iter().for_each(|name| directories.add(&key(name)));
-            directories.forget(&key(forgotten));
-            let kept: Vec<_> = all.into_iter().filter(|name| directories.has(&key(name))).collect();
+            all.iter().for_each(|name| directories.add((*name).to_owned()));
+            directories.forget(forgotten);
+            let kept: Vec<_> = all.into_iter().filter(|name| directories.has(name)).collect();
             assert_eq!(kept, left, "{forgotten}");
         };
         check("/a", &["/a-", "/b"]);
         check("/a/b", &["/a", "/a-", "/b"]);
         check("/a/b/c", &["/a", "/a/b", "/a-", "/b"]);
         tokio::time::advance(REMEMBERED).await;
-        assert!(!directories.has(&key("/a")));
+        assert!(!directories.has("/a"));
         for number in 0..3 * MOST {
-            directories.add(&key(&format!("/{number}")));
+            directories.add(format!("/{number}"));
             assert!(directories.names().len() <= MOST);
         }
     }

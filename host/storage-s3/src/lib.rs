@@ -5,14 +5,15 @@
 //! knows which `window`s of it are on their way, out of the `read_budget` of all downloads; `directory` lists; `moving`
 //! renames; `counted` counts requests, `answered` refuses answers to another question than was asked, `absence` knows stores
 //! that are away, and `patience` how long one is waited for; `missing` are names that nothing had a moment ago, which `listed`
-//! finds; `above` refuses names below a file; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a
-//! killed server has left.
+//! finds; `above` refuses names below a file, and `claims` are the names that sessions of this server make at the moment;
+//! `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
 
 mod above;
 mod absence;
 mod ahead;
 mod answered;
 mod budget;
+mod claims;
 mod counted;
 mod directory;
 mod errors;

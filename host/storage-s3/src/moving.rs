@@ -5,6 +5,7 @@ use futures_util::future::join;
 use opendal::options::{CopyOptions, ListOptions};
 use tidegate_core::ports::storage::{FileKind, StorageError, StorageErrorKind};
 
+use crate::claims::Kind;
 use crate::errors::{failed, from_store, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
@@ -29,6 +30,11 @@ impl Bucket {
         let _making = self.missing.making(to);
         let moved = bounded("looking for a file", self.find(from)).await?;
         let is_directory = moved.metadata.kind == FileKind::Directory;
+        let _claimed = if from.file() == to.file() {
+            None
+        } else {
+            Some(self.claim(to, if is_directory { Kind::Directory } else { Kind::File })?)
+        };
         let looked = async { Ok(join(self.find(to), self.require_above(to)).await) };
         let (existing, may_be_made) = bounded("looking for a file", looked).await?;
         let existing = match existing {
@@ -57,12 +63,12 @@ impl Bucket {
             }
             (true, _) => {
                 let outcome = self.rename_directory(from, to).await;
-                self.directories.forget(to);
+                self.forget_directory(to);
                 outcome
             }
             (false, _) => {
                 let outcome = self.copy(from.file(), to.file(), moved.metadata.size).await;
-                self.directories.forget(to);
+                self.forget_directory(to);
                 outcome?;
                 self.remove_if_unchanged(from, moved.etag.as_deref()).await
             }
@@ -109,8 +115,14 @@ impl Bucket {
         let (old, new) = (from.directory(), to.directory());
         let limit = self.rename_limit;
         let Some(keys) = self.keys_below(from, limit.max(1)).await? else {
-            let text =
-                format!("object storage would have to copy every file: more than {limit} are not renamed at once");
+            let text = match limit {
+                0 => {
+                    "object storage would have to copy every file, and rename_mode of the storage is 0: only files and \
+                      empty directories are renamed"
+                        .to_owned()
+                }
+                _ => format!("object storage would have to copy every file: more than {limit} are not renamed at once"),
+            };
             return Err(unsupported(&text));
         };
         if limit == 0 && keys.iter().any(|key| !from.is_marker(key)) {

@@ -12,6 +12,7 @@ use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageEr
 
 use crate::above::Directories;
 use crate::budget::MemoryBudget;
+use crate::claims::{Claimed, Claims, Kind};
 use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
 use crate::listed::{Expectation, Listed};
@@ -56,7 +57,9 @@ pub struct Bucket {
     /// Names that nothing had a moment ago.
     pub missing: MissingNames,
     /// Names that no file had a moment ago.
-    pub directories: Directories,
+    pub directories: Arc<Directories>,
+    /// Names that are being made.
+    pub claims: Arc<Claims>,
     /// Whether the next lookup is expected to find nothing.
     pub expectation: Expectation,
 }
@@ -86,6 +89,19 @@ impl Bucket {
     /// `Invalid`, `NameTooLong`: no object can have that name.
     pub fn key(&self, path: &VirtualPath) -> Result<Key, StorageError> {
         self.prefix.key(path)
+    }
+
+    /// The name of a key among those of all buckets of all stores.
+    pub fn place(&self, key: &Key) -> String {
+        format!("{}\0{}", self.identity, key.file())
+    }
+
+    /// Begins to make a file or a directory.
+    ///
+    /// # Errors
+    /// Another session makes something that would not fit into one tree with it.
+    pub fn claim(&self, key: &Key, kind: Kind) -> Result<Claimed, StorageError> {
+        self.claims.claim(self.place(key), kind)
     }
 
     /// The URL of an object.

@@ -41,6 +41,8 @@ pub struct Written {
     sequence: Sequence,
     /// What stays of the object that has the name.
     kept: Kept,
+    /// The object at whose end the upload goes on.
+    goes_on_with: Option<Found>,
     /// Memory of parts that were sent.
     sent: UnboundedReceiver<Taken>,
     sender: UnboundedSender<Taken>,
@@ -93,6 +95,11 @@ impl Written {
         self.kept.size(self.next)
     }
 
+    /// The object at whose end the upload goes on; none: it does not.
+    pub fn goes_on_with(&self) -> Option<&Found> {
+        self.goes_on_with.as_ref()
+    }
+
     /// The upload goes on with an object that it does not empty.
     pub fn keep(&mut self, old: Found) {
         self.kept = Kept::All(old);
@@ -132,6 +139,7 @@ impl Written {
             next: 0,
             sequence: Sequence::default(),
             kept: Kept::Nothing,
+            goes_on_with: None,
             sent,
             sender,
             owned: 0,
@@ -178,6 +186,7 @@ impl Written {
                     Ok(()) => self.copy(&old, 0).await,
                     Err(error) => Err(error),
                 };
+                self.goes_on_with = Some(old);
                 outcome.inspect_err(|error| self.failure = Some(error.clone()))
             }
         }

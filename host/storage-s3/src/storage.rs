@@ -19,6 +19,7 @@ use tidegate_core::ports::storage::{
 
 use crate::above::Directories;
 use crate::budget::{MemoryBudget, MemoryLimits};
+use crate::claims::{Claims, Kind};
 use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
 use crate::errors::{failed, from_store, unsupported};
@@ -59,10 +60,12 @@ impl Default for S3Settings {
     }
 }
 
-/// Opens buckets; their transfers share one budget of memory.
+/// Opens buckets; their transfers share one budget of memory, and all know what is being made in them.
 pub struct S3FileSystems {
     settings: S3Settings,
     budget: Arc<MemoryBudget>,
+    directories: Arc<Directories>,
+    claims: Arc<Claims>,
     transport: HttpTransporter,
 }
 
@@ -73,7 +76,8 @@ impl S3FileSystems {
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(opendal::install_default);
         let budget = Arc::new(MemoryBudget::new(settings.memory));
-        Self { settings, budget, transport: CountedTransport::transporter(metrics) }
+        let (directories, claims) = (Arc::default(), Arc::default());
+        Self { settings, budget, directories, claims, transport: CountedTransport::transporter(metrics) }
     }
 
     /// Opens the bucket of a file system. No request is made: whether the bucket is there is seen when it is used.
@@ -119,7 +123,8 @@ impl S3FileSystems {
             rename_limit: self.settings.rename_limit,
             refuses_conditions: AtomicBool::new(false),
             missing: MissingNames::default(),
-            directories: Directories::default(),
+            directories: self.directories.clone(),
+            claims: self.claims.clone(),
             expectation: Expectation::default(),
         };
         let (location, transport) = (location.clone(), self.transport.clone());
@@ -235,6 +240,7 @@ impl Storage for S3Storage {
     async fn create_directory(&self, path: &VirtualPath, _mode: Option<u32>) -> Result<(), StorageError> {
         let key = self.key(path)?;
         let _making = self.bucket.missing.making(&key);
+        let _claimed = self.bucket.claim(&key, Kind::Directory)?;
         let made = async {
             let (is_free, may_be_made) = join(self.bucket.require_free(&key), self.bucket.require_above(&key)).await;
             is_free?;

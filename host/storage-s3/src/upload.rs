@@ -10,6 +10,7 @@ use tidegate_core::ports::storage::{
 };
 use tokio::sync::watch;
 
+use crate::claims::{Claimed, Kind};
 use crate::errors::{failed, not_found, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
@@ -25,6 +26,8 @@ pub struct S3Upload {
     key: Key,
     append: bool,
     must_be_new: bool,
+    /// None: it has ended, or ends.
+    claimed: Mutex<Option<Claimed>>,
     /// Nothing had the name when the upload began.
     was_free: bool,
     size: AtomicU64,
@@ -46,6 +49,7 @@ impl S3Upload {
             return Err(failed(StorageErrorKind::IsADirectory, "is a directory"));
         }
         bucket.missing.forget(&key);
+        let claimed = Mutex::new(Some(bucket.claim(&key, Kind::File)?));
         let must_be_new = options.create && options.exclusive;
         let needs_old = !options.truncate || !options.create || must_be_new;
         let find_old = async { if needs_old && !options.is_new { bucket.find_file(&key).await } else { Ok(None) } };
@@ -70,11 +74,15 @@ impl S3Upload {
         let written = Mutex::new(Some(Box::new(written)));
         let (append, was_free) = (options.append, options.is_new);
         let (replaces, ending) = (Mutex::default(), Mutex::default());
-        Ok(Self { bucket, key, append, must_be_new, was_free, size, written, replaces, ending })
+        Ok(Self { bucket, key, append, must_be_new, claimed, was_free, size, written, replaces, ending })
     }
 
     fn take(&self) -> Option<Box<Written>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn take_claim(&self) -> Option<Claimed> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn put_back(&self, written: Box<Written>) {
@@ -123,9 +131,17 @@ async fn name(
             Some(_) | None => Err(changed()),
         };
     }
-    let replaced = match replaced {
-        Some(replaced) => replaced,
-        None => look(bucket, key).await?,
+    let replaced = match (written.goes_on_with(), replaced) {
+        (Some(old), _) => match bucket.find_file(key).await {
+            Ok(Some(found)) if found.etag == old.etag => Some(found.metadata),
+            // What was written meanwhile, or removed, would be undone.
+            found => {
+                written.abandon().await;
+                return Err(found.err().unwrap_or_else(changed));
+            }
+        },
+        (None, Some(replaced)) => replaced,
+        (None, None) => look(bucket, key).await?,
     };
     // Some stores do not know the condition.
     let outcome = match replaced {
@@ -206,10 +222,15 @@ impl Upload for S3Upload {
         let mut written = self.take().ok_or_else(over)?;
         let asked = self.replaces.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (bucket, key, must_be_new) = (self.bucket.clone(), self.key.clone(), self.must_be_new);
+        let claimed = self.take_claim();
         let (sender, ending) = watch::channel(None);
         *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.clone());
         tokio::spawn(async move {
             let _making = bucket.missing.making(&key);
+            let turn = match &claimed {
+                Some(claimed) => claimed.turn().await,
+                None => None,
+            };
             let ended = match bucket.require_above(&key).await {
                 Ok(()) if can_tell => written.put_where_free().await,
                 Ok(()) => name(&bucket, &key, written, must_be_new, asked).await,
@@ -219,7 +240,9 @@ impl Upload for S3Upload {
                     Err(error)
                 }
             };
-            bucket.directories.forget(&key);
+            bucket.forget_directory(&key);
+            // The client may use the name at once.
+            drop((turn, claimed));
             sender.send_replace(Some(ended));
         });
         Ok(Finished::Named { replaced: outcome(ending).await? })
@@ -228,6 +251,7 @@ impl Upload for S3Upload {
     async fn abandon(&self) -> Option<Metadata> {
         if let Some(written) = self.take() {
             written.abandon().await;
+            drop(self.take_claim());
             return None;
         }
         self.ended().await?.ok()?;
@@ -235,6 +259,6 @@ impl Upload for S3Upload {
     }
 
     fn discard(&self) {
-        drop(self.take());
+        drop((self.take(), self.take_claim()));
     }
 }

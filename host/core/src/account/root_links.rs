@@ -66,13 +66,17 @@ impl RootLinks {
         };
         let places = self.places().await.map_err(unknown)?;
         for (link, holder) in asked {
-            let is_makers = |place: &&Occupied| {
-                around(&place.path, holder)
-                    .is_some_and(|around| !is_operators(&around) && !way.found.starts_with(&around))
-            };
-            if let Some(maker) = places.iter().find(is_makers) {
-                let text = format!("is outside the directory of {}, which may have made the link", maker.by);
-                return Err(refused(way, Some(link), &text));
+            let makers = places.iter().filter_map(|place| Some((place, around(&place.path, holder)?)));
+            for (maker, directory) in makers.filter(|(_, directory)| !is_operators(directory)) {
+                let by = &maker.by;
+                if !way.found.starts_with(&directory) {
+                    let text = format!("is outside the directory of {by}, which may have made the link");
+                    return Err(refused(way, Some(link), &text));
+                }
+                if let Some(other) = other_inside(&places, way, &directory) {
+                    let text = format!("is a directory of {other}, and {by} may have made the link");
+                    return Err(refused(way, Some(link), &text));
+                }
             }
         }
         Ok(())
@@ -133,6 +137,19 @@ impl<'a> Relation<'a> {
         let holds = || own.strip_prefix(path).ok().map(Self::Holds);
         path.strip_prefix(own).ok().map(Self::LiesIn).or_else(holds)
     }
+}
+
+/// Who else has a directory below `directory` that the way leads into: one who may change `directory` may have other
+/// permissions there.
+fn other_inside<'a>(places: &'a [Occupied], way: &Way, directory: &Path) -> Option<&'a str> {
+    let is_own = |place: &&Occupied| around(&place.path, &way.written).is_some_and(|found| found == way.written);
+    let own: Vec<&str> = places.iter().filter(is_own).map(|place| &*place.by).collect();
+    let is_inside = |place: &&Occupied| {
+        let around = around(&place.path, &way.found);
+        around.is_some_and(|around| around != directory && around.starts_with(directory))
+    };
+    let mut others = places.iter().filter(is_inside).map(|place| &*place.by);
+    others.find(|by| !own.contains(by))
 }
 
 /// The directory of this path in which `directory` is, or which it is.
@@ -196,6 +213,7 @@ mod tests {
         let user = |name: &str, home: &str| add(&USERS, name, json!({"username": name, "home_dir": home}));
         let changes = vec![
             user("alice", "/data/alice"),
+            user("vic", "/data/alice/vic"),
             user("carol", "/home/carol"),
             user("all", "/"),
             user("every", "/data"),
@@ -264,6 +282,11 @@ mod tests {
                 check(roots, "/data/alice/bob", &[link], found, of(alice)).await;
             }
             check(roots, "/data/alice/bob", &["/data/alice/bob"], "/data/alice/other", Ok(())).await;
+            // The other account may have what the maker of the link may not touch there.
+            for (found, expected) in [("/data/alice/vic", of("\"vic\"")), ("/data/alice/vic/x", of("\"vic\""))] {
+                check(roots, "/data/alice/bob", &["/data/alice/bob"], found, expected).await;
+            }
+            check(roots, "/data/alice/vic", &["/data/alice/vic"], "/data/alice/v2", Ok(())).await;
             check(roots, "/data/team/bob", &["/data/team/bob"], "/etc", of("the folder \"team\"")).await;
         }
         // Under another name of the directory.

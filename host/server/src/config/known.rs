@@ -46,6 +46,26 @@ fn walk_list(list: &Value, element: &Value, path: &str, unknown: &mut Vec<Unknow
     list.as_array().into_iter().flatten().for_each(|item| walk(item, element, path, unknown));
 }
 
+/// The keys whose text, or that of an element, has a NUL: no path, argument or variable can have one.
+pub fn keys_with_nul(value: &Value) -> Vec<String> {
+    let mut keys = Vec::new();
+    find_nul(value, "", &mut keys);
+    keys
+}
+
+fn find_nul(value: &Value, path: &str, keys: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.contains('\0') => keys.push(path.to_owned()),
+        Value::Array(elements) => elements.iter().for_each(|element| find_nul(element, path, keys)),
+        Value::Object(object) => {
+            for (key, inner) in object {
+                find_nul(inner, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, keys);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// The keys of an element, if `path` is a list of objects.
 pub fn element_of(path: &str) -> Option<Value> {
     match path {

@@ -122,6 +122,11 @@ impl Loaded {
         };
         let variables = environment::apply(&mut value, &defaults, environment).map_err(one)?;
         notes.extend(variables.warnings);
+        let with_nul = known::keys_with_nul(&value);
+        if !with_nul.is_empty() {
+            let say = |key: String| format!("{}: has a NUL character; remove it", source.place(&key));
+            return Err(ConfigErrors(with_nul.into_iter().map(say).collect()));
+        }
         let older = legacy_keys::translate(&mut value, &defaults);
         let say = |(key, text): (String, String)| format!("{}: {text}", source.place(&key));
         notes.extend(older.ignored.into_iter().map(say));

@@ -49,6 +49,22 @@ fn the_database_file_is_in_the_configuration_directory() {
 }
 
 #[test]
+fn no_value_has_a_nul() {
+    for (text, key) in [
+        ("[command]\nenv = [\"A=b\\u0000c\"]\n", "command.env"),
+        (
+            "[hook.pre-action]\nhook = [{ hook = \"/bin/true\", args = [\"a\", \"\\u0000\"] }]\n",
+            "hook.pre-action.hook.args",
+        ),
+        ("[hook.pre-action]\nhook = \"/bin/true\"\nenv = [\"A=\\u0000\"]\n", "hook.pre-action.env"),
+        ("[sftpd]\nbanner = \"a\\u0000\"\n", "sftpd.banner"),
+        ("[data_provider]\nname = \"/srv/\\u0000\"\n", "data_provider.name"),
+    ] {
+        check_error("tidegate.toml", text, &[key, "has a NUL character"]);
+    }
+}
+
+#[test]
 fn scp_has_a_key_of_its_own() {
     // A3-21
     for (line, expected) in [

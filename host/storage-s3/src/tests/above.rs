@@ -60,23 +60,38 @@ async fn a_directory_is_looked_for_once_in_a_while() {
 }
 
 #[tokio::test]
-async fn a_file_that_takes_the_name_of_a_directory_is_seen() {
-    let refused = Err(StorageErrorKind::NotADirectory);
-    for by_rename in [false, true] {
-        let (store, storage) = started().await;
-        put(&storage, "/d/f", b"x").await;
-        let under_way = storage.begin_upload(&path("/d/g"), PUT).await.unwrap();
-        under_way.write_at(0, b"x").await.unwrap();
-        storage.remove_file(&path("/d/f")).await.unwrap();
-        match by_rename {
-            true => {
-                put(&storage, "/f", b"x").await;
-                storage.rename(&path("/f"), &path("/d"), false).await.unwrap();
-            }
-            false => put(&storage, "/d", b"x").await,
+async fn what_is_made_at_the_same_time_fits_into_one_tree() {
+    // A16-07
+    let (store, storage) = started().await;
+    put(&storage, "/f", b"x").await;
+    put(&storage, "/d/f", b"x").await;
+    let under_way = storage.begin_upload(&path("/d/g"), PUT).await.unwrap();
+    under_way.write_at(0, b"x").await.unwrap();
+    storage.remove_file(&path("/d/f")).await.unwrap();
+    // The directory of the upload is one, although the store knows nothing of it.
+    let is_directory = Err(StorageErrorKind::IsADirectory);
+    assert_eq!(kind(storage.begin_upload(&path("/d"), PUT).await), is_directory);
+    assert_eq!(kind(storage.rename(&path("/f"), &path("/d"), true).await), is_directory);
+    assert_eq!(kind(storage.create_directory(&path("/d/g"), None).await), Err(StorageErrorKind::AlreadyExists));
+    let below = Err(StorageErrorKind::NotADirectory);
+    assert_eq!(kind(storage.begin_upload(&path("/d/g/x"), PUT).await), below);
+    assert_eq!(kind(storage.create_directory(&path("/d/g/x"), None).await), below);
+    assert_eq!(kind(storage.rename(&path("/f"), &path("/d/g/x"), false).await), below);
+    finish(&*under_way).await.unwrap();
+    assert_eq!(store.keys(), ["home/d/g", "home/f"]);
+    // Its end is known at once.
+    assert_eq!(kind(storage.begin_upload(&path("/d/g/x"), PUT).await), below);
+    storage.remove_file(&path("/d/g")).await.unwrap();
+    storage.rename(&path("/f"), &path("/d"), false).await.unwrap();
+    assert_eq!(kind(storage.begin_upload(&path("/d/g"), PUT).await), below);
+    assert_eq!(store.keys(), ["home/d"]);
+    for ends_by_drop in [true, false] {
+        let given_up = storage.begin_upload(&path("/g"), PUT).await.unwrap();
+        match ends_by_drop {
+            true => drop(given_up),
+            false => drop(given_up.abandon().await),
         }
-        assert_eq!(kind(storage.begin_upload(&path("/d/f"), PUT).await), refused, "{by_rename}");
-        assert_eq!(kind(under_way.finish().await), refused, "{by_rename}");
-        assert_eq!(store.keys(), ["home/d"], "{by_rename}");
+        storage.create_directory(&path("/g"), None).await.unwrap();
+        storage.remove_directory(&path("/g")).await.unwrap();
     }
 }

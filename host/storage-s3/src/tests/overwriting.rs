@@ -146,3 +146,39 @@ async fn two_versions_are_never_mixed() {
         store.is_clean().await;
     }
 }
+
+#[tokio::test]
+async fn what_goes_on_at_the_end_of_a_file_undoes_nothing() {
+    // A5-12
+    let (store, storage) = started().await;
+    for old in [5, 6 * MIB] {
+        let begun = async |byte: u8| {
+            let upload = storage.begin_upload(&path("/f"), KEEPING).await.unwrap();
+            upload.write_at(old as u64, &[byte]).await.unwrap();
+            upload
+        };
+        let with = |byte: u8| [bytes(old), vec![byte]].concat();
+        // The first one is kept, also where both end at once.
+        store.put("home/f", &bytes(old));
+        let (first, second) = (begun(b'a').await, begun(b'b').await);
+        let ends = tokio::join!(finish(&*first), finish(&*second));
+        let expected = match ends {
+            (Ok(()), Err(error)) if error.kind == StorageErrorKind::Other => with(b'a'),
+            (Err(error), Ok(())) if error.kind == StorageErrorKind::Other => with(b'b'),
+            ends => panic!("{ends:?}"),
+        };
+        assert!(store.data("home/f").unwrap() == expected, "{old}");
+        // One that was replaced stays so, and one that was removed stays away.
+        store.put("home/f", &bytes(old));
+        let upload = begun(b'a').await;
+        put(&storage, "/f", b"another").await;
+        assert_eq!(kind(finish(&*upload).await), Err(StorageErrorKind::Other));
+        assert_eq!(store.data("home/f").unwrap(), b"another");
+        store.put("home/f", &bytes(old));
+        let upload = begun(b'a').await;
+        storage.remove_file(&path("/f")).await.unwrap();
+        assert_eq!(kind(finish(&*upload).await), Err(StorageErrorKind::Other));
+        assert_eq!(store.data("home/f"), None);
+        store.is_clean().await;
+    }
+}
