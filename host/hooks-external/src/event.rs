@@ -3,7 +3,7 @@
 
 use tidegate_core::hook::{HookError, HookEvent};
 
-use crate::flavour::Flavour;
+use crate::flavour::{Dialect, Flavour};
 
 /// Longest answer that is read, in bytes (B0-05).
 pub const MAX_ANSWER: usize = 1 << 20;
@@ -134,6 +134,11 @@ pub trait LegacyEvent: HookEvent {
         true
     }
 
+    /// The names of users that scripts of the panel are told in `username`.
+    fn panel_users(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Whether a hook of that flavour gets the password with which a session began.
     fn needs_password(_flavour: Flavour) -> bool {
         false
@@ -151,6 +156,26 @@ pub trait LegacyEvent: HookEvent {
     fn request(&self, flavour: Flavour) -> Request;
 
     fn read_response(&self, response: &Response, flavour: Flavour) -> Result<Self::Verdict, HookError>;
+}
+
+/// What stands between two names in the panel's `username`, where the first user acts as the second (D-13).
+pub const ACTS_AS: char = '|';
+
+/// Refuses to tell scripts of the panel a name that they would take for two, be it typed or stored.
+///
+/// # Errors
+/// A name has the sign between two names: a gate cannot decide, and an observer is not told.
+pub fn check_panel_users<E: LegacyEvent>(event: &E, flavour: Flavour) -> Result<(), HookError> {
+    if flavour.dialect != Dialect::DirectAdmin {
+        return Ok(());
+    }
+    match event.panel_users().into_iter().find(|name| name.contains(ACTS_AS)) {
+        None => Ok(()),
+        Some(name) => Err(HookError::Failed(format!(
+            "the name \"{name}\" has a \"{ACTS_AS}\", which scripts of the panel would take for two users of whom one acts as \
+             the other; give the account another name, or the hook another dialect"
+        ))),
+    }
 }
 
 #[cfg(test)]

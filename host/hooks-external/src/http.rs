@@ -7,7 +7,7 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use tidegate_core::hook::{Call, Hook, HookDescription, HookError};
 
-use crate::event::{LegacyEvent, MAX_ANSWER, Request, Response};
+use crate::event::{LegacyEvent, MAX_ANSWER, Request, Response, check_panel_users};
 use crate::flavour::Flavour;
 use crate::http_client::HttpClients;
 
@@ -166,6 +166,7 @@ impl<E: LegacyEvent> Hook<E> for HttpHook {
         {
             return Ok(verdict);
         }
+        check_panel_users(event, self.flavour)?;
         let response = self.exchange(call, &event.request(self.flavour)).await?;
         event.read_response(&response, self.flavour)
     }

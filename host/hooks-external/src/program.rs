@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tidegate_core::hook::{Call, CallPlace, Hook, HookDescription, HookError, HookKind};
 
-use crate::event::{Kept, LegacyEvent, MAX_ANSWER, MAX_VARIABLE, ProgramInput, ProgramOutput};
+use crate::event::{Kept, LegacyEvent, MAX_ANSWER, MAX_VARIABLE, ProgramInput, ProgramOutput, check_panel_users};
 use crate::flavour::Flavour;
 use crate::interpreter;
 use crate::process::{self, Run, RunError};
@@ -257,6 +257,7 @@ impl<E: LegacyEvent> Hook<E> for ProgramHook {
         {
             return Ok(verdict);
         }
+        check_panel_users(event, flavour)?;
         let output = self.run(E::KIND, call, event.input(flavour)).await?;
         event.read_output(&output, flavour)
     }

@@ -21,7 +21,12 @@ impl Owner {
 
     /// Whether the peer is this user or root: the socket's mode may have been changed.
     fn allows(self, peer: Peer) -> bool {
-        peer.uid.is_some_and(|uid| uid == 0 || uid == self.0)
+        peer.uid.is_some_and(|uid| self.is(uid))
+    }
+
+    /// Whether that user owns the server: it is this user or root.
+    pub fn is(self, uid: u32) -> bool {
+        uid == 0 || uid == self.0
     }
 }
 

@@ -14,7 +14,7 @@ use super::RestApi;
 use super::authentication::{AuthenticationError, DoorClient};
 use super::route::{Interface, Need};
 use crate::answer::Refusal;
-use crate::control::user_name;
+use crate::control::{Owner, user_name};
 use crate::http::{Client, Entrance, is_forwarded, visit};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-sftpgo-api-key");
@@ -175,31 +175,39 @@ async fn basic(
     if let Some(users) = &api.settings.auth_users
         && users.holds(&*api.passwords, name, secret, client.address).await?
     {
-        let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
-        // All permissions, but not those of the server's owner on its own machine. No stored administrator has the number 0.
-        let identity =
-            Identity::Administrator { admin: (name.to_owned(), 0), credential: String::new(), by_token: true };
-        return Ok(Actor { author, identity, ..Actor::system() });
+        return Ok(unstored_administrator(name, client));
     }
     let code = one_time_code(headers)?;
     let door = door_client(client, headers);
     api.authentication.basic(name, secret, code.as_deref(), &door).await.map_err(refusal)
 }
 
-/// The actor that a place stands for, without credentials.
+/// An administrator who is not stored, with all permissions, but without the rights of the server's owner on its own
+/// machine.
+fn unstored_administrator(name: &str, client: &Client) -> Actor {
+    let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
+    // No stored administrator has the number 0.
+    let identity = Identity::Administrator { admin: (name.to_owned(), 0), credential: String::new(), by_token: true };
+    Actor { author, identity, ..Actor::system() }
+}
+
+/// The actor that a place stands for, without credentials. Only one that the kernel shows to be the server's own user or
+/// root is its owner.
 async fn by_place(api: &RestApi, interface: Interface, headers: &HeaderMap, client: &Client) -> Option<Actor> {
     match (client.entrance, interface) {
         (Entrance::Control, _) => Some(Actor::local(user_name(client.uid?).await, Door::Socket)),
         // A18-01: the older server asked for no credentials. The socket's mode says which users may connect.
         (Entrance::Unix, Interface::V1) => {
-            let name = user_name(client.uid?).await;
-            let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
-            Some(Actor { author, ..Actor::system() })
+            let uid = client.uid?;
+            let actor = unstored_administrator(&user_name(uid).await, client);
+            // A proxy before the socket brings in requests of others.
+            let is_owner = Owner::of_this_process().is(uid) && !is_forwarded(headers);
+            Some(if is_owner { Actor { identity: Identity::Owner, ..actor } } else { actor })
         }
         (Entrance::Tcp { is_local: true }, Interface::V1) if api.settings.legacy_open => {
             // A proxy on this machine brings in requests from elsewhere, be it trusted or not.
             let is_direct = client.address.is_some_and(|address| address.is_loopback()) && !is_forwarded(headers);
-            is_direct.then(|| Actor::local("", Door::Rest))
+            is_direct.then(|| unstored_administrator("", client))
         }
         (Entrance::Unix | Entrance::Tcp { .. }, Interface::V1 | Interface::V2 | Interface::Tidegate) => None,
     }

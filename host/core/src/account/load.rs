@@ -109,6 +109,16 @@ struct Plan {
     left_behind: HashSet<(ObjectKind, String)>,
 }
 
+/// A load that is ready to be stored.
+pub(crate) struct PlannedLoad(Plan);
+
+impl PlannedLoad {
+    /// What is to be stored.
+    pub fn changes(&self) -> &PlannedChanges {
+        &self.0.changes
+    }
+}
+
 impl Plan {
     fn of(dump: &mut Dump, is_trial: bool, is_told: bool) -> Self {
         Self {
@@ -153,12 +163,18 @@ impl Accounts {
     ///
     /// # Errors
     /// The store fails, or one of the objects was changed at the same time.
-    pub async fn load(
+    pub async fn load(&self, dump: Dump, is_trial: bool, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
+        let planned = self.plan_load(dump, is_trial, author).await?;
+        self.store_load(planned, author).await
+    }
+
+    /// What [`load`](Self::load) would store, for checks of what will be there; nothing is stored yet.
+    pub(crate) async fn plan_load(
         &self,
         mut dump: Dump,
         is_trial: bool,
         author: &Author,
-    ) -> Result<(Vec<Loaded>, bool), AccountError> {
+    ) -> Result<PlannedLoad, AccountError> {
         let mut plan = Plan::of(&mut dump, is_trial, self.has_observers());
         for kind in ObjectKind::ALL {
             let documents = dump.objects.iter().filter(|(of, _)| *of == kind);
@@ -185,8 +201,17 @@ impl Accounts {
             };
             plan.note(loaded);
         }
+        Ok(PlannedLoad(plan))
+    }
+
+    /// Stores a load that was planned.
+    pub(crate) async fn store_load(
+        &self,
+        PlannedLoad(plan): PlannedLoad,
+        author: &Author,
+    ) -> Result<(Vec<Loaded>, bool), AccountError> {
         let has_failed = plan.loaded.iter().any(|loaded| matches!(loaded.outcome, LoadOutcome::Failed(_)));
-        if is_trial || (has_failed && !plan.skips_invalid) {
+        if plan.is_trial || (has_failed && !plan.skips_invalid) {
             return Ok((plan.loaded, false));
         }
         self.writing(author).commit(plan.changes.into_changes()).await?;

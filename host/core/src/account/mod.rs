@@ -58,6 +58,7 @@ pub use effective::{EffectiveAccount, in_force};
 pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdict, OneTimeCodes, PatternRule};
 pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
 pub use group::{Group, Membership, MembershipKind};
+pub(crate) use group_places::Coming;
 pub use group_places::GroupPlace;
 pub use home_check::HomeCheck;
 pub use homes::{HomeRule, Occupied};

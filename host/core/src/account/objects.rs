@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::DocumentError;
 use super::document::merge_fields;
 use super::draft::{InvalidAccount, invalid};
-use super::fields::{Field, Maintainer};
+use super::fields::{self, ACCOUNT, Field, Maintainer};
 use super::folders::{MAX_NAME, check_folder, is_local};
 use super::group::Group;
 use super::kept_secrets;
@@ -95,6 +95,9 @@ impl ObjectKind {
                 document.insert("mapped_path".to_owned(), mapped_path.into());
             }
             Self::Group => {
+                if let Some(Value::Object(settings)) = document.get_mut("user_settings") {
+                    *settings = under_known_names(std::mem::take(settings));
+                }
                 let stored = StoredDocument { name, version: Version::default(), document, problem: None };
                 Group::of_stored(&stored)?;
                 return Ok((stored.name, stored.document));
@@ -123,6 +126,13 @@ impl ObjectKind {
             Self::Role => document.get("role").and_then(Value::as_str) == Some(name),
         }
     }
+}
+
+/// The settings of a group under the names of an account's fields: accounts take them in any case (B15), and what looks
+/// at the group has to see the same.
+fn under_known_names(settings: Map<String, Value>) -> Map<String, Value> {
+    let known = |name: String| fields::find(ACCOUNT, &name).map_or(name, |field| field.name.to_owned());
+    settings.into_iter().map(|(name, value)| (known(name), value)).collect()
 }
 
 /// Takes the paths and file systems out of the folders of a group's document, since the stored folders have them. The
@@ -187,6 +197,11 @@ mod tests {
             Group,
             json!({"name": "g", "user_settings": settings}),
             Ok(json!({"name": "g", "user_settings": settings, "description": ""})),
+        );
+        check(
+            Group,
+            json!({"name": "g", "user_settings": {"HOME_DIR": "/srv/g", "expires_in": 3}}),
+            Ok(json!({"name": "g", "user_settings": {"home_dir": "/srv/g", "expires_in": 3}, "description": ""})),
         );
         check(Group, json!({"name": "g", "user_settings": {"max_sessions": "3"}}), Err("user_settings"));
         check(

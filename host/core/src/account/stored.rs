@@ -207,7 +207,7 @@ pub(super) async fn complete_folders(
     Ok(())
 }
 
-fn folders_of(account: &mut StoredDocument) -> impl Iterator<Item = &mut Map<String, Value>> {
+pub(super) fn folders_of(account: &mut StoredDocument) -> impl Iterator<Item = &mut Map<String, Value>> {
     let folders = account.document.get_mut("virtual_folders").and_then(Value::as_array_mut);
     folders.into_iter().flatten().filter_map(Value::as_object_mut)
 }

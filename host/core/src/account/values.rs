@@ -223,10 +223,11 @@ impl AccountValues {
     }
 
     /// Whether a client that has passed the steps `proved` has to give a one-time code as well: after a
-    /// password always, after a key where a rule demands the second factor.
+    /// password and in a conversation always, after a key where a rule demands the second factor.
     pub fn needs_code(&self, proved: &[LoginMethod]) -> bool {
-        let has_key = proved.contains(&LoginMethod::PublicKey);
-        self.filters.one_time_codes.is_some() && (self.filters.needs_second_factor || !has_key)
+        // A conversation after a key stands for the code, whoever asks its questions.
+        let is_by_key = proved.contains(&LoginMethod::PublicKey) && !proved.contains(&LoginMethod::KeyboardInteractive);
+        self.filters.one_time_codes.is_some() && (self.filters.needs_second_factor || !is_by_key)
     }
 
     /// The methods that may follow the steps `proved`; empty: the login is complete.
@@ -334,6 +335,12 @@ mod tests {
         check(&[codes], &[Password], &[KeyboardInteractive]);
         check(&[codes], &[PublicKey], &[]);
         check(&[codes], &[PublicKey, Password], &[]);
+        // No conversation is without the code.
+        let needs_code = |filters: &str, proved: &[LoginMethod]| account(&format!("{{{filters}}}")).needs_code(proved);
+        for proved in [&[KeyboardInteractive][..], &[PublicKey, KeyboardInteractive], &[Password, KeyboardInteractive]]
+        {
+            assert!(needs_code(codes, proved) && !needs_code("", proved), "{proved:?}");
+        }
         check(&[codes, rule], &[Password], &[KeyboardInteractive]);
         check(&[codes, rule], &[PublicKey], &[KeyboardInteractive]);
         check(&[codes, rule], &[PublicKey, Password], &[KeyboardInteractive]);

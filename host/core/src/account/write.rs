@@ -49,6 +49,11 @@ impl PlannedChanges {
         self.changes.get(*place).and_then(document_of)
     }
 
+    /// The documents that are to be stored, with their collections and names.
+    pub fn documents(&self) -> impl Iterator<Item = (&'static Collection, &str, &Map<String, Value>)> {
+        self.changes.iter().filter_map(|change| Some((change.collection, change.name.as_str(), document_of(change)?)))
+    }
+
     /// The changes, in their order.
     pub fn into_changes(self) -> Vec<Change> {
         self.changes

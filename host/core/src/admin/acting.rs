@@ -1,22 +1,27 @@
-//! By whom a session or a login link of a user came to be: an administrator or an API key, without whose right to it it is
-//! of no use. It ends for good where the administrator is disabled (D-13).
+//! By whom a session, a login link or a reset code of a user came to be: an administrator or an API key, without whose
+//! right to it it is of no use. It ends for good with what the administrator's own tokens end with (D-13).
 
 use serde_json::{Value, json};
 
 use super::admin_document::Administrator;
+use super::administrators::credential_of;
+use super::credential_text::is_same;
 use super::key_document::ApiKey;
 use super::tokens::number_of;
 use super::{Actor, Identity, UseCase};
 use crate::ports::{ADMINS, API_KEYS, Directory, StoreError, StoredDocument};
 
-/// The member of a token's document that says by which administrator or key another user acts, or who made a link.
+/// The member of a document that says by which administrator or key another user acts, or who made a link or a code.
 pub(super) const ACTING: &str = "acting";
+/// The member of a session's document that says who made the link that it began with.
+pub(super) const LET_IN_BY: &str = "let_in_by";
 
 /// By what the actor is known again; null: it loses no right.
 pub(super) async fn acting(directory: &dyn Directory, actor: &Actor) -> Result<Value, StoreError> {
     Ok(match &actor.identity {
-        Identity::Administrator { admin: (name, id), .. } => {
-            json!({ "admin": name, "admin_id": id, "disabled_at": disabled_at(directory, name).await? })
+        Identity::Administrator { admin: (name, id), credential, .. } => {
+            let at = disabled_at(directory, name).await?;
+            json!({ "admin": name, "admin_id": id, "credential": credential, "disabled_at": at })
         }
         Identity::ApiKey { admin, .. } => {
             let key = actor.author.name.strip_prefix("key:").unwrap_or_default();
@@ -36,36 +41,87 @@ async fn disabled_at(directory: &dyn Directory, name: &str) -> Result<i64, Store
     Ok(found.map_or(0, |found| number_of(&found, "disabled_at")))
 }
 
-/// Whether the administrator or the key that a token or a link names may still do what it came to be by; one that names
-/// none is as good as ever.
+/// Who made something, as it is now.
+enum Maker {
+    /// One that loses no right.
+    Owner,
+    /// It was deleted, or disabled since.
+    Gone,
+    /// An administrator.
+    Administrator(Box<Administrator>),
+    /// A key, and the administrator whose permissions limit it.
+    Key(Box<ApiKey>, Option<Box<Administrator>>),
+}
+
+impl Maker {
+    /// The maker that a member of a document names.
+    async fn of(directory: &dyn Directory, member: Option<&Value>) -> Result<Self, StoreError> {
+        let text = |field: &str| member.and_then(|of| of.get(field)).and_then(Value::as_str).unwrap_or_default();
+        let number = |field: &str| member.and_then(|of| of.get(field)).and_then(Value::as_i64).unwrap_or(0);
+        let disabled_at = number("disabled_at");
+        Ok(match (text("key"), text("admin")) {
+            ("", "") => Self::Owner,
+            ("", name) => match administrator(directory, (name, number("admin_id")), disabled_at).await? {
+                Some(admin) => Self::Administrator(admin),
+                None => Self::Gone,
+            },
+            (key, _) => {
+                let found = directory.find(&API_KEYS, key).await?;
+                let Some(Ok(key)) = found.as_ref().map(ApiKey::of_stored) else { return Ok(Self::Gone) };
+                let Some((name, id)) = key.admin.clone() else { return Ok(Self::Key(Box::new(key), None)) };
+                match administrator(directory, (name.as_str(), id), disabled_at).await? {
+                    Some(admin) => Self::Key(Box::new(key), Some(admin)),
+                    None => Self::Gone,
+                }
+            }
+        })
+    }
+}
+
+/// The administrator, if it is there, enabled, and was not disabled since.
+async fn administrator(
+    directory: &dyn Directory,
+    (name, id): (&str, i64),
+    disabled_at: i64,
+) -> Result<Option<Box<Administrator>>, StoreError> {
+    let Some(found) = directory.find(&ADMINS, name).await? else { return Ok(None) };
+    let found = Administrator::of_stored(&found).ok();
+    let found = found.filter(|found| found.version.id == id && found.is_enabled && found.disabled_at == disabled_at);
+    Ok(found.map(Box::new))
+}
+
+/// Whether the administrator or the key that a document names may still do what it came to be by; one that names none is
+/// as good as ever. What an administrator began by its password ends with the password.
 pub(super) async fn may_act(
     directory: &dyn Directory,
-    token: &StoredDocument,
+    of: &StoredDocument,
     case: UseCase,
     now: i64,
 ) -> Result<bool, StoreError> {
-    let acting = token.document.get(ACTING);
-    let text = |field: &str| acting.and_then(|acting| acting.get(field)).and_then(Value::as_str).unwrap_or_default();
-    let number = |field: &str| acting.and_then(|acting| acting.get(field)).and_then(Value::as_i64).unwrap_or(0);
-    let admin = match (text("key"), text("admin")) {
-        ("", "") => return Ok(true),
-        ("", name) => Some((name.to_owned(), number("admin_id"))),
-        (key, _) => {
-            let Some(found) = directory.find(&API_KEYS, key).await? else { return Ok(false) };
-            let Ok(key) = ApiKey::of_stored(&found) else { return Ok(false) };
-            if (key.expires_at != 0 && key.expires_at <= now) || !key.scope.allows(case) {
-                return Ok(false);
-            }
-            key.admin
+    let member = of.document.get(ACTING);
+    let credential = member.and_then(|of| of.get("credential")).and_then(Value::as_str).unwrap_or_default();
+    let may = |admin: &Administrator| admin.permissions.have(case.permission());
+    Ok(match Maker::of(directory, member).await? {
+        Maker::Owner => true,
+        Maker::Gone => false,
+        Maker::Administrator(admin) => may(&admin) && is_same(&credential_of(&admin), credential),
+        Maker::Key(key, admin) => {
+            let is_expired = key.expires_at != 0 && key.expires_at <= now;
+            !is_expired && key.scope.allows(case) && admin.as_deref().is_none_or(may)
         }
-    };
-    let Some((name, id)) = admin else { return Ok(true) };
-    let Some(found) = directory.find(&ADMINS, &name).await? else { return Ok(false) };
-    let may = |found: Administrator| {
-        found.version.id == id
-            && found.is_enabled
-            && found.disabled_at == number("disabled_at")
-            && found.permissions.have(case.permission())
-    };
-    Ok(Administrator::of_stored(&found).is_ok_and(may))
+    })
+}
+
+/// Whether a session of a user may go on: who acts in it still may, and who let the user in by a link is still there and
+/// enabled, since one that is not is not trusted any more.
+pub(super) async fn may_go_on(
+    directory: &dyn Directory,
+    session: &StoredDocument,
+    now: i64,
+) -> Result<bool, StoreError> {
+    if !may_act(directory, session, UseCase::Impersonate, now).await? {
+        return Ok(false);
+    }
+    let let_in_by = Maker::of(directory, session.document.get(LET_IN_BY)).await?;
+    Ok(!matches!(let_in_by, Maker::Gone))
 }

@@ -12,7 +12,8 @@ use crate::secret::Secret;
 async fn a_user_is_acted_for_only_as_long_as_the_administrator_may() {
     // D-13
     let rest = client(Door::Rest);
-    let changes = [json!({"status": 0}), json!({"permissions": ["view_users"]}), json!(null)];
+    let changes =
+        [json!({"status": 0}), json!({"permissions": ["view_users"]}), json!({"password": "another"}), json!(null)];
     for change in changes {
         let house = House::new();
         house.admin("ann").await;
@@ -96,5 +97,101 @@ async fn nothing_of_a_disabled_administrator_comes_back_but_its_keys() {
         for link in &links {
             assert_eq!(house.redeem(link).await, Err(AuthenticationError::Denied), "round {round}");
         }
+    }
+}
+
+/// What becomes of an administrator.
+#[derive(Debug)]
+enum Fate {
+    OwnPassword,
+    Changed(serde_json::Value),
+    Codes,
+    Disabled,
+    Deleted,
+}
+
+#[tokio::test]
+async fn what_an_administrator_began_ends_with_its_tokens() {
+    // A18-17, D-08, D-11, D-13: whether its token, a session in which it acts, its link and its one-click link are good, and
+    // whether the session goes on that a user has from a link.
+    let rest = client(Door::Rest);
+    for (fate, expected) in [
+        (Fate::OwnPassword, [false, false, false, false, true]),
+        (Fate::Changed(json!({"password": "another"})), [false, false, false, false, true]),
+        (Fate::Changed(json!({"description": "x"})), [true; 5]),
+        (Fate::Changed(json!({"permissions": ["view_users"]})), [true, false, false, false, true]),
+        (Fate::Codes, [true; 5]),
+        (Fate::Disabled, [false; 5]),
+        (Fate::Deleted, [false; 5]),
+    ] {
+        let house = House::new();
+        house.admin("ann").await;
+        house.user("alice", json!({})).await;
+        let ann = house.authentication.basic("ann", &Secret::new("pw"), None, &rest).await.unwrap();
+        let token = house.authentication.issue_token(&ann).await.unwrap().text;
+        let acting = house.user_sessions.impersonate(&ann, "alice", &rest).await.unwrap().text;
+        let wish = LinkWish { max_uses: Some(9), ..LinkWish::default() };
+        let link = house.links.add(&ann, "alice", wish).await.unwrap().text;
+        let one_click = house.links.add_for_portal(&ann, "alice", "webmail").await.unwrap().text;
+        let session = house.redeem(&link).await.unwrap();
+        let of_owner =
+            house.redeem(&house.links.add(&house.root, "alice", LinkWish::default()).await.unwrap().text).await;
+        let change = async |patch: serde_json::Value| {
+            let patch = DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+            house.admins.update(&house.root, "ann", &patch, None).await.unwrap();
+        };
+        match &fate {
+            Fate::OwnPassword => {
+                house.admins.change_own_password(&ann, &Secret::new("pw"), Secret::new("another")).await.unwrap();
+            }
+            Fate::Changed(patch) => change(patch.clone()).await,
+            Fate::Codes => drop(house.admins.make_codes(&house.root, "ann").await.unwrap()),
+            Fate::Disabled => {
+                change(json!({"status": 0})).await;
+                // Nothing of it comes back.
+                change(json!({"status": 1})).await;
+            }
+            Fate::Deleted => {
+                house.admins.delete(&house.root, "ann").await.unwrap();
+                // Another administrator of that name is another one.
+                house.admin("ann").await;
+            }
+        }
+        let acts = async |token: &Secret| house.user_sessions.of_token(token.expose(), &rest).await.is_ok();
+        let good = [
+            house.authentication.token(token.expose(), &rest).await.is_ok(),
+            acts(&acting).await,
+            house.redeem(&link).await.is_ok(),
+            house.redeem(&one_click).await.is_ok(),
+            acts(&session).await,
+        ];
+        assert_eq!(good, expected, "{fate:?}");
+        assert!(acts(&of_owner.unwrap()).await, "{fate:?}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_from_the_links_of_a_key_end_with_it() {
+    // D-09, D-11
+    let rest = client(Door::Rest);
+    for (what, expected) in [("nothing", true), ("key", false), ("administrator", false)] {
+        let house = House::new();
+        house.admin("ann").await;
+        house.user("alice", json!({})).await;
+        let key = house.keys.add(&house.root, &map(json!({"name": "portal", "admin": "ann"}))).await.unwrap();
+        let portal = house.authentication.api_key(key.text.expose(), &rest).await.unwrap();
+        let link = house.links.add_for_portal(&portal, "alice", "webmail").await.unwrap().text;
+        let session = house.redeem(&link).await.unwrap();
+        match what {
+            "key" => {
+                house.keys.delete(&house.root, "portal").await.unwrap();
+            }
+            "administrator" => {
+                let patch = DocumentChange::Fields { patches: vec![map(json!({"status": 0}))], replaced: Vec::new() };
+                house.admins.update(&house.root, "ann", &patch, None).await.unwrap();
+            }
+            _ => {}
+        }
+        assert_eq!(house.user_sessions.of_token(session.expose(), &rest).await.is_ok(), expected, "{what}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::counted::{self, Counted};
-use super::reach::check_dump;
+use super::reach::{check_dump, check_load};
 use super::{Actor, AdminError, Audit, BackupRoom, PAGE, UseCase, UserAdministration};
 use crate::account::{AccountPage, Dump, Loaded, ObjectKind};
 use crate::ports::{Directory, PageRequest, StoredDocument, UsageStore};
@@ -60,11 +60,16 @@ impl BackupAdministration {
     /// The actor lacks `manage_system`, an object was changed at the same time, or the store fails.
     pub async fn load(&self, actor: &Actor, dump: Dump, is_trial: bool) -> Result<(Vec<Loaded>, bool), AdminError> {
         self.audit.allow(actor, UseCase::Load, "").await?;
-        if let Err(error) = check_dump(actor, &self.users.accounts, &dump.users, &dump.objects).await {
+        let accounts = &self.users.accounts;
+        if let Err(error) = check_dump(actor, accounts, &dump.users).await {
             return Err(self.audit.refuse(actor, UseCase::Load, "", error).await);
         }
         let counted = if dump.moves_in { Counted::all_of(&dump) } else { Vec::new() };
-        let (loaded, is_stored) = self.users.accounts.load(dump, is_trial, &actor.author).await?;
+        let planned = accounts.plan_load(dump, is_trial, &actor.author).await?;
+        if let Err(error) = check_load(actor, accounts, planned.changes()).await {
+            return Err(self.audit.refuse(actor, UseCase::Load, "", error).await);
+        }
+        let (loaded, is_stored) = accounts.store_load(planned, &actor.author).await?;
         if is_stored {
             let detail = format!("{} documents", loaded.len());
             self.audit.done(actor, "load", "user", "", detail).await;

@@ -225,7 +225,8 @@ impl LoginLinks {
         }
     }
 
-    /// Revokes the link with this id, as the list shows it. Sessions that it has begun go on.
+    /// Revokes the link with this id, as the list shows it. Sessions that it has begun go on, until its maker is disabled or
+    /// deleted.
     ///
     /// # Errors
     /// The use case is not for the actor, there is no such link, or the store fails.
@@ -278,14 +279,14 @@ impl LoginLinks {
             }
             Err(error) => return Err(error),
         }
-        let Some(link) = self.use_up(text, client).await? else {
+        let Some((link, maker)) = self.use_up(text, client).await? else {
             return Err(self.before.deny(USERS.kind, &account.username, client).await);
         };
         let author = Author { name: link.username.clone(), door: client.door, address: client.address };
         let record = author.did("login", "user", &link.username, self.clock.now());
         let detail = format!("with the login link \"{}\" of \"{}\"", link.name, link.created_by);
         let visit = WebVisit { login_key: link.name, impersonator: String::new(), ..client.visit.clone() };
-        self.sessions.begin(&link.username, client, visit, AuditRecord { detail, ..record }, None).await
+        self.sessions.begin_by_link(&link.username, client, visit, AuditRecord { detail, ..record }, maker).await
     }
 
     /// The user of a link, of whatever use it is; None: there is no such link.
@@ -320,8 +321,8 @@ impl LoginLinks {
         Ok(account.map(|account| (stored, account)))
     }
 
-    /// Whether neither the user nor the administrator that made the link was disabled since, and the latter, or its key,
-    /// may still make it.
+    /// Whether neither the user nor the administrator that made the link was disabled since, and the latter, with the
+    /// password that it had, or its key, may still make it.
     async fn is_in_force(&self, link: &StoredDocument, username: &str) -> Result<bool, StoreError> {
         let Some(user) = self.directory.find(&USERS, username).await? else { return Ok(false) };
         let was_made_by = text_of(link, "case");
@@ -331,12 +332,14 @@ impl LoginLinks {
             && may_act(&*self.directory, link, case, self.clock.now()).await?)
     }
 
-    /// Counts a use; None: the link is of no use.
-    async fn use_up(&self, text: &str, client: &DoorClient) -> Result<Option<ShownLink>, StoreError> {
+    /// Counts a use; None: the link is of no use. The answer has the link, and the member of its document that names its
+    /// maker.
+    async fn use_up(&self, text: &str, client: &DoorClient) -> Result<Option<(ShownLink, Value)>, StoreError> {
         for _ in 0..TRIES {
             let Some((stored, _)) = self.usable(text, client).await? else { return Ok(None) };
             let link = shown(&stored);
             let mut document = stored.document;
+            let maker = document.get(ACTING).cloned().unwrap_or_default();
             document.insert("uses".to_owned(), json!(link.uses.saturating_add(1)));
             let expected = stored.version;
             // Of two that come with the last use, one finds the link changed.
@@ -346,7 +349,7 @@ impl LoginLinks {
             };
             let change = Change { collection: &TOKENS, name: stored.name, write, announce: false, audit: None };
             match self.directory.commit(vec![change]).await {
-                Ok(_) => return Ok(Some(link)),
+                Ok(_) => return Ok(Some((link, maker))),
                 Err(StoreError::Conflict(_)) => {}
                 Err(StoreError::NotFound(_)) => return Ok(None),
                 Err(error) => return Err(error),

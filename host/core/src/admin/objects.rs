@@ -177,7 +177,7 @@ impl ObjectAdministration {
         document: &Map<String, Value>,
         stored: Option<&Map<String, Value>>,
     ) -> Result<(), AdminError> {
-        match check_object(actor, &self.accounts, kind, document, stored).await {
+        match check_object(actor, &self.accounts, kind, name, document, stored).await {
             Err(error @ (AdminError::NotForActor(_) | AdminError::Forbidden { .. })) => {
                 Err(self.audit.refuse(actor, case, name, error).await)
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 
+use super::admin_document::Administrator;
 use super::use_case_tests::Inventory;
 use super::user_tests::{PaperPasswords, map};
 use super::*;
@@ -200,6 +201,37 @@ async fn an_actor_hands_out_no_code_for_more_than_it_has() {
     assert_eq!(ask("helper").await, Ok(()));
     assert_eq!(ask("root").await, Err(AdminErrorKind::Forbidden));
     assert_eq!(ask("none").await, Err(AdminErrorKind::NotFound));
+}
+
+#[tokio::test]
+async fn a_code_ends_with_what_ends_the_tokens_of_who_made_it() {
+    // A18-17, D-10
+    for (patch, expected) in [
+        (json!({"description": "x"}), true),
+        (json!({"status": 0}), false),
+        (json!({"password": "other"}), false),
+        (json!({"permissions": ["view_users"]}), false),
+        (json!(null), false),
+    ] {
+        let house = house();
+        for name in ["ann", "helper"] {
+            house.add(name, &["*"]).await;
+        }
+        let helper = Administrator::of_stored(&house.admins.stored("helper").await.unwrap()).unwrap();
+        let credential = super::administrators::credential_of(&helper);
+        let admin = (helper.username, helper.version.id);
+        let identity = Identity::Administrator { admin, credential, by_token: true };
+        let actor = Actor { identity, ..Actor::local("helper", Door::Rest) };
+        let code = house.resets.hand_out(&actor, PasswordOwner::Administrator, "ann").await.unwrap().text;
+        match patch.as_object() {
+            Some(patch) => {
+                let change = DocumentChange::Fields { patches: vec![patch.clone()], replaced: Vec::new() };
+                house.admins.update(&house.root, "helper", &change, None).await.unwrap();
+            }
+            None => house.admins.delete(&house.root, "helper").await.unwrap(),
+        }
+        assert_eq!(house.redeem("ann", code.expose()).await.is_ok(), expected, "{patch}");
+    }
 }
 
 #[tokio::test]

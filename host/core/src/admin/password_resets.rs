@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
+use super::acting::{ACTING, acting, may_act};
 use super::admin_document::Administrator;
 use super::credential_text::{digest_of, is_same, is_token, new_token};
 use super::tokens::number_of;
@@ -240,7 +241,8 @@ impl PasswordResets {
     }
 
     /// Makes a code with which a new password can be set once, within an hour. It is void as soon as the password is
-    /// another, or the administrator or account is disabled.
+    /// another, or the administrator or account is disabled; and with what ends the tokens of the administrator who
+    /// hands it out.
     ///
     /// # Errors
     /// The use case is not for the actor, there is no such administrator or account, the administrator has more
@@ -280,6 +282,7 @@ impl PasswordResets {
             ("username", json!(stored.name)),
             ("number", json!(stored.version.id)),
             ("credential", json!(credential(&stored))),
+            (ACTING, acting(&*self.directory, actor).await?),
             ("created_at", json!(now)),
             ("expires_at", json!(expires_at)),
         ];
@@ -365,6 +368,10 @@ impl PasswordResets {
             stored.version.id == number("number") && is_same(&credential(stored), &text("credential"))
         });
         let Some(stored) = stored else { return Ok(None) };
+        // Who has handed the code out may have been disabled since, or have got another password.
+        if !may_act(&*self.directory, &code, owner.case(), self.clock.now()).await? {
+            return Ok(None);
+        }
         // Who may not log in with the new password, not there or not at all, sets none either.
         Ok(match owner {
             PasswordOwner::Administrator => {

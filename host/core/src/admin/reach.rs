@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Actor, AdminError, AdminPermission, Identity, UseCase, UserAdministration};
 use crate::account::{
-    AccountDraft, Accounts, GroupPlace, ObjectKind, changed_filesystem, folders_with_paths, uses_server_credentials,
-    widened,
+    AccountDraft, Accounts, Coming, GroupPlace, ObjectKind, PlannedChanges, changed_filesystem, folders_with_paths,
+    uses_server_credentials, widened,
 };
 use crate::ports::FOLDERS;
 
@@ -47,7 +47,7 @@ async fn reached(
     }
     check_file_system(actor, document, stored)?;
     check_folders(actor, accounts, document).await?;
-    check_groups(actor, accounts, document, stored).await?;
+    check_places(actor, accounts, &Coming::account(document)).await?;
     let before = stored.and_then(|stored| stored.get("home_dir")).and_then(Value::as_str).unwrap_or_default();
     let is_same = stored.is_some() && (draft.home_dir().is_empty() || draft.home_dir() == before);
     // An account that leaves its bucket comes into its home.
@@ -71,22 +71,30 @@ async fn reached(
     Ok(())
 }
 
-/// Checks what the document of a folder or a group reaches.
+/// Checks what the document of a folder, a group or a role reaches, by itself and in the accounts that have it.
 pub(super) async fn check_object(
     actor: &Actor,
     accounts: &Accounts,
     kind: ObjectKind,
+    name: &str,
     document: &Map<String, Value>,
     stored: Option<&Map<String, Value>>,
 ) -> Result<(), AdminError> {
     if is_owner(actor) {
         return Ok(());
     }
-    if kind == ObjectKind::Group && stored.is_none_or(|stored| !gives_same_places(document, stored)) {
-        let name = document.get("name").and_then(Value::as_str).unwrap_or_default();
-        let places = accounts.places_in_group(name, document).await?;
-        check_places(actor, accounts, &places).await?;
-    }
+    check_places(actor, accounts, &Coming::object(kind, name, document)).await?;
+    check_own_reach(actor, accounts, kind, document, stored).await
+}
+
+/// Checks what the document of a folder or a group reaches by itself.
+async fn check_own_reach(
+    actor: &Actor,
+    accounts: &Accounts,
+    kind: ObjectKind,
+    document: &Map<String, Value>,
+    stored: Option<&Map<String, Value>>,
+) -> Result<(), AdminError> {
     let settings = |of: &Map<String, Value>| of.get("user_settings").and_then(Value::as_object).cloned();
     let text = |of: Option<&Map<String, Value>>, field: &str| {
         of.and_then(|of| of.get(field)).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -107,12 +115,11 @@ pub(super) async fn check_object(
     check_directory(actor, accounts, &directory).await
 }
 
-/// Checks the directories that a dump places files in.
+/// Checks the directories in which a dump places the files of its accounts by themselves.
 pub(super) async fn check_dump(
     actor: &Actor,
     accounts: &Accounts,
     users: &[Map<String, Value>],
-    objects: &[(ObjectKind, Map<String, Value>)],
 ) -> Result<(), AdminError> {
     if is_owner(actor) {
         return Ok(());
@@ -124,13 +131,23 @@ pub(super) async fn check_dump(
             let home = accounts.home_of(&draft);
             check_directory(actor, accounts, &home).await?;
             check_folders(actor, accounts, draft.document()).await?;
-            check_groups(actor, accounts, draft.document(), None).await?;
         }
     }
-    for (kind, document) in objects {
-        check_object(actor, accounts, *kind, document, None).await?;
-    }
     Ok(())
+}
+
+/// Checks what a load stores: its folders and groups, and where they place the files of all accounts, those of the load
+/// and the others, once everything is stored.
+pub(super) async fn check_load(actor: &Actor, accounts: &Accounts, planned: &PlannedChanges) -> Result<(), AdminError> {
+    if is_owner(actor) {
+        return Ok(());
+    }
+    for (collection, _, document) in planned.documents() {
+        if let Some(kind) = ObjectKind::ALL.into_iter().find(|kind| kind.collection() == collection) {
+            check_own_reach(actor, accounts, kind, document, None).await?;
+        }
+    }
+    check_places(actor, accounts, &Coming::of(planned)).await
 }
 
 fn is_owner(actor: &Actor) -> bool {
@@ -175,23 +192,11 @@ async fn check_folders(actor: &Actor, accounts: &Accounts, document: &Map<String
     Ok(())
 }
 
-/// Checks the directories that the account's groups make of its name. What it has from them already, it keeps.
-async fn check_groups(
-    actor: &Actor,
-    accounts: &Accounts,
-    document: &Map<String, Value>,
-    stored: Option<&Map<String, Value>>,
-) -> Result<(), AdminError> {
-    let mut places = accounts.places_of_groups(document).await?;
-    if let Some(stored) = stored.filter(|_| !places.is_empty()) {
-        let before = accounts.places_of_groups(stored).await?;
-        places.retain(|place| !before.contains(place));
-    }
-    check_places(actor, accounts, &places).await
-}
-
-async fn check_places(actor: &Actor, accounts: &Accounts, places: &[GroupPlace]) -> Result<(), AdminError> {
-    let Some(GroupPlace { path, template }) = accounts.misplaced(places, !manages_system(actor)).await else {
+/// Checks the directories that groups make of the names of accounts once the documents are stored. What an account has
+/// from them already, it keeps.
+async fn check_places(actor: &Actor, accounts: &Accounts, coming: &Coming<'_>) -> Result<(), AdminError> {
+    let places = accounts.new_places(coming).await?;
+    let Some(GroupPlace { path, template }) = accounts.misplaced(&places, !manages_system(actor)).await else {
         return Ok(());
     };
     let text = format!(
@@ -199,12 +204,6 @@ async fn check_places(actor: &Actor, accounts: &Accounts, places: &[GroupPlace])
          the server or of the system; use another name, or another directory for the group"
     );
     Err(refused(actor, &format!("place files at {path}: {text}")))
-}
-
-/// Whether the accounts in a group have their directories where they have them with its stored document.
-fn gives_same_places(document: &Map<String, Value>, stored: &Map<String, Value>) -> bool {
-    let home = |of: &Map<String, Value>| of.get("user_settings").and_then(|settings| settings.get("home_dir")).cloned();
-    home(document) == home(stored) && document.get("virtual_folders") == stored.get("virtual_folders")
 }
 
 async fn check_directory(actor: &Actor, accounts: &Accounts, path: &str) -> Result<(), AdminError> {

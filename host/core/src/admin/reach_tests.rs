@@ -176,6 +176,93 @@ async fn names_in_the_paths_of_groups_reach_no_further() {
     check("/srv/files/%username%", "private", 3, [true; 3]).await;
 }
 
+/// Objects, and accounts, of a store or of a dump.
+type Documents = (Vec<(ObjectKind, Value)>, Vec<serde_json::Map<String, Value>>);
+
+#[tokio::test]
+async fn loads_reach_no_further_than_what_they_make_of_all_accounts() {
+    use ObjectKind::{Folder, Group, Role};
+    let root = Actor::local("root", Door::Socket);
+    let most = administrator(None, &AdminPermission::ALL);
+    let home = |home: &str| (Group, json!({"name": "g", "user_settings": {"home_dir": home}}));
+    let each = |path: &str| (Folder, json!({"name": "each", "mapped_path": path}));
+    let mounts = || (Group, json!({"name": "g", "virtual_folders": [{"name": "each", "virtual_path": "/x"}]}));
+    let member = |name: &str, kind: i64| user(name, json!({"groups": [{"name": "g", "type": kind}]}));
+    let of_role = || user("new", json!({"groups": [{"name": "g", "type": 1}], "role": "state"}));
+    let role = || (Role, json!({"name": "state"}));
+    let named = "/srv/%username%";
+    let none = || -> Documents { (Vec::new(), Vec::new()) };
+    // What the owner has stored before, what is loaded, and whether an administrator may load it.
+    let cases: Vec<(Documents, Documents, bool)> = vec![
+        (none(), (vec![home(named)], vec![member("alice", 1)]), true),
+        (none(), (vec![home(named)], vec![member("state", 1)]), false),
+        (none(), (vec![home(named)], vec![member("alice", 1), member("state", 1)]), false),
+        (none(), (vec![home("/srv/%username%/plugins")], vec![member("state", 1)]), false),
+        (none(), (vec![home(named)], vec![member("state", 2), member("other", 3)]), true),
+        (none(), (vec![home("/srv/%role%"), role()], vec![of_role()]), false),
+        (none(), (vec![home("/srv/files/%role%"), role()], vec![of_role()]), true),
+        (none(), (vec![each("/opt/%username%/x"), mounts()], vec![member("private", 2)]), false),
+        (none(), (vec![each("/opt/%username%/x"), mounts()], vec![member("alice", 2)]), true),
+        // Either of them is there already, or both are and the folder changes.
+        ((vec![home(named)], vec![]), (vec![], vec![member("state", 1)]), false),
+        ((vec![home("/srv/files/%username%")], vec![member("state", 1)]), (vec![home(named)], vec![]), false),
+        ((vec![home("/srv/files/%username%")], vec![member("alice", 1)]), (vec![home(named)], vec![]), true),
+        (
+            (vec![each("/srv/files/each"), mounts()], vec![member("private", 2)]),
+            (vec![each("/opt/%username%/x")], vec![]),
+            false,
+        ),
+        // What the owner has stored may be loaded again.
+        ((vec![home(named)], vec![member("state", 1)]), (vec![home(named)], vec![member("state", 1)]), true),
+        // The names of fields are read in any case.
+        (none(), (vec![(Folder, json!({"NAME": "f", "Mapped_Path": "/srv/state"}))], vec![]), false),
+        (none(), (vec![(Group, json!({"name": "g", "USER_SETTINGS": {"Home_Dir": "/srv/state"}}))], vec![]), false),
+    ];
+    let dump = |(objects, users): &Documents| {
+        Dump::new(users.clone(), objects.iter().map(|(kind, document)| (*kind, vec![map(document.clone())])))
+    };
+    for (before, loaded, expected) in cases {
+        for (actor, expected) in [(&root, true), (&most, expected)] {
+            for is_trial in [true, false] {
+                let house = house().await;
+                let stored = house.backups.load(&root, dump(&before), false).await;
+                assert!(stored.is_ok_and(|(_, is_stored)| is_stored), "{before:?}");
+                let outcome = house.backups.load(actor, dump(&loaded), is_trial).await;
+                let about = format!("{loaded:?} over {before:?} by {}: {outcome:?}", actor.author.name);
+                match outcome {
+                    Ok((_, is_stored)) => assert!(expected && is_stored != is_trial, "{about}"),
+                    Err(error) => assert!(!expected && error.kind() == AdminErrorKind::Forbidden, "{about}"),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_reaches_no_further_than_the_accounts_of_its_groups() {
+    let root = Actor::local("root", Door::Socket);
+    let most = administrator(None, &AdminPermission::ALL);
+    for (actor, name, kind, expected) in [
+        (&root, "private", 2, true),
+        (&most, "alice", 2, true),
+        (&most, "private", 1, false),
+        (&most, "private", 2, false),
+        (&most, "private", 3, true),
+    ] {
+        let house = house().await;
+        let folder = map(json!({"name": "each", "mapped_path": "/srv/files/each"}));
+        house.objects.add(&root, ObjectKind::Folder, &folder).await.unwrap();
+        let group = json!({"name": "g", "virtual_folders": [{"name": "each", "virtual_path": "/x"}]});
+        house.objects.add(&root, ObjectKind::Group, &map(group)).await.unwrap();
+        let member = user(name, json!({"groups": [{"name": "g", "type": kind}]}));
+        house.users.add(&root, member, None).await.unwrap();
+        let patches = vec![map(json!({"mapped_path": "/opt/%username%/x"}))];
+        let change = DocumentChange::Fields { patches, replaced: Vec::new() };
+        let updated = house.objects.update(actor, ObjectKind::Folder, "each", &change).await;
+        assert_eq!(updated.is_ok(), expected, "{name} of kind {kind}: {updated:?}");
+    }
+}
+
 #[tokio::test]
 async fn paths_that_are_none_are_wrong_values_and_not_out_of_reach() {
     use AdminPermission::{AddUsers, ManageFolders};

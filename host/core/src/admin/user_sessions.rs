@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::acting::{ACTING, acting, may_act};
+use super::acting::{ACTING, LET_IN_BY, acting, may_go_on};
 use super::credential_text::{digest_of, is_token};
 use super::tokens::{LIFETIME, number_of, text_of};
 use super::user_codes::codes_of;
@@ -130,6 +130,19 @@ impl UserSessions {
         self.begin_with(username, client, visit, audit, (password, Vec::new())).await
     }
 
+    /// Begins the session of a user of a login link, which ends where its maker is trusted no more. `maker`: the member of
+    /// the link's document that names it.
+    pub(super) async fn begin_by_link(
+        &self,
+        username: &str,
+        client: &DoorClient,
+        visit: WebVisit,
+        audit: AuditRecord,
+        maker: Value,
+    ) -> Result<IssuedToken, AuthenticationError> {
+        self.begin_with(username, client, visit, audit, (None, vec![(LET_IN_BY, maker)])).await
+    }
+
     /// `more`: the password that hooks may be given, and fields of the token's document.
     async fn begin_with(
         &self,
@@ -175,7 +188,7 @@ impl UserSessions {
         if !has_credential_of(&stored, &user) {
             return Err(denied);
         }
-        if !may_act(&*self.directory, &stored, UseCase::Impersonate, self.clock.now()).await? {
+        if !may_go_on(&*self.directory, &stored, self.clock.now()).await? {
             return Err(denied);
         }
         let account = self.account(&username, number_of(&stored, "user_id"), client).await?.ok_or(denied)?;

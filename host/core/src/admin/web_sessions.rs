@@ -14,13 +14,13 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
-use super::acting::may_act;
+use super::acting::may_go_on;
 use super::admin_document::Administrator;
 use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, new_token};
 use super::tokens::{id_of, number_of, text_of};
 use super::user_credential::has_credential_of;
-use super::{AuthenticationError, DoorClient, IssuedToken, PAGE, UseCase};
+use super::{AuthenticationError, DoorClient, IssuedToken, PAGE};
 use crate::account::{AccountDraft, Accounts, CredentialRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, ConnectionId, LoginMethod, WebVisit};
 use crate::hook::observation::SessionDestroy;
@@ -289,7 +289,7 @@ impl WebSessions {
             let found = found.filter(|found| found.version.id == number_of(stored, "user_id"));
             let is_enabled = |found: &StoredDocument| found.document.get("status").and_then(Value::as_i64) == Some(1);
             let is_there = found.is_some_and(|found| is_enabled(&found) && has_credential_of(stored, &found));
-            return Ok(is_there && may_act(&*self.directory, stored, UseCase::Impersonate, self.clock.now()).await?);
+            return Ok(is_there && may_go_on(&*self.directory, stored, self.clock.now()).await?);
         }
         let Some(found) = self.directory.find(&ADMINS, &of("admin")).await? else { return Ok(false) };
         let found = Administrator::of_stored(&found).ok().filter(|found| {

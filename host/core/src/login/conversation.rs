@@ -312,7 +312,7 @@ impl LoginService {
         self.check_before_credential(&resolved.account, &attempt)?;
         // The hook may not have asked for a code.
         let has_code = conversation.has_code();
-        if resolved.account.needs_code(&attempt.completed_methods) && !has_code {
+        if resolved.account.needs_code(&super::proved(&attempt)) && !has_code {
             conversation.ask_code(&resolved.account).await?;
         }
         conversation.prove(resolved).await.map(Some)

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use tokio::sync::Notify;
 use totp_rs::{Algorithm, TOTP};
 
-use super::hook_tests::{CODES, converse, says};
+use super::hook_tests::{Asks, CODES, converse, says};
 use super::tests::{World, draft, key, name, world};
 use super::*;
 use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
@@ -150,6 +150,55 @@ async fn a_rule_wants_the_code_after_a_key_and_a_password() {
     assert_eq!(login.next_steps("alice"), Some(&[LoginMethod::KeyboardInteractive][..]));
     let (asked, outcome) = converse(&mut login, &[&code()]).await;
     assert_eq!((asked, outcome), (vec!["Authentication code: ".to_owned()], "accepted"));
+}
+
+#[tokio::test]
+async fn no_conversation_ends_well_without_the_code() {
+    // B4-02: the first step, whether a hook asks its three questions, and whether a rule wants the code; then the
+    // answers before the code, and how many rounds there are with it.
+    let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive","publickey+password"]"#;
+    let of_hook = &["1", "2", "pw"][..];
+    for (first, filters, has_hook, answers, rounds) in [
+        ("none", &[CODES][..], false, &["pw"][..], 2),
+        ("none", &[CODES, RULE], false, &["pw"], 2),
+        ("none", &[CODES], true, of_hook, 4),
+        ("none", &[CODES, RULE], true, of_hook, 4),
+        ("key", &[CODES, denied], false, &[], 1),
+        ("key", &[CODES, RULE, denied], false, &[], 1),
+        ("key", &[CODES, RULE], false, &[], 1),
+        ("key", &[CODES, denied], true, of_hook, 4),
+        ("key", &[CODES, RULE, denied], true, of_hook, 4),
+        ("key", &[CODES, RULE], true, of_hook, 4),
+        // What was proved by the password, no hook asks again.
+        ("password", &[CODES], false, &[], 1),
+        ("password", &[CODES, RULE], false, &[], 1),
+        ("password", &[CODES], true, &[], 1),
+        ("password", &[CODES, RULE], true, &[], 1),
+    ] {
+        for (given, expected) in [("000000".to_owned(), "refused"), (code(), "accepted")] {
+            let about = format!("{first} {filters:?} {has_hook} {expected}");
+            let world = with(filters).await;
+            if has_hook {
+                let link =
+                    Arc::new(Link::new(Arc::new(Asks) as Arc<dyn Hook<KeyboardInteractive>>, LinkSettings::default()));
+                world.hooks.keyboard_interactive.replace(vec![link]);
+            }
+            let mut login = world.login();
+            match first {
+                "key" => {
+                    assert_eq!(name(login.public_key_verified("alice", &key()).await), "next step", "{about}");
+                }
+                "password" => {
+                    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step", "{about}");
+                }
+                _ => {}
+            }
+            let answers: Vec<_> = answers.iter().copied().chain([given.as_str()]).collect();
+            let (asked, outcome) = converse(&mut login, &answers).await;
+            assert_eq!((asked.len(), outcome), (rounds, expected), "{about}");
+            assert_eq!(asked.last().map(String::as_str), Some("Authentication code: "), "{about}");
+        }
+    }
 }
 
 #[tokio::test]

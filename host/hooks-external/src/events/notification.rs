@@ -54,6 +54,10 @@ fn one_click(event: &OneClickLoginPost) -> Vec<Named> {
 }
 
 impl LegacyEvent for OneClickLoginPost {
+    fn panel_users(&self) -> Vec<&str> {
+        vec![self.username.as_str()]
+    }
+
     fn input(&self, flavour: Flavour) -> ProgramInput {
         input(one_click(self), flavour.dialect)
     }

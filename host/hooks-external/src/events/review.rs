@@ -6,7 +6,7 @@ use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, Review, S
 use tidegate_core::hook::{Denial, HookError};
 use tidegate_core::session::Session;
 
-use crate::event::{HTTP, Kept, LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
+use crate::event::{ACTS_AS, HTTP, Kept, LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Dialect, Flavour};
 
 pub fn from_output(output: &ProgramOutput) -> Review {
@@ -75,9 +75,15 @@ pub fn protocol(connection: &Connection) -> &'static str {
 pub fn panel_name(session: &Session) -> String {
     let username = &session.account.username;
     match session.connection.web.as_ref().filter(|web| !web.impersonator.is_empty()) {
-        Some(web) => format!("{}|{username}", web.impersonator),
+        Some(web) => format!("{}{ACTS_AS}{username}", web.impersonator),
         None => username.clone(),
     }
+}
+
+/// The names in [`panel_name`].
+pub fn panel_users(session: &Session) -> Vec<&str> {
+    let impersonator = session.connection.web.as_ref().map(|web| web.impersonator.as_str());
+    impersonator.into_iter().chain([session.account.username.as_str()]).collect()
 }
 
 /// What only web sessions have.
@@ -128,6 +134,10 @@ fn login_pre(event: &LoginPre) -> Vec<Named> {
 }
 
 impl LegacyEvent for LoginPre {
+    fn panel_users(&self) -> Vec<&str> {
+        vec![self.0.username.as_str()]
+    }
+
     fn input(&self, flavour: Flavour) -> ProgramInput {
         input(login_pre(self), flavour.dialect)
     }
@@ -164,6 +174,10 @@ fn session_create(session: &Session) -> Vec<Named> {
 }
 
 impl LegacyEvent for SessionCreate {
+    fn panel_users(&self) -> Vec<&str> {
+        panel_users(&self.0)
+    }
+
     /// Scripts of the panel have always got the password.
     fn needs_password(flavour: Flavour) -> bool {
         flavour.dialect == Dialect::DirectAdmin
@@ -199,6 +213,10 @@ fn password_reset(event: &PasswordResetPre) -> Vec<Named> {
 }
 
 impl LegacyEvent for PasswordResetPre {
+    fn panel_users(&self) -> Vec<&str> {
+        vec![self.0.username.as_str()]
+    }
+
     fn input(&self, flavour: Flavour) -> ProgramInput {
         input(password_reset(self), flavour.dialect)
     }
@@ -213,5 +231,95 @@ impl LegacyEvent for PasswordResetPre {
 
     fn read_response(&self, response: &Response, _: Flavour) -> Result<Review, HookError> {
         from_response(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount, Factors};
+    use tidegate_core::connection::{Credential, WebVisit};
+    use tidegate_core::hook::LoginAttempt;
+    use tidegate_core::hook::observation::{OneClickLoginPost, SessionDestroy};
+    use tidegate_core::hook::review::WebRequest;
+    use tidegate_core::secret::Secret;
+    use tidegate_core::session::{EndReason, KeptPassword, LiveSession, Traffic};
+
+    use super::super::external_auth::tests::attempt;
+    use super::*;
+    use crate::event::check_panel_users;
+
+    fn login(username: &str) -> Arc<LoginAttempt> {
+        let attempt = attempt(Credential::Password(Secret::new("pw")), true);
+        Arc::new(LoginAttempt { username: username.to_owned(), ..attempt })
+    }
+
+    /// A session of the user, for whom `impersonator` acts; None: nobody does, over SSH.
+    fn session(username: &str, impersonator: Option<&str>) -> Arc<Session> {
+        let mut draft = AccountDraft::new(username);
+        draft.set("home_dir", Value::from("/b"));
+        draft.set_permissions("/", &["*".to_owned()]);
+        let account = draft.validate(CredentialRule::Optional).unwrap().account;
+        let account = Arc::new(EffectiveAccount::ungrouped(account));
+        let attempt = login(username);
+        let web = impersonator.map(|name| WebVisit { impersonator: name.to_owned(), ..WebVisit::default() });
+        let connection = Arc::new(Connection { web, ..(*attempt.connection).clone() });
+        Arc::new(Session {
+            id: connection.id.clone(),
+            live: LiveSession::new(account.clone(), connection.remote.ip(), 0),
+            connection,
+            account,
+            username: username.to_owned(),
+            method: attempt.method(),
+            factors: Factors::default(),
+            password: KeptPassword::default(),
+            opened_at: 0,
+            traffic: Traffic::default(),
+        })
+    }
+
+    fn reset(username: &str) -> PasswordResetPre {
+        PasswordResetPre(Arc::new(WebRequest {
+            username: username.to_owned(),
+            address: "192.0.2.2".parse().unwrap(),
+            referer: String::new(),
+            user_agent: String::new(),
+            session_id: String::new(),
+        }))
+    }
+
+    /// What scripts of the panel get as `username`, and whether they are told in the panel's dialect and in the other.
+    fn told<E: LegacyEvent>(event: &E) -> (String, [bool; 2]) {
+        let panel = Flavour { dialect: Dialect::DirectAdmin, ..Flavour::default() };
+        let input = event.input(panel);
+        let username = input.variables.into_iter().find(|(name, _, _)| *name == "username").unwrap().1;
+        (username, [panel, Flavour::default()].map(|flavour| check_panel_users(event, flavour).is_ok()))
+    }
+
+    #[test]
+    fn no_name_looks_like_one_user_who_acts_as_another() {
+        // D-13
+        let destroyed = |session| SessionDestroy { session, reason: EndReason::default(), duration: Duration::ZERO };
+        for (name, is_told) in [("alice", true), ("root|alice", false), ("|", false), ("al:ice", true)] {
+            let one_click = OneClickLoginPost { username: name.to_owned(), ..OneClickLoginPost::default() };
+            for found in [
+                told(&LoginPre(login(name))),
+                told(&SessionCreate(session(name, None))),
+                told(&SessionCreate(session(name, Some("")))),
+                told(&destroyed(session(name, None))),
+                told(&reset(name)),
+                told(&one_click),
+            ] {
+                assert_eq!(found, (name.to_owned(), [is_told, true]));
+            }
+            // Where one acts as another, both names are looked at.
+            for (impersonator, user) in [("root", name), (name, "bob")] {
+                let expected = (format!("{impersonator}|{user}"), [is_told, true]);
+                assert_eq!(told(&SessionCreate(session(user, Some(impersonator)))), expected);
+                assert_eq!(told(&destroyed(session(user, Some(impersonator)))), expected);
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use tidegate_core::hook::HookError;
 use tidegate_core::hook::observation::{Disconnect, PostLogin, SessionDestroy};
 use tidegate_core::session::Session;
 
-use super::review::{Named, body, input, named, panel_name, protocol, secret, web_fields};
+use super::review::{Named, body, input, named, panel_name, panel_users, protocol, secret, web_fields};
 use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Compat, Dialect, Flavour};
 
@@ -50,6 +50,10 @@ fn host(session: &Session) -> String {
 }
 
 impl LegacyEvent for SessionDestroy {
+    fn panel_users(&self) -> Vec<&str> {
+        panel_users(&self.session)
+    }
+
     /// Scripts of the panel have always got the password.
     fn needs_password(flavour: Flavour) -> bool {
         flavour.dialect == Dialect::DirectAdmin

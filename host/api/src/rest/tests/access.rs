@@ -212,6 +212,35 @@ async fn users_of_the_file_are_not_the_owner_of_the_server() {
 }
 
 #[tokio::test]
+async fn only_users_that_the_kernel_names_are_the_owner_of_the_server() {
+    // A18-01
+    let api = api(RestSettings { legacy_open: true, ..RestSettings::default() });
+    let direct: &[(&'static str, &str)] = &[];
+    let forwarded: &[(&'static str, &str)] = &[("x-forwarded-for", "127.0.0.1")];
+    let local = Entrance::Tcp { is_local: true };
+    let own = crate::control::Owner::of_this_process().0;
+    let other = own + 1;
+    for (entrance, uid, headers, is_owner) in [
+        (Entrance::Control, Some(0), direct, true),
+        (Entrance::Unix, Some(0), direct, true),
+        (Entrance::Unix, Some(own), direct, true),
+        (Entrance::Unix, Some(other), direct, false),
+        (Entrance::Unix, Some(own), forwarded, false),
+        (local, None, direct, false),
+    ] {
+        let address = Some("127.0.0.1".parse().unwrap()).filter(|_| uid.is_none());
+        let client = Client { entrance, uid, address, ..House::new().client };
+        let mut sent = HeaderMap::new();
+        for (name, value) in headers {
+            sent.insert(*name, value.parse().unwrap());
+        }
+        let found = credentials::actor(&api, Interface::V1, &sent, &client).await.unwrap();
+        assert_eq!(found.actor.identity == Identity::Owner, is_owner, "{client:?}");
+        assert!(found.is_trusted_place && found.actor.permissions == Permissions::All, "{client:?}");
+    }
+}
+
+#[tokio::test]
 async fn pages_in_a_browser_are_refused_everywhere() {
     let house = House::new();
     for path in ["/api/v1/user", "/api/v2/users", "/api/tidegate/hooks", "/api/v2/token"] {
