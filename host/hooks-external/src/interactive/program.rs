@@ -123,7 +123,7 @@ fn start(hook: &ProgramHook, input: &ProgramInput) -> Exec {
     if !settings.environment.inherited {
         exec = exec.env_clear();
     }
-    exec.env_extend(hook.variables(input).into_iter())
+    exec.env_extend(hook.variables(input))
 }
 
 fn running(mut job: Job) -> Result<Running, HookError> {
