@@ -1,5 +1,8 @@
 //! Folders are in their places, and no link leads from one to another.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use super::*;
 use crate::local::{LocalStorageFactory, LocalStorageSettings};
 use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
@@ -63,6 +66,11 @@ async fn folders_are_seen_in_their_places() {
     assert_eq!(storage.metadata(&path("/shared")).await.unwrap().kind, FileKind::Directory);
     assert_eq!(storage.metadata(&path("/shared/inside")).await.unwrap().size, 5);
     assert_eq!(storage.host_path(&path("/shared/x")), directory.path().join("a/x"));
+    // A15-04: names keep their bytes.
+    for name in [&b"caf\xe9"[..], b"a\xff/b", b"a\xef\xbf\xbd"] {
+        let named = VirtualPath::resolve(&path("/shared"), name).unwrap();
+        assert_eq!(storage.host_path(&named), directory.path().join("a").join(OsStr::from_bytes(name)));
+    }
 }
 
 #[tokio::test]
