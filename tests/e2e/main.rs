@@ -35,6 +35,7 @@ mod links;
 mod logins;
 mod made_for_accounts;
 mod migration;
+mod names_in_bytes;
 mod object_requests;
 mod object_storage;
 mod only_read_accounts;

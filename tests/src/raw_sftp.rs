@@ -29,6 +29,13 @@ impl Reply {
         u32::from_be_bytes(self.body[..4].try_into().unwrap())
     }
 
+    /// The message of a STATUS.
+    pub fn message(&self) -> String {
+        assert_eq!(self.kind, fxp::STATUS, "not a status: {self:?}");
+        let length = u32::from_be_bytes(self.body[4..8].try_into().unwrap()) as usize;
+        String::from_utf8_lossy(&self.body[8..8 + length]).into_owned()
+    }
+
     /// The handle of a HANDLE.
     pub fn handle(&self) -> Vec<u8> {
         assert_eq!(self.kind, fxp::HANDLE, "not a handle: {self:?}");

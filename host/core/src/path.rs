@@ -1,7 +1,9 @@
 //! Virtual paths: what a client sees, and the only kind of path above storage.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 
 /// Longest path accepted, in bytes (Linux `PATH_MAX`).
 pub const MAX_PATH_BYTES: usize = 4096;
@@ -85,6 +87,11 @@ impl VirtualPath {
     /// The path with its leading slash; not necessarily UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The same bytes, for programs of the host.
+    pub fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(&self.0)
     }
 
     /// Whether this is `/`.

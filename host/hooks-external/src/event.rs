@@ -1,7 +1,10 @@
 //! How a kind of event is passed to programs and web servers. Each event has one implementation in
 //! [`crate::events`]; the adapters know none of them.
 
+use std::ffi::OsString;
+
 use tidegate_core::hook::{HookError, HookEvent};
+use tidegate_core::path::VirtualPath;
 
 use crate::flavour::{Dialect, Flavour};
 
@@ -22,20 +25,20 @@ pub enum Kept {
     Redacted,
 }
 
-/// The arguments, variables and standard input of a program.
+/// The arguments and variables of a program. They need not be UTF-8, because names of files need not.
 #[derive(Debug, Clone, Default)]
 pub struct ProgramInput {
-    pub arguments: Vec<String>,
-    pub variables: Vec<(&'static str, String, Kept)>,
+    pub arguments: Vec<OsString>,
+    pub variables: Vec<(&'static str, OsString, Kept)>,
 }
 
 impl ProgramInput {
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.variables.push((name, value.into(), Kept::Shown));
         self
     }
 
-    pub fn with_secret(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub fn with_secret(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.variables.push((name, value.into(), Kept::Redacted));
         self
     }
@@ -79,7 +82,8 @@ impl ProgramOutput {
 /// A request to a web server. Without a body it is a GET.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    pub query: Vec<(&'static str, String)>,
+    /// The fields of the query, which need not be UTF-8.
+    pub query: Vec<(&'static str, OsString)>,
     /// The body, as JSON.
     pub body: Option<Vec<u8>>,
     /// The body without secrets, for records.
@@ -87,15 +91,20 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn get(query: Vec<(&'static str, String)>) -> Self {
-        Self { query, body: None, shown: String::new() }
+    pub fn get<V: Into<OsString>>(query: Vec<(&'static str, V)>) -> Self {
+        Self { query: owned(query), body: None, shown: String::new() }
     }
 
     pub fn post(query: Vec<(&'static str, String)>, document: &serde_json::Map<String, serde_json::Value>) -> Self {
+        let query = owned(query);
         let body = tidegate_core::account::compact_json(document);
         let shown = crate::redaction::redacted(document);
         Self { query, body: Some(body.into_bytes()), shown }
     }
+}
+
+fn owned<V: Into<OsString>>(query: Vec<(&'static str, V)>) -> Vec<(&'static str, OsString)> {
+    query.into_iter().map(|(name, value)| (name, value.into())).collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +163,11 @@ pub trait LegacyEvent: HookEvent {
     fn read_output(&self, output: &ProgramOutput, flavour: Flavour) -> Result<Self::Verdict, HookError>;
 
     fn request(&self, flavour: Flavour) -> Request;
+
+    /// The path that the request would tell wrongly, because it is not UTF-8 and the request has it as text.
+    fn told_wrongly(&self, _flavour: Flavour) -> Option<&VirtualPath> {
+        None
+    }
 
     fn read_response(&self, response: &Response, flavour: Flavour) -> Result<Self::Verdict, HookError>;
 }

@@ -1,11 +1,14 @@
 //! Hooks that are web servers.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use tidegate_core::hook::{Call, Hook, HookDescription, HookError};
+use url::form_urlencoded::byte_serialize;
 
 use crate::event::{LegacyEvent, MAX_ANSWER, Request, Response, check_panel_users};
 use crate::flavour::Flavour;
@@ -48,9 +51,7 @@ impl HttpHook {
 
     async fn send(&self, call: &Call, request: &Request) -> Result<Response, HookError> {
         let mut url = self.url.clone();
-        if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&request.query);
-        }
+        add_query(&mut url, &request.query);
         let client = self.clients.for_scheme(url.scheme());
         let builder = match &request.body {
             Some(body) => {
@@ -80,7 +81,7 @@ impl HttpHook {
     }
 
     fn shown(&self, request: &Request) -> String {
-        let query: Vec<_> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let query: Vec<_> = request.query.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
         let method = if request.body.is_some() { "POST" } else { "GET" };
         format!("{method} {} {}\n{}", self.name, query.join("&"), request.shown)
     }
@@ -106,6 +107,23 @@ pub fn check_url(url: &str) -> Result<Url, HttpHookError> {
     let has_host = url.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
     let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && has_host);
     parsed.ok_or_else(|| HttpHookError(redacted(url)))
+}
+
+/// Adds fields to the query, encoded as those of a form, with the bytes that they have.
+fn add_query(url: &mut Url, fields: &[(&'static str, OsString)]) {
+    if fields.is_empty() {
+        return;
+    }
+    let mut query = url.query().unwrap_or_default().to_owned();
+    for (name, value) in fields {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.extend(byte_serialize(name.as_bytes()));
+        query.push('=');
+        query.extend(byte_serialize(value.as_bytes()));
+    }
+    url.set_query(Some(&query));
 }
 
 /// The URL without user, password and query.
@@ -167,6 +185,11 @@ impl<E: LegacyEvent> Hook<E> for HttpHook {
             return Ok(verdict);
         }
         check_panel_users(event, self.flavour)?;
+        if call.decides()
+            && let Some(path) = event.told_wrongly(self.flavour)
+        {
+            return Err(HookError::not_text(path));
+        }
         let response = self.exchange(call, &event.request(self.flavour)).await?;
         event.read_response(&response, self.flavour)
     }
@@ -174,6 +197,8 @@ impl<E: LegacyEvent> Hook<E> for HttpHook {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]
@@ -181,6 +206,24 @@ mod tests {
         // B0-11
         assert_eq!(redacted("http://u:secret@host/path?key=secret"), "http://host/path (with credentials)");
         assert_eq!(redacted("https://host:8443/a"), "https://host:8443/a");
+    }
+
+    #[test]
+    fn queries_have_the_bytes_that_they_are_given() {
+        // A15-06
+        let check = |url: &str, fields: &[(&'static str, &[u8])], expected: &str| {
+            let mut url = Url::parse(url).unwrap();
+            let fields: Vec<_> =
+                fields.iter().map(|(name, value)| (*name, OsStr::from_bytes(value).to_owned())).collect();
+            add_query(&mut url, &fields);
+            assert_eq!(url.as_str(), expected);
+        };
+        check("http://h/", &[], "http://h/");
+        check("http://h/?", &[("a", b"b")], "http://h/?a=b");
+        check("http://h/x?k=%20v", &[("a", b"b"), ("c", b"")], "http://h/x?k=%20v&a=b&c=");
+        check("http://h/", &[("path", b"/d e/f&g=+%*-._~")], "http://h/?path=%2Fd+e%2Ff%26g%3D%2B%25*-._%7E");
+        check("http://h/", &[("path", "/\u{e9}\u{fffd}".as_bytes())], "http://h/?path=%2F%C3%A9%EF%BF%BD");
+        check("http://h/", &[("path", b"/caf\xe9\xff")], "http://h/?path=%2Fcaf%E9%FF");
     }
 
     #[test]

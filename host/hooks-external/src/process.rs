@@ -1,6 +1,7 @@
 //! Runs a program with bounds on time and output. The call is done when the program exits; a late
 //! program is killed with its whole process group.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -23,9 +24,9 @@ const PORTION: usize = 16 << 10;
 
 pub struct Run {
     pub program: PathBuf,
-    pub args: Vec<String>,
+    pub args: Vec<OsString>,
     pub clear_environment: bool,
-    pub variables: Vec<(String, String)>,
+    pub variables: Vec<(OsString, OsString)>,
     pub deadline: Duration,
     pub max_stdout: usize,
     pub max_stderr: usize,
@@ -181,7 +182,7 @@ mod tests {
             program: "/bin/sh".into(),
             args: vec!["-c".into(), script.into()],
             clear_environment: true,
-            variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            variables: variables.map(|(name, value)| (OsString::from(name), OsString::from(value))).into(),
             deadline,
             max_stdout: 1000,
             max_stderr: 1000,

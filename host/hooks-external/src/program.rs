@@ -1,5 +1,7 @@
 //! Hooks that are programs: one program, or a directory of them.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -138,7 +140,7 @@ impl ProgramHook {
     ) -> Result<ProgramOutput, HookError> {
         let name = program.display().to_string();
         let run = Run {
-            args: [self.settings.args.as_slice(), input.arguments.as_slice()].concat(),
+            args: self.settings.args.iter().map(OsString::from).chain(input.arguments.iter().cloned()).collect(),
             clear_environment: !self.settings.environment.inherited,
             variables: self.variables(input),
             program,
@@ -168,9 +170,11 @@ impl ProgramHook {
     }
 
     /// The hook's own variables come last, so that the configuration cannot replace them.
-    pub(crate) fn variables(&self, input: &ProgramInput) -> Vec<(String, String)> {
-        let own = input.variables.iter().map(|(name, value, _)| ((*name).to_owned(), value.clone()));
-        self.settings.environment.variables.iter().cloned().chain(own).collect()
+    pub(crate) fn variables(&self, input: &ProgramInput) -> Vec<(OsString, OsString)> {
+        let configured = self.settings.environment.variables.iter();
+        let configured = configured.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let own = input.variables.iter().map(|(name, value, _)| (OsString::from(*name), value.clone()));
+        configured.chain(own).collect()
     }
 
     pub(crate) fn describe(&self) -> HookDescription {
@@ -208,7 +212,7 @@ pub(crate) fn checked(input: ProgramInput) -> Result<ProgramInput, HookError> {
     let arguments = input.arguments.iter().map(|argument| ("an argument", argument));
     let variables = input.variables.iter().map(|(name, value, _)| (*name, value));
     for (name, value) in arguments.chain(variables) {
-        if value.contains('\0') {
+        if value.as_bytes().contains(&0) {
             return Err(HookError::Failed(format!("{name} contains a NUL byte and cannot be passed to a program")));
         }
         if name.len() + value.len() + 2 > MAX_VARIABLE {
@@ -223,7 +227,7 @@ pub(crate) fn checked(input: ProgramInput) -> Result<ProgramInput, HookError> {
 pub(crate) fn shown(input: &ProgramInput) -> String {
     let variables = input.variables.iter().map(|(name, value, kept)| match kept {
         Kept::Redacted if !value.is_empty() => format!("{name}=[redacted]"),
-        _ => format!("{name}={value}"),
+        _ => format!("{name}={}", value.display()),
     });
     variables.collect::<Vec<_>>().join("\n")
 }
@@ -374,7 +378,7 @@ mod tests {
             (0, 131_072, Err("an argument is longer")),
         ] {
             let mut input = ProgramInput::default().with("SFTPGO_X", "x".repeat(length));
-            input.arguments = vec!["x".repeat(argument)];
+            input.arguments = vec!["x".repeat(argument).into()];
             match (hook.run(HookKind::Connect, &Call::default(), input).await, expected) {
                 (Ok(output), Ok(lengths)) => {
                     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), lengths);

@@ -1,6 +1,7 @@
 //! The storage itself: what is asked of a file tree, and what a bucket answers.
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -203,10 +204,15 @@ impl Storage for S3Storage {
         true
     }
 
-    fn host_path(&self, path: &VirtualPath) -> String {
+    fn host_path(&self, path: &VirtualPath) -> OsString {
         match self.key(path) {
-            Ok(key) => self.bucket.url_of(&key),
-            Err(_) => format!("{}{}", self.bucket.url, path.display()),
+            Ok(key) => self.bucket.url_of(&key).into(),
+            // No object has such a name: the operation will be refused.
+            Err(_) => {
+                let mut name = OsString::from(self.bucket.url.as_str());
+                name.push(path.as_os_str());
+                name
+            }
         }
     }
 

@@ -214,7 +214,7 @@ impl Upload for S3Upload {
     }
 
     async fn show(&self) -> Result<Shown, StorageError> {
-        Ok(Shown { host_path: self.bucket.url_of(&self.key), file: None })
+        Ok(Shown { host_path: self.bucket.url_of(&self.key).into(), file: None })
     }
 
     async fn finish(&self) -> Result<Finished, StorageError> {

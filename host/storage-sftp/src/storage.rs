@@ -1,5 +1,6 @@
 //! The storage itself: what is asked of a file tree, and what the other server answers.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,7 +182,7 @@ impl Storage for SftpStorage {
         true
     }
 
-    fn host_path(&self, path: &VirtualPath) -> String {
+    fn host_path(&self, path: &VirtualPath) -> OsString {
         self.tree.url(path)
     }
 

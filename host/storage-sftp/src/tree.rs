@@ -1,5 +1,7 @@
 //! A directory at the other server that is the root of a file tree, and what all its files need.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -62,9 +64,11 @@ impl Tree {
     }
 
     /// A path as a URL, for logs and hooks.
-    pub fn url(&self, path: &VirtualPath) -> String {
+    pub fn url(&self, path: &VirtualPath) -> OsString {
         let place = self.remote.place();
-        format!("sftp://{}@{}{}", place.username, place.endpoint, String::from_utf8_lossy(&self.there(path)))
+        let mut url = OsString::from(format!("sftp://{}@{}", place.username, place.endpoint));
+        url.push(OsString::from_vec(self.there(path)));
+        url
     }
 
     /// The id of what has the path now: the protocol has none, so that it is made of server, user and path.

@@ -2,6 +2,7 @@
 //! (C5). Each of them is confined on its own; nothing is linked from one to another, and renamed only where the file
 //! systems can do that themselves.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -143,7 +144,7 @@ impl Storage for MountedStorage {
         self.home.is_remote() || self.mounts.iter().any(|mount| mount.storage.is_remote())
     }
 
-    fn host_path(&self, path: &VirtualPath) -> String {
+    fn host_path(&self, path: &VirtualPath) -> OsString {
         let (storage, path) = self.find(path);
         storage.host_path(&path)
     }

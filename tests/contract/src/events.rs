@@ -103,7 +103,7 @@ pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<Fi
         channel: "SSH_contract_1".to_owned(),
         protocol: Protocol::Sftp,
         kind: ActionKind::Upload,
-        storage_path: format!("/srv/contract/in/{what}"),
+        storage_path: format!("/srv/contract/in/{what}").into(),
         path,
         target: None,
         storage_target: None,

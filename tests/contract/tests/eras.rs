@@ -2,6 +2,7 @@
 //! behaves.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -401,7 +402,7 @@ async fn the_old_notification_is_a_get() {
     let of = |kind: ActionKind, target: Option<&str>, command: Option<&str>, size: Option<u64>| {
         let mut action = (*action("f", Some(ActionStatus::Ok)).unwrap()).clone();
         (action.kind, action.size) = (kind, size);
-        (action.storage_target, action.ssh_command) = (target.map(str::to_owned), command.map(str::to_owned));
+        (action.storage_target, action.ssh_command) = (target.map(OsString::from), command.map(str::to_owned));
         PostAction(Arc::new(action))
     };
     let path = "username=alice&path=%2Fsrv%2Fcontract%2Fin%2Ff&local_file=true";

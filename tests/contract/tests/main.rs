@@ -6,6 +6,7 @@
 mod eras;
 mod life;
 mod logins;
+mod names;
 mod table;
 mod told;
 mod watch;

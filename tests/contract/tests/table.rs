@@ -30,7 +30,7 @@ fn component(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../.cache/guests/{name}.wasm"))
 }
 
-async fn adapters() -> Adapters {
+pub async fn adapters() -> Adapters {
     let settings = "grants = [\"storage-paths\"]\n[limits]\ncpu_ms = 300\n[secrets]\npin = \"1234\"\n";
     Adapters::new(&component("contract"), settings, Duration::from_secs(3)).await.unwrap()
 }

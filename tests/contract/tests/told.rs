@@ -129,7 +129,7 @@ async fn actions_have_the_variables_of_their_era() {
     // A15-02, A15-03, B10-02
     let renamed = changed(|action| {
         action.kind = ActionKind::Rename;
-        action.storage_target = Some("/srv/contract/in/g".to_owned());
+        action.storage_target = Some("/srv/contract/in/g".into());
         (action.size, action.open_flags) = (None, None);
     });
     let command = changed(|action| {
@@ -192,7 +192,7 @@ async fn actions_are_told_with_all_that_there_is() {
     let event = changed(|action| {
         (action.session, action.protocol, action.kind) = (session, Protocol::Scp, ActionKind::Copy);
         action.target = Some(VirtualPath::parse_normalised("/in/g").unwrap());
-        action.storage_target = Some("bucket/g".to_owned());
+        action.storage_target = Some("bucket/g".into());
         action.ssh_command = Some("cp".to_owned());
     });
     let (url, asked) = web(&["200 OK"]);
@@ -236,7 +236,7 @@ async fn actions_are_posted_without_what_is_empty() {
     };
     let renamed = changed(|action| {
         action.kind = ActionKind::Rename;
-        action.storage_target = Some("/srv/g".to_owned());
+        action.storage_target = Some("/srv/g".into());
         (action.size, action.open_flags, action.elapsed_ms) = (Some(0), None, None);
     });
     let target = json!({"action": "rename", "target_path": "/srv/g"});

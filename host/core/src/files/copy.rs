@@ -45,7 +45,8 @@ impl FileService {
         };
         self.review(ActionKind::Copy, &from, protocol, details).await?;
         let outcome = self.copy_data(source, target, range, size).await;
-        self.record_if(&outcome, protocol, &from, FileEventKind::Copy { target: &target_path, size });
+        let target_text = target_path.to_string_lossy();
+        self.record_if(&outcome, protocol, &from, FileEventKind::Copy { target: &target_text, size });
         self.done(ActionKind::Copy, &from, protocol, outcome, details).await
     }
 

@@ -6,7 +6,7 @@ use super::{FileError, FirstTransfers};
 use crate::hook::events::{ActionKind, FileAction};
 use crate::hook::observation::PostAction;
 use crate::hook::review::{PreAction, Review};
-use crate::hook::{Chain, HookEvent, Observers, Subject};
+use crate::hook::{Chain, HookError, HookEvent, Observers, Subject};
 use crate::path::VirtualPath;
 use crate::terminal::neutralised;
 
@@ -107,7 +107,7 @@ impl FileHooks {
                 verdict => Ok(verdict),
             },
             // The link has logged the reason.
-            Err(_) => Err(FileError::Denied),
+            Err(failure) => Err(untold(&failure.error).unwrap_or(FileError::Denied)),
         }
     }
 
@@ -120,9 +120,17 @@ impl FileHooks {
         }
         self.after.tell(&event).await.map_err(|refused| {
             log_denial(&event.0, &refused.hook, &refused.error.to_string());
-            FileError::Failed("a hook refused the operation".into())
+            untold(&refused.error).unwrap_or_else(|| FileError::Failed("a hook refused the operation".into()))
         })
     }
+}
+
+/// What the client is told if a hook could not be asked because of a name that the client chose.
+fn untold(error: &HookError) -> Option<FileError> {
+    let HookError::NotText(name) = error else { return None };
+    Some(FileError::Refused(format!(
+        "the name {name} is not UTF-8, and a hook of this server cannot be told it; use a name that is UTF-8"
+    )))
 }
 
 /// Logs that a hook denied. `hook`: its name.

@@ -1,5 +1,6 @@
 //! The hooks around the operations of a [`FileService`].
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use tracing::Span;
@@ -18,7 +19,7 @@ use crate::trace;
 
 impl FileAction {
     /// Sets the other path of a rename, a copy or a link.
-    pub(super) fn set_target(&mut self, target: &Place<'_>, storage_target: &str) {
+    pub(super) fn set_target(&mut self, target: &Place<'_>, storage_target: &OsStr) {
         self.target = Some(target.path().clone());
         self.written_target = target.written().cloned();
         self.storage_target = Some(storage_target.to_owned());

@@ -378,7 +378,7 @@ impl FileService {
             username: &self.session.account.username,
             address: self.session.connection.remote.ip(),
             protocol,
-            path: &self.storage.host_path(path),
+            path: &self.storage.host_path(path).to_string_lossy(),
             what,
         });
     }

@@ -150,7 +150,7 @@ impl FileService {
             let changing = self.changing(&[from, to]).await?;
             let outcome = self.rename_counting(from, to, replace && may_replace, protocol).await;
             drop(changing);
-            self.record_if(&outcome, protocol, from, FileEventKind::Rename { target: &target_path });
+            self.record_if(&outcome, protocol, from, FileEventKind::Rename { target: &target_path.to_string_lossy() });
             self.done(ActionKind::Rename, &source, protocol, outcome, details).await
         })
         .await
@@ -193,7 +193,12 @@ impl FileService {
             let changing = self.changing(&[existing]).await?;
             let outcome = self.link_counting(existing, new).await;
             drop(changing);
-            self.record_if(&outcome, protocol, existing, FileEventKind::HardLink { target: &target_path });
+            self.record_if(
+                &outcome,
+                protocol,
+                existing,
+                FileEventKind::HardLink { target: &target_path.to_string_lossy() },
+            );
             self.done(ActionKind::Copy, &source, protocol, outcome, details).await
         })
         .await
@@ -238,7 +243,7 @@ impl FileService {
             self.review(ActionKind::Copy, &self.named_place(&meant).await, protocol, details).await?;
             self.tree().create_symlink(target, link).await?;
             let target_path = self.storage.host_path(&meant);
-            self.record(protocol, link, FileEventKind::Symlink { target: &target_path });
+            self.record(protocol, link, FileEventKind::Symlink { target: &target_path.to_string_lossy() });
             Ok(())
         })
         .await

@@ -1,5 +1,6 @@
 //! One download or upload: the bytes that it moved, its end, and the records and events of it.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +23,7 @@ use crate::trace;
 pub struct Transfer {
     channel: ConnectionId,
     protocol: Protocol,
-    host_path: String,
+    host_path: OsString,
     /// Whether the file is in object storage.
     is_object: bool,
     upload: bool,
@@ -64,7 +65,7 @@ impl Transfer {
     pub fn new(
         channel: ConnectionId,
         protocol: Protocol,
-        host_path: String,
+        host_path: OsString,
         is_object: bool,
         upload: bool,
         outcome: TransferOutcome,
@@ -167,7 +168,7 @@ impl Transfer {
             username: &session.account.username,
             address: session.connection.remote.ip(),
             protocol: self.protocol,
-            path: &self.host_path,
+            path: &self.host_path.to_string_lossy(),
             what,
         });
     }

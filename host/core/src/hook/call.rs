@@ -24,6 +24,7 @@ pub struct Call {
     place: Mutex<Option<Place>>,
     /// The header `traceparent` of requests that the call makes.
     trace_parent: OnceLock<String>,
+    only_tells: bool,
 }
 
 /// What a call waits for before the hook can work.
@@ -106,6 +107,17 @@ impl Call {
             call.trace_parent(|| Some(parent));
         }
         call
+    }
+
+    /// A call after which nothing depends on the hook. Names that are not UTF-8 can then be told approximately.
+    #[must_use]
+    pub fn that_only_tells(self) -> Self {
+        Self { only_tells: true, ..self }
+    }
+
+    /// Whether the hook can refuse something.
+    pub fn decides(&self) -> bool {
+        !self.only_tells
     }
 
     /// The header `traceparent` of requests that the call makes. `new`: that of a new trace, if it is part of none.

@@ -117,7 +117,7 @@ impl<E: GateEvent> Chain<E> {
     /// the event for the next link.
     ///
     /// # Errors
-    /// A link failed whose `on_error` is `deny`.
+    /// A link failed whose `on_error` is `deny`, or cannot be told a name ([`HookError::NotText`]).
     pub async fn decide(&self, event: &mut E) -> Result<Decision<E::Verdict>, GateFailure> {
         let links = self.links();
         if links.is_empty() {
@@ -136,9 +136,11 @@ impl<E: GateEvent> Chain<E> {
                 continue;
             }
             asked = Some(link);
-            let mut answer = link.ask(&self.host, event).await;
+            let refuses =
+                |error: &HookError| link.on_error() == OnError::Deny || matches!(error, HookError::NotText(_));
+            let mut answer = link.ask(&self.host, event, true).await;
             let outcome = match answer.outcome {
-                Err(_) if link.on_error() == OnError::Allow => Ok(E::allowed()),
+                Err(error) if link.on_error() == OnError::Allow && !refuses(&error) => Ok(E::allowed()),
                 outcome => outcome,
             };
             let failed = match outcome {
@@ -154,10 +156,10 @@ impl<E: GateEvent> Chain<E> {
                 }),
                 Err(error) => Err(error),
             };
-            answer.run.decided = failed.is_err() && link.on_error() == OnError::Deny;
+            answer.run.decided = failed.as_ref().is_err_and(refuses);
             self.host.journal.record(answer.run);
             if let Err(error) = failed
-                && link.on_error() == OnError::Deny
+                && refuses(&error)
             {
                 return Err(GateFailure { hook: link.name().to_owned(), error });
             }
@@ -210,6 +212,7 @@ mod tests {
         Says(Answer),
         Fails,
         Hangs,
+        IsNotTold,
     }
 
     struct Scripted(&'static str, Behaviour);
@@ -230,6 +233,7 @@ mod tests {
                 Behaviour::Says(answer) => Ok(answer.clone()),
                 Behaviour::Fails => Err(HookError::Failed("broken".into())),
                 Behaviour::Hangs => std::future::pending().await,
+                Behaviour::IsNotTold => Err(HookError::NotText("\"/\\xFF\"".into())),
             }
         }
     }
@@ -254,7 +258,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_first_final_verdict_decides() {
         // G-08
-        use Behaviour::{Fails, Hangs, Says};
+        use Behaviour::{Fails, Hangs, IsNotTold, Says};
         use OnError::{Allow, Deny, Skip};
         let pass = || Says(Answer::Pass);
         let yes = || Says(Answer::Final("yes"));
@@ -279,6 +283,10 @@ mod tests {
             .await;
         }
         check(vec![(Scripted("a", pass()), Allow), (Scripted("b", Fails), Deny)], Err("b")).await;
+        // The client chooses names, and could otherwise choose who is asked.
+        for on_error in [Deny, Skip, Allow] {
+            check(vec![(Scripted("a", IsNotTold), on_error), (Scripted("b", yes()), Deny)], Err("a")).await;
+        }
     }
 
     #[tokio::test]

@@ -165,10 +165,11 @@ impl<E: HookEvent> Link<E> {
         self.hook.pause(error, tries)
     }
 
-    /// Calls the hook and makes the record.
-    pub(super) async fn ask(&self, host: &HookHost, event: &E) -> Answer<E> {
+    /// Calls the hook and makes the record. `decides`: whether the hook can refuse something.
+    pub(super) async fn ask(&self, host: &HookHost, event: &E, decides: bool) -> Answer<E> {
         let (span, at, started) = (self.span(event), host.clock.now(), Instant::now());
         let call = Call::in_trace(host.traces.trace_parent(&span));
+        let call = if decides { call } else { call.that_only_tells() };
         let mut outcome = self.bounded(&call, event).instrument(span.clone()).await;
         if let Some(draft) = outcome.as_mut().ok().and_then(E::account) {
             draft.bind(&self.account_rights());
@@ -294,18 +295,18 @@ mod tests {
         let under_way = || hook.0.lock().unwrap().len();
         // Callers that time out, and callers that leave at once: the work of each goes on.
         for _ in 0..2 {
-            assert_eq!(link.ask(&host, &event).await.run.outcome, "timeout");
+            assert_eq!(link.ask(&host, &event, false).await.run.outcome, "timeout");
         }
         for _ in 0..20 {
-            let given_up = tokio::time::timeout(Duration::from_millis(1), link.ask(&host, &event)).await;
+            let given_up = tokio::time::timeout(Duration::from_millis(1), link.ask(&host, &event, false)).await;
             assert!(given_up.is_err());
         }
         assert_eq!(under_way(), 4);
         // B0-10a: all places are taken, so that the hook was not late.
-        let waited = link.ask(&host, &event).await.run;
+        let waited = link.ask(&host, &event, false).await.run;
         assert!(waited.is_error && waited.outcome == "waited", "{} {}", waited.outcome, waited.detail);
         hook.0.lock().unwrap().pop();
-        assert!(link.ask(&host, &event).await.outcome.is_err());
+        assert!(link.ask(&host, &event, false).await.outcome.is_err());
         assert_eq!(under_way(), 4);
     }
 }

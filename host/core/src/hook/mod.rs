@@ -36,6 +36,7 @@ pub use own_time::OwnTime;
 pub use selector::{Selectable, Selector, Subject};
 
 use crate::account::{AccountDraft, AccountRights};
+use crate::path::VirtualPath;
 
 /// An event that hooks are asked about, or told of.
 pub trait HookEvent: Send + Sync + 'static {
@@ -218,12 +219,21 @@ pub enum HookError {
     /// A component exceeded its memory or time, or a hook the size of an answer or the number of rounds.
     #[error("exceeded a limit: {0}")]
     Limit(String),
+    /// The event has this path, which is not UTF-8, and the hook is told it as text: it would decide about another file.
+    /// The gate refuses then, whatever `on_error` says, because it is the client that chooses names.
+    #[error("cannot be told the name {0}, which is not UTF-8")]
+    NotText(String),
     /// Too many calls wait for a place already.
     #[error("has too many calls under way")]
     Saturated,
 }
 
 impl HookError {
+    /// The error of a hook that decides, and cannot be told this path.
+    pub fn not_text(path: &VirtualPath) -> Self {
+        Self::NotText(format!("{:?}", path.as_os_str()))
+    }
+
     /// The kind, as a label in logs, records and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -233,6 +243,7 @@ impl HookError {
             Self::Failed(_) | Self::Transient(_) => "failed",
             Self::BadOutput(_) => "bad-output",
             Self::Limit(_) => "limit",
+            Self::NotText(_) => "not-text",
             Self::Saturated => "saturated",
         }
     }

@@ -151,7 +151,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
 
     async fn tell_link(&self, link: &Link<E>, event: &E) -> Result<(), GateFailure> {
         let host = self.chain.host();
-        let answer = link.ask(host, event).await;
+        let answer = link.ask(host, event, link.on_error() == OnError::Deny).await;
         host.journal.record(answer.run);
         match (answer.outcome, link.on_error()) {
             (Err(error), OnError::Deny) => Err(GateFailure { hook: link.name().to_owned(), error }),
@@ -186,7 +186,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Tells a link for the `tries`th time. The link, and the pause before it is told again, if it is.
     async fn try_link(&self, link: &Arc<Link<E>>, event: &E, tries: u32) -> Option<(Arc<Link<E>>, Duration)> {
         let host = self.chain.host();
-        let answer = link.ask(host, event).await;
+        let answer = link.ask(host, event, false).await;
         host.journal.record(answer.run);
         let pause = link.pause(&answer.outcome.err()?, tries)?;
         Some((link.clone(), pause))

@@ -79,7 +79,8 @@ mod tests {
         let attempt = Arc::new(attempt(Credential::Password(Secret::new("typed")), true));
         let event = CheckPassword { attempt, password: Secret::new("pw") };
         let input = event.input(Flavour::default());
-        let variables: Vec<_> = input.variables.iter().map(|(name, value, _)| (*name, value.as_str())).collect();
+        let variables: Vec<_> =
+            input.variables.iter().map(|(name, value, _)| (*name, value.to_str().unwrap())).collect();
         let expected = [
             ("SFTPGO_AUTHD_USERNAME", "bob"),
             ("SFTPGO_AUTHD_PASSWORD", "pw"),

@@ -211,7 +211,8 @@ pub(super) mod tests {
         let check = |credential: Credential, is_known: bool, [password, key, conversation]: [&str; 3]| {
             let event = ExternalAuth(Arc::new(attempt(credential, is_known)));
             let input = event.input(Flavour::default());
-            let variables: Vec<_> = input.variables.iter().map(|(name, value, _)| (*name, value.as_str())).collect();
+            let variables: Vec<_> =
+                input.variables.iter().map(|(name, value, _)| (*name, value.to_str().unwrap())).collect();
             let user = variables.get(1).map_or("", |(_, value)| *value);
             assert!(if is_known { user.contains("\"$1$a$b\"") } else { user.is_empty() }, "{user}");
             let expected = [

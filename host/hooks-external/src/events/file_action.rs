@@ -1,5 +1,7 @@
 //! Events about files, before and after the action (A15, B10).
 
+use std::ffi::{OsStr, OsString};
+
 use serde_json::{Map, Value, json};
 use tidegate_core::account::EffectiveAccount;
 use tidegate_core::hook::events::{ActionStatus, FileAction};
@@ -39,10 +41,10 @@ impl<'a> Provider<'a> {
 struct Fields<'a> {
     action: &'a FileAction,
     name: String,
-    path: String,
-    target: String,
-    virtual_path: String,
-    virtual_target: String,
+    path: &'a OsStr,
+    target: &'a OsStr,
+    virtual_path: &'a OsStr,
+    virtual_target: &'a OsStr,
     provider: Provider<'a>,
     status: i32,
 }
@@ -51,10 +53,10 @@ fn fields(action: &FileAction, flavour: Flavour) -> Fields<'_> {
     let kind = action.kind.as_str();
     Fields {
         name: if action.status.is_none() { format!("pre-{kind}") } else { kind.to_owned() },
-        path: action.storage_path.clone(),
-        target: action.storage_target.clone().unwrap_or_default(),
-        virtual_path: action.path.display().into_owned(),
-        virtual_target: action.target.as_ref().map(|path| path.display().into_owned()).unwrap_or_default(),
+        path: &action.storage_path,
+        target: action.storage_target.as_deref().unwrap_or_default(),
+        virtual_path: action.path.as_os_str(),
+        virtual_target: action.target.as_ref().map(VirtualPath::as_os_str).unwrap_or_default(),
         provider: Provider::at(&action.session.account, &action.path),
         status: status(action, flavour.compat),
         action,
@@ -83,10 +85,10 @@ fn input(action: &FileAction, flavour: Flavour) -> ProgramInput {
     let mut input = ProgramInput::default()
         .with("SFTPGO_ACTION", &fields.name)
         .with("SFTPGO_ACTION_USERNAME", &action.session.account.username)
-        .with("SFTPGO_ACTION_PATH", &fields.path)
-        .with("SFTPGO_ACTION_TARGET", &fields.target)
-        .with("SFTPGO_ACTION_VIRTUAL_PATH", &fields.virtual_path)
-        .with("SFTPGO_ACTION_VIRTUAL_TARGET", &fields.virtual_target)
+        .with("SFTPGO_ACTION_PATH", fields.path)
+        .with("SFTPGO_ACTION_TARGET", fields.target)
+        .with("SFTPGO_ACTION_VIRTUAL_PATH", fields.virtual_path)
+        .with("SFTPGO_ACTION_VIRTUAL_TARGET", fields.virtual_target)
         .with("SFTPGO_ACTION_SSH_CMD", ssh_command)
         .with("SFTPGO_ACTION_FILE_SIZE", size)
         .with("SFTPGO_ACTION_ELAPSED", action.elapsed_ms.unwrap_or(0).to_string())
@@ -106,8 +108,9 @@ fn input(action: &FileAction, flavour: Flavour) -> ProgramInput {
     }
     // J-06, A15-02
     if flavour.compat < Compat::V2_4 {
-        let username = action.session.account.username.clone();
-        input.arguments = vec![fields.name, username, fields.path, fields.target, ssh_command.to_owned()];
+        let (name, username) = (OsStr::new(&fields.name), OsStr::new(&action.session.account.username));
+        let arguments = [name, username, fields.path, fields.target, OsStr::new(ssh_command)];
+        input.arguments = arguments.map(OsStr::to_owned).into();
     }
     input
 }
@@ -127,10 +130,10 @@ fn request(action: &FileAction, flavour: Flavour) -> Request {
     };
     put("action", json!(fields.name));
     put("username", json!(action.session.account.username));
-    put("path", json!(fields.path));
-    put("target_path", json!(fields.target));
-    put("virtual_path", json!(fields.virtual_path));
-    put("virtual_target_path", json!(fields.virtual_target));
+    put("path", json!(fields.path.to_string_lossy()));
+    put("target_path", json!(fields.target.to_string_lossy()));
+    put("virtual_path", json!(fields.virtual_path.to_string_lossy()));
+    put("virtual_target_path", json!(fields.virtual_target.to_string_lossy()));
     put("ssh_cmd", json!(action.ssh_command.as_deref().unwrap_or_default()));
     put("file_size", json!(action.size.unwrap_or(0)));
     put("elapsed", json!(action.elapsed_ms.unwrap_or(0)));
@@ -148,24 +151,29 @@ fn request(action: &FileAction, flavour: Flavour) -> Request {
 }
 
 /// A15-06
-fn query(fields: &Fields<'_>) -> Vec<(&'static str, String)> {
+fn query(fields: &Fields<'_>) -> Vec<(&'static str, OsString)> {
     let action = fields.action;
     let mut query = vec![
-        ("action", fields.name.clone()),
-        ("username", action.session.account.username.clone()),
-        ("path", fields.path.clone()),
-        ("local_file", (action.storage_kind == "local").to_string()),
+        ("action", OsString::from(&fields.name)),
+        ("username", OsString::from(&action.session.account.username)),
+        ("path", fields.path.to_owned()),
+        ("local_file", (action.storage_kind == "local").to_string().into()),
     ];
     if !fields.target.is_empty() {
-        query.push(("target_path", fields.target.clone()));
+        query.push(("target_path", fields.target.to_owned()));
     }
     if let Some(command) = &action.ssh_command {
-        query.push(("ssh_cmd", command.clone()));
+        query.push(("ssh_cmd", command.into()));
     }
     if let Some(size) = action.size.filter(|size| *size > 0) {
-        query.push(("file_size", size.to_string()));
+        query.push(("file_size", size.to_string().into()));
     }
     query
+}
+
+/// JSON has text only; the query of a GET has bytes.
+fn told_wrongly(action: &FileAction, flavour: Flavour) -> Option<&VirtualPath> {
+    if flavour.get { None } else { action.not_text() }
 }
 
 impl LegacyEvent for PreAction {
@@ -187,6 +195,10 @@ impl LegacyEvent for PreAction {
 
     fn request(&self, flavour: Flavour) -> Request {
         request(&self.0, flavour)
+    }
+
+    fn told_wrongly(&self, flavour: Flavour) -> Option<&VirtualPath> {
+        told_wrongly(&self.0, flavour)
     }
 
     fn read_response(&self, response: &Response, flavour: Flavour) -> Result<Review, HookError> {
@@ -218,6 +230,10 @@ impl LegacyEvent for PostAction {
 
     fn request(&self, flavour: Flavour) -> Request {
         request(&self.0, flavour)
+    }
+
+    fn told_wrongly(&self, flavour: Flavour) -> Option<&VirtualPath> {
+        told_wrongly(&self.0, flavour)
     }
 
     fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {

@@ -122,7 +122,7 @@ impl LegacyEvent for Startup {
 
     /// B7-03
     fn request(&self, _: Flavour) -> Request {
-        Request::get(Vec::new())
+        Request::get(Vec::<(&str, String)>::new())
     }
 
     fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {

@@ -1,5 +1,7 @@
 //! Events about changes of accounts and other objects (A15-20, B11).
 
+use std::ffi::OsString;
+
 use serde_json::{Map, Value, json};
 use tidegate_core::account::compact_json;
 use tidegate_core::hook::HookError;
@@ -69,7 +71,7 @@ impl LegacyEvent for ObjectChange {
                     input = input.with(variable, field(&self.object, name));
                 }
                 let fields = ARGUMENTS.iter().map(|name| field(&self.object, name));
-                input.arguments = std::iter::once(action.to_owned()).chain(fields).collect();
+                input.arguments = std::iter::once(action.to_owned()).chain(fields).map(OsString::from).collect();
                 input
             }
             Compat::V2_0 => ProgramInput::default()

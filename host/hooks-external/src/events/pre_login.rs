@@ -106,7 +106,8 @@ mod tests {
         // A13-02, B3-07
         for is_known in [true, false] {
             let input = event(is_known).input(Flavour::default());
-            let variables: Vec<_> = input.variables.iter().map(|(name, value, _)| (*name, value.as_str())).collect();
+            let variables: Vec<_> =
+                input.variables.iter().map(|(name, value, _)| (*name, value.to_str().unwrap())).collect();
             let [(first, user), rest @ ..] = variables.as_slice() else { panic!("{variables:?}") };
             assert!(*first == "SFTPGO_LOGIND_USER" && user.contains(r#""username":"bob""#), "{user}");
             assert_eq!(user.contains("$1$a$b"), is_known, "{user}");
@@ -139,7 +140,7 @@ mod tests {
             assert_eq!(found, expected, "{status} {body}");
         }
         let request = event(true).request(Flavour::default());
-        let query: Vec<_> = request.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let query: Vec<_> = request.query.iter().map(|(name, value)| (*name, value.to_str().unwrap())).collect();
         assert_eq!(query, [("login_method", "password"), ("ip", "192.0.2.1"), ("protocol", "SSH")]);
         assert!(String::from_utf8(request.body.unwrap()).unwrap().contains(r#""username":"bob""#));
     }

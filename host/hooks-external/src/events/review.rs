@@ -1,5 +1,7 @@
 //! Hooks that allow or deny: exit status 0 or HTTP 200 allows; every other answer of the hook itself denies.
 
+use std::ffi::OsString;
+
 use serde_json::Value;
 use tidegate_core::connection::Connection;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, Review, SessionCreate};
@@ -44,7 +46,7 @@ pub fn input(fields: Vec<Named>, dialect: Dialect) -> ProgramInput {
             Dialect::Sftpgo => Some(field.sftpgo).filter(|name| !name.is_empty()),
             Dialect::DirectAdmin => field.directadmin,
         };
-        name.map(|name| (name, field.value, field.kept))
+        name.map(|name| (name, OsString::from(field.value), field.kept))
     });
     ProgramInput { arguments: Vec::new(), variables: variables.collect() }
 }

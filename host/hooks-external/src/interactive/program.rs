@@ -1,6 +1,5 @@
 //! Conversations with a program over its standard input and output, a line at a time.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -124,8 +123,7 @@ fn start(hook: &ProgramHook, input: &ProgramInput) -> Exec {
     if !settings.environment.inherited {
         exec = exec.env_clear();
     }
-    let variables = hook.variables(input).into_iter();
-    exec.env_extend(variables.map(|(name, value)| (OsString::from(name), OsString::from(value))))
+    exec.env_extend(hook.variables(input))
 }
 
 fn running(mut job: Job) -> Result<Running, HookError> {

@@ -220,7 +220,7 @@ impl Guest {
             None => self.instantiate().await,
         };
         let mut ready = ready?;
-        ready.store.data_mut().begin(connection.clone(), call.waiting().clone());
+        ready.store.data_mut().begin(connection.clone(), call);
         limits::renew(&mut ready.store);
         let answer = match ready.function::<E>(export) {
             Ok(guest) => {
@@ -232,6 +232,7 @@ impl Guest {
         let state = ready.store.data_mut();
         state.finish_output();
         call.used(state.memory.used(), limits::spent(state));
+        let told_wrongly = state.told_wrongly.take();
         let outcome = answer.unwrap_or_else(|error| Err(explain(&error, &ready.store.data().memory)));
         // An instance is not used again after a trap. A guest keeps a few handles, such as that of
         // its standard output.
@@ -242,7 +243,8 @@ impl Guest {
             (Instances::Warm, _) => self.keep_warm(account, ready, is_clean),
             (Instances::Session | Instances::Fresh | Instances::Prepared, _) => self.put_aside(ready),
         }
-        outcome
+        // Whatever the guest has answered is about another file.
+        told_wrongly.map_or(outcome, Err)
     }
 
     /// Keeps a warm instance. If the call has taken one that was made ahead, the task is woken, which makes a fresh one

@@ -97,21 +97,27 @@ impl types::HostFileAction for CallState {
     }
 
     fn virtual_path(&mut self, this: Action) -> wasmtime::Result<String> {
-        Ok(self.table.get(&this)?.path.display().into_owned())
+        let action = self.table.get(&this)?.clone();
+        Ok(self.told(&action, action.path.as_os_str()))
     }
 
     fn virtual_target(&mut self, this: Action) -> wasmtime::Result<Option<String>> {
-        Ok(self.table.get(&this)?.target.as_ref().map(|path| path.display().into_owned()))
+        let action = self.table.get(&this)?.clone();
+        Ok(action.target.as_ref().map(|path| self.told(&action, path.as_os_str())))
     }
 
     fn storage_path(&mut self, this: Action) -> wasmtime::Result<Result<String, types::AccessError>> {
-        let path = self.table.get(&this)?.storage_path.clone();
-        Ok(self.granted(Grant::StoragePaths).map(|()| path))
+        let action = self.table.get(&this)?.clone();
+        Ok(self.granted(Grant::StoragePaths).map(|()| self.told(&action, &action.storage_path)))
     }
 
     fn storage_target(&mut self, this: Action) -> wasmtime::Result<Result<String, types::AccessError>> {
-        let target = self.table.get(&this)?.storage_target.clone();
-        Ok(self.granted(Grant::StoragePaths).and_then(|()| target.ok_or(types::AccessError::Absent)))
+        let action = self.table.get(&this)?.clone();
+        if let Err(error) = self.granted(Grant::StoragePaths) {
+            return Ok(Err(error));
+        }
+        let target = action.storage_target.as_deref().map(|target| self.told(&action, target));
+        Ok(target.ok_or(types::AccessError::Absent))
     }
 
     fn storage_kind(&mut self, this: Action) -> wasmtime::Result<String> {

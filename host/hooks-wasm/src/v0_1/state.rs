@@ -1,6 +1,7 @@
 //! The host's side of an instance and its current call.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use tidegate_core::hook::events::FileAction;
 use tidegate_core::hook::keyboard_interactive::Conversation;
 use tidegate_core::hook::observation::{AddressBanned, CredentialChanged, ObjectChange};
 use tidegate_core::hook::review::WebRequest;
-use tidegate_core::hook::{LoginAttempt, Waiting};
+use tidegate_core::hook::{Call, HookError, LoginAttempt, Waiting};
 use tidegate_core::ports::{Passwords, PluginStore};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::Session;
@@ -89,6 +90,10 @@ pub struct CallState {
     pub waiting: Waiting,
     /// Answers that the guest has had verified in this call.
     pub verified: u32,
+    /// Whether the guest's answer can refuse something.
+    decides: bool,
+    /// The error of a call whose guest decides, and has asked for a path that it cannot be told.
+    pub told_wrongly: Option<HookError>,
     stdout: LineStream,
     stderr: LineStream,
     wasi: WasiCtx,
@@ -124,6 +129,8 @@ impl CallState {
             connection_id: None,
             waiting: Waiting::default(),
             verified: 0,
+            decides: true,
+            told_wrongly: None,
             stdout,
             stderr,
             wasi,
@@ -139,13 +146,24 @@ impl CallState {
     }
 
     /// Prepares the state for a call, whose instance may have been made long before.
-    pub fn begin(&mut self, connection_id: Option<ConnectionId>, waiting: Waiting) {
+    pub fn begin(&mut self, connection_id: Option<ConnectionId>, call: &Call) {
         let limits = self.shared.settings.limits;
         self.connection_id = connection_id;
-        self.waiting = waiting;
+        self.waiting = call.waiting().clone();
         self.verified = 0;
+        self.decides = call.decides();
+        self.told_wrongly = None;
         self.allowance.renew(limits.computing());
         self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner).renew(limits.log_lines);
+    }
+
+    /// A path of an action as the text that the guest is told. A path that is not UTF-8 is the name of another file then,
+    /// about which no guest may decide.
+    pub fn told(&mut self, action: &FileAction, path: &OsStr) -> String {
+        if path.to_str().is_none() && self.decides && self.told_wrongly.is_none() {
+            self.told_wrongly = action.not_text().map(HookError::not_text);
+        }
+        path.to_string_lossy().into_owned()
     }
 
     /// Checks that the operator gave this grant to the plugin.

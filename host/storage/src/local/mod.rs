@@ -25,7 +25,7 @@ mod way;
 use std::any::Any;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -161,8 +161,6 @@ impl Owner {
 pub struct LocalStorage {
     root: Arc<Root>,
     root_path: PathBuf,
-    /// The path of the root, as shown in messages.
-    root_text: String,
     settings: LocalStorageSettings,
     owner: Owner,
 }
@@ -177,9 +175,8 @@ impl LocalStorage {
         if made {
             owner.apply(&settings, &root)?;
         }
-        let root_text = path.display().to_string();
         let root = Arc::new(Root::new(root, path).map_err(in_context)?);
-        Ok(Self { root, root_path: path.to_owned(), root_text, settings, owner })
+        Ok(Self { root, root_path: path.to_owned(), settings, owner })
     }
 
     /// The mode of a new file, without bits by which it would run as another user.
@@ -204,12 +201,14 @@ impl Storage for LocalStorage {
         Capabilities { in_place: true, uploads }
     }
 
-    fn host_path(&self, path: &VirtualPath) -> String {
-        let relative = String::from_utf8_lossy(path.relative());
-        if relative.is_empty() {
-            return self.root_text.clone();
+    fn host_path(&self, path: &VirtualPath) -> OsString {
+        if path.is_root() {
+            return self.root_path.clone().into_os_string();
         }
-        [self.root_text.trim_end_matches('/'), &relative].join("/")
+        let root = self.root_path.as_os_str().as_bytes();
+        let end = root.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        let root = root.get(..end).unwrap_or_default();
+        OsString::from_vec([root, path.as_bytes()].concat())
     }
 
     async fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {
@@ -336,7 +335,6 @@ impl Storage for LocalStorage {
         Some(Arc::new(Self {
             root: Arc::new(self.root.without_links()),
             root_path: self.root_path.clone(),
-            root_text: self.root_text.clone(),
             settings: self.settings.clone(),
             owner: self.owner,
         }))

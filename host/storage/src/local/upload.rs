@@ -90,7 +90,7 @@ impl Upload for LocalUpload {
         };
         let Descriptor { file, owner, .. } = &self.descriptor;
         let shown = LocalFile::of(Descriptor { file: file.clone(), append: false, owner: *owner });
-        Ok(Shown { host_path: path.display().to_string(), file: Some(Box::new(shown)) })
+        Ok(Shown { host_path: path.into_os_string(), file: Some(Box::new(shown)) })
     }
 
     async fn finish(&self) -> Result<Finished, StorageError> {

@@ -9,6 +9,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -230,8 +231,10 @@ impl Storage for MemoryStorage {
         !self.tree.settings.random_writes
     }
 
-    fn host_path(&self, path: &VirtualPath) -> String {
-        format!("memory:{}", path.display())
+    fn host_path(&self, path: &VirtualPath) -> OsString {
+        let mut name = OsString::from("memory:");
+        name.push(path.as_os_str());
+        name
     }
 
     async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {

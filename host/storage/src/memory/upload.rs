@@ -139,7 +139,7 @@ impl Upload for MemoryUpload {
         let OpenNode { tree, node } = &self.open;
         let shown = MemoryShown(OpenNode::new(tree, &mut tree.nodes(), *node)?);
         // A name for messages; programs of the host find no file there.
-        Ok(Shown { host_path: format!("memory:#{node}"), file: Some(Box::new(shown)) })
+        Ok(Shown { host_path: format!("memory:#{node}").into(), file: Some(Box::new(shown)) })
     }
 
     async fn finish(&self) -> Result<Finished, StorageError> {

@@ -1,5 +1,8 @@
 //! Folders are in their places, and no link leads from one to another.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use super::*;
 use crate::local::{LocalStorageFactory, LocalStorageSettings};
 use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
@@ -62,7 +65,12 @@ async fn folders_are_seen_in_their_places() {
     assert_eq!(storage.metadata(&path("/deep")).await.unwrap().kind, FileKind::Directory);
     assert_eq!(storage.metadata(&path("/shared")).await.unwrap().kind, FileKind::Directory);
     assert_eq!(storage.metadata(&path("/shared/inside")).await.unwrap().size, 5);
-    assert_eq!(storage.host_path(&path("/shared/x")), directory.path().join("a/x").display().to_string());
+    assert_eq!(storage.host_path(&path("/shared/x")), directory.path().join("a/x"));
+    // A15-04: names keep their bytes.
+    for name in [&b"caf\xe9"[..], b"a\xff/b", b"a\xef\xbf\xbd"] {
+        let named = VirtualPath::resolve(&path("/shared"), name).unwrap();
+        assert_eq!(storage.host_path(&named), directory.path().join("a").join(OsStr::from_bytes(name)));
+    }
 }
 
 #[tokio::test]
@@ -149,8 +157,8 @@ async fn folders_inside_folders_cover_what_is_there() {
     assert_eq!(names(&storage, "/outer").await, ["deep", "out"]);
     assert_eq!(names(&storage, "/outer/deep").await, ["inner"]);
     assert_eq!(names(&storage, "/outer/deep/inner").await, ["in"]);
-    assert_eq!(storage.host_path(&path("/outer/deep/inner/in")), at("inner/in").display().to_string());
-    assert_eq!(storage.host_path(&path("/outer/deep/x")), at("outer/deep/x").display().to_string());
+    assert_eq!(storage.host_path(&path("/outer/deep/inner/in")), at("inner/in"));
+    assert_eq!(storage.host_path(&path("/outer/deep/x")), at("outer/deep/x"));
     // What is covered cannot be reached, not by a link either. It counts for its folder, as accounts without the inner
     // one see it, and as scans of the folder alone find it (A10-06).
     std::fs::create_dir_all(at("outer/deep/inner")).unwrap();

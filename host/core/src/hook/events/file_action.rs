@@ -1,5 +1,6 @@
 //! Events about files (A15, B10).
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
 
@@ -128,10 +129,10 @@ pub struct FileAction {
     pub written_path: Option<VirtualPath>,
     /// `target` as the client wrote it, where it has a link and rules depend on links.
     pub written_target: Option<VirtualPath>,
-    /// The name of `path` in its storage: on the local disk, the path on the host.
-    pub storage_path: String,
+    /// The name of `path` in its storage, byte by byte: on the local disk, the path on the host.
+    pub storage_path: OsString,
     /// The name of `target` in its storage.
-    pub storage_target: Option<String>,
+    pub storage_target: Option<OsString>,
     /// What keeps the file: `local`, `s3`, …
     pub storage_kind: &'static str,
     /// Size in bytes: before the action that of the existing file, after it the result, and of a download the
@@ -213,6 +214,18 @@ impl FileAction {
             written_target: self.written_target.as_ref(),
             ..self.session.subject()
         }
+    }
+
+    /// The path, as the client knows it, that cannot be told as text, because it or its name in the storage is not
+    /// UTF-8; None: each can.
+    pub fn not_text(&self) -> Option<&VirtualPath> {
+        fn is_text(path: &VirtualPath, stored: Option<&OsStr>) -> bool {
+            path.as_os_str().to_str().is_some() && stored.is_none_or(|stored| stored.to_str().is_some())
+        }
+        if !is_text(&self.path, Some(self.storage_path.as_os_str())) {
+            return Some(&self.path);
+        }
+        self.target.as_ref().filter(|target| !is_text(target, self.storage_target.as_deref()))
     }
 
     /// The size and the open flags, after a look at the file where that is still needed; None: unknown.

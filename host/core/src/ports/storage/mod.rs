@@ -12,6 +12,7 @@ mod tree;
 mod writing;
 
 use std::any::Any;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -71,8 +72,9 @@ pub trait Storage: Any + Send + Sync {
         false
     }
 
-    /// The path on the host, for logs and hooks; symbolic links stay in it.
-    fn host_path(&self, path: &VirtualPath) -> String;
+    /// The path on the host, for logs and hooks; symbolic links stay in it. Names have the bytes that they have in the
+    /// storage, UTF-8 or not: with others, a hook would look at another file.
+    fn host_path(&self, path: &VirtualPath) -> OsString;
 
     /// The path of a directory on the host without symbolic links, for programs of the host.
     ///

@@ -1,5 +1,7 @@
 //! Files that are written: under their name, or beside it until they are complete.
 
+use std::ffi::OsString;
+
 use async_trait::async_trait;
 
 use super::{Metadata, StorageError, StorageFile};
@@ -119,7 +121,7 @@ pub enum Finished {
 /// An upload without a name, as hooks and programs see it.
 pub struct Shown {
     /// The temporary path on the host, which clients cannot use; without `file`, the path that the upload will have.
-    pub host_path: String,
+    pub host_path: OsString,
     /// The upload, open to be read; none: the storage gives it to no reader before it has its name.
     pub file: Option<Box<dyn StorageFile>>,
 }
