@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header::USER_AGENT;
+use axum::http::header::{CONNECTION, USER_AGENT};
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 use tidegate_core::metrics::Metrics;
 use url::form_urlencoded;
@@ -26,11 +26,20 @@ const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
+/// Among the extensions of a request whose client is banned: it is refused, whatever it asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Banned;
+
 /// Gives each request its number, and completes error answers with it.
 pub(crate) async fn number(mut request: Request, next: Next) -> Response {
     let id = format!("{:x}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = answer::completed(next.run(request).await, &id);
+    let answered = if request.extensions().get::<Banned>().is_some() {
+        ([(CONNECTION, HeaderValue::from_static("close"))], answer::banned()).into_response()
+    } else {
+        next.run(request).await
+    };
+    let mut response = answer::completed(answered, &id);
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }

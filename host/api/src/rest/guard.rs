@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::route::{Interface, Need};
 use super::versions::IfMatch;
 use super::{RestApi, browser, credentials};
-use crate::answer::Refusal;
+use crate::answer::{self, Refusal};
 use crate::http::Client;
 
 /// A route, for the checks before its handler.
@@ -77,7 +77,7 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         return Err(Refusal::new(ErrorCode::Failed, "the connection of the request is not known"));
     };
     if client.address.is_some_and(|address| guarded.api.administration.bans.refuses(address)) {
-        return Err(Refusal::new(ErrorCode::Refused, "requests from this address are refused for a while"));
+        return Err(answer::banned());
     }
     let settings = &guarded.api.settings;
     browser::refuse_pages(settings, &client, request.headers(), request.uri())?;
