@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::RequestExt;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use tidegate_core::admin::{Actor, UserActor};
 use url::form_urlencoded;
 
 use super::route::{Interface, Need};
-use super::versions::IfMatch;
 use super::{RestApi, browser, credentials};
 use crate::answer::{self, Refusal};
 use crate::http::Client;
@@ -28,8 +28,8 @@ pub struct Guarded {
     pub query: Arc<[&'static str]>,
     /// The parameter of the query that the request has to have; None: there is none.
     pub named_by: Option<&'static str>,
-    /// Whether the handler minds `If-Match`, or the request changes nothing.
-    pub passes_version: bool,
+    /// Whether the handler minds `If-Match`; all others refuse it, whatever it says.
+    pub takes_version: bool,
 }
 
 /// The administrator of a request.
@@ -102,7 +102,7 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         guarded.api.administration.audit.allow(actor, case, &name).await?;
     }
     refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
-    if !guarded.passes_version && IfMatch::of(request.headers())? != IfMatch::Any {
+    if !guarded.takes_version && request.headers().contains_key(IF_MATCH) {
         let text = "this operation is not based on a version of an object; leave the header If-Match out";
         return Err(Refusal::new(ErrorCode::Changed, text));
     }

@@ -135,6 +135,11 @@ fn shown(object: &ShownObject) -> Response {
     tagged(answer::json(&object.document), version_of(&object.document, object.revision))
 }
 
+/// The answer to a change, with the new version.
+fn changed(message: &str, object: &ShownObject) -> Response {
+    tagged(done(StatusCode::OK, message), version_of(&object.document, object.revision))
+}
+
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
     let admins = &api.administration.admins;
@@ -181,12 +186,9 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let expected = expected(&api, &actor, &name, &based, Some(&document)).await?;
     let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
-    api.administration
-        .admins
-        .update_version(&actor, &name, &change, None, expected)
-        .await
-        .map_err(|error| based.refusal(error))?;
-    Ok(done(StatusCode::OK, "Admin updated"))
+    let admins = &api.administration.admins;
+    let updated = admins.update_version(&actor, &name, &change, None, expected).await;
+    Ok(changed("Admin updated", &updated.map_err(|error| based.refusal(error))?))
 }
 
 async fn delete(
@@ -208,8 +210,8 @@ async fn remove_codes(
 ) -> Result<Response, Refusal> {
     let expected = expected(&api, &actor, &name, &based, None).await?;
     let admins = &api.administration.admins;
-    admins.remove_codes_version(&actor, &name, expected).await.map_err(|error| based.refusal(error))?;
-    Ok(done(StatusCode::OK, "2FA disabled"))
+    let updated = admins.remove_codes_version(&actor, &name, expected).await;
+    Ok(changed("2FA disabled", &updated.map_err(|error| based.refusal(error))?))
 }
 
 async fn change_password(
