@@ -122,7 +122,8 @@ fn operation(interface: Interface, route: &Route) -> Value {
         },
     });
     if let (Some(body), Value::Object(operation)) = (&route.body, &mut operation) {
-        let body = json!({ "required": true, "content": { "application/json": { "schema": body } } });
+        let is_required = !route.is_body_optional;
+        let body = json!({ "required": is_required, "content": { "application/json": { "schema": body } } });
         operation.insert("requestBody".to_owned(), body);
     }
     operation

@@ -60,6 +60,8 @@ pub struct Route {
     pub query: Vec<Parameter>,
     /// The schema of the body; None: it takes none.
     pub body: Option<Value>,
+    /// Whether the body may be left out.
+    pub is_body_optional: bool,
     /// Status and schema of the answer.
     pub answer: (u16, Value),
     /// Whether the answer has an `ETag`, and `If-Match` is honoured where there is an object already.
@@ -89,6 +91,7 @@ impl Route {
             need: Need::Administrator,
             query: Vec::new(),
             body: None,
+            is_body_optional: false,
             answer: (200, json!({})),
             is_versioned: false,
             handler: on(filter, handler),
@@ -116,6 +119,11 @@ impl Route {
 
     pub fn body(self, schema: Value) -> Self {
         Self { body: Some(schema), ..self }
+    }
+
+    /// A body that may be left out, as all of its fields may.
+    pub fn optional_body(self, schema: Value) -> Self {
+        Self { body: Some(schema), is_body_optional: true, ..self }
     }
 
     pub fn answers(self, status: u16, schema: Value) -> Self {

@@ -11,7 +11,7 @@ use tidegate_core::ports::{PageRequest, Version};
 use tidegate_core::secret::Secret;
 
 use super::super::RestApi;
-use super::super::extract::{Body, Document, Name, Query};
+use super::super::extract::{Body, Document, Name, Query, only_fields};
 use super::super::guard::Caller;
 use super::super::openapi::{list_of, reference, word};
 use super::super::pages::{self, Page};
@@ -30,7 +30,7 @@ fn administrators() -> Vec<Route> {
     let disable = "Take the one-time codes of an administrator away.";
     let passwords = || {
         let properties = json!({"current_password": word(), "new_password": word()});
-        json!({"type": "object", "properties": properties, "required": ["current_password", "new_password"]})
+        json!({"type": "object", "properties": properties, "required": ["current_password", "new_password"], "additionalProperties": false})
     };
     let own = "Give the administrator of the request another password; its tokens end.";
     vec![
@@ -223,6 +223,7 @@ async fn change_password(
         let text = document.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
         text.map(Secret::new).ok_or_else(|| Refusal::of_field(field, format!("the body must have a {field}")))
     };
+    only_fields(&document, &["current_password", "new_password"])?;
     let (current, new) = (text("current_password")?, text("new_password")?);
     api.administration.admins.change_own_password(&actor, &current, new).await?;
     Ok(done(StatusCode::OK, "Password updated"))
