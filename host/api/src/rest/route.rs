@@ -182,10 +182,10 @@ impl Interface {
         let mut router = Router::new();
         for route in self.routes() {
             let query = route.query.iter().map(|parameter| parameter.name).collect();
-            let takes_version = route.takes_version();
+            let (takes_body, takes_version) = (route.body.is_some(), route.takes_version());
             let named_by = route.query.iter().find(|parameter| parameter.is_required).map(|parameter| parameter.name);
             let (api, need) = (api.clone(), route.need);
-            let guarded = Guarded { api, interface: self, need, query, named_by, takes_version };
+            let guarded = Guarded { api, interface: self, need, query, named_by, takes_body, takes_version };
             let handler = route.handler.layer(Extension(BodyLimit::of(route.need)));
             let handler = handler.layer(from_fn_with_state(guarded, guard::check));
             router = router.route(&format!("{}{}", self.path(), route.path), handler);
