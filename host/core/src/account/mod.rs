@@ -7,6 +7,7 @@ mod difference;
 mod document;
 mod draft;
 mod effective;
+mod endpoints;
 mod field_table;
 pub mod fields;
 mod file_systems;
