@@ -2,6 +2,7 @@
 //! one validation makes a [`User`], which is what is stored. Sessions have an [`EffectiveAccount`]: the
 //! user with what its groups give it, which cannot be stored.
 
+mod combining;
 mod concurrent;
 mod difference;
 mod document;
