@@ -94,7 +94,8 @@ fn operation(interface: Interface, route: &Route) -> Value {
     if route.is_versioned {
         if route.takes_version() {
             let about = "The ETag on which the request is based; another one is refused (412).";
-            let schema = json!({"type": "string"});
+            // Of those that the server makes, or any.
+            let schema = json!({"type": "string", "pattern": r#"^(\*|"[!#-+\--~]+")$"#});
             parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));
         }
         if route.method != axum::http::Method::DELETE {
