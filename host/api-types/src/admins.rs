@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{ClearPassword, DocumentChange, StoredObject};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListAdmins {
     /// Only administrators whose name comes after this one.
     #[serde(default)]
@@ -25,11 +26,13 @@ pub struct Admins {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ShowAdmin {
     pub username: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AddAdmin {
     /// The administrator's document. Its password may be a hash in a known format.
     #[schema(value_type = Object)]
@@ -40,6 +43,7 @@ pub struct AddAdmin {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UpdateAdmin {
     pub username: String,
     pub change: DocumentChange,
@@ -49,6 +53,7 @@ pub struct UpdateAdmin {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteAdmin {
     pub username: String,
 }
@@ -59,6 +64,7 @@ pub struct DeletedAdmin {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SetAdminCodes {
     pub username: String,
     /// Whether the administrator gets new one-time codes, or loses those that it has.
@@ -83,6 +89,7 @@ impl std::fmt::Debug for AdminCodes {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListTokens {
     /// Only tokens whose id comes after this one.
     #[serde(default)]
@@ -111,6 +118,7 @@ pub struct Token {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RevokeToken {
     pub id: String,
 }

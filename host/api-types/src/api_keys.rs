@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::StoredObject;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListApiKeys {
     /// Only keys whose id comes after this one.
     #[serde(default)]
@@ -22,12 +23,14 @@ pub struct ApiKeys {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ShowApiKey {
     /// The id of the key, or its name if no other has the same.
     pub key: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AddApiKey {
     /// The key's document: name, description, admin, allow, deny, ips, expires_at and max_uses.
     #[schema(value_type = Object)]
@@ -51,12 +54,14 @@ impl std::fmt::Debug for NewApiKey {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RotateApiKey {
     /// The id of the key, or its name if no other has the same.
     pub key: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteApiKey {
     /// The id of the key, or its name if no other has the same.
     pub key: String,

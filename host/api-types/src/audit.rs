@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 /// Filters of the list; a record has to match all that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListAudit {
     /// Only records with a smaller number; none: from the newest on.
     #[serde(default)]

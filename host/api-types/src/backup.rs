@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::ObjectKind;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DumpUsers {
     /// Only accounts whose name comes after this one.
     #[serde(default)]
@@ -32,6 +33,7 @@ impl std::fmt::Debug for Dumped {
 }
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LoadDump {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]

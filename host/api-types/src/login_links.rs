@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AddLoginLink {
     /// The user whom the link logs in.
     pub username: String,
@@ -57,6 +58,7 @@ impl std::fmt::Debug for NewLoginLink {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListLoginLinks {
     pub username: String,
 }
@@ -67,6 +69,7 @@ pub struct LoginLinks {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteLoginLink {
     /// The id of the link.
     pub id: String,
@@ -79,6 +82,7 @@ pub struct DeletedLoginLink {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct MakeResetCode {
     pub username: String,
     /// Whether it is for an administrator, and not for the user of an account.

@@ -19,6 +19,7 @@ pub enum ObjectKind {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListObjects {
     pub kind: ObjectKind,
     /// Only objects whose name comes after this one.
@@ -56,6 +57,7 @@ impl StoredObject {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ShowObject {
     pub kind: ObjectKind,
     pub name: String,
@@ -71,6 +73,7 @@ pub struct ShownObject {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AddObject {
     pub kind: ObjectKind,
     #[schema(value_type = Object)]
@@ -78,6 +81,7 @@ pub struct AddObject {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UpdateObject {
     pub kind: ObjectKind,
     pub name: String,
@@ -85,6 +89,7 @@ pub struct UpdateObject {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteObject {
     pub kind: ObjectKind,
     pub name: String,
@@ -96,6 +101,7 @@ pub struct DeletedObject {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DumpObjects {
     pub kind: ObjectKind,
     /// Only objects whose name comes after this one.

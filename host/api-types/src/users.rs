@@ -16,6 +16,7 @@ impl std::fmt::Debug for ClearPassword {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ListUsers {
     /// Only accounts whose name comes after this one.
     #[serde(default)]
@@ -63,11 +64,13 @@ pub struct InvalidUser {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ShowUser {
     pub username: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AddUser {
     /// The account's document. Its password may be a hash in a known format.
     #[schema(value_type = Object)]
@@ -78,6 +81,7 @@ pub struct AddUser {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UpdateUser {
     pub username: String,
     pub change: DocumentChange,
@@ -109,6 +113,7 @@ pub enum DocumentChange {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteUser {
     pub username: String,
 }

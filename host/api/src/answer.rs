@@ -63,6 +63,11 @@ pub fn json(value: &impl Serialize) -> Response {
     Json(value).into_response()
 }
 
+/// The refusal of a client whose address is banned.
+pub fn banned() -> Refusal {
+    Refusal::new(ErrorCode::Refused, "requests from this address are refused for a while")
+}
+
 pub async fn not_found() -> Refusal {
     Refusal::new(ErrorCode::NotFound, "there is no such page")
 }

@@ -93,6 +93,7 @@ impl MemoryDump {
                 users,
                 objects: std::mem::take(&mut objects),
                 restores: texts.is_ours,
+                keeps_names: texts.is_ours,
                 skips_invalid: true,
                 left_behind: left_behind.clone(),
                 ..Dump::default()

@@ -1,17 +1,20 @@
 //! What is checked before the handler of a page, and what every answer gets.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use tidegate_api::Client;
 use tidegate_core::admin::{AuthenticationError, DoorClient, UseCase};
 use tidegate_core::connection::WebVisit;
 use tidegate_core::ports::Door;
+use tokio::time::timeout;
 use url::form_urlencoded;
 
 use crate::WebAdmin;
@@ -36,6 +39,9 @@ const HEADERS: [(HeaderName, &str); 6] = [
 ];
 /// Answers that are smaller gain nothing by compression.
 pub const COMPRESSED_FROM: usize = 1_000;
+/// Bytes of a form that is refused, and the time in which it has to arrive, so that its record has the name of the object.
+const READ_OF_REFUSED: usize = 16 << 10;
+const READ_TIME_OF_REFUSED: Duration = Duration::from_secs(5);
 /// The headers of a request on which a page depends.
 pub const VARIES: &str = "Accept-Encoding, Cookie, HX-Request";
 
@@ -71,8 +77,10 @@ pub async fn check(State(guarded): State<Guarded>, mut request: Request, next: N
         Err(Stop::Problem(problem)) => return problem.page().answer(None, &path, web.facts.version),
     };
     if let (Need::For(case), Some(visitor)) = (guarded.need, &visitor)
-        && let Err(error) = web.administration.audit.allow(&visitor.actor, case, &object_of(request.uri())).await
+        && let Err(error) = visitor.actor.require(case)
     {
+        let name = object_of(request).await;
+        let error = web.administration.audit.refuse(&visitor.actor, case, &name, error).await;
         return Problem::from(error).page().answer(Some(visitor), &path, web.facts.version);
     }
     let mut response = next.run(request).await;
@@ -82,12 +90,21 @@ pub async fn check(State(guarded): State<Guarded>, mut request: Request, next: N
     }
 }
 
-/// The object that the address of a page names, for the record of a refusal; empty: it names none.
-fn object_of(uri: &Uri) -> String {
+/// The object that the address of a page or a small form names, for the record of a refusal; empty: none does.
+async fn object_of(request: Request) -> String {
+    let in_address = named_in(request.uri().query().unwrap_or_default().as_bytes());
+    if let Some(name) = in_address {
+        return name;
+    }
+    let body = Limited::new(request.into_body(), READ_OF_REFUSED).collect();
+    let Ok(Ok(form)) = timeout(READ_TIME_OF_REFUSED, body).await else { return String::new() };
+    named_in(&form.to_bytes()).unwrap_or_default()
+}
+
+fn named_in(fields: &[u8]) -> Option<String> {
     const NAMES: [&str; 5] = ["name", "username", "address", "network", "id"];
-    let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let named = pairs.find(|(name, _)| NAMES.contains(&name.as_ref()));
-    named.map(|(_, value)| value.into_owned()).unwrap_or_default()
+    let mut pairs = form_urlencoded::parse(fields);
+    pairs.find(|(name, _)| NAMES.contains(&name.as_ref())).map(|(_, value)| value.into_owned())
 }
 
 enum Stop {

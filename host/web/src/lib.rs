@@ -35,6 +35,7 @@ mod text;
 mod transport;
 mod upload;
 mod view;
+mod visible;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use crate::assets::ASSETS;
 use crate::navigation::{self, Entry};
 use crate::request::Visitor;
 use crate::view::{Block, Rendered};
+use crate::visible::visible;
 
 /// What surrounds the blocks of a page.
 pub struct Page {
@@ -70,7 +71,7 @@ impl Page {
             body: body.html(),
         };
         match layout.render() {
-            Ok(text) => (self.status, Html(text)).into_response(),
+            Ok(text) => (self.status, Html(visible(text))).into_response(),
             Err(error) => {
                 tracing::error!(sender = "web", message = format!("a page could not be made: {error}"));
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()

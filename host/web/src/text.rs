@@ -1,6 +1,7 @@
 //! Values as people read them.
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 
 use crate::view::{Cell, Moment};
 
@@ -40,18 +41,20 @@ pub fn seconds(count: u64) -> String {
     }
 }
 
+pub const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
 /// A time in milliseconds since 1970.
 pub fn moment(at: i64) -> Moment {
-    let nearest = if at > 0 { Timestamp::MAX } else { Timestamp::MIN };
-    let timestamp = Timestamp::from_millisecond(at).unwrap_or(nearest);
-    let text = |format: &str| timestamp.strftime(format).to_string();
+    let nearest = if at > 0 { DateTime::MAX } else { DateTime::MIN };
+    let time = EPOCH.checked_add(SignedDuration::from_millis(at)).unwrap_or(nearest);
+    let text = |format: &str| time.strftime(format).to_string();
     let shown = if is_far(at) { "after the year 9999".to_owned() } else { text("%Y-%m-%d %H:%M:%S") };
     Moment { machine: text("%Y-%m-%dT%H:%M:%SZ"), text: shown }
 }
 
 /// Whether a time, in milliseconds since 1970, is later than dates are written.
 pub fn is_far(at: i64) -> bool {
-    at > Timestamp::MAX.as_millisecond()
+    at > 0 && EPOCH.checked_add(SignedDuration::from_millis(at)).is_err()
 }
 
 /// A time in milliseconds since 1970; 0: never.
@@ -90,8 +93,10 @@ mod tests {
             assert_eq!(seconds(count), expected);
         }
         assert_eq!(moment(1_700_000_000_000).text, "2023-11-14 22:13:20");
+        assert_eq!(moment(253_402_300_799_000).text, "9999-12-31 23:59:59");
+        assert!(!is_far(253_402_300_799_999) && is_far(253_402_300_800_000));
         let far = moment(i64::MAX);
-        assert_eq!((far.text.as_str(), far.machine.starts_with("9999-12-30T")), ("after the year 9999", true));
+        assert_eq!((far.text.as_str(), far.machine.starts_with("9999-12-31T")), ("after the year 9999", true));
         assert_eq!((share(1, 2), share(3, 2), share(1, 0)), (500, 1000, 1000));
     }
 }

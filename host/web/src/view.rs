@@ -3,6 +3,8 @@
 
 use askama::Template;
 
+use crate::visible::visible;
+
 /// A part of a page.
 pub enum Block {
     Text(String),
@@ -286,7 +288,7 @@ impl Rendered {
 
     fn of(template: &impl Template) -> Self {
         // Templates fail only where a value's own text fails, and all values are texts.
-        Self(template.render().unwrap_or_default())
+        Self(visible(template.render().unwrap_or_default()))
     }
 
     pub fn html(&self) -> &str {

@@ -54,7 +54,9 @@ async function isText(open, { address, password, hostile, long }) {
         await nothingIsMarkup(page, path);
     }
     // Where it is to be read, it is, character by character.
-    const has = async (path, text) => {
+    // Characters that cannot be seen have a mark.
+    const has = async (path, raw) => {
+        const text = raw.replaceAll(/[\u200f\u202e]/gu, '\ufffd');
         await page.goto(address + path);
         const shown = await page.evaluate(() => document.querySelector('main').textContent);
         assert.ok(shown.includes(text), `${path} shows ${JSON.stringify(text)}: ${JSON.stringify(shown.slice(0, 2000))}`);

@@ -3,6 +3,7 @@
 mod address;
 mod binding;
 mod certificates;
+mod logged_address;
 mod requests;
 mod serving;
 #[cfg(test)]

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::binding::{Other, Stream};
+use super::requests::Banned;
 use super::shares::{Share, Shares};
 use super::stalled::WithWriteTime;
 use super::{Binding, Client, TrustedProxies};
@@ -89,8 +90,14 @@ async fn accept_until(binding: Binding, router: Router, limits: HttpLimits, stop
                 continue;
             }
         };
-        let connection =
-            Connection { other, router: router.clone(), proxies: proxies.clone(), limits, stop: stop.clone() };
+        let connection = Connection {
+            other,
+            router: router.clone(),
+            proxies: proxies.clone(),
+            defender: defender.clone(),
+            limits,
+            stop: stop.clone(),
+        };
         // A handshake that has begun is completed with the certificate of its beginning.
         let acceptor = certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.current()));
         connections.spawn(async move {
@@ -112,12 +119,14 @@ fn admitted(
     shares: &Arc<Shares>,
 ) -> Result<Option<Share>, &'static str> {
     let Some(address) = other.peer.map(|peer| peer.ip().to_canonical()) else { return Ok(None) };
-    // What comes from this machine is judged with each request, so that it is told why.
-    if proxies.trusts(address) || address.is_loopback() {
+    if proxies.trusts(address) {
         return Ok(None);
     }
     if defender.is_some_and(|defender| defender.refuses(address)) {
         return Err("its address is banned");
+    }
+    if address.is_loopback() {
+        return Ok(None);
     }
     shares.take(address.into()).map(Some).ok_or("its address has as many as it may")
 }
@@ -126,6 +135,7 @@ struct Connection {
     other: Other,
     router: Router,
     proxies: Arc<TrustedProxies>,
+    defender: Option<Arc<Defender>>,
     limits: HttpLimits,
     stop: CancellationToken,
 }
@@ -152,7 +162,7 @@ impl Connection {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, is_encrypted: bool) {
-        let Self { other, router, proxies, limits, stop } = self;
+        let Self { other, router, proxies, defender, limits, stop } = self;
         let stream = WithWriteTime::new(stream, limits.write_time);
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |request: Request<Incoming>| {
@@ -161,6 +171,10 @@ impl Connection {
             let is_encrypted = is_encrypted || proxies.tells_encryption(peer, request.headers());
             let client = Client { entrance: other.entrance, address, peer: other.peer, uid: other.uid, is_encrypted };
             let mut request = request;
+            // Of a client that a proxy has brought in, or that was banned after it had connected.
+            if address.is_some_and(|address| defender.as_ref().is_some_and(|defender| defender.refuses(address))) {
+                request.extensions_mut().insert(Banned);
+            }
             request.extensions_mut().insert(client);
             router.call(request)
         });
@@ -195,7 +209,7 @@ mod tests {
     fn banned_clients_and_those_with_their_share_are_refused_at_once() {
         let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
         let defender = Defender::new(DefenderSettings::default(), Arc::new(Metrics::default()), Arc::new(SystemClock));
-        for banned in ["192.0.2.66", "10.0.0.66"] {
+        for banned in ["192.0.2.66", "10.0.0.66", "127.0.0.66"] {
             assert!(defender.ban(banned.parse().unwrap(), Some(Duration::from_secs(60))).is_ok());
         }
         let shares = Arc::new(Shares::new(1));
@@ -208,6 +222,8 @@ mod tests {
             open.push(found);
         };
         check(Some("192.0.2.66:1"), false);
+        check(Some("[::ffff:192.0.2.66]:1"), false);
+        check(Some("127.0.0.66:1"), false);
         // The ban is for what a proxy has brought in.
         check(Some("10.0.0.66:1"), true);
         check(Some("192.0.2.1:1"), true);

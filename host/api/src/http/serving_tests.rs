@@ -11,6 +11,9 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tidegate_core::guard::{Defender, DefenderSettings};
+use tidegate_core::metrics::Metrics;
+use tidegate_core::ports::SystemClock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -70,6 +73,51 @@ async fn clients_that_send_slowly_are_cut_off() {
     // Its place is free again.
     let answer = asked(TcpStream::connect(address).await.unwrap(), REQUEST).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// A proxy's client is banned: whatever it asks for is refused, and its connection ends.
+#[tokio::test]
+async fn banned_clients_of_a_proxy_are_refused_with_each_request() {
+    let defender = Defender::new(DefenderSettings::default(), Arc::new(Metrics::default()), Arc::new(SystemClock));
+    assert!(defender.ban("192.0.2.66".parse().unwrap(), Some(Duration::from_secs(60))).is_ok());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let proxies = TrustedProxies(vec!["127.0.0.0/8".parse().unwrap()]);
+    let binding = Binding { proxies, defender: Some(Arc::new(defender)), ..Binding::plain(Socket::Tcp(listener)) };
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(binding, site(Router::new()), HttpLimits::default(), stop.clone()));
+    for (client, path, status) in [
+        ("192.0.2.66", "/healthz", "403"),
+        ("192.0.2.66", "/none", "403"),
+        ("192.0.2.66, 127.0.0.9", "/healthz", "403"),
+        ("192.0.2.67", "/healthz", "200"),
+        ("192.0.2.67", "/none", "404"),
+    ] {
+        // A banned client is told that the connection ends, without having asked for it.
+        let close = if status == "403" { "" } else { "Connection: close\r\n" };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\n{close}\r\n");
+        let answer = asked(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{client} {path}: {answer}");
+        assert!(answer.to_ascii_lowercase().contains("connection: close"), "{client} {path}: {answer}");
+    }
+    stop.cancel();
+}
+
+/// A connection of a banned address ends before the handshake, and takes no place.
+#[tokio::test]
+async fn connections_of_banned_addresses_are_closed_at_once() {
+    let defender = Defender::new(DefenderSettings::default(), Arc::new(Metrics::default()), Arc::new(SystemClock));
+    assert!(defender.ban("127.0.0.1".parse().unwrap(), Some(Duration::from_secs(60))).is_ok());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let binding = Binding { defender: Some(Arc::new(defender)), ..Binding::plain(Socket::Tcp(listener)) };
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(binding, site(Router::new()), HttpLimits::default(), stop.clone()));
+    let mut answer = Vec::new();
+    // Without a request: a reset says the same as an end.
+    let _ = TcpStream::connect(address).await.unwrap().read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "{answer:?}");
+    stop.cancel();
 }
 
 /// Writes a certificate for `localhost` and its key.

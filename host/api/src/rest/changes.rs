@@ -1,5 +1,6 @@
 //! What the interfaces have in common: documents of lists, and changes that are based on a version.
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 use tidegate_core::account::{AccountPage, InvalidStored, redacted};
@@ -7,7 +8,7 @@ use tidegate_core::admin::{Actor, ShownUser, UserEdit};
 
 use super::RestApi;
 use super::versions::{IfMatch, tagged, version_of};
-use crate::answer::{Refusal, json};
+use crate::answer::{Refusal, done, json};
 
 /// The documents of a page, valid or not, without secrets; `descending`: the last name first.
 pub fn documents(page: AccountPage, descending: bool) -> Vec<Value> {
@@ -29,6 +30,11 @@ pub fn documents(page: AccountPage, descending: bool) -> Vec<Value> {
 /// An account as an answer, with its version.
 pub fn user(shown: &ShownUser) -> Response {
     tagged(json(&shown.document), version_of(&shown.document, shown.revision))
+}
+
+/// The answer to a change of an account, with its new version.
+pub fn changed(shown: &ShownUser) -> Response {
+    tagged(done(StatusCode::OK, "User updated"), version_of(&shown.document, shown.revision))
 }
 
 /// Changes an account, if it has the version that the request is based on.

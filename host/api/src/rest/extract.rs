@@ -150,6 +150,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
+/// A body of JSON all of whose fields may be left out; without a body, all of them are.
+#[derive(Debug, Clone)]
+pub struct OptionalBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let limit = request.extensions().get::<BodyLimit>().copied().unwrap_or_default();
+        let bytes = bytes(request, limit).await?;
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        Ok(Self(parse(text)?))
+    }
+}
+
+/// Checks that a body has no other fields: a misspelt one that is passed over would do something else than was asked for.
+///
+/// # Errors
+/// It has one; the field is named.
+pub fn only_fields(document: &Map<String, Value>, known: &[&str]) -> Result<(), Refusal> {
+    match document.keys().find(|field| !known.contains(&field.as_str())) {
+        None => Ok(()),
+        Some(field) => {
+            let error = format!("there is no field \"{field}\"; there are: {}", known.join(", "));
+            Err(Refusal::of_field(field, error))
+        }
+    }
+}
+
 /// Reads JSON.
 ///
 /// # Errors

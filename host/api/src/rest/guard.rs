@@ -2,20 +2,23 @@
 //! administrator may.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::RequestExt;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
+use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
 use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, UserActor};
 use url::form_urlencoded;
 
+use super::extract::{self, BodyLimit};
 use super::route::{Interface, Need};
-use super::versions::IfMatch;
 use super::{RestApi, browser, credentials};
-use crate::answer::Refusal;
+use crate::answer::{self, Refusal};
 use crate::http::Client;
 
 /// A route, for the checks before its handler.
@@ -28,8 +31,10 @@ pub struct Guarded {
     pub query: Arc<[&'static str]>,
     /// The parameter of the query that the request has to have; None: there is none.
     pub named_by: Option<&'static str>,
-    /// Whether the handler minds `If-Match`, or the request changes nothing.
-    pub passes_version: bool,
+    /// Whether the request has a body.
+    pub takes_body: bool,
+    /// Whether the handler minds `If-Match`; all others refuse it, whatever it says.
+    pub takes_version: bool,
 }
 
 /// The administrator of a request.
@@ -77,7 +82,7 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         return Err(Refusal::new(ErrorCode::Failed, "the connection of the request is not known"));
     };
     if client.address.is_some_and(|address| guarded.api.administration.bans.refuses(address)) {
-        return Err(Refusal::new(ErrorCode::Refused, "requests from this address are refused for a while"));
+        return Err(answer::banned());
     }
     let settings = &guarded.api.settings;
     browser::refuse_pages(settings, &client, request.headers(), request.uri())?;
@@ -97,12 +102,14 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
             Some(found.actor)
         }
     };
-    if let (Need::For(case), Some(actor)) = (guarded.need, &caller) {
-        let name = object_of(guarded, &mut request).await;
-        guarded.api.administration.audit.allow(actor, case, &name).await?;
+    if let (Need::For(case), Some(actor)) = (guarded.need, &caller)
+        && let Err(error) = actor.require(case)
+    {
+        let name = object_of(guarded, request).await;
+        return Err(guarded.api.administration.audit.refuse(actor, case, &name, error).await.into());
     }
     refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
-    if !guarded.passes_version && IfMatch::of(request.headers())? != IfMatch::Any {
+    if !guarded.takes_version && request.headers().contains_key(IF_MATCH) {
         let text = "this operation is not based on a version of an object; leave the header If-Match out";
         return Err(Refusal::new(ErrorCode::Changed, text));
     }
@@ -112,9 +119,9 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
     Ok(request)
 }
 
-/// The object that a request names in its path or in a parameter that it has to have, for the record of a refusal; empty:
-/// it names none there.
-async fn object_of(guarded: &Guarded, request: &mut Request) -> String {
+/// The object that a request names in its path, in a parameter that it has to have, or in its body, for the record of a
+/// refusal; empty: it names none there.
+async fn object_of(guarded: &Guarded, mut request: Request) -> String {
     if let Ok(parameters) = request.extract_parts::<RawPathParams>().await
         && let Some((field, value)) = parameters.iter().next()
     {
@@ -123,8 +130,21 @@ async fn object_of(guarded: &Guarded, request: &mut Request) -> String {
     }
     let query = request.uri().query().unwrap_or_default();
     let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let named = pairs.find(|(name, _)| guarded.named_by == Some(name.as_ref()));
-    named.map(|(_, value)| value.into_owned()).unwrap_or_default()
+    let named = pairs.find(|(name, _)| guarded.named_by == Some(name.as_ref())).map(|(_, value)| value.into_owned());
+    if let Some(named) = named {
+        return named;
+    }
+    if guarded.takes_body { named_in(request).await } else { String::new() }
+}
+
+/// The object that a small body names; empty: it names none, is no JSON object, or is larger or slower than is waited for.
+async fn named_in(request: Request) -> String {
+    let Ok(bytes) = extract::bytes(request, BodyLimit { size: 16 << 10, time: Duration::from_secs(5) }).await else {
+        return String::new();
+    };
+    let document: Map<String, Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let named = ["username", "name", "ip", "network"].iter().find_map(|field| document.get(*field)?.as_str());
+    named.unwrap_or_default().to_owned()
 }
 
 /// A misspelt parameter that is passed over would give an answer to another question.

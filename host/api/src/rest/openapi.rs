@@ -5,12 +5,12 @@ use tidegate_api_types::{
     AddBan, AddExemptNetwork, AuditEntries, Ban, Bans, ErrorAnswer, ExemptNetwork, ExemptNetworks, FileEvents,
     HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
 };
-use tidegate_core::account::json_schema;
+use tidegate_core::account::{ObjectKind, json_schema};
 use tidegate_core::admin::{ADMIN_OBJECT, KEY_OBJECT};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::document_schema::of_document;
+use super::document_schema::{of_document, of_object};
 use super::route::{Interface, Need, Parameter, Route};
 
 /// A reference to a schema of the document.
@@ -25,11 +25,6 @@ pub fn list_of(name: &str) -> Value {
 /// A text that is not empty.
 pub fn word() -> Value {
     json!({ "type": "string", "minLength": 1 })
-}
-
-/// The name of an object: no control characters.
-fn name_of_object() -> Value {
-    json!({ "type": "string", "minLength": 1, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
 }
 
 /// An IPv4 or IPv6 address.
@@ -99,7 +94,8 @@ fn operation(interface: Interface, route: &Route) -> Value {
     if route.is_versioned {
         if route.takes_version() {
             let about = "The ETag on which the request is based; another one is refused (412).";
-            let schema = json!({"type": "string"});
+            // Of those that the server makes, or any.
+            let schema = json!({"type": "string", "pattern": r#"^(\*|"[!#-+\--~]+")$"#});
             parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));
         }
         if route.method != axum::http::Method::DELETE {
@@ -122,7 +118,8 @@ fn operation(interface: Interface, route: &Route) -> Value {
         },
     });
     if let (Some(body), Value::Object(operation)) = (&route.body, &mut operation) {
-        let body = json!({ "required": true, "content": { "application/json": { "schema": body } } });
+        let is_required = !route.is_body_optional;
+        let body = json!({ "required": is_required, "content": { "application/json": { "schema": body } } });
         operation.insert("requestBody".to_owned(), body);
     }
     operation
@@ -202,13 +199,14 @@ pub fn named_schemas() -> Vec<(String, Value)> {
     schemas.push(("User".to_owned(), user));
     schemas.push(("Admin".to_owned(), of_document("An administrator.", ADMIN_OBJECT)));
     schemas.push(("ApiKey".to_owned(), of_document("An API key, without its text.", KEY_OBJECT)));
-    for (name, about) in [
-        ("Folder", "A directory that accounts share: `name`, `mapped_path` and `description`."),
-        ("Group", "Settings that accounts take: `name`, `description`, `user_settings` and `virtual_folders`."),
-        ("Role", "Accounts that the administrators of the role maintain: `name` and `description`."),
+    let users = ("users", "The names of the accounts that refer to it, where one object is shown");
+    let groups = ("groups", "The names of the groups that refer to it, where one folder is shown");
+    for (name, kind, about, shown) in [
+        ("Folder", ObjectKind::Folder, "A directory that accounts share.", &[users, groups][..]),
+        ("Group", ObjectKind::Group, "Settings that accounts take.", &[users]),
+        ("Role", ObjectKind::Role, "Accounts that the administrators of the role maintain.", &[users]),
     ] {
-        let properties = json!({ "name": name_of_object(), "description": {"type": ["string", "null"]} });
-        schemas.push((name.to_owned(), json!({ "type": "object", "description": about, "properties": properties })));
+        schemas.push((name.to_owned(), of_object(kind, about, shown)));
     }
     let texts = json!({ "error": {"type": "string"}, "message": {"type": "string"}, "status": {"type": "integer"} });
     let done = json!({ "type": "object", "properties": texts, "required": ["error", "message", "status"] });

@@ -60,6 +60,8 @@ pub struct Route {
     pub query: Vec<Parameter>,
     /// The schema of the body; None: it takes none.
     pub body: Option<Value>,
+    /// Whether the body may be left out.
+    pub is_body_optional: bool,
     /// Status and schema of the answer.
     pub answer: (u16, Value),
     /// Whether the answer has an `ETag`, and `If-Match` is honoured where there is an object already.
@@ -89,6 +91,7 @@ impl Route {
             need: Need::Administrator,
             query: Vec::new(),
             body: None,
+            is_body_optional: false,
             answer: (200, json!({})),
             is_versioned: false,
             handler: on(filter, handler),
@@ -116,6 +119,11 @@ impl Route {
 
     pub fn body(self, schema: Value) -> Self {
         Self { body: Some(schema), ..self }
+    }
+
+    /// A body that may be left out, as all of its fields may.
+    pub fn optional_body(self, schema: Value) -> Self {
+        Self { body: Some(schema), is_body_optional: true, ..self }
     }
 
     pub fn answers(self, status: u16, schema: Value) -> Self {
@@ -174,10 +182,10 @@ impl Interface {
         let mut router = Router::new();
         for route in self.routes() {
             let query = route.query.iter().map(|parameter| parameter.name).collect();
-            let passes_version = route.method == Method::GET || route.takes_version() || self == Self::V1;
+            let (takes_body, takes_version) = (route.body.is_some(), route.takes_version());
             let named_by = route.query.iter().find(|parameter| parameter.is_required).map(|parameter| parameter.name);
             let (api, need) = (api.clone(), route.need);
-            let guarded = Guarded { api, interface: self, need, query, named_by, passes_version };
+            let guarded = Guarded { api, interface: self, need, query, named_by, takes_body, takes_version };
             let handler = route.handler.layer(Extension(BodyLimit::of(route.need)));
             let handler = handler.layer(from_fn_with_state(guarded, guard::check));
             router = router.route(&format!("{}{}", self.path(), route.path), handler);

@@ -43,15 +43,26 @@ impl IfMatch {
     /// The versions that the headers name.
     ///
     /// # Errors
-    /// A header cannot be read.
+    /// A header cannot be read, or names neither a version nor all of them.
     pub fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let malformed = |text: &str| Refusal::new(ErrorCode::Malformed, text);
+        if !headers.contains_key(IF_MATCH) {
+            return Ok(Self::Any);
+        }
         let mut tags = Vec::new();
         for line in headers.get_all(IF_MATCH) {
-            let unreadable = |_| Refusal::new(ErrorCode::Malformed, "the header If-Match cannot be read");
-            let line = line.to_str().map_err(unreadable)?;
+            let line = line.to_str().map_err(|_| malformed("the header If-Match cannot be read"))?;
             tags.extend(line.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
         }
-        if tags.is_empty() || tags.iter().any(|tag| tag == "*") { Ok(Self::Any) } else { Ok(Self::One(tags)) }
+        match tags.as_slice() {
+            // What is empty may be a variable that was not set: the change would be based on nothing.
+            [] => Err(malformed("the header If-Match names no version; give it an ETag, or leave it out")),
+            [all] if all == "*" => Ok(Self::Any),
+            tags if tags.iter().any(|tag| tag == "*") => {
+                Err(malformed("the header If-Match has * beside other versions; give it one or the other"))
+            }
+            _ => Ok(Self::One(tags)),
+        }
     }
 
     /// The version that the stored object has to have; None: any. `now`: the object as it is stored, and `given`: the
@@ -135,5 +146,18 @@ mod tests {
         check(Some("\"4-7\""), Err(&["uid"]));
         // A weak tag never matches (RFC 9110 section 13.1.1).
         check(Some("W/\"3-7\""), Err(&["uid"]));
+        check(Some("nope"), Err(&["uid"]));
+    }
+
+    #[test]
+    fn headers_that_name_no_version_are_refused() {
+        for lines in [&[""][..], &[" "], &[","], &["", ""], &["*, \"3-7\""], &["\"3-7\"", "*"]] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(IF_MATCH, HeaderValue::from_str(line).unwrap());
+            }
+            let refused = IfMatch::of(&headers).map_err(|refusal| refusal.0.status);
+            assert_eq!(refused, Err(400), "{lines:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::endpoints;
 use super::fields::{self, Field};
 use super::write::{changed_of, is_unset};
 
@@ -61,7 +62,8 @@ fn compare(path: &str, name: &str, before: Option<&Value>, after: Option<&Value>
     if given(before) == given(after) {
         return;
     }
-    if fields::is_secret(name) || SECRETS.contains(&name) {
+    let is_secret = |value: Option<&Value>| value.is_some_and(|value| endpoints::is_secret(name, value));
+    if fields::is_secret(name) || SECRETS.contains(&name) || is_secret(before) || is_secret(after) {
         parts.push(format!("{path}: changed"));
         return;
     }
@@ -98,7 +100,8 @@ fn hide(value: &mut Value) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {
-                if fields::is_secret(name) || SECRETS.contains(&name.as_str()) {
+                let is_secret = fields::is_secret(name) || SECRETS.contains(&name.as_str());
+                if is_secret || endpoints::is_secret(name, value) {
                     *value = Value::String("[redacted]".to_owned());
                 } else {
                     hide(value);
@@ -135,6 +138,10 @@ mod tests {
             json!({"filesystem": {"provider": 1, "s3config": {"bucket": "b", "access_secret": "HUSH"}}}),
             "filesystem.provider: 0 -> 1; filesystem.s3config.access_secret: changed; filesystem.s3config.bucket: none -> \"b\"",
         );
+        let endpoint = |endpoint: &str| json!({"filesystem": {"s3config": {"endpoint": endpoint}}});
+        let changed = "filesystem.s3config.endpoint: changed";
+        check(endpoint("https://u:HUSH@h"), endpoint("https://h"), changed);
+        check(endpoint("https://h"), endpoint("https://h?s=HUSH"), changed);
         let folder = json!({"virtual_folders": [{"name": "f", "filesystem": {"s3config": {"access_secret": "HUSH"}}}]});
         let Value::Object(folder) = folder else { panic!("it is an object") };
         assert!(!difference(fields::ACCOUNT, &Map::new(), &folder).contains("HUSH"));

@@ -36,6 +36,10 @@ pub struct Dump {
     /// Whether the documents are those of a dump of this server: as what they were made of, accounts need no
     /// credential, and file systems that this version does not serve are stored whole.
     pub restores: bool,
+    /// Whether the documents were in this store before and were only away, as those of a store in memory while the server was
+    /// stopped: their names stay as they are, though new objects may not have such names. What a dump says of itself is not
+    /// enough: anybody can write it.
+    pub keeps_names: bool,
     /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
     /// nothing is. What is stored already of those that stay behind is left as it is.
     pub skips_invalid: bool,
@@ -93,8 +97,8 @@ struct Plan {
     moves_in: bool,
     /// Whether what could be stored before is stored again, though logins to it are refused.
     is_whole: bool,
-    /// Whether the dump was made here: what it has was stored before, and is again.
-    restores: bool,
+    /// Whether names stay as they are that new objects may not have.
+    keeps_names: bool,
     skips_invalid: bool,
     /// Whether observers are to be told of what is stored.
     is_told: bool,
@@ -125,7 +129,7 @@ impl Plan {
             is_trial,
             moves_in: dump.moves_in,
             is_whole: dump.moves_in || dump.restores,
-            restores: dump.restores,
+            keeps_names: dump.keeps_names,
             skips_invalid: dump.skips_invalid,
             is_told: is_told && !is_trial,
             left_behind: std::mem::take(&mut dump.left_behind),
@@ -256,7 +260,7 @@ impl Accounts {
             return Ok(failed(Some(kind), &name, "it is in the document twice"));
         }
         if stored.is_none()
-            && !plan.restores
+            && !plan.keeps_names
             && let Err(problem) = check_new_name("name", &name)
         {
             return Ok(failed(Some(kind), &name, problem));
@@ -328,7 +332,7 @@ impl Accounts {
         let known: Vec<_> = KNOWN_THERE.into_iter().filter_map(known).filter(|_| plan.moves_in).collect();
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
-        if !plan.restores {
+        if !plan.keeps_names {
             check_new_name("username", draft.username())?;
         }
         let rule = if plan.is_whole { CredentialRule::Optional } else { CredentialRule::Required };

@@ -2,11 +2,13 @@
 //! one validation makes a [`User`], which is what is stored. Sessions have an [`EffectiveAccount`]: the
 //! user with what its groups give it, which cannot be stored.
 
+mod combining;
 mod concurrent;
 mod difference;
 mod document;
 mod draft;
 mod effective;
+mod endpoints;
 mod field_table;
 pub mod fields;
 mod file_systems;

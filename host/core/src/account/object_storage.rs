@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::draft::{InvalidAccount, invalid};
+use super::endpoints;
 use super::sealed::SEALED;
 use crate::ports::storage::S3Location;
 use crate::secret::Secret;
@@ -57,6 +58,11 @@ pub(super) fn s3_location(filesystem: &Map<String, Value>, prefix: &str) -> Resu
         && !["http://", "https://"].iter().any(|scheme| location.endpoint.starts_with(scheme))
     {
         return Err(invalid(name("endpoint"), "must be a URL that begins with http:// or https://"));
+    }
+    if endpoints::has_secret(&location.endpoint) {
+        let problem =
+            "must be a URL without a name, a password and parameters; give the key in access_key and access_secret";
+        return Err(invalid(name("endpoint"), problem));
     }
     if location.access_key.is_empty() != location.access_secret.is_empty() {
         let problem = "access_key and access_secret are set together, or neither is; null removes a stored secret";
@@ -132,6 +138,8 @@ mod tests {
         check(json!({"bucket": "b/c"}), Err("bucket"));
         check(json!({"bucket": "b", "access_key": "k"}), Err("access_secret"));
         check(json!({"bucket": "b", "endpoint": "h:1"}), Err("endpoint"));
+        check(json!({"bucket": "b", "endpoint": "https://u:p@h"}), Err("endpoint"));
+        check(json!({"bucket": "b", "endpoint": "https://h/?sig=s"}), Err("endpoint"));
         check(json!({"bucket": "b", "key_prefix": "/a"}), Err("key_prefix"));
         check(json!({"bucket": "b", "key_prefix": "a/../b"}), Err("key_prefix"));
         check(json!({"bucket": "b", "upload_part_size": -1}), Err("upload_part_size"));

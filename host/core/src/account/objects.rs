@@ -87,6 +87,9 @@ impl ObjectKind {
         document.entry("description").or_insert_with(|| "".into());
         match self {
             Self::Folder => {
+                if document.get("filesystem").is_some_and(|value| !value.is_object() && !value.is_null()) {
+                    return Err(invalid("filesystem", "must be an object"));
+                }
                 let mapped_path = check_folder(&document, "")?;
                 let is_local = document.get("filesystem").and_then(Value::as_object).is_none_or(is_local);
                 if mapped_path.is_empty() && is_local {
@@ -184,6 +187,7 @@ mod tests {
             Ok(json!({"name": "f", "filesystem": bucket, "description": "", "mapped_path": ""})),
         );
         check(Folder, json!({"name": "f", "filesystem": {"provider": 1}}), Err("filesystem.s3config.bucket"));
+        check(Folder, json!({"name": "f", "mapped_path": "/srv/f", "filesystem": 7}), Err("filesystem"));
         check(Folder, json!({"name": "f"}), Err("mapped_path"));
         check(Folder, json!({"name": "", "mapped_path": "/srv/f"}), Err("name"));
         check(Folder, json!({"name": "a\nb", "mapped_path": "/srv/f"}), Err("name"));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::fields::{self, ACCOUNT, Field, HAS_PASSWORD, Kind, Member};
 use super::filter_table::FILTERS;
 use super::kept_secrets::REDACTED;
-use super::{AccountValues, second_factors};
+use super::{AccountValues, endpoints, second_factors};
 
 /// The reader of a document, which decides what it may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,7 @@ fn beginning_with(known: &[Field], object: &Map<String, Value>) -> Map<String, V
 fn redact(object: &mut Map<String, Value>) {
     for (name, value) in object {
         match value {
-            value if fields::is_secret(name) => *value = json!(REDACTED),
+            value if fields::is_secret(name) || endpoints::is_secret(name, value) => *value = json!(REDACTED),
             Value::Object(inner) => redact(inner),
             Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(redact),
             _ => {}
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn redacted_documents_hold_no_secret() {
-        let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]},"password":"$1$a$b","filesystem":{"provider":0,"s3config":{"access_secret":"hush","bucket":"b"}},"filters":{"totp_config":{"secret":{"payload":"hush"}}}}"#;
+        let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]},"password":"$1$a$b","filesystem":{"provider":0,"s3config":{"access_secret":"hush","bucket":"b","endpoint":"https://u:hush@h"}},"filters":{"totp_config":{"secret":{"payload":"hush"}}}}"#;
         let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
         let text = compact_json(&account.to_document(Audience::Redacted));
         assert!(!text.contains("hush") && !text.contains("$1$a$b"), "{text}");

@@ -1,13 +1,14 @@
 //! One account on its way to the store, with its folders, its announcement and its audit record.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
 use super::draft::invalid;
 use super::fields::{Field, Maintainer};
 use super::filesystem_table::FILESYSTEM;
+use super::group::memberships_of;
 use super::kept_secrets::keep_of_file_system;
 use super::new_name::check_new_name;
 use super::object_table::FOLDER_OBJECT;
@@ -180,6 +181,17 @@ impl Writing<'_> {
         planned: &PlannedChanges,
     ) -> Result<(), StoreError> {
         let is_planned = |collection: &Collection, name: &str| planned.document(collection, name).is_some();
+        // A group that gives nothing need not be there, but its name is a new one then.
+        let known: HashSet<_> = memberships_of(base).into_iter().map(|membership| membership.group).collect();
+        for Membership { group, .. } in user.memberships() {
+            if let Err(problem) = check_new_name("groups", &group)
+                && !known.contains(&group)
+                && !is_planned(&GROUPS, &group)
+                && self.directory.find(&GROUPS, &group).await?.is_none()
+            {
+                return Err(StoreError::Field(problem));
+            }
+        }
         let giving = user.memberships().into_iter().filter(|membership| membership.kind != MembershipKind::Member);
         let is_new = |membership: &Membership| !giving_groups(base).contains(&membership.group.as_str());
         let names: Vec<String> = giving.filter(is_new).map(|membership| membership.group).collect();

@@ -10,7 +10,8 @@ use super::admin_document::{
 use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
 use crate::account::{
-    AccountError, Accounts, added, difference, disabled_again, keep_password, missing_reference, removed,
+    AccountError, Accounts, added, check_new_name, difference, disabled_again, keep_password, missing_reference,
+    removed,
 };
 use crate::guard::{Defender, Offence};
 use crate::hook::observation::Change as Told;
@@ -103,6 +104,7 @@ impl Administrators {
         let new = Map::from_iter([("status".to_owned(), json!(1)), ("created_at".to_owned(), json!(self.clock.now()))]);
         let document = merged(ADMIN_OBJECT, ADMINS.noun, new, document)?;
         let (name, document) = self.validated(document, clear_password).await?;
+        check_new_name("username", &name).map_err(not_valid)?;
         self.check_grants(actor, case, &name, &document).await?;
         let mut changes = self.required(actor, &name, &document).await?;
         let detail = added(ADMIN_OBJECT, &document);

@@ -90,8 +90,9 @@ impl Audit {
         }
     }
 
-    /// Records that the actor was refused, for that reason, which is given back.
-    pub(super) async fn refuse(&self, actor: &Actor, case: UseCase, name: &str, error: AdminError) -> AdminError {
+    /// Records that the actor was refused, for that reason, which is given back. The same refusal, of an object with the same
+    /// name, is recorded once in a minute.
+    pub async fn refuse(&self, actor: &Actor, case: UseCase, name: &str, error: AdminError) -> AdminError {
         let name = cut(name);
         if self.is_to_be_recorded((actor.author.name.clone(), case.name(), name.clone())) {
             let done = actor.author.did(case.action(), case.kind(), &name, self.clock.now());

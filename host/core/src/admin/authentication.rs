@@ -279,7 +279,11 @@ impl Authentication {
         let Some(code) = code else { return Err(AuthenticationError::SecondFactorNeeded) };
         let digest = digest_of(code);
         if of.recovery_digests.iter().any(|left| is_same(left, &digest)) {
-            return if self.use_up(of, &digest).await? { Ok(()) } else { Err(AuthenticationError::Denied) };
+            if !self.use_up(of, &digest).await? {
+                return Err(AuthenticationError::Denied);
+            }
+            self.codes.forgive(&of.username);
+            return Ok(());
         }
         let now = self.clock.now();
         let step = match self.codes.check_secret(&of.username, secret, &Secret::new(code), now) {

@@ -238,8 +238,7 @@ async fn a_brake_on_codes_does_not_say_whether_a_password_is_right() {
     let recovery = made.recovery_codes[0].expose();
     assert_eq!(house.basic("ann", "wrong", Some(recovery)).await, Err(DENIED));
     assert!(house.basic("ann", "pw", Some(recovery)).await.is_ok());
-    assert_eq!(house.basic("ann", "pw", Some(recovery)).await, Err(AuthenticationError::Paused(30)));
-    house.pass(30_000);
+    assert_eq!(house.basic("ann", "pw", Some(recovery)).await, Err(DENIED), "a good code has taken the brake off");
     assert_eq!(house.basic("ann", "wrong", None).await, Err(DENIED));
     assert_eq!(house.basic("ann", "pw", None).await, Err(AuthenticationError::SecondFactorNeeded));
 }
@@ -273,7 +272,8 @@ async fn tokens_end_by_time_revocation_and_what_becomes_of_their_administrator()
     }
     assert!(check(&tokens[4]).await.is_ok());
     let listed = house.tokens.list(&house.root, PageRequest { limit: 100, ..PageRequest::default() }).await.unwrap();
-    let of_e = listed.iter().find(|token| token.admin == "e").unwrap();
+    assert_eq!(listed.iter().map(|token| token.admin.as_str()).collect::<Vec<_>>(), ["e"], "others have ended");
+    let of_e = &listed[0];
     assert!(!tokens[4].expose().contains(&of_e.id) && of_e.address == "192.0.2.1");
     house.pass(20 * 60_000);
     assert_eq!(check(&tokens[4]).await, Err(DENIED));

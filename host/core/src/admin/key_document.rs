@@ -1,7 +1,6 @@
 //! The documents of API keys (D-09): their fields, their validation, and what of them is shown.
 
 use ipnet::IpNet;
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::admin_document::{networks_of, texts};
@@ -126,6 +125,9 @@ pub fn check(document: &Map<String, Value>, now: i64) -> Result<(), InvalidAccou
     limits_of(document).map(drop)
 }
 
+/// The end of the year 9999, in milliseconds since 1970.
+const LAST: i64 = 253_402_300_799_999;
+
 /// Checks when something new expires; both are milliseconds since 1970.
 ///
 /// # Errors
@@ -134,9 +136,8 @@ pub(super) fn check_expiry(expires_at: i64, now: i64) -> Result<(), InvalidAccou
     if expires_at <= now {
         return Err(invalid("expires_at", "is past; give a time to come in milliseconds since 1970"));
     }
-    let last = Timestamp::MAX.as_millisecond();
-    if expires_at > last {
-        let problem = format!("is after the year 9999; give milliseconds since 1970, of which {last} are the most");
+    if expires_at > LAST {
+        let problem = format!("is after the year 9999; give milliseconds since 1970, of which {LAST} are the most");
         return Err(invalid("expires_at", problem));
     }
     Ok(())

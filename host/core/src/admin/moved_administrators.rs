@@ -8,7 +8,7 @@ use super::admin_document::{
     ADMIN_OBJECT, Administrator, merged, name_of, networks_of, not_valid, password_of, permissions_of, texts,
 };
 use super::{Actor, AdminError, Administrators, UseCase};
-use crate::account::{LoadOutcome, added, changed_of, invalid};
+use crate::account::{LoadOutcome, added, changed_of, check_new_name, invalid};
 use crate::password::PasswordText;
 use crate::ports::{ADMINS, AuditRecord, Change, ROLES, StoredDocument, Version, Write};
 
@@ -29,6 +29,7 @@ pub struct MovedAdministrator {
 pub fn moved_administrator(given: &Map<String, Value>) -> Result<(String, Map<String, Value>), AdminError> {
     let mut document = merged(ADMIN_OBJECT, ADMINS.noun, Map::new(), given)?;
     let name = name_of(&document).map_err(not_valid)?;
+    check_new_name("username", &name).map_err(not_valid)?;
     permissions_of(&texts(&document, "permissions")).map_err(not_valid)?;
     let PasswordText::Hash(_) = password_of(&document).map_err(not_valid)? else {
         return Err(not_valid(invalid("password", "must be a hash")));

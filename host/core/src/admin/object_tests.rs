@@ -363,11 +363,25 @@ async fn names_that_cannot_be_seen_are_those_of_stored_objects_only() {
     with_folder.insert("username".to_owned(), json!("bob"));
     let refused = house.users.add(&house.root, with_folder, None).await.unwrap_err();
     assert_eq!(refused.field(), Some("virtual_folders"));
-    // A dump of another maker is new here, one of this server was stored before.
-    for restores in [false, true] {
-        let dump = Dump { users: vec![map(account.clone())], objects: objects.to_vec(), restores, ..Dump::default() };
+    // A dump can say what it likes of its maker: what it has is new here, if it is not stored already.
+    for (restores, keeps_names) in [(false, false), (true, false), (true, true), (true, false), (false, false)] {
+        let stored_before = house.users.show(&house.root, hidden).await.is_ok();
+        let users = vec![map(account.clone())];
+        let dump = Dump { users, objects: objects.to_vec(), restores, keeps_names, ..Dump::default() };
         let (loaded, is_stored) = house.backups.load(&house.root, dump, false).await.unwrap();
-        assert_eq!(is_stored, restores, "{loaded:?}");
+        assert_eq!(is_stored, keeps_names || stored_before, "{restores} {keeps_names} {loaded:?}");
+    }
+    // A group that is not there gives nothing, and its name is a new one.
+    let mut member = map(account.clone());
+    member.insert("username".to_owned(), json!("carol"));
+    member.insert("groups".to_owned(), json!([{"name": "a\u{202e}\u{200b}\nb", "type": 3}]));
+    let refused = house.users.add(&house.root, member.clone(), None).await.unwrap_err();
+    assert_eq!(refused.field(), Some("groups"));
+    for name in [hidden, "nowhere"] {
+        member.insert("groups".to_owned(), json!([{"name": name, "type": 3}]));
+        member.insert("username".to_owned(), json!(format!("of {}", name.len())));
+        house.users.add(&house.root, member.clone(), None).await.unwrap();
+        house.users.delete(&house.root, &format!("of {}", name.len())).await.unwrap();
     }
     for (kind, _) in objects {
         house.update(kind, hidden, fields(json!({"description": "x"}))).await.unwrap();

@@ -1,17 +1,21 @@
 //! Tokens of administrators: issued after a login, good on every server of one database, revocable.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
-use super::credential_text::{digest_of, is_token, new_token};
+use super::admin_document::Administrator;
+use super::administrators::credential_of;
+use super::credential_text::{digest_of, is_same, is_token, new_token};
+use super::user_credential::has_credential_of;
 use super::web_sessions::{NewSession, has_session};
 use super::{
     Actor, AdminError, Audit, AuthenticationError, DoorClient, Identity, IssuedToken, PAGE, UseCase, WebSessions,
 };
 use crate::connection::WebVisit;
 use crate::ports::{
-    AuditRecord, Change, Clock, Directory, Door, PageRequest, StoreError, StoredDocument, TOKENS, Write,
+    ADMINS, AuditRecord, Change, Clock, Directory, Door, PageRequest, StoreError, StoredDocument, TOKENS, USERS, Write,
 };
 use crate::secret::Secret;
 use crate::session::EndReason;
@@ -70,14 +74,55 @@ impl Tokens {
         Self { directory, audit, clock, sessions, swept: Mutex::default() }
     }
 
-    /// A page of at most 500 tokens, in the order of their ids.
+    /// A page of at most 500 tokens that are still good, in the order of their ids.
     ///
     /// # Errors
     /// The use case is not for the actor, or the store fails.
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<Vec<ShownToken>, AdminError> {
         self.audit.allow(actor, UseCase::ListTokens, "").await?;
-        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
-        Ok(self.directory.list(&TOKENS, request).await?.iter().map(shown).collect())
+        let most = usize::try_from(request.limit.min(PAGE)).unwrap_or_default();
+        let (mut found, mut request) = (Vec::new(), PageRequest { limit: PAGE, ..request });
+        loop {
+            let page = self.directory.list(&TOKENS, request.clone()).await?;
+            let Some(last) = page.last().map(|last| last.name.clone()) else { return Ok(found) };
+            found.extend(self.good(page).await?.iter().map(shown));
+            if found.len() >= most {
+                found.truncate(most);
+                return Ok(found);
+            }
+            request.after = Some(last);
+        }
+    }
+
+    /// Those that are of use. What has ended with a password, or with whom it was issued to, is in the store until it expires.
+    async fn good(&self, page: Vec<StoredDocument>) -> Result<Vec<StoredDocument>, StoreError> {
+        let names = |field: &str| {
+            let names = page.iter().map(|stored| text_of(stored, field)).filter(|name| !name.is_empty());
+            names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
+        };
+        let admins = self.directory.find_all(&ADMINS, names("admin")).await?;
+        let users = self.directory.find_all(&USERS, names("user")).await?;
+        let now = self.clock.now();
+        let is_good = |stored: &StoredDocument| {
+            let of = |documents: &[StoredDocument], field: &str, id: &str| {
+                let (name, id) = (text_of(stored, field), number_of(stored, id));
+                documents.iter().find(|found| found.name == name && found.version.id == id).cloned()
+            };
+            let relies_on = |has: &str| is_same(has, &text_of(stored, "credential"));
+            let is_issued_to = |field: &str| !text_of(stored, field).is_empty();
+            number_of(stored, "expires_at") > now
+                && if is_issued_to("user") {
+                    of(&users, "user", "user_id").is_some_and(|user| has_credential_of(stored, &user))
+                } else if is_issued_to("admin") {
+                    let admin =
+                        of(&admins, "admin", "admin_id").and_then(|found| Administrator::of_stored(&found).ok());
+                    admin.is_some_and(|admin| admin.is_enabled && relies_on(&credential_of(&admin)))
+                } else {
+                    // A link or a code.
+                    true
+                }
+        };
+        Ok(page.into_iter().filter(is_good).collect())
     }
 
     /// Revokes the token with this id, as the list shows it.

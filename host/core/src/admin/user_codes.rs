@@ -46,6 +46,7 @@ impl UserCodes {
         let Some(config) = codes_of(&account.filters.document) else { return Ok(()) };
         let Some(code) = given(code) else { return Err(AuthenticationError::SecondFactorNeeded) };
         if self.use_up(account, code).await? {
+            self.codes.forgive(&account.username);
             return Ok(());
         }
         let Some(secret) = payload(config.get("secret")) else { return Err(AuthenticationError::Denied) };

@@ -1,8 +1,6 @@
 //! `tidegate apikey`: keys with which programs use the HTTP interfaces.
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tidegate_api_types::{AddApiKey, DeleteApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey, StoredObject};
 
@@ -10,6 +8,7 @@ use super::Place;
 use super::admin::{set, text_of, warn_of};
 use super::door::{Door, Purpose};
 use super::lines::print_line;
+use super::times::{date, milliseconds};
 use super::user::{PAGE, change};
 
 #[derive(Debug, Subcommand)]
@@ -98,7 +97,7 @@ impl AddArguments {
     fn document(&self) -> anyhow::Result<Map<String, Value>> {
         let text = |value: &Option<String>| value.as_ref().map(|value| json!(value));
         let list = |values: &[String]| (!values.is_empty()).then(|| json!(values));
-        let expires = self.expires.as_deref().map(time).transpose()?;
+        let expires = self.expires.as_deref().map(milliseconds).transpose()?;
         let fields = [
             ("name", Some(json!(self.name))),
             ("description", text(&self.description)),
@@ -113,18 +112,6 @@ impl AddArguments {
         set(&mut document, fields);
         Ok(document)
     }
-}
-
-/// Milliseconds since 1970.
-pub fn time(text: &str) -> anyhow::Result<i64> {
-    let parsed = text.parse::<i64>().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.as_millisecond()));
-    let unreadable = || anyhow!("\"{text}\" is neither an RFC 3339 time such as 2030-01-31T00:00:00Z nor milliseconds");
-    parsed.ok_or_else(unreadable)
-}
-
-/// A time as people read it.
-pub fn date(at: i64) -> String {
-    Timestamp::from_millisecond(at).map_or_else(|_| "after the year 9999".to_owned(), |at| at.to_string())
 }
 
 fn print(made: &NewApiKey, json: bool) -> anyhow::Result<()> {
@@ -196,16 +183,4 @@ async fn delete(arguments: KeyArguments) -> anyhow::Result<()> {
         print_line!("The API key {} was revoked.", deleted.deleted);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_texts_or_milliseconds() {
-        for (text, expected) in [("1970-01-01T00:00:01Z", Some(1000)), ("5", Some(5)), ("tomorrow", None), ("", None)] {
-            assert_eq!(time(text).ok(), expected, "{text}");
-        }
-    }
 }

@@ -10,8 +10,8 @@ use tidegate_core::admin::UseCase;
 use tidegate_core::terminal::on_one_line;
 
 use super::Place;
-use super::apikey::time;
 use super::door::{Door, Purpose};
+use super::times::milliseconds;
 
 /// Records that are asked for at once.
 const PAGE: u32 = 500;
@@ -96,7 +96,8 @@ pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
 /// Writes the records page by page; `limit`: None: all.
 async fn write(selection: Selection, limit: Option<u32>, json: bool) -> anyhow::Result<()> {
     let Selection { place, actor, address, action, outcome, kind, name, since, until, before } = selection;
-    let (since, until) = (since.as_deref().map(time).transpose()?, until.as_deref().map(time).transpose()?);
+    let (since, until) =
+        (since.as_deref().map(milliseconds).transpose()?, until.as_deref().map(milliseconds).transpose()?);
     let outcome = outcome.map(|name| serde_json::from_value(name.into())).transpose()?;
     let mut request = ListAudit { before, actor, address, action, outcome, kind, name, since, until, limit: 0 };
     let mut left = limit;

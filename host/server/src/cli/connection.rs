@@ -10,8 +10,8 @@ use tidegate_api_types::{CloseSession, FileEvent, ListFileEvents, ListSessions, 
 use tidegate_core::terminal::on_one_line;
 
 use super::Place;
-use super::apikey::time;
 use super::lines::print_line;
+use super::times::milliseconds;
 use crate::control::Control;
 
 #[derive(Debug, Subcommand)]
@@ -109,7 +109,8 @@ fn print(session: &Session) {
 async fn files(arguments: FilesArguments) -> anyhow::Result<()> {
     let FilesArguments { place, user, address, connection, action, path, since, until, before, limit, json } =
         arguments;
-    let (since, until) = (since.as_deref().map(time).transpose()?, until.as_deref().map(time).transpose()?);
+    let (since, until) =
+        (since.as_deref().map(milliseconds).transpose()?, until.as_deref().map(milliseconds).transpose()?);
     let Some(mut control) = Control::connect(&place.directory()).await? else {
         let directory = place.directory();
         bail!("no server runs in {}: it keeps this in memory; the log has more", directory.display());

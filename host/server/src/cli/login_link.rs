@@ -5,9 +5,9 @@ use serde_json::json;
 use tidegate_api_types::{AddLoginLink, DeleteLoginLink, ListLoginLinks, MakeResetCode};
 
 use super::Place;
-use super::apikey::{date, time};
 use super::door::{Door, Purpose};
 use super::lines::print_line;
+use super::times::{date, milliseconds};
 use super::user::change;
 
 #[derive(Debug, Subcommand)]
@@ -91,7 +91,7 @@ pub async fn run(command: LoginLinkCommand) -> anyhow::Result<()> {
 
 async fn add(arguments: AddArguments) -> anyhow::Result<()> {
     let AddArguments { place, username, name, max_uses, expires, ip, json } = arguments;
-    let expires_at = expires.as_deref().map(time).transpose()?;
+    let expires_at = expires.as_deref().map(milliseconds).transpose()?;
     let request = AddLoginLink { username, name: name.unwrap_or_default(), max_uses, expires_at, ips: ip };
     let made = change(&place, request).await?;
     if json {

@@ -26,6 +26,7 @@ mod quota;
 #[cfg(test)]
 mod reference;
 mod storage;
+mod times;
 mod user;
 mod user_arguments;
 mod user_fields;

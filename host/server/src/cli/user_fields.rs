@@ -1,11 +1,11 @@
 //! The options of `tidegate user add` and `update` that set one field each, generated from the table of fields.
 
-use anyhow::anyhow;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::account::AccountDraft;
 use tidegate_core::account::fields::{ACCOUNT, Field, Kind};
+
+use super::times::milliseconds;
 
 /// The fields that were given, with their values.
 #[derive(Debug, Clone, Default)]
@@ -103,14 +103,4 @@ fn value(field: &'static Field, matches: &ArgMatches) -> Option<Value> {
         | Kind::SecretText
         | Kind::Anything => matches.get_one::<String>(field.name).map(|text| json!(text)),
     }
-}
-
-fn milliseconds(text: &str) -> anyhow::Result<i64> {
-    if let Ok(milliseconds) = text.parse() {
-        return Ok(milliseconds);
-    }
-    let time: Timestamp = text
-        .parse()
-        .map_err(|_| anyhow!("\"{text}\" is neither an RFC 3339 time such as 2030-01-31T00:00:00Z nor milliseconds"))?;
-    Ok(time.as_millisecond())
 }

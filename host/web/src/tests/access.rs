@@ -72,6 +72,22 @@ async fn buttons_are_for_those_who_may_press_them() {
 }
 
 #[tokio::test]
+async fn refusals_name_the_object_of_the_form() {
+    let house = House::new().await;
+    house.admin("viewer", serde_json::json!({"permissions": ["view_users"]})).await;
+    let (viewer, root) = (house.log_in("viewer").await, house.log_in("root").await);
+    for (path, field, name) in [
+        ("/web/bans/add", "address", "192.0.2.71"),
+        ("/web/bans/add", "address", "192.0.2.72"),
+        ("/web/bans/exempt", "network", "198.51.100.0"),
+    ] {
+        assert_eq!(house.post(path, &viewer, &[("x", "y"), (field, name)]).await.status, 403, "{path}");
+        let records = house.get("/web/audit", &root).await.text;
+        assert!(records.contains(name), "{path} {name}: {records}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_has_the_headers() {
     let house = House::new().await;
     let root = house.log_in("root").await;

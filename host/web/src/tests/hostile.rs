@@ -84,6 +84,7 @@ async fn names_full_of_markup_are_texts_on_every_page() {
             assert!(page.status < 500, "{path} {}", page.text);
             if page.header("content-type").starts_with("text/html") {
                 assert!(is_text(&page.text), "{path} {}", page.text);
+                assert_eq!(crate::visible::visible(page.text.clone()), page.text, "{path}");
                 showing += usize::from(page.text.contains("&#60;img src=x onerror=alert(1)&#62;"));
             }
         }

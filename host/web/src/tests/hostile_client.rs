@@ -22,6 +22,7 @@ fn names() -> [String; 4] {
 
 fn check(name: &str, path: &str, answer: &Answer) {
     assert!(answer.status < 500 && is_text(&answer.text), "{name} {path} {} {}", answer.status, answer.text);
+    assert_eq!(crate::visible::visible(answer.text.clone()), answer.text, "{path}");
 }
 
 #[tokio::test]

@@ -283,7 +283,7 @@ impl House {
     /// Stores objects as they were stored before: their names may have characters that those of new ones may not.
     pub async fn restore(&self, users: Vec<Map<String, Value>>, objects: Vec<(ObjectKind, Map<String, Value>)>) {
         let owner = Actor::local("owner", Door::Socket);
-        let dump = Dump { users, objects, restores: true, ..Dump::default() };
+        let dump = Dump { users, objects, restores: true, keeps_names: true, ..Dump::default() };
         let (loaded, is_stored) = self.web.administration.backups.load(&owner, dump, false).await.unwrap();
         assert!(is_stored, "{loaded:?}");
     }

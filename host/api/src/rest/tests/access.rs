@@ -254,15 +254,28 @@ async fn pages_in_a_browser_are_refused_everywhere() {
 #[tokio::test]
 async fn refusals_name_the_object_that_they_are_about() {
     let house = House::new();
-    for (method, path, kind, name) in [
-        ("DELETE", "/api/v2/users/alice%20b", "user", "alice b"),
-        ("PUT", "/api/v2/folders/team", "folder", "team"),
-        ("POST", "/api/v2/apikeys/abc/rotate", "api_key", "abc"),
-        ("DELETE", "/api/tidegate/bans?ip=192.0.2.7", "ban", "192.0.2.7"),
-        ("GET", "/api/v1/user/7", "user", "id 7"),
-        ("GET", "/api/v2/users", "user", ""),
+    let large = format!("{{\"username\": \"large\", \"x\": \"{}\"}}", "x".repeat(16 << 10));
+    for (method, path, body, kind, name) in [
+        ("DELETE", "/api/v2/users/alice%20b", "{}", "user", "alice b"),
+        ("PUT", "/api/v2/folders/team", "{\"name\": \"other\"}", "folder", "team"),
+        ("POST", "/api/v2/apikeys/abc/rotate", "{}", "api_key", "abc"),
+        ("DELETE", "/api/tidegate/bans?ip=192.0.2.7", "{}", "ban", "192.0.2.7"),
+        ("GET", "/api/v1/user/7", "{}", "user", "id 7"),
+        ("GET", "/api/v2/users", "{\"username\": \"x\"}", "user", ""),
+        ("POST", "/api/v2/users", "{\"username\": \"bob\", \"name\": \"x\"}", "user", "bob"),
+        // Another object is another refusal.
+        ("POST", "/api/v2/users", "{\"username\": \"carol\"}", "user", "carol"),
+        ("POST", "/api/v2/roles", "{\"name\": \"R2\"}", "role", "R2"),
+        ("POST", "/api/v2/roles", "{\"name\": \"R3\"}", "role", "R3"),
+        ("POST", "/api/tidegate/bans", "{\"ip\": \"192.0.2.8\"}", "ban", "192.0.2.8"),
+        ("POST", "/api/v1/quota_scan", "{\"username\": \"bob\"}", "scan", "bob"),
+        // Bodies that say no name.
+        ("POST", "/api/v2/groups", "{\"name\": 7}", "group", ""),
+        ("POST", "/api/v2/folders", "no JSON", "folder", ""),
+        ("POST", "/api/v2/admins", large.as_str(), "admin", ""),
     ] {
-        assert_eq!(house.send(method, path, &[("x-sftpgo-api-key", "none")], "{}").await.status, 403, "{path}");
+        let refused = house.send(method, path, &[("x-sftpgo-api-key", "none")], body.to_owned()).await;
+        assert_eq!(refused.status, 403, "{path}");
         let newest = house.ask("GET", "/api/tidegate/audit?outcome=refused&limit=1", Value::Null).await;
         let entry = &newest.body["entries"][0];
         assert_eq!((&entry["kind"], &entry["name"]), (&json!(kind), &json!(name)), "{path}");

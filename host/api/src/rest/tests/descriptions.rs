@@ -76,4 +76,17 @@ fn a_name_is_that_of_one_schema() {
         assert!(key.iter().any(|known| known == field), "{field} {key:?}");
     }
     assert!(!admin.iter().any(|field| field == "name"), "{admin:?}");
+    for (name, expected) in [
+        ("Folder", &["id", "name", "mapped_path", "description", "filesystem", "users", "groups"][..]),
+        ("Group", &["id", "name", "description", "user_settings", "virtual_folders", "users"]),
+        ("Role", &["id", "name", "description", "users"]),
+    ] {
+        let found = fields(name);
+        assert!(expected.iter().all(|field| found.iter().any(|known| known == field)), "{name} {found:?}");
+    }
+    let settings = &named["Group"]["properties"]["user_settings"]["anyOf"][0]["properties"];
+    assert_eq!(settings["max_sessions"]["type"], json!(["integer", "null"]));
+    assert!(settings["filters"]["properties"]["denied_ip"].is_object());
+    let files = &named["Folder"]["properties"]["filesystem"]["anyOf"][0]["properties"];
+    assert!(files["s3config"]["properties"]["bucket"].is_object());
 }

@@ -1,5 +1,6 @@
 //! Bad input: clear errors, and nothing changed.
 
+use super::super::route::Interface;
 use super::*;
 
 #[tokio::test]
@@ -48,6 +49,44 @@ async fn bodies_that_are_no_document_are_refused() {
     check("PUT", "/api/v1/user/1", renamed, 403, "renamed", Some("username")).await;
     let shown = house.ask("GET", "/api/v2/users/alice", Value::Null).await;
     assert_eq!((&shown.body["uid"], &shown.body["home_dir"]), (&json!(0), &json!("/srv/u")));
+}
+
+#[tokio::test]
+async fn bodies_whose_fields_are_all_optional_may_be_left_out() {
+    let house = House::new();
+    house.add("alice").await;
+    let mut optional = 0;
+    for route in Interface::ALL.into_iter().flat_map(Interface::routes).filter(|route| route.is_body_optional) {
+        let path = format!("/api/v2{}", route.path.replace("{username}", "alice"));
+        for body in ["", "{}"] {
+            let answer = house.send(route.method.as_str(), &path, &[("x-sftpgo-api-key", "all")], body).await;
+            assert_eq!(answer.status, 201, "{path} {body:?} {}", answer.text);
+        }
+        let answer = house.send(route.method.as_str(), &path, &[("x-sftpgo-api-key", "all")], " ").await;
+        answer.refused(400, "EOF");
+        optional += 1;
+    }
+    assert_eq!(optional, 2);
+}
+
+#[tokio::test]
+async fn fields_that_are_not_known_are_refused() {
+    let house = House::new();
+    house.add("alice").await;
+    for (method, path, body, field) in [
+        ("POST", "/api/tidegate/bans", json!({"ip": "192.0.2.1", "minutes": -1}), "minutes"),
+        ("POST", "/api/tidegate/bans/exempt", json!({"network": "192.0.2.0/24", "x": 1}), "x"),
+        ("POST", "/api/v2/users/alice/login-links", json!({"max_use": 1}), "max_use"),
+        ("POST", "/api/v2/users/alice/one-click-login", json!({"names": "a"}), "names"),
+        ("POST", "/api/v2/users/alice/reset-password", json!({"code": "c", "password": "p", "x": 1}), "x"),
+        ("POST", "/api/v2/user/token", json!({"code": "c", "x": 1}), "x"),
+        ("PUT", "/api/v2/quotas/users/alice/usage", json!({"used_quota_sizes": 1}), "used_quota_sizes"),
+        ("PUT", "/api/v2/admin/changepwd", json!({"current_password": "a", "new_password": "b", "x": 1}), "x"),
+    ] {
+        let answer = house.ask(method, path, body).await;
+        answer.refused(400, field);
+    }
+    assert_eq!(house.ask("GET", "/api/tidegate/bans", Value::Null).await.body["bans"], json!([]));
 }
 
 #[tokio::test]

@@ -98,8 +98,7 @@ async fn update(
     let name = api.administration.users.name_to_edit(&actor, id).await?;
     // A18-08
     let replaced = if document.get("permissions").is_some_and(Value::is_object) { vec!["permissions"] } else { vec![] };
-    edit_user(&api, &actor, &name, UserEdit::Merge { document, replaced }, &based).await?;
-    Ok(done(StatusCode::OK, "User updated"))
+    Ok(changes::changed(&edit_user(&api, &actor, &name, UserEdit::Merge { document, replaced }, &based).await?))
 }
 
 async fn delete(

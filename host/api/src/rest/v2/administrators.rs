@@ -11,7 +11,7 @@ use tidegate_core::ports::{PageRequest, Version};
 use tidegate_core::secret::Secret;
 
 use super::super::RestApi;
-use super::super::extract::{Body, Document, Name, Query};
+use super::super::extract::{Body, Document, Name, Query, only_fields};
 use super::super::guard::Caller;
 use super::super::openapi::{list_of, reference, word};
 use super::super::pages::{self, Page};
@@ -30,7 +30,7 @@ fn administrators() -> Vec<Route> {
     let disable = "Take the one-time codes of an administrator away.";
     let passwords = || {
         let properties = json!({"current_password": word(), "new_password": word()});
-        json!({"type": "object", "properties": properties, "required": ["current_password", "new_password"]})
+        json!({"type": "object", "properties": properties, "required": ["current_password", "new_password"], "additionalProperties": false})
     };
     let own = "Give the administrator of the request another password; its tokens end.";
     vec![
@@ -135,6 +135,11 @@ fn shown(object: &ShownObject) -> Response {
     tagged(answer::json(&object.document), version_of(&object.document, object.revision))
 }
 
+/// The answer to a change, with the new version.
+fn changed(message: &str, object: &ShownObject) -> Response {
+    tagged(done(StatusCode::OK, message), version_of(&object.document, object.revision))
+}
+
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
     let admins = &api.administration.admins;
@@ -181,12 +186,9 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let expected = expected(&api, &actor, &name, &based, Some(&document)).await?;
     let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
-    api.administration
-        .admins
-        .update_version(&actor, &name, &change, None, expected)
-        .await
-        .map_err(|error| based.refusal(error))?;
-    Ok(done(StatusCode::OK, "Admin updated"))
+    let admins = &api.administration.admins;
+    let updated = admins.update_version(&actor, &name, &change, None, expected).await;
+    Ok(changed("Admin updated", &updated.map_err(|error| based.refusal(error))?))
 }
 
 async fn delete(
@@ -208,8 +210,8 @@ async fn remove_codes(
 ) -> Result<Response, Refusal> {
     let expected = expected(&api, &actor, &name, &based, None).await?;
     let admins = &api.administration.admins;
-    admins.remove_codes_version(&actor, &name, expected).await.map_err(|error| based.refusal(error))?;
-    Ok(done(StatusCode::OK, "2FA disabled"))
+    let updated = admins.remove_codes_version(&actor, &name, expected).await;
+    Ok(changed("2FA disabled", &updated.map_err(|error| based.refusal(error))?))
 }
 
 async fn change_password(
@@ -221,6 +223,7 @@ async fn change_password(
         let text = document.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
         text.map(Secret::new).ok_or_else(|| Refusal::of_field(field, format!("the body must have a {field}")))
     };
+    only_fields(&document, &["current_password", "new_password"])?;
     let (current, new) = (text("current_password")?, text("new_password")?);
     api.administration.admins.change_own_password(&actor, &current, new).await?;
     Ok(done(StatusCode::OK, "Password updated"))

@@ -10,7 +10,7 @@ use tidegate_core::admin::{LinkWish, NewLink, ShownLink, UseCase};
 
 use super::super::RestApi;
 use super::super::credentials::door_client;
-use super::super::extract::{Body, Name};
+use super::super::extract::{Name, OptionalBody};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::route::Route;
@@ -60,7 +60,7 @@ pub fn routes() -> Vec<Route> {
             add,
         )
         .needs(UseCase::AddLoginLink)
-        .body(wish)
+        .optional_body(wish)
         .answers(201, made.clone()),
         Route::new(
             Method::GET,
@@ -82,7 +82,7 @@ pub fn routes() -> Vec<Route> {
             one_click,
         )
         .needs(UseCase::OneClickLogin)
-        .body(target)
+        .optional_body(target)
         .answers(201, made),
         Route::new(
             Method::POST,
@@ -120,7 +120,7 @@ async fn add(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(username): Name,
-    Body(wish): Body<Wish>,
+    OptionalBody(wish): OptionalBody<Wish>,
 ) -> Result<Response, Refusal> {
     let Wish { name, max_uses, expires_at, ips } = wish;
     let wish = LinkWish { name, max_uses, expires_at, ips };
@@ -141,7 +141,7 @@ async fn one_click(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(username): Name,
-    Body(target): Body<Target>,
+    OptionalBody(target): OptionalBody<Target>,
 ) -> Result<Response, Refusal> {
     Ok(made(&api, &api.administration.login_links.add_for_portal(&actor, &username, &target.name).await?))
 }

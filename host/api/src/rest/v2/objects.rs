@@ -161,9 +161,9 @@ async fn update(
         }
     };
     let replaced = objects.replace(actor, names.kind, name, &document, expected).await;
-    replaced.map_err(|error| based.refusal(error))?;
+    let replaced = replaced.map_err(|error| based.refusal(error))?;
     let [message, _] = names.done;
-    Ok(done(StatusCode::OK, message))
+    Ok(tagged(done(StatusCode::OK, message), version_of(&replaced.document, replaced.revision)))
 }
 
 async fn delete(api: &RestApi, actor: &Actor, names: &Names, name: &str, based: &IfMatch) -> Result<Response, Refusal> {

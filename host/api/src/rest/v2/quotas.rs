@@ -9,7 +9,7 @@ use tidegate_core::quota::{NewUsage, Scope, UsedQuota};
 
 use super::super::RestApi;
 use super::super::dumps::begin_scan;
-use super::super::extract::{Body, Document, Name, Query};
+use super::super::extract::{Body, Document, Name, Query, only_fields};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::route::Route;
@@ -23,7 +23,7 @@ pub fn routes() -> Vec<Route> {
     };
     let usage = || {
         let number = json!({"type": "integer"});
-        json!({"type": "object", "properties": {"used_quota_size": number, "used_quota_files": number}})
+        json!({"type": "object", "properties": {"used_quota_size": number, "used_quota_files": number}, "additionalProperties": false})
     };
     let mode = || json!({"type": "string", "enum": ["add", "reset"], "default": "reset"});
     let about = "reset: the body is the usage; add: it is added to the usage.";
@@ -144,6 +144,7 @@ async fn set(
     query: &Query,
     document: &Map<String, Value>,
 ) -> Result<Response, Refusal> {
+    only_fields(document, &["used_quota_size", "used_quota_files"])?;
     let number = |field: &'static str| match document.get(field) {
         None => Ok(0),
         Some(value) => {

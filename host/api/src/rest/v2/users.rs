@@ -81,8 +81,7 @@ async fn update(
     based: IfMatch,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
-    edit_user(&api, &actor, &name, UserEdit::Replace(document), &based).await?;
-    Ok(done(StatusCode::OK, "User updated"))
+    Ok(changes::changed(&edit_user(&api, &actor, &name, UserEdit::Replace(document), &based).await?))
 }
 
 async fn delete(
