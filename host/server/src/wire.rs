@@ -41,6 +41,7 @@ use tidegate_passwords::PasswordPool;
 use tidegate_sealing::KeyFile;
 use tidegate_storage::LocalHostPaths;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
@@ -335,12 +336,15 @@ impl HookTasks {
         self.tasks.spawn(async move { sessions.work().await });
     }
 
-    /// Tells the observers what waits, for `grace` at most, and then writes the records.
-    pub async fn finish(mut self, grace: Duration) {
+    /// Tells the observers what waits, for `longest` at most and until `at_once`, and then writes the records.
+    pub async fn finish(mut self, longest: Duration, at_once: &CancellationToken) {
         self.observers.iter().for_each(|observer| observer.close());
         let told = async { while self.tasks.join_next().await.is_some() {} };
-        // Events that are left after that are counted below.
-        let _ = tokio::time::timeout(grace, told).await;
+        tokio::select! {
+            // Events that are left after that are counted below.
+            _ = tokio::time::timeout(longest, told) => {}
+            () = at_once.cancelled() => {}
+        }
         self.tasks.abort_all();
         for (kind, events) in lost(&self.observers, |observer| observer.not_told_again()) {
             let message = format!(
@@ -350,7 +354,7 @@ impl HookTasks {
         }
         for (kind, events) in lost(&self.observers, |observer| observer.untold()) {
             let message =
-                format!("{events} events were lost: the {kind} hooks were not told of them in the grace time");
+                format!("{events} events were lost: the {kind} hooks were not told of them before the server ended");
             tracing::error!(sender = "main", kind = kind.as_str(), events, message);
         }
         self.journal.close();
