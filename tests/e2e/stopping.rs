@@ -58,6 +58,8 @@ fn a_second_signal_ends_the_server_at_once() {
         assert!(raw.receive().is_none(), "the server drains");
         signal(&server, second);
         server.wait_for_text("3 events were lost: the post-action hooks were not told of them");
+        // B0-13
+        server.wait_for_text("hook.sh was killed with its process group");
         assert!(server.ended().success());
     }
 }
