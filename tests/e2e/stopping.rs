@@ -63,3 +63,33 @@ fn a_second_signal_ends_the_server_at_once() {
         assert!(server.ended().success());
     }
 }
+
+#[test]
+fn sessions_are_destroyed_once_after_a_kill() {
+    // D-04
+    let site = Site::new();
+    let told = site.path("told");
+    let mut config = String::new();
+    for kind in ["create", "destroy"] {
+        let script = format!("#!/bin/sh\necho \"{kind} $SFTPGO_SESSION_ID\" >> {}\n", told.display());
+        let hook = site.script(&format!("{kind}.sh"), &script);
+        config.push_str(&format!("[hook.session-{kind}]\nhook = \"{}\"\n", hook.display()));
+    }
+    let site = site.config(&config);
+    site.user("alice");
+    let server = site.start();
+    let open = [RawSftp::connect(&server, "alice", "pw"), RawSftp::connect(&server, "alice", "pw")];
+    server.kill();
+    drop(open);
+    for _ in 0..2 {
+        assert!(site.start().terminate().success());
+    }
+    let text = std::fs::read_to_string(&told).unwrap();
+    let ids = |kind: &str| {
+        let mut ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(kind)).map(str::to_owned).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids("create ").len(), 2, "{text}");
+    assert_eq!(ids("create "), ids("destroy "), "{text}");
+}

@@ -77,6 +77,7 @@ pub async fn serve(
     let services = Services::new(&stores, &hooks.points, &settings, node, storages.factory, metrics)?;
     tasks.count_in(services.metrics.clone());
     tasks.start_keeper(services.scans.keeper.clone());
+    services.login.end_left_sessions().await;
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;
     let accounts = stores.accounts_for_hooks(&settings).with_observers(hooks.points.object_changes.clone());

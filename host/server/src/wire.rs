@@ -29,8 +29,8 @@ use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::storage::RootCheck;
 use tidegate_core::ports::{
-    self, Clock, Directory, Exemptions, ExemptionsInMemory, HookRunStore, NodeName, Passwords, StorageFactory,
-    SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory,
+    self, Clock, Directory, Exemptions, ExemptionsInMemory, HookRunStore, NoSessionRecords, NodeName, Passwords,
+    SessionRecords, StorageFactory, SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory,
 };
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
@@ -48,6 +48,7 @@ use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
 use crate::exemptions::ExemptionsFile;
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
+use crate::session_records::SessionRecordFiles;
 use crate::telemetry::SpanContexts;
 use crate::unmarked_usages::UnmarkedUsagesFile;
 
@@ -150,6 +151,8 @@ pub struct Stores {
     pub exemptions: Arc<dyn Exemptions>,
     /// Usages that went on while the database was away.
     pub unmarked: Arc<dyn UnmarkedUsages>,
+    /// Sessions whose end hooks are to be told of, after a kill as well.
+    session_records: Arc<dyn SessionRecords>,
     /// Whether accounts are only read (A8-17).
     only_read: bool,
 }
@@ -173,7 +176,8 @@ impl Stores {
         let only_read = matches!(settings, DatabaseSettings::ReadOnly { .. });
         let (passwords, exemptions) = (Arc::new(PasswordPool::new()?), Arc::new(ExemptionsFile::open(state)?));
         let unmarked = Arc::new(UnmarkedUsagesFile::open(state)?);
-        Ok(Self { database, directory, passwords, exemptions, unmarked, only_read })
+        let session_records = Arc::new(SessionRecordFiles::new(state));
+        Ok(Self { database, directory, passwords, exemptions, unmarked, session_records, only_read })
     }
 
     /// Stores that end with the process.
@@ -182,7 +186,8 @@ impl Stores {
         let passwords = Arc::new(PasswordPool::new()?);
         let exemptions = Arc::new(ExemptionsInMemory::default());
         let unmarked = Arc::new(UnmarkedUsagesInMemory::default());
-        Ok(Self { directory: database.clone(), database, passwords, exemptions, unmarked, only_read: false })
+        let (directory, session_records) = (database.clone(), Arc::new(NoSessionRecords));
+        Ok(Self { directory, database, passwords, exemptions, unmarked, session_records, only_read: false })
     }
 
     /// Accounts whose changes no hook is told of.
@@ -190,9 +195,7 @@ impl Stores {
         let accounts = Accounts::new(self.directory.clone(), self.passwords.clone(), users_base_dir);
         if self.only_read { accounts.only_read() } else { accounts }
     }
-}
 
-impl Stores {
     /// Accounts that hooks may make as well, where the settings let them.
     pub fn accounts_for_hooks(&self, settings: &Settings) -> Accounts {
         let homes = HomeCheck::new(settings.homes.clone(), Arc::new(LocalHostPaths));
@@ -419,7 +422,7 @@ impl Services {
         let login = LoginService::new(LoginPorts {
             accounts: Arc::new(stores.accounts_for_hooks(settings)),
             passwords: stores.passwords.clone(),
-            hooks: points.login.clone(),
+            hooks: points.login.clone().with_session_records(stores.session_records.clone()),
             files: Arc::new(files),
             metrics: metrics.clone(),
             sessions: sessions.clone(),

@@ -66,6 +66,9 @@ pub trait HookEvent: Send + Sync + 'static {
         None
     }
 
+    /// All hooks were told of the event, or none has to be.
+    fn settled(&self) {}
+
     /// The verdict's name and reason, for records.
     fn label(verdict: &Self::Verdict) -> (&'static str, &str);
 

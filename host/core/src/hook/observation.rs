@@ -235,7 +235,24 @@ observation!(
     },
     |event| Some(Order::about(event.connection.id.as_str()))
 );
-observation!(SessionDestroy, SessionDestroy, |event| event.session.subject());
+
+impl HookEvent for SessionDestroy {
+    type Verdict = ();
+    const KIND: HookKind = HookKind::SessionDestroy;
+
+    fn subject(&self) -> Subject<'_> {
+        self.session.subject()
+    }
+
+    fn settled(&self) {
+        self.session.is_settled();
+    }
+
+    fn label(_: &()) -> (&'static str, &str) {
+        ("told", "")
+    }
+}
+
 observation!(Disconnect, Disconnect, |event| match &event.session {
     Some(session) => session.subject(),
     None => Subject { connection: Some(&event.connection), ..Subject::default() },

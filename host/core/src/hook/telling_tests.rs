@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
-use super::observers::ObserverWork;
+use super::observers::{ObserverWork, Untold};
 use super::{
     Call, Hook, HookDescription, HookError, HookEvent, HookHost, HookJournal, HookKind, HookRun, Link, LinkSettings,
     Observers, Subject,
@@ -135,4 +135,25 @@ async fn what_a_full_hook_was_not_told_is_counted() {
     let (first, second, third) = tokio::join!(tell(), tell(), tell());
     assert_eq!([first, second, third].iter().filter(|outcome| outcome.is_err()).count(), 1);
     assert_eq!(lost.all(), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_for_which_there_is_no_room_are_dropped_and_counted() {
+    // B0-10
+    let slow = Arc::new(Slow::default());
+    let (observers, lost) = observers(&slow, LinkSettings::default());
+    let links = observers.chain().links().to_vec();
+    // What no link is for takes no room.
+    observers.chain().replace(Vec::new());
+    (0..20_001).for_each(|_| observers.notify(Upload("u")));
+    assert_eq!((observers.untold(), lost.all()), (None, (0, 0)));
+    observers.chain().replace(links);
+    for (more, waiting, dropped) in [(20_000, 20_000, 0), (1, 20_000, 1), (2, 20_000, 3)] {
+        (0..more).for_each(|_| observers.notify(Upload("u")));
+        let untold = Some(Untold { kind: HookKind::PostAction, events: waiting });
+        assert_eq!((observers.untold(), lost.all()), (untold, (0, dropped)));
+    }
+    observers.close();
+    observers.work().await;
+    assert_eq!((observers.untold(), lost.all()), (None, (0, 3)));
 }
