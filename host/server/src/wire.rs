@@ -56,7 +56,7 @@ pub use administration::{Administered, admin_api, rest_api, web_admin};
 pub use hook_points::{HookPoints, LinkInfo};
 pub use storages::Storages;
 
-/// Observers of one kind of event that are told at the same time.
+/// Tasks that tell observers of one kind of event; each has any number of calls that wait under way.
 const OBSERVER_TASKS: usize = 16;
 
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn ports::Stores>> {
