@@ -374,9 +374,7 @@ mod tests {
                 self.second_is_told.notified().await;
             }
             // Later events would come first if they were told at the same time.
-            for _ in number..STEPS {
-                tokio::task::yield_now().await;
-            }
+            tokio::time::sleep(Duration::from_millis(1) * u32::try_from(STEPS - number).unwrap()).await;
             let mut told = self.told.lock().unwrap();
             told.push((session, number));
             if (session, number) == (2, STEPS - 1) {
