@@ -58,6 +58,7 @@ mod sessions;
 mod sftp;
 mod sftp_storage;
 mod ssh;
+mod stopping;
 mod synchronous_uploads;
 mod table_of_clients;
 mod throttled;

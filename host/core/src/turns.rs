@@ -1,17 +1,16 @@
 //! A bounded number of places, given in turn: to one address after the other, and within an address to one
 //! account after the other. Many callers from one address, or for one account, delay only each other.
 
+mod queue;
+
 use core::net::IpAddr;
 use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// With fewer places than this, none is kept free for others.
-const LEAST_FOR_SHARES: usize = 16;
+pub(crate) use queue::{Keys, Queue, Shares};
 
 /// The address and account that a place is wanted for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,44 +31,20 @@ impl<'a> Waiter<'a> {
     }
 }
 
-/// Randomly keyed hashes of an address, and of an account at that address: a client cannot make them collide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Keys {
-    address: u64,
-    account: u64,
-}
-
 /// A bounded number of places, and the queue of those that wait for one.
 pub struct Places(Arc<Inner>);
 
 struct Inner {
     state: Mutex<State>,
     hasher: RandomState,
-    total: usize,
-    /// The most places that one address may hold, and one account at one address.
-    shares: (usize, usize),
+    shares: Shares,
 }
 
 #[derive(Default)]
 struct State {
-    taken: usize,
-    /// The number of places held, by the key of an address or account.
-    held: HashMap<u64, usize>,
-    addresses: VecDeque<Crowd>,
-    waiting: usize,
+    /// Those that wait, each with its ticket.
+    queue: Queue<(u64, oneshot::Sender<Place>)>,
     tickets: u64,
-}
-
-/// The waiters of one address, by account.
-struct Crowd {
-    address: u64,
-    accounts: VecDeque<Line>,
-}
-
-/// The waiters for one account, the first one at the front.
-struct Line {
-    account: u64,
-    waiting: VecDeque<(u64, oneshot::Sender<Place>)>,
 }
 
 /// A place in use; free again when this is dropped.
@@ -82,29 +57,24 @@ pub struct Crowded;
 impl Places {
     /// `total` places, at least one; one address may hold all of them.
     pub fn new(total: usize) -> Self {
-        let total = total.max(1);
-        Self::with(total, (total, total))
+        Self::with(Shares::undivided(total))
     }
 
     /// `total` places, at least one. One account may hold half of them and one address three quarters, so
     /// that slow calls for one do not stop the others. Fewer than 16 places are not divided.
     pub fn with_shares(total: usize) -> Self {
-        let total = total.max(1);
-        if total < LEAST_FOR_SHARES {
-            return Self::new(total);
-        }
-        Self::with(total, (total - total / 4, total / 2))
+        Self::with(Shares::divided(total))
     }
 
-    fn with(total: usize, shares: (usize, usize)) -> Self {
-        Self(Arc::new(Inner { state: Mutex::default(), hasher: RandomState::new(), total, shares }))
+    fn with(shares: Shares) -> Self {
+        Self(Arc::new(Inner { state: Mutex::default(), hasher: RandomState::new(), shares }))
     }
 
     /// A place, if one is free for this waiter now.
     pub fn try_enter(&self, waiter: Waiter<'_>) -> Option<Place> {
-        let keys = self.0.keys(waiter);
+        let keys = Keys::of(waiter, &self.0.hasher);
         let mut state = self.0.lock();
-        self.0.has_room(&state, keys).then(|| self.0.take(&mut state, keys))
+        state.queue.has_room(self.0.shares, keys).then(|| self.0.take(&mut state, keys))
     }
 
     /// Waits for a place. The future can be dropped at any time: it leaves the queue.
@@ -112,13 +82,13 @@ impl Places {
     /// # Errors
     /// [`Crowded`] if `longest` waiters are in the queue already.
     pub async fn enter(&self, waiter: Waiter<'_>, longest: usize) -> Result<Place, Crowded> {
-        let keys = self.0.keys(waiter);
+        let keys = Keys::of(waiter, &self.0.hasher);
         let (ticket, given) = {
             let mut state = self.0.lock();
-            if self.0.has_room(&state, keys) {
+            if state.queue.has_room(self.0.shares, keys) {
                 return Ok(self.0.take(&mut state, keys));
             }
-            if state.waiting >= longest {
+            if state.queue.waiting() >= longest {
                 return Err(Crowded);
             }
             state.line_up(keys)
@@ -134,128 +104,36 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keys(&self, waiter: Waiter<'_>) -> Keys {
-        // An IPv6 host usually has a whole /64 network: all its addresses count as one.
-        let network = waiter.address.map(|address| match address.to_canonical() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits() >> 64 << 64,
-        });
-        let address = self.hasher.hash_one(network);
-        Keys { address, account: self.hasher.hash_one((address, waiter.account)) }
-    }
-
-    fn has_room(&self, state: &State, keys: Keys) -> bool {
-        state.taken < self.total && self.may_have_more(state, keys.address, keys.account)
-    }
-
-    fn may_have_more(&self, state: &State, address: u64, account: u64) -> bool {
-        let (of_address, of_account) = self.shares;
-        let held = |key: u64| state.held.get(&key).copied().unwrap_or(0);
-        held(address) < of_address && held(account) < of_account
-    }
-
     fn take(self: &Arc<Self>, state: &mut State, keys: Keys) -> Place {
-        state.taken += 1;
-        for key in [keys.address, keys.account] {
-            *state.held.entry(key).or_insert(0) += 1;
-        }
+        state.queue.take(keys);
         Place(Some((self.clone(), keys)))
     }
 
     fn give_back(self: &Arc<Self>, keys: Keys) {
         let mut state = self.lock();
-        state.give_back(keys);
-        while state.taken < self.total {
-            let Some((keys, sender)) = self.next(&mut state) else { return };
+        state.queue.give_back(keys);
+        while let Some((keys, (_, sender))) = state.queue.next(self.shares) {
             let place = self.take(&mut state, keys);
             if let Err(mut unwanted) = sender.send(place) {
                 // Dropping it would take the lock, which is held here.
                 unwanted.0 = None;
-                state.give_back(keys);
+                state.queue.give_back(keys);
             }
         }
-    }
-
-    /// Takes the next waiter whose address and account hold fewer places than they may.
-    fn next(&self, state: &mut State) -> Option<(Keys, oneshot::Sender<Place>)> {
-        for _ in 0..state.addresses.len() {
-            let mut crowd = state.addresses.pop_front()?;
-            let mut found = None;
-            for _ in 0..crowd.accounts.len() {
-                let Some(mut line) = crowd.accounts.pop_front() else { break };
-                if self.may_have_more(state, crowd.address, line.account) {
-                    found = line.waiting.pop_front();
-                }
-                let keys = Keys { address: crowd.address, account: line.account };
-                if !line.waiting.is_empty() {
-                    crowd.accounts.push_back(line);
-                }
-                if let Some((_, sender)) = found.take() {
-                    state.waiting = state.waiting.saturating_sub(1);
-                    if !crowd.accounts.is_empty() {
-                        state.addresses.push_back(crowd);
-                    }
-                    return Some((keys, sender));
-                }
-            }
-            if !crowd.accounts.is_empty() {
-                state.addresses.push_back(crowd);
-            }
-        }
-        None
     }
 }
 
 impl State {
-    fn give_back(&mut self, keys: Keys) {
-        self.taken = self.taken.saturating_sub(1);
-        for key in [keys.address, keys.account] {
-            if let Some(held) = self.held.get_mut(&key) {
-                *held = held.saturating_sub(1);
-                if *held == 0 {
-                    self.held.remove(&key);
-                }
-            }
-        }
-    }
-
     fn line_up(&mut self, keys: Keys) -> (u64, oneshot::Receiver<Place>) {
         let (sender, given) = oneshot::channel();
         self.tickets = self.tickets.wrapping_add(1);
-        self.waiting += 1;
-        let entry = (self.tickets, sender);
-        match self.line_of(keys) {
-            Some(line) => line.waiting.push_back(entry),
-            None => {
-                let line = Line { account: keys.account, waiting: VecDeque::from([entry]) };
-                match self.addresses.iter_mut().find(|crowd| crowd.address == keys.address) {
-                    Some(crowd) => crowd.accounts.push_back(line),
-                    None => {
-                        let accounts = VecDeque::from([line]);
-                        self.addresses.push_back(Crowd { address: keys.address, accounts });
-                    }
-                }
-            }
-        }
+        self.queue.push_back(keys, (self.tickets, sender));
         (self.tickets, given)
-    }
-
-    fn line_of(&mut self, keys: Keys) -> Option<&mut Line> {
-        let crowd = self.addresses.iter_mut().find(|crowd| crowd.address == keys.address)?;
-        crowd.accounts.iter_mut().find(|line| line.account == keys.account)
     }
 
     /// Removes a waiter from the queue, if it is still there.
     fn leave(&mut self, keys: Keys, ticket: u64) -> Option<oneshot::Sender<Place>> {
-        let line = self.line_of(keys)?;
-        let at = line.waiting.iter().position(|(entry, _)| *entry == ticket)?;
-        let (_, sender) = line.waiting.remove(at)?;
-        self.waiting = self.waiting.saturating_sub(1);
-        self.addresses.retain_mut(|crowd| {
-            crowd.accounts.retain(|line| !line.waiting.is_empty());
-            !crowd.accounts.is_empty()
-        });
-        Some(sender)
+        self.queue.remove(keys, |(entry, _)| *entry == ticket).map(|(_, sender)| sender)
     }
 }
 

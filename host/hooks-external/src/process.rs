@@ -1,5 +1,5 @@
 //! Runs a program with bounds on time and output. The call is done when the program exits; a late
-//! program is killed with its whole process group.
+//! program is killed with its whole process group, as is one that still runs when the server ends.
 
 use std::ffi::OsString;
 use std::io;
@@ -64,8 +64,9 @@ pub async fn run(run: Run, place: CallPlace) -> Result<Output, RunError> {
 
 async fn supervise(run: Run) -> Result<Output, RunError> {
     let deadline = Instant::now() + run.deadline;
-    let mut child = start(&run).await?;
+    let (mut child, mut group) = start(&run).await?;
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        group.leader = None;
         kill(&mut child).await;
         return Err(RunError::Unreadable("it has no standard streams".to_owned()));
     };
@@ -79,6 +80,8 @@ async fn supervise(run: Run) -> Result<Output, RunError> {
             std::future::pending().await
         } => None,
     };
+    // It has ended, or is killed below.
+    group.leader = None;
     match status {
         Some(Ok(status)) => {
             // Processes that the program started may live on and hold the pipes; the call does not wait for them.
@@ -97,24 +100,51 @@ async fn supervise(run: Run) -> Result<Output, RunError> {
     }
 }
 
-async fn start(run: &Run) -> Result<Child, RunError> {
+async fn start(run: &Run) -> Result<(Child, Group), RunError> {
     let mut command = Command::new(&run.program);
     command.args(&run.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     if run.clear_environment {
         command.env_clear();
     }
     command.envs(run.variables.iter().map(|(name, value)| (name, value)));
+    let program = run.program.clone();
     // Loading a program from a slow disk takes time.
-    let child = tokio::task::spawn_blocking(move || command.spawn()).await;
-    let child = child.unwrap_or_else(|error| Err(io::Error::other(error)));
-    child.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
+    let started = tokio::task::spawn_blocking(move || {
+        let child = command.spawn()?;
+        let group = Group { leader: leader_of(&child), program };
+        Ok::<_, io::Error>((child, group))
+    });
+    let started = started.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    started.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
+}
+
+/// The process group of a program. If nobody supervises the program any more, because the server ends, it is killed.
+struct Group {
+    /// None: the program has ended, or is being killed.
+    leader: Option<Pid>,
+    program: PathBuf,
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(leader) = self.leader else { return };
+        // If the program has just ended, there is nothing to kill.
+        let _ = kill_process_group(leader, Signal::KILL);
+        let program = self.program.display();
+        let message =
+            format!("the program {program} was killed with its process group: it had not ended when the server did");
+        tracing::warn!(sender = "hook", message);
+    }
+}
+
+fn leader_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
 }
 
 /// Kills a program and its process group. Call this before waiting for the leader: afterwards its
 /// number could belong to another group.
 async fn kill(child: &mut Child) {
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(group) = group {
+    if let Some(group) = leader_of(child) {
         // If the program has just ended, there is nothing to kill.
         let _ = kill_process_group(group, Signal::KILL);
     }
@@ -280,6 +310,24 @@ mod tests {
             assert!(script.contains("while") || is_running(&pid), "{script}");
             let _ = rustix::process::kill_process(process(&pid), Signal::KILL);
         }
+    }
+
+    #[test]
+    fn a_program_that_runs_when_the_server_ends_is_killed_with_its_children() {
+        // B0-12, B0-13
+        let directory = tempfile::tempdir().unwrap();
+        let (begun, pid) = (fifo(directory.path(), "begun"), directory.path().join("pid"));
+        let script = format!("sleep 300 & echo $! > {}; echo > {}; wait", pid.display(), begun.display());
+        let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let server = runtime();
+        server.block_on(async {
+            let mut begun = heard(&begun);
+            // Its caller may have left before.
+            tokio::spawn(async move { shell(&script, LATER).await });
+            timeout(PATIENCE, begun.read_u8()).await.expect("it does not begin").unwrap();
+        });
+        drop(server);
+        runtime().block_on(async { timeout(PATIENCE, ended(&pid)).await.expect("its child goes on") });
     }
 
     #[tokio::test]

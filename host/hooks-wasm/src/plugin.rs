@@ -86,6 +86,10 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         "plugin"
     }
 
+    fn calls_at_once(&self) -> usize {
+        self.loaded().map_or(usize::MAX, |loaded| loaded.settings().limits.concurrency)
+    }
+
     fn needs_everything(&self) -> bool {
         false
     }

@@ -27,6 +27,7 @@ mod panics;
 mod plugin_installation;
 mod portable;
 mod serve;
+mod session_records;
 mod shutdown;
 mod state_directory;
 mod telemetry;

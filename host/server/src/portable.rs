@@ -21,7 +21,7 @@ use tidegate_ssh_commands::Launcher;
 use crate::advertisement::Advertisement;
 use crate::config::{Config, Loaded};
 use crate::serve::Serving;
-use crate::shutdown;
+use crate::shutdown::{self, Stop};
 use crate::wire::{self, HookPoints, HookTasks, Services, Storages, Stores};
 
 /// Time at the end for work that sessions leave to be done.
@@ -248,7 +248,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let watch = services.watch.clone();
     let begin = watch.begin().await?;
     let watch = tokio::spawn(async move { watch.run(begin).await });
-    let stop = shutdown::on_signals().context("signals cannot be handled")?;
+    let Stop { drain, at_once } = shutdown::on_signals().context("signals cannot be handled")?;
     println!("Serving {served} to user \"{username}\"");
     if let Some(password) = &generated {
         println!("Password: {password}");
@@ -257,16 +257,20 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let mut advertisement = None;
     let host_keys = host_keys::ephemeral()?;
     let serving = Serving { settings, host_keys, launcher: Some(Arc::new(launcher)), bound: None };
-    let outcome = serving.listen(&services, &points, stop, |address| {
+    let listening = serving.listen(&services, &points, drain, |address| {
         println!("Listening on {address}; stop with Ctrl-C");
         if arguments.advertise_service {
             advertisement = advertise(address.port(), credentials);
         }
     });
-    let outcome = outcome.await;
+    let outcome = tokio::select! {
+        outcome = listening => outcome,
+        // Connections end with their tasks.
+        () = at_once.cancelled() => Ok(()),
+    };
     drop(advertisement);
     watch.abort();
-    tasks.finish(LEAST_ENDING_TIME).await;
+    tasks.finish(LEAST_ENDING_TIME, &at_once).await;
     outcome
 }
 

@@ -29,17 +29,18 @@ use crate::disks::HostDisks;
 use crate::hook_inventory::Running;
 use crate::http::Http;
 use crate::memory_dump::MemoryDump;
+use crate::shutdown::{self, Stop};
 use crate::state_directory::StateLock;
 use crate::wire::{self, HookPoints, HookTasks, Hooks, Services, Storages, Stores};
-use crate::{control, shutdown, state_directory, version};
+use crate::{control, state_directory, version};
 
 /// Longest time for which the server waits for plugins before it listens.
 const PLUGIN_START: Duration = Duration::from_secs(60);
 /// Longest time for which a start waits for a command that holds the lock.
 const COMMAND_TIME: Duration = Duration::from_secs(10);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
-/// Least time for observers at the end, even without a grace time: events that were accepted have to be told.
-const LEAST_TELLING_TIME: Duration = Duration::from_secs(5);
+/// Longest time for observers at the end, unless the grace time is longer: events that were accepted have to be told.
+const TELLING_TIME: Duration = Duration::from_secs(60);
 
 /// Serves until a signal asks it to stop. `directory`: the server's state.
 pub async fn serve(
@@ -52,7 +53,7 @@ pub async fn serve(
     for warning in &settings.warnings {
         tracing::warn!(sender = "config", message = warning.as_str());
     }
-    let stop = shutdown::on_signals().context("signals cannot be handled")?;
+    let Stop { drain: stop, at_once } = shutdown::on_signals().context("signals cannot be handled")?;
     let _lock = lock(directory).await?;
     let stores = Stores::open(&settings.database, directory)?;
     let dump = MemoryDump::load(&settings.database, &stores, settings.users_base_dir.clone()).await?;
@@ -76,6 +77,7 @@ pub async fn serve(
     let services = Services::new(&stores, &hooks.points, &settings, node, storages.factory, metrics)?;
     tasks.count_in(services.metrics.clone());
     tasks.start_keeper(services.scans.keeper.clone());
+    services.login.end_left_sessions().await;
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;
     let accounts = stores.accounts_for_hooks(&settings).with_observers(hooks.points.object_changes.clone());
@@ -116,7 +118,11 @@ pub async fn serve(
         readiness.listens();
         activation::tell_ready();
     };
-    let outcome = serving.listen(&services, &hooks.points, stop, announce).await;
+    let outcome = tokio::select! {
+        outcome = serving.listen(&services, &hooks.points, stop, announce) => outcome,
+        // Connections end with their tasks.
+        () = at_once.cancelled() => Ok(()),
+    };
     announce_end.abort();
     // Without connections, serving ends before the task has run.
     if announce_end.await.is_err() {
@@ -125,7 +131,7 @@ pub async fn serve(
     drop(background);
     http.finish().await;
     watcher.abort();
-    tasks.finish(grace.max(LEAST_TELLING_TIME)).await;
+    tasks.finish(grace.max(TELLING_TIME), &at_once).await;
     tracing::info!(sender = "main", message = "the server has stopped");
     outcome
 }

@@ -23,19 +23,29 @@ pub fn on_user_signals(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Is cancelled when SIGTERM or SIGINT arrives.
-pub fn on_signals() -> std::io::Result<CancellationToken> {
-    let stop = CancellationToken::new();
+/// What signals ask for.
+pub struct Stop {
+    /// Cancelled when SIGTERM or SIGINT arrives: the server drains.
+    pub drain: CancellationToken,
+    /// Cancelled when one of them arrives again: nothing is waited for any more.
+    pub at_once: CancellationToken,
+}
+
+/// Follows SIGTERM and SIGINT.
+pub fn on_signals() -> std::io::Result<Stop> {
+    let (drain, at_once) = (CancellationToken::new(), CancellationToken::new());
     // Signals that cannot be waited for any more stop the server as well.
-    let stopping = stop.clone().drop_guard();
+    let steps = [drain.clone().drop_guard(), at_once.clone().drop_guard()];
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        for step in steps {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            drop(step);
         }
-        drop(stopping);
     });
-    Ok(stop)
+    Ok(Stop { drain, at_once })
 }

@@ -29,8 +29,8 @@ use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::storage::RootCheck;
 use tidegate_core::ports::{
-    self, Clock, Directory, Exemptions, ExemptionsInMemory, HookRunStore, NodeName, Passwords, StorageFactory,
-    SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory,
+    self, Clock, Directory, Exemptions, ExemptionsInMemory, HookRunStore, NoSessionRecords, NodeName, Passwords,
+    SessionRecords, StorageFactory, SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory,
 };
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
@@ -41,12 +41,14 @@ use tidegate_passwords::PasswordPool;
 use tidegate_sealing::KeyFile;
 use tidegate_storage::LocalHostPaths;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
 use crate::exemptions::ExemptionsFile;
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
+use crate::session_records::SessionRecordFiles;
 use crate::telemetry::SpanContexts;
 use crate::unmarked_usages::UnmarkedUsagesFile;
 
@@ -54,7 +56,7 @@ pub use administration::{Administered, admin_api, rest_api, web_admin};
 pub use hook_points::{HookPoints, LinkInfo};
 pub use storages::Storages;
 
-/// Observers of one kind of event that are told at the same time.
+/// Tasks that tell observers of one kind of event; each has any number of calls that wait under way.
 const OBSERVER_TASKS: usize = 16;
 
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn ports::Stores>> {
@@ -149,6 +151,8 @@ pub struct Stores {
     pub exemptions: Arc<dyn Exemptions>,
     /// Usages that went on while the database was away.
     pub unmarked: Arc<dyn UnmarkedUsages>,
+    /// Sessions whose end hooks are to be told of, after a kill as well.
+    session_records: Arc<dyn SessionRecords>,
     /// Whether accounts are only read (A8-17).
     only_read: bool,
 }
@@ -172,7 +176,8 @@ impl Stores {
         let only_read = matches!(settings, DatabaseSettings::ReadOnly { .. });
         let (passwords, exemptions) = (Arc::new(PasswordPool::new()?), Arc::new(ExemptionsFile::open(state)?));
         let unmarked = Arc::new(UnmarkedUsagesFile::open(state)?);
-        Ok(Self { database, directory, passwords, exemptions, unmarked, only_read })
+        let session_records = Arc::new(SessionRecordFiles::new(state));
+        Ok(Self { database, directory, passwords, exemptions, unmarked, session_records, only_read })
     }
 
     /// Stores that end with the process.
@@ -181,7 +186,8 @@ impl Stores {
         let passwords = Arc::new(PasswordPool::new()?);
         let exemptions = Arc::new(ExemptionsInMemory::default());
         let unmarked = Arc::new(UnmarkedUsagesInMemory::default());
-        Ok(Self { directory: database.clone(), database, passwords, exemptions, unmarked, only_read: false })
+        let (directory, session_records) = (database.clone(), Arc::new(NoSessionRecords));
+        Ok(Self { directory, database, passwords, exemptions, unmarked, session_records, only_read: false })
     }
 
     /// Accounts whose changes no hook is told of.
@@ -189,9 +195,7 @@ impl Stores {
         let accounts = Accounts::new(self.directory.clone(), self.passwords.clone(), users_base_dir);
         if self.only_read { accounts.only_read() } else { accounts }
     }
-}
 
-impl Stores {
     /// Accounts that hooks may make as well, where the settings let them.
     pub fn accounts_for_hooks(&self, settings: &Settings) -> Accounts {
         let homes = HomeCheck::new(settings.homes.clone(), Arc::new(LocalHostPaths));
@@ -335,12 +339,15 @@ impl HookTasks {
         self.tasks.spawn(async move { sessions.work().await });
     }
 
-    /// Tells the observers what waits, for `grace` at most, and then writes the records.
-    pub async fn finish(mut self, grace: Duration) {
+    /// Tells the observers what waits, for `longest` at most and until `at_once`, and then writes the records.
+    pub async fn finish(mut self, longest: Duration, at_once: &CancellationToken) {
         self.observers.iter().for_each(|observer| observer.close());
         let told = async { while self.tasks.join_next().await.is_some() {} };
-        // Events that are left after that are counted below.
-        let _ = tokio::time::timeout(grace, told).await;
+        tokio::select! {
+            // Events that are left after that are counted below.
+            _ = tokio::time::timeout(longest, told) => {}
+            () = at_once.cancelled() => {}
+        }
         self.tasks.abort_all();
         for (kind, events) in lost(&self.observers, |observer| observer.not_told_again()) {
             let message = format!(
@@ -350,7 +357,7 @@ impl HookTasks {
         }
         for (kind, events) in lost(&self.observers, |observer| observer.untold()) {
             let message =
-                format!("{events} events were lost: the {kind} hooks were not told of them in the grace time");
+                format!("{events} events were lost: the {kind} hooks were not told of them before the server ended");
             tracing::error!(sender = "main", kind = kind.as_str(), events, message);
         }
         self.journal.close();
@@ -415,7 +422,7 @@ impl Services {
         let login = LoginService::new(LoginPorts {
             accounts: Arc::new(stores.accounts_for_hooks(settings)),
             passwords: stores.passwords.clone(),
-            hooks: points.login.clone(),
+            hooks: points.login.clone().with_session_records(stores.session_records.clone()),
             files: Arc::new(files),
             metrics: metrics.clone(),
             sessions: sessions.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::group::{self, Group, MembershipKind};
 use super::stored::complete_folders;
-use super::{AccountValues, AccountWrite, User};
+use super::{AccountDraft, AccountValues, AccountWrite, CredentialRule, InvalidAccount, User};
 use crate::ports::{Author, Directory, GROUPS, ROLES, StoreError};
 
 /// A user with the settings that its groups give it. It can be neither changed nor stored: hooks and
@@ -34,6 +34,14 @@ impl EffectiveAccount {
     /// The account of a user to whom groups give nothing.
     pub fn ungrouped(user: impl Into<Arc<User>>) -> Self {
         Self { user: user.into(), merged: None, is_of_session: false, unstored: None }
+    }
+
+    /// An account with this name and nothing else, where there is none, or none any more: for events about it.
+    pub(crate) fn stand_in(username: &str) -> Result<Self, InvalidAccount> {
+        let mut draft = AccountDraft::new(username);
+        draft.set("home_dir", "/nonexistent".into());
+        draft.set_permissions("/", &["list".to_owned()]);
+        Ok(Self::ungrouped(draft.validate(CredentialRule::Optional)?.account))
     }
 
     /// The account for one session, as a hook has made it where accounts are only read (A8-17).

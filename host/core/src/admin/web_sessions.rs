@@ -20,7 +20,7 @@ use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, new_token};
 use super::tokens::{id_of, number_of, text_of};
 use super::user_credential::has_credential_of;
-use super::{AuthenticationError, DoorClient, IssuedToken, PAGE};
+use super::{AuthenticationError, DoorClient, IssuedToken, PAGE, UseCase};
 use crate::account::{AccountDraft, Accounts, CredentialRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, ConnectionId, LoginMethod, WebVisit};
 use crate::hook::observation::SessionDestroy;
@@ -476,9 +476,6 @@ fn set(object: &mut Value, field: &str, value: Value) {
 
 /// An account without files and rights, by which hooks see an administrator, or an account that was deleted.
 fn stand_in(username: &str) -> Result<Arc<EffectiveAccount>, StoreError> {
-    let mut draft = AccountDraft::new(username);
-    draft.set("home_dir", json!("/nonexistent"));
-    draft.set_permissions("/", &["list".to_owned()]);
-    let validated = draft.validate(CredentialRule::Optional).map_err(|error| StoreError::Failed(error.to_string()))?;
-    Ok(Arc::new(EffectiveAccount::ungrouped(validated.account)))
+    let account = EffectiveAccount::stand_in(username).map_err(|error| StoreError::Failed(error.to_string()))?;
+    Ok(Arc::new(account))
 }

@@ -76,6 +76,11 @@ impl<E: HookEvent> Chain<E> {
         self.links.load().iter().any(|link| link.selector().matches(subject))
     }
 
+    /// The most calls that a link has under way at once; 1 without links.
+    pub(super) fn calls_at_once(&self) -> usize {
+        self.links.load().iter().map(|link| link.calls_at_once()).max().unwrap_or(1)
+    }
+
     /// Whether any link [may wait](super::Hook::may_wait).
     pub fn may_wait(&self) -> bool {
         self.links.load().iter().any(|link| link.may_wait())

@@ -1,7 +1,8 @@
-//! Events that are told in the order in which they happened: those of one session that concern the same files. Others are
-//! told at the same time.
+//! Events that are told in the order in which they happened: those of one session that concern the same files, and those
+//! about one object, one connection or one network. Others are told at the same time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::path::VirtualPath;
@@ -9,10 +10,11 @@ use crate::path::VirtualPath;
 /// So many events of a session are compared with each other; those behind them wait, whatever they concern.
 const COMPARED: usize = 64;
 
-/// What decides whether an event waits for another one.
+/// What decides whether an event waits for another one. Events that are in one order have to have the same
+/// [`waiter`](super::HookEvent::waiter): they come to the hooks by turns.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// A number that the session has for itself while events of it are there.
+    /// A number that the session, or the object, has for itself while events of it are there.
     pub session: u64,
     /// The file that the event is about.
     pub path: VirtualPath,
@@ -21,6 +23,14 @@ pub struct Order {
 }
 
 impl Order {
+    /// All events about one thing come one after the other.
+    pub fn about(thing: impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new();
+        thing.hash(&mut hasher);
+        // Two things with the same number would only wait for each other.
+        Self { session: hasher.finish(), path: VirtualPath::root(), target: None }
+    }
+
     /// Whether a path of one is a path of the other, or a directory above it.
     fn concerns(&self, other: &Order) -> bool {
         let is_near = |mine: &VirtualPath, its: &VirtualPath| mine.is_same_or_below(its) || its.is_same_or_below(mine);
@@ -49,7 +59,7 @@ pub struct Place {
 /// The events of one session that are being told or wait, the oldest first.
 struct Events<E> {
     next_number: u64,
-    entries: Vec<Entry<E>>,
+    entries: VecDeque<Entry<E>>,
 }
 
 struct Entry<E> {
@@ -77,17 +87,17 @@ impl<E> InOrder<E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an event in. None: it waits for another one, whose teller gets it from [`told`](Self::told).
+    /// Takes an event in. None: it waits for another one, at whose end it comes from [`told`](Self::told).
     pub fn begin(&self, order: Option<Order>, event: E) -> Option<Ready<E>> {
         let Some(order) = order else { return Some(Ready { event, place: None }) };
         let mut sessions = self.sessions();
         let session = order.session;
-        let events = sessions.entry(session).or_insert_with(|| Events { next_number: 0, entries: Vec::new() });
+        let events = sessions.entry(session).or_insert_with(|| Events { next_number: 0, entries: VecDeque::new() });
         let number = events.next_number;
         events.next_number += 1;
         let is_free = events.is_free(&order, events.entries.len());
         let (ready, waiting) = if is_free { (Some(event), None) } else { (None, Some(event)) };
-        events.entries.push(Entry { number, order, waiting });
+        events.entries.push_back(Entry { number, order, waiting });
         let place = Some(Place { session, number });
         ready.map(|event| Ready { event, place })
     }
@@ -97,7 +107,10 @@ impl<E> InOrder<E> {
         let Some(place) = place else { return Vec::new() };
         let mut sessions = self.sessions();
         let Some(events) = sessions.get_mut(&place.session) else { return Vec::new() };
-        events.entries.retain(|entry| entry.number != place.number);
+        // What is being told is among the first.
+        if let Some(at) = events.entries.iter().position(|entry| entry.number == place.number) {
+            events.entries.remove(at);
+        }
         if events.entries.is_empty() {
             sessions.remove(&place.session);
             return Vec::new();
@@ -153,6 +166,20 @@ mod tests {
         assert_eq!(names(&next), ["1 /b /c"]);
         assert_eq!(names(&told(other)), ["1 /d/e"]);
         assert_eq!(names(&told(next.pop())), ["1 /c"]);
+    }
+
+    #[test]
+    fn events_about_one_thing_come_one_after_the_other() {
+        // B10-15
+        let check = |one: (&str, &str), other: (&str, &str), waits: bool| {
+            let in_order = InOrder::new();
+            let first = in_order.begin(Some(Order::about(one)), 1).unwrap();
+            assert_eq!(in_order.begin(Some(Order::about(other)), 2).is_none(), waits, "{one:?} {other:?}");
+            assert_eq!(in_order.told(first.place).len(), usize::from(waits));
+        };
+        check(("user", "ann"), ("user", "ann"), true);
+        check(("user", "ann"), ("user", "bob"), false);
+        check(("user", "ann"), ("folder", "ann"), false);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::account::AccountRights;
 use crate::connection::ConnectionId;
 use crate::ports::{Clock, SystemClock};
 use crate::trace::{self, NoTraces, TraceContext};
-use crate::turns::Places;
+use crate::turns::{Place, Places};
 
 /// What happens when a link cannot decide (B17-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,7 +61,8 @@ pub struct LinkSettings {
     pub on_error: OnError,
     /// Calls that may be under way at once; 0 counts as 1.
     pub concurrency: usize,
-    /// Calls that may wait for a place; further ones fail with `Saturated`.
+    /// Calls that may wait for a place; further ones fail with `Saturated`. What observers are told of waits in their
+    /// own queue.
     pub queue: usize,
     /// Which events the link is for.
     pub selector: Selector,
@@ -120,6 +121,11 @@ impl<E: HookEvent> Link<E> {
         self.hook.adapter()
     }
 
+    /// The most calls that may be under way at once.
+    pub(super) fn calls_at_once(&self) -> usize {
+        self.settings.concurrency.max(1).min(self.hook.calls_at_once())
+    }
+
     pub(super) fn may_wait(&self) -> bool {
         self.hook.may_wait()
     }
@@ -167,10 +173,26 @@ impl<E: HookEvent> Link<E> {
 
     /// Calls the hook and makes the record. `decides`: whether the hook can refuse something.
     pub(super) async fn ask(&self, host: &HookHost, event: &E, decides: bool) -> Answer<E> {
+        self.answer(host, event, None, decides).await
+    }
+
+    /// As [`ask`](Self::ask), where nobody waits for the answer: the wait for a place does not count for the deadline.
+    pub(super) async fn tell(&self, host: &HookHost, event: &E) -> Answer<E> {
+        let waiter = event.waiter();
+        let place = match self.calls.try_enter(waiter) {
+            Some(place) => Some(place),
+            // Without a bound, nobody is turned away.
+            None => self.calls.enter(waiter, usize::MAX).await.ok(),
+        };
+        self.answer(host, event, place, false).await
+    }
+
+    /// `place`: that of the call, if it has one already.
+    async fn answer(&self, host: &HookHost, event: &E, place: Option<Place>, decides: bool) -> Answer<E> {
         let (span, at, started) = (self.span(event), host.clock.now(), Instant::now());
         let call = Call::in_trace(host.traces.trace_parent(&span));
         let call = if decides { call } else { call.that_only_tells() };
-        let mut outcome = self.bounded(&call, event).instrument(span.clone()).await;
+        let mut outcome = self.bounded(&call, event, place).instrument(span.clone()).await;
         if let Some(draft) = outcome.as_mut().ok().and_then(E::account) {
             draft.bind(&self.account_rights());
             if !self.settings.stores_passwords {
@@ -233,11 +255,11 @@ impl<E: HookEvent> Link<E> {
     }
 
     /// Calls the hook within the deadline, which includes the wait for a free place.
-    async fn bounded(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
+    async fn bounded(&self, call: &Call, event: &E, place: Option<Place>) -> Result<E::Verdict, HookError> {
         let deadline = self.settings.deadline;
         let work = async {
             let waiter = event.subject().waiter();
-            let place = match self.calls.try_enter(waiter) {
+            let place = match place.or_else(|| self.calls.try_enter(waiter)) {
                 Some(place) => place,
                 None => {
                     let entering = self.calls.enter(waiter, self.settings.queue);

@@ -17,8 +17,11 @@ pub mod observation;
 pub mod observers;
 mod own_time;
 pub mod pre_login;
+mod queue;
 pub mod review;
 mod selector;
+#[cfg(test)]
+mod telling_tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +40,7 @@ pub use selector::{Selectable, Selector, Subject};
 
 use crate::account::{AccountDraft, AccountRights};
 use crate::path::VirtualPath;
+use crate::turns::Waiter;
 
 /// An event that hooks are asked about, or told of.
 pub trait HookEvent: Send + Sync + 'static {
@@ -48,6 +52,11 @@ pub trait HookEvent: Send + Sync + 'static {
     /// What the event is about, for selectors and records.
     fn subject(&self) -> Subject<'_>;
 
+    /// The address and account in whose turn an observer is told of the event.
+    fn waiter(&self) -> Waiter<'_> {
+        self.subject().waiter()
+    }
+
     /// The time that counts for the deadline of a hook that talks with the client; None: all time counts.
     fn own_time(&self) -> Option<&OwnTime> {
         None
@@ -57,6 +66,9 @@ pub trait HookEvent: Send + Sync + 'static {
     fn order(&self) -> Option<Order> {
         None
     }
+
+    /// All hooks were told of the event, or none has to be.
+    fn settled(&self) {}
 
     /// The verdict's name and reason, for records.
     fn label(verdict: &Self::Verdict) -> (&'static str, &str);
@@ -104,6 +116,11 @@ pub trait Hook<E: HookEvent>: Send + Sync {
 
     /// `program`, `http` or `plugin`.
     fn adapter(&self) -> &'static str;
+
+    /// The most calls that the hook takes at once, whatever its links say.
+    fn calls_at_once(&self) -> usize {
+        usize::MAX
+    }
 
     /// Whether the event must hold everything before the call, and not only what the hook asks for: a program
     /// gets everything when it starts.

@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::ports::USERS;
 use crate::secret::Secret;
 use crate::session::{EndReason, Session};
+use crate::turns::Waiter;
 
 /// Declares an event of observers.
 macro_rules! observation {
@@ -20,6 +21,9 @@ macro_rules! observation {
         observation!($name, $kind, $subject, |_| None);
     };
     ($name:ident, $kind:ident, $subject:expr, $order:expr) => {
+        observation!($name, $kind, $subject, $order, |event| event.subject().waiter());
+    };
+    ($name:ident, $kind:ident, $subject:expr, $order:expr, $waiter:expr) => {
         impl HookEvent for $name {
             type Verdict = ();
             const KIND: HookKind = HookKind::$kind;
@@ -32,6 +36,11 @@ macro_rules! observation {
             fn order(&self) -> Option<Order> {
                 let order: fn(&$name) -> Option<Order> = $order;
                 order(self)
+            }
+
+            fn waiter(&self) -> Waiter<'_> {
+                let waiter: fn(&$name) -> Waiter<'_> = $waiter;
+                waiter(self)
             }
 
             fn label(_: &()) -> (&'static str, &str) {
@@ -209,34 +218,126 @@ fn order_of(action: &FileAction) -> Order {
     Order { session, path: action.path.clone(), target: action.target.clone() }
 }
 
-observation!(PostLogin, PostLogin, |event| {
-    let subject = match &event.attempt {
-        Some(attempt) => attempt.subject(),
-        None => Subject { connection: Some(&event.connection), ..Subject::default() },
-    };
-    Subject { succeeded: Some(event.outcome.is_ok()), ..subject }
-});
-observation!(SessionDestroy, SessionDestroy, |event| event.session.subject());
+/// The turn of an object: whoever changes it, its events come in their order.
+fn turn_of(name: &str) -> Waiter<'_> {
+    Waiter { account: name, ..Waiter::default() }
+}
+
+observation!(
+    PostLogin,
+    PostLogin,
+    |event| {
+        let subject = match &event.attempt {
+            Some(attempt) => attempt.subject(),
+            None => Subject { connection: Some(&event.connection), ..Subject::default() },
+        };
+        Subject { succeeded: Some(event.outcome.is_ok()), ..subject }
+    },
+    |event| Some(Order::about(event.connection.id.as_str()))
+);
+
+impl HookEvent for SessionDestroy {
+    type Verdict = ();
+    const KIND: HookKind = HookKind::SessionDestroy;
+
+    fn subject(&self) -> Subject<'_> {
+        self.session.subject()
+    }
+
+    fn settled(&self) {
+        self.session.is_settled();
+    }
+
+    fn label(_: &()) -> (&'static str, &str) {
+        ("told", "")
+    }
+}
+
 observation!(Disconnect, Disconnect, |event| match &event.session {
     Some(session) => session.subject(),
     None => Subject { connection: Some(&event.connection), ..Subject::default() },
 });
 observation!(PostAction, PostAction, |event| event.0.subject(), |event| Some(order_of(&event.0)));
-observation!(ObjectChange, ObjectChanges, |event| Subject {
-    username: (event.kind == USERS.kind).then_some(&*event.name),
-    object: Some(event.kind),
-    address: event.actor_address,
-    action: Some(event.change.as_str()),
-    ..Subject::default()
-});
-observation!(CredentialChanged, CredentialChanged, |event| Subject {
-    username: Some(&event.username),
-    action: Some(if event.modifying { Change::Update.as_str() } else { Change::Add.as_str() }),
-    ..Subject::default()
-});
+observation!(
+    ObjectChange,
+    ObjectChanges,
+    |event| Subject {
+        username: (event.kind == USERS.kind).then_some(&*event.name),
+        object: Some(event.kind),
+        address: event.actor_address,
+        action: Some(event.change.as_str()),
+        ..Subject::default()
+    },
+    |event| Some(Order::about((event.kind, &event.name))),
+    |event| turn_of(&event.name)
+);
+observation!(
+    CredentialChanged,
+    CredentialChanged,
+    |event| Subject {
+        username: Some(&event.username),
+        action: Some(if event.modifying { Change::Update.as_str() } else { Change::Add.as_str() }),
+        ..Subject::default()
+    },
+    |event| Some(Order::about((event.is_login_url, &event.name))),
+    |event| turn_of(&event.name)
+);
 observation!(OneClickLoginPost, OneClickLoginPost, |event| Subject {
     username: Some(&event.username),
     ..Subject::default()
 });
-observation!(AddressBanned, AddressBanned, |event| Subject { address: Some(event.address), ..Subject::default() });
+observation!(
+    AddressBanned,
+    AddressBanned,
+    |event| Subject { address: Some(event.address), ..Subject::default() },
+    |event| Some(Order::about(&event.network)),
+    |event| turn_of(&event.network)
+);
 observation!(Startup, Startup, |_| Subject::default());
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::{EventQueue, Next, Pushed};
+    use super::*;
+
+    fn change(kind: &'static str, name: &str, change: Change, address: Option<&str>) -> ObjectChange {
+        ObjectChange {
+            kind,
+            change,
+            name: name.to_owned(),
+            actor: None,
+            actor_address: address.map(|address| address.parse().unwrap()),
+            at: 0,
+            object: Map::new(),
+        }
+    }
+
+    #[test]
+    fn changes_of_an_object_come_in_their_order_whoever_makes_them() {
+        // B10-15
+        let changes = [
+            change("user", "ann", Change::Add, None),
+            change("folder", "ann", Change::Add, None),
+            change("user", "ann", Change::Update, Some("192.0.2.1")),
+            change("user", "bob", Change::Add, None),
+            change("user", "ann", Change::Delete, Some("2001:db8::1")),
+        ];
+        let queue = EventQueue::new();
+        changes.into_iter().for_each(|change| assert_eq!(queue.push(change), Pushed::Waits));
+        let mut rounds = Vec::new();
+        loop {
+            let mut taken = Vec::new();
+            while let Next::Event(event, turn) = queue.next(64) {
+                taken.push((format!("{} {} {}", event.kind, event.name, event.change.as_str()), turn));
+            }
+            if taken.is_empty() {
+                break;
+            }
+            let mut names: Vec<_> = taken.iter().map(|(name, _)| name.clone()).collect();
+            names.sort_unstable();
+            rounds.push(names.join(", "));
+            taken.into_iter().for_each(|(_, turn)| turn.told());
+        }
+        assert_eq!(rounds, ["folder ann add, user ann add, user bob add", "user ann update", "user ann delete"]);
+    }
+}

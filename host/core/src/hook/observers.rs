@@ -1,24 +1,22 @@
 //! Observers: they are told of events afterwards, from a bounded queue, and change nothing.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{join, join_all};
-use tokio::sync::{Mutex, mpsc};
+use futures_util::future::{BoxFuture, join, join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::Mutex;
+use tokio::task::coop::consume_budget;
 use tracing::Instrument as _;
 
 use super::again::{self, Again, PutOff, Try};
-use super::in_order::{InOrder, Ready};
-use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
+use super::queue::{self, EventQueue, Next, Pushed, Turn};
+use super::{Chain, GateFailure, HookError, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
 
-/// Events that may wait for one hook point, or be told; further ones are dropped and counted (B0-10).
-const QUEUE: u32 = 20_000;
 /// How long more events are gathered after the first one. Events that are told together find the hook's code and
 /// memory in the caches, and the operations that cause them need not wake a task each.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
@@ -28,19 +26,14 @@ const DROPS_A_LINE: u64 = 1000;
 /// The observers of one hook point.
 pub struct Observers<E: HookEvent> {
     chain: Chain<E>,
-    sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
-    queue: Mutex<mpsc::Receiver<E>>,
-    /// What was taken from the queue, and is being told or comes after an event that is.
-    in_order: InOrder<E>,
+    queue: EventQueue<E>,
+    /// Held by the task that takes events from the queue.
+    taking: Mutex<()>,
     /// What failed and is told again later; it delays no other event (B0-08a).
     again: Again<E>,
     dropped: AtomicU64,
     /// Tries for which there was no room.
     dropped_tries: AtomicU64,
-    /// Events that wait or are being told.
-    under_way: AtomicU64,
-    /// Events that came after the queue was closed.
-    late: AtomicU64,
 }
 
 /// Background work of observers, which the server runs without knowing the events.
@@ -75,17 +68,13 @@ pub struct Untold {
 impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Observers without links.
     pub fn new(host: Arc<HookHost>) -> Arc<Self> {
-        let (sender, receiver) = mpsc::channel(QUEUE as usize);
         Arc::new(Self {
             chain: Chain::new(host, Vec::new()),
-            sender: std::sync::Mutex::new(Some(sender)),
-            queue: Mutex::new(receiver),
-            in_order: InOrder::new(),
+            queue: EventQueue::new(),
+            taking: Mutex::new(()),
             again: Again::new(),
             dropped: AtomicU64::new(0),
             dropped_tries: AtomicU64::new(0),
-            under_way: AtomicU64::new(0),
-            late: AtomicU64::new(0),
         })
     }
 
@@ -102,21 +91,16 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Queues the event if a link is for it. Never waits.
     pub fn notify(&self, event: E) {
         if !self.chain.concerns(&event.subject()) {
-            return;
+            return event.settled();
         }
-        let sender = self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(sender) = &*sender else {
-            self.late.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
-        let before = self.under_way.fetch_add(1, Ordering::Relaxed);
-        if before < u64::from(QUEUE) && sender.try_send(event).is_ok() {
-            return;
+        match self.queue.push(event) {
+            Pushed::Full => self.count_dropped(&self.dropped, |dropped| {
+                let (kind, most) = (E::KIND, queue::MOST);
+                format!("the {kind} hooks are too slow: {dropped} events were dropped because {most} wait already")
+            }),
+            // The log at the end of the server counts those that came after it.
+            Pushed::Waits | Pushed::Closed => {}
         }
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-        self.count_dropped(&self.dropped, |dropped| {
-            format!("the {} hooks are too slow: {dropped} events were dropped because {QUEUE} wait already", E::KIND)
-        });
     }
 
     /// Counts a dropped event, and says so in the log once in a while. `message`: of that many.
@@ -153,18 +137,26 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         let host = self.chain.host();
         let answer = link.ask(host, event, link.on_error() == OnError::Deny).await;
         host.journal.record(answer.run);
+        self.count_refused(&answer.outcome);
         match (answer.outcome, link.on_error()) {
             (Err(error), OnError::Deny) => Err(GateFailure { hook: link.name().to_owned(), error }),
             (Err(_), OnError::Skip | OnError::Allow) | (Ok(()), _) => Ok(()),
         }
     }
 
-    /// As [`tell`](Self::tell), where no operation waits: a link that failed, and may succeed later, is told again.
-    /// Failures are in the records.
+    /// Counts an event that a hook had no room for.
+    fn count_refused(&self, outcome: &Result<(), HookError>) {
+        if matches!(outcome, Err(HookError::Saturated)) {
+            self.chain.host().journal.event_dropped(E::KIND);
+        }
+    }
+
+    /// As [`tell`](Self::tell), where no operation waits: a link is told when it has a place, however long that takes, and
+    /// one that failed, and may succeed later, is told again. Failures are in the records.
     pub async fn deliver(&self, event: E) {
         let links = self.chain.links();
         let failed: Vec<_> = match concerned(&links, &event).as_slice() {
-            [] => return,
+            [] => Vec::new(),
             [link] => self.try_link(link, &event, 1).instrument(span_of(E::KIND)).await.into_iter().collect(),
             links => {
                 let mut all = Vec::with_capacity(links.len());
@@ -174,6 +166,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
                 join_all(all).instrument(span_of(E::KIND)).await.into_iter().flatten().collect()
             }
         };
+        event.settled();
         if failed.is_empty() {
             return;
         }
@@ -186,10 +179,13 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Tells a link for the `tries`th time. The link, and the pause before it is told again, if it is.
     async fn try_link(&self, link: &Arc<Link<E>>, event: &E, tries: u32) -> Option<(Arc<Link<E>>, Duration)> {
         let host = self.chain.host();
-        let answer = link.ask(host, event, false).await;
+        let answer = link.tell(host, event).await;
         host.journal.record(answer.run);
-        let pause = link.pause(&answer.outcome.err()?, tries)?;
-        Some((link.clone(), pause))
+        let pause = answer.outcome.as_ref().err().and_then(|error| link.pause(error, tries));
+        if pause.is_none() {
+            self.count_refused(&answer.outcome);
+        }
+        Some((link.clone(), pause?))
     }
 
     fn put_off(&self, again: Try<E>, pause: Duration) {
@@ -214,36 +210,49 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         }
     }
 
-    /// Tells one event after another until the queue is closed and empty.
+    /// Tells events until the queue is closed and empty.
     async fn tell_queue(&self) {
+        let mut telling = FuturesUnordered::<BoxFuture<'_, ()>>::new();
         loop {
-            let mut queue = self.queue.lock().await;
-            loop {
-                let is_first = queue.is_empty();
-                let Some(event) = queue.recv().await else { return };
-                if is_first && !queue.is_closed() {
-                    tokio::time::sleep(GATHERING_TIME).await;
-                }
-                let Some(ready) = self.in_order.begin(event.order(), event) else { continue };
-                let mut telling = pin!(self.deliver_in_order(ready));
-                // Components answer at once. While another hook waits, the next task takes the queue over.
-                if poll_fn(|cx| Poll::Ready(telling.as_mut().poll(cx))).await.is_pending() {
-                    drop(queue);
-                    telling.await;
-                    break;
-                }
+            tokio::select! {
+                Some(()) = telling.next() => {}
+                begun = self.begin() => match begun {
+                    Some(waits) => telling.push(waits),
+                    // Those that are being told may be the ones that others wait for.
+                    None => if telling.next().await.is_none() { return },
+                },
             }
         }
     }
 
-    /// Tells the event, and those that have waited for it. The others are told by other tasks.
-    async fn deliver_in_order(&self, first: Ready<E>) {
-        let mut ready = VecDeque::from([first]);
-        while let Some(Ready { event, place }) = ready.pop_front() {
-            self.deliver(event).await;
-            self.under_way.fetch_sub(1, Ordering::Relaxed);
-            ready.extend(self.in_order.told(place));
+    /// Tells one event after another, until a hook does not answer at once: its call is returned, and the next task takes the
+    /// queue over. None: the queue is closed and empty. Can be dropped at any time.
+    async fn begin(&self) -> Option<BoxFuture<'_, ()>> {
+        let _taking = self.taking.lock().await;
+        loop {
+            // Components answer at once, and other tasks have to come in between.
+            consume_budget().await;
+            match self.queue.next(self.chain.calls_at_once()) {
+                Next::Event(event, turn) => {
+                    let mut telling: BoxFuture<'_, ()> = Box::pin(self.deliver_in_turn(event, turn));
+                    if poll_fn(|cx| Poll::Ready(telling.as_mut().poll(cx))).await.is_pending() {
+                        return Some(telling);
+                    }
+                }
+                Next::Later { is_empty } => {
+                    self.queue.changed().await;
+                    if is_empty && self.queue.may_gather() {
+                        tokio::time::sleep(GATHERING_TIME).await;
+                    }
+                }
+                Next::End => return None,
+            }
         }
+    }
+
+    async fn deliver_in_turn(&self, event: E, turn: Turn<'_, E>) {
+        self.deliver(event).await;
+        turn.told();
     }
 }
 
@@ -260,12 +269,12 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
     }
 
     fn close(&self) {
-        self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.queue.close();
         self.again.close();
     }
 
     fn untold(&self) -> Option<Untold> {
-        let events = self.under_way.load(Ordering::Relaxed) + self.late.load(Ordering::Relaxed);
+        let events = self.queue.untold();
         (events > 0).then_some(Untold { kind: E::KIND, events })
     }
 
@@ -281,7 +290,7 @@ mod tests {
 
     use super::super::in_order::Order;
     use super::super::observation::Startup;
-    use super::super::{Call, Hook, HookDescription, HookError, HookJournal, HookRun, LinkSettings};
+    use super::super::{Call, Hook, HookDescription, HookError, LinkSettings};
     use super::*;
     use crate::path::VirtualPath;
 
@@ -451,38 +460,5 @@ mod tests {
         assert!(task.join_next().await.unwrap().is_err());
         // One event may be with the hook, one waits, and one came after the queue was closed.
         assert_eq!(observers.untold(), Some(Untold { kind: HookKind::Startup, events: 3 }));
-    }
-    /// Counts dropped events.
-    #[derive(Default)]
-    struct Dropped(AtomicU64);
-
-    impl HookJournal for Dropped {
-        fn record(&self, _: HookRun) {}
-
-        fn event_dropped(&self, kind: HookKind) {
-            assert_eq!(kind, HookKind::Startup);
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[tokio::test]
-    async fn events_for_which_there_is_no_room_are_dropped_and_counted() {
-        // B0-10
-        let journal = Arc::new(Dropped::default());
-        let observers = Observers::new(Arc::new(HookHost { journal: journal.clone(), ..HookHost::default() }));
-        let dropped = || journal.0.load(Ordering::Relaxed);
-        // What no link is for takes no room.
-        (0..20_001).for_each(|_| observers.notify(EVENT));
-        assert_eq!((observers.untold(), dropped()), (None, 0));
-        let link = Arc::new(Told { together: None, fails: false }) as Arc<dyn Hook<Startup>>;
-        observers.chain().replace(vec![Arc::new(Link::new(link, LinkSettings::default()))]);
-        for (more, waiting, lost) in [(20_000, 20_000, 0), (1, 20_000, 1), (2, 20_000, 3)] {
-            (0..more).for_each(|_| observers.notify(EVENT));
-            let untold = Some(Untold { kind: HookKind::Startup, events: waiting });
-            assert_eq!((observers.untold(), dropped()), (untold, lost));
-        }
-        observers.close();
-        observers.work().await;
-        assert_eq!((observers.untold(), dropped()), (None, 3));
     }
 }

@@ -50,6 +50,8 @@ impl Drop for Created {
                 reason: self.session.live.end_reason().unwrap_or_default(),
                 duration: self.started.elapsed(),
             });
+        } else {
+            self.session.is_settled();
         }
     }
 }
@@ -130,6 +132,7 @@ impl LoginService {
             started: Instant::now(),
             is_asked: hooks.session_create.concerns(&session.subject()),
         };
+        self.put_on_record(&session);
         let decision = hooks.session_create.decide(&mut SessionCreate(session.clone())).await;
         created.is_asked = false;
         let verdict = decision.inspect_err(|_| session.live.ends_because(EndReason::Error))?.verdict;

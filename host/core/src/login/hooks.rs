@@ -9,6 +9,7 @@ use crate::hook::observation::{PostLogin, SessionDestroy};
 use crate::hook::pre_login::PreLogin;
 use crate::hook::review::{LoginPre, SessionCreate};
 use crate::hook::{Chain, HookHost, Observers};
+use crate::ports::{NoSessionRecords, SessionRecords};
 
 /// The hooks of a login, in the order in which a login meets them.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct LoginHooks {
     pub post_login: Arc<Observers<PostLogin>>,
     /// Told of the end of each session (D-03).
     pub session_destroy: Arc<Observers<SessionDestroy>>,
+    /// Keeps records of sessions, so that hooks are told of their end after a kill as well (D-04).
+    pub session_records: Arc<dyn SessionRecords>,
 }
 
 impl LoginHooks {
@@ -51,7 +54,13 @@ impl LoginHooks {
             session_create: chain(&host),
             post_login: Observers::new(host.clone()),
             session_destroy: Observers::new(host.clone()),
+            session_records: Arc::new(NoSessionRecords),
             host,
         }
+    }
+
+    /// Keeps records of sessions there.
+    pub fn with_session_records(self, session_records: Arc<dyn SessionRecords>) -> Self {
+        Self { session_records, ..self }
     }
 }

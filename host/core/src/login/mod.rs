@@ -12,6 +12,7 @@ mod outcome;
 mod public_keys;
 mod refusal;
 mod scoring;
+mod session_records;
 mod store_probe;
 
 use std::collections::HashMap;
@@ -437,6 +438,8 @@ mod outage_tests;
 mod policy_tests;
 #[cfg(test)]
 mod refusal_tests;
+#[cfg(test)]
+mod session_record_tests;
 #[cfg(test)]
 mod subject_tests;
 #[cfg(test)]

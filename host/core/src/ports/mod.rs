@@ -12,6 +12,7 @@ mod passwords;
 mod plugins;
 mod runs;
 mod sealing;
+mod session_records;
 pub mod storage;
 mod unmarked_usages;
 mod usage;
@@ -35,6 +36,7 @@ pub use plugins::{
 };
 pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoredRun};
 pub use sealing::{Sealing, SealingError};
+pub use session_records::{NoSessionRecords, SessionRecord, SessionRecords};
 pub use storage::StorageFactory;
 pub use unmarked_usages::{UnmarkedUsages, UnmarkedUsagesInMemory};
 pub use usage::{BatchName, NodeName, StoredUsage, UsageStore};

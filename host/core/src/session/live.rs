@@ -3,7 +3,7 @@
 
 use core::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::EndReason;
 use crate::account::EffectiveAccount;
 use crate::pace::Pace;
-use crate::ports::{Clock, SystemClock};
+use crate::ports::{Clock, SessionRecords, SystemClock};
 
 /// Bytes in a KB of bandwidth limits (A5-17).
 const KILOBYTE: u64 = 1000;
@@ -43,6 +43,8 @@ pub struct LiveSession {
     /// Whether a `session-create` hook has allowed the session, or none had to: `session-destroy` hooks are
     /// told of its end.
     created: AtomicBool,
+    /// Where a record of the session is, until hooks were told of its end.
+    records: OnceLock<Arc<dyn SessionRecords>>,
 }
 
 /// One file that is being transferred.
@@ -120,6 +122,7 @@ impl LiveSession {
             channel: Mutex::new(("SSH", String::new())),
             end_reason: Mutex::default(),
             created: AtomicBool::new(false),
+            records: OnceLock::new(),
         };
         live.set_rates(&account);
         live
@@ -188,6 +191,17 @@ impl LiveSession {
     /// Whether [`note_created`](Self::note_created) was called.
     pub fn is_created(&self) -> bool {
         self.created.load(Ordering::Relaxed)
+    }
+
+    /// Notes that there is a record of the session.
+    pub(crate) fn is_on_record(&self, records: Arc<dyn SessionRecords>) {
+        // There is one record of a session.
+        let _ = self.records.set(records);
+    }
+
+    /// Where a record of the session is; None: there is none.
+    pub(super) fn records(&self) -> Option<&Arc<dyn SessionRecords>> {
+        self.records.get()
     }
 
     /// Sets the time of the last activity, in milliseconds since 1970.

@@ -97,6 +97,13 @@ impl Session {
         LoginFacts { address: self.connection.remote.ip(), method: self.method, factors: &self.factors }
     }
 
+    /// Hooks were told of the end of the session, or need not be: its record, if there is one, is removed.
+    pub(crate) fn is_settled(&self) {
+        if let Some(records) = self.live.records() {
+            records.remove(&self.id);
+        }
+    }
+
     /// What selectors of hooks are checked against.
     pub fn subject(&self) -> Subject<'_> {
         Subject {
@@ -121,7 +128,7 @@ pub enum EndReason {
     Expired,
     /// An administrator ended the session, or a rule of its account.
     AdminClosed,
-    /// The server is stopping.
+    /// The server is stopping, or was killed.
     ServerStop,
     /// The session could not begin: a hook denied it or failed.
     Error,

@@ -52,7 +52,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.errors_end.abort();
         if let Some(job) = self.job.take() {
-            // Killing the program and waiting for its end take a moment, which no call has to wait for.
+            // Here, because the server may end before a thread runs.
+            let _ = job.send_signal_group(SIGKILL);
+            // Waiting for its end takes a moment, which no call has to wait for.
             std::thread::spawn(move || kill_group(&job));
         }
     }

@@ -1,0 +1,159 @@
+//! How many events are told at once, and in whose turn.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use super::observers::{ObserverWork, Untold};
+use super::{
+    Call, Hook, HookDescription, HookError, HookEvent, HookHost, HookJournal, HookKind, HookRun, Link, LinkSettings,
+    Observers, Subject,
+};
+
+/// What a hook takes for a call.
+const CALL: Duration = Duration::from_millis(500);
+
+/// An event about an account.
+struct Upload(&'static str);
+
+impl HookEvent for Upload {
+    type Verdict = ();
+    const KIND: HookKind = HookKind::PostAction;
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { username: Some(self.0), address: "192.0.2.1".parse().ok(), ..Subject::default() }
+    }
+    fn label(_: &()) -> (&'static str, &str) {
+        ("told", "")
+    }
+}
+
+#[derive(Default)]
+struct Slow {
+    now: AtomicUsize,
+    most: AtomicUsize,
+    told: Mutex<Vec<&'static str>>,
+    takes: Option<usize>,
+}
+
+#[async_trait]
+impl Hook<Upload> for Arc<Slow> {
+    fn name(&self) -> &str {
+        "slow"
+    }
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "ready")
+    }
+    fn calls_at_once(&self) -> usize {
+        self.takes.unwrap_or(usize::MAX)
+    }
+    async fn call(&self, _: &Call, event: &Upload) -> Result<(), HookError> {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        tokio::time::sleep(CALL).await;
+        self.now.fetch_sub(1, Ordering::Relaxed);
+        self.told.lock().unwrap().push(event.0);
+        Ok(())
+    }
+}
+
+/// Counts failed calls, and events for which there was no room.
+#[derive(Default)]
+struct Lost {
+    failed: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+impl Lost {
+    fn all(&self) -> (usize, usize) {
+        (self.failed.load(Ordering::Relaxed), self.dropped.load(Ordering::Relaxed))
+    }
+}
+
+impl HookJournal for Lost {
+    fn record(&self, run: HookRun) {
+        self.failed.fetch_add(usize::from(run.is_error), Ordering::Relaxed);
+    }
+
+    fn event_dropped(&self, _: HookKind) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn observers(hook: &Arc<Slow>, settings: LinkSettings) -> (Arc<Observers<Upload>>, Arc<Lost>) {
+    let lost = Arc::new(Lost::default());
+    let observers = Observers::new(Arc::new(HookHost { journal: lost.clone(), ..HookHost::default() }));
+    let hook = Arc::new(hook.clone()) as Arc<dyn Hook<Upload>>;
+    observers.chain().replace(vec![Arc::new(Link::new(hook, settings))]);
+    (observers, lost)
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_are_told_at_once_as_the_link_allows_and_none_is_lost() {
+    // B0-10, B0-10a
+    let check = async |(concurrency, queue, takes): (usize, usize, Option<usize>), tasks: usize, most: usize| {
+        let slow = Arc::new(Slow { takes, ..Slow::default() });
+        // The deadline is for the calls, and not for the wait.
+        let settings = LinkSettings { concurrency, queue, deadline: 2 * CALL, ..LinkSettings::default() };
+        let (observers, lost) = observers(&slow, settings);
+        let mut work = JoinSet::new();
+        for _ in 0..tasks {
+            let working = observers.clone();
+            work.spawn(async move { working.work().await });
+        }
+        (0..1000).for_each(|_| observers.notify(Upload("u")));
+        observers.notify(Upload("v"));
+        observers.close();
+        while let Some(ended) = work.join_next().await {
+            ended.unwrap();
+        }
+        let told = std::mem::take(&mut *slow.told.lock().unwrap());
+        assert_eq!((told.len(), lost.all(), observers.untold()), (1001, (0, 0), None));
+        assert_eq!(slow.most.load(Ordering::Relaxed), most, "{concurrency} {takes:?}");
+        // v's only event comes with the first ones of u.
+        assert!(told.iter().position(|name| *name == "v").is_some_and(|at| at <= most), "{concurrency}");
+    };
+    check((64, 1024, None), 16, 33).await;
+    check((64, 1024, None), 1, 33).await;
+    check((2, 10, None), 16, 2).await;
+    check((0, 0, None), 2, 1).await;
+    check((256, 1024, Some(20)), 2, 11).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_hook_was_not_told_is_counted() {
+    // B0-10: where operations wait, no more of them wait than the link allows.
+    let slow = Arc::new(Slow::default());
+    let (observers, lost) = observers(&slow, LinkSettings { concurrency: 1, queue: 1, ..LinkSettings::default() });
+    let tell = || observers.tell(&Upload("u"));
+    let (first, second, third) = tokio::join!(tell(), tell(), tell());
+    assert_eq!([first, second, third].iter().filter(|outcome| outcome.is_err()).count(), 1);
+    assert_eq!(lost.all(), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_for_which_there_is_no_room_are_dropped_and_counted() {
+    // B0-10
+    let slow = Arc::new(Slow::default());
+    let (observers, lost) = observers(&slow, LinkSettings::default());
+    let links = observers.chain().links().to_vec();
+    // What no link is for takes no room.
+    observers.chain().replace(Vec::new());
+    (0..20_001).for_each(|_| observers.notify(Upload("u")));
+    assert_eq!((observers.untold(), lost.all()), (None, (0, 0)));
+    observers.chain().replace(links);
+    for (more, waiting, dropped) in [(20_000, 20_000, 0), (1, 20_000, 1), (2, 20_000, 3)] {
+        (0..more).for_each(|_| observers.notify(Upload("u")));
+        let untold = Some(Untold { kind: HookKind::PostAction, events: waiting });
+        assert_eq!((observers.untold(), lost.all()), (untold, (0, dropped)));
+    }
+    observers.close();
+    observers.work().await;
+    assert_eq!((observers.untold(), lost.all()), (None, (0, 3)));
+}

@@ -1,0 +1,136 @@
+//! Sessions on record: hooks are told of their end once, whether the server lives or is killed.
+
+use std::sync::Mutex;
+
+use super::hook_tests::says;
+use super::tests::{World, service, world};
+use super::*;
+use crate::connection::ConnectionId;
+use crate::hook::Denial;
+use crate::hook::observation::SessionDestroy;
+use crate::hook::observers::ObserverWork;
+use crate::hook::review::{Review, SessionCreate};
+use crate::ports::{SessionRecord, SessionRecords};
+
+#[derive(Debug, Default)]
+struct Paper(Mutex<Vec<SessionRecord>>);
+
+impl Paper {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+impl SessionRecords for Paper {
+    fn left(&self) -> Vec<SessionRecord> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn keep(&self, record: &SessionRecord) -> Result<(), String> {
+        self.0.lock().unwrap().push(record.clone());
+        Ok(())
+    }
+
+    fn remove(&self, id: &ConnectionId) {
+        self.0.lock().unwrap().retain(|record| record.id != id.as_str());
+    }
+}
+
+/// A server that keeps its records on this paper.
+async fn server(paper: &Arc<Paper>) -> World {
+    let world = world(None);
+    world.stored(r#","password":"$1$pw""#).await;
+    let hooks = world.hooks.clone().with_session_records(paper.clone());
+    let accounts = Accounts::new(world.outage.clone(), world.passwords.clone(), None);
+    let service = service(accounts, &world.store, world.passwords.clone(), &hooks);
+    World { service, ..world }
+}
+
+/// Notes what `session-destroy` hooks are told.
+fn noting(world: &World) -> Arc<Mutex<Vec<String>>> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let noted = told.clone();
+    says(world.hooks.session_destroy.chain(), move |event: &SessionDestroy| {
+        let (session, reason) = (&event.session, event.reason.as_str());
+        let (name, method) = (&session.account.username, session.method.as_str());
+        noted.lock().unwrap().push(format!("{} {name} {} {method} {reason}", session.id, session.connection.remote));
+    });
+    told
+}
+
+async fn stop(world: &World) {
+    world.hooks.session_destroy.close();
+    world.hooks.session_destroy.work().await;
+}
+
+#[tokio::test]
+async fn a_session_is_on_record_until_hooks_were_told_of_its_end() {
+    // D-04: the number of records when session-create hooks are asked, and at the end; how often hooks were told.
+    let check = async |destroys: bool, verdict: Review, expected: (&[usize], usize, usize)| {
+        let paper = Arc::new(Paper::default());
+        let world = server(&paper).await;
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (seen, counted, name) = (asked.clone(), paper.clone(), format!("{destroys} {verdict:?}"));
+        says(&world.hooks.session_create, move |_: &SessionCreate| {
+            seen.lock().unwrap().push(counted.count());
+            verdict.clone()
+        });
+        let told = if destroys { noting(&world) } else { Arc::default() };
+        world.password("pw").await;
+        stop(&world).await;
+        let told = told.lock().unwrap().len();
+        assert_eq!((&**asked.lock().unwrap(), paper.count(), told), expected, "{name}");
+    };
+    check(true, Review::Allow, (&[1], 0, 1)).await;
+    check(true, Review::Deny(Denial::new("no")), (&[1], 0, 0)).await;
+    // Nobody would be told.
+    check(false, Review::Allow, (&[0], 0, 0)).await;
+}
+
+#[tokio::test]
+async fn what_was_not_told_before_the_end_is_told_by_the_next_server() {
+    // D-04
+    let paper = Arc::new(Paper::default());
+    let first = server(&paper).await;
+    let told = noting(&first);
+    // The end comes after the queue was closed.
+    first.hooks.session_destroy.close();
+    first.password("pw").await;
+    stop(&first).await;
+    assert_eq!((paper.count(), told.lock().unwrap().len()), (1, 0));
+
+    let second = server(&paper).await;
+    let told = noting(&second);
+    second.service.end_left_sessions().await;
+    stop(&second).await;
+    assert_eq!(*told.lock().unwrap(), ["c alice 192.0.2.7:1 password server-stop"]);
+    assert_eq!(paper.count(), 0);
+}
+
+#[tokio::test]
+async fn left_sessions_need_no_account_and_no_hook() {
+    // D-04
+    let record = |account: &str, method: &str| SessionRecord {
+        id: "c1".to_owned(),
+        username: account.to_owned(),
+        account: account.to_owned(),
+        remote: "192.0.2.9:9".parse().unwrap(),
+        local: "192.0.2.1:22".parse().unwrap(),
+        client: String::new(),
+        method: method.to_owned(),
+        connected_at: 0,
+        opened_at: 0,
+    };
+    let check = async |record: SessionRecord, has_hook: bool, expected: &[&str]| {
+        let paper = Arc::new(Paper(Mutex::new(vec![record])));
+        let world = server(&paper).await;
+        let told = if has_hook { noting(&world) } else { Arc::default() };
+        world.service.end_left_sessions().await;
+        stop(&world).await;
+        assert_eq!(*told.lock().unwrap(), expected);
+        assert_eq!(paper.count(), 0);
+    };
+    check(record("deleted", "publickey"), true, &["c1 deleted 192.0.2.9:9 publickey server-stop"]).await;
+    check(record("alice", "password"), false, &[]).await;
+    check(record("alice", "of a later version"), true, &[]).await;
+}
