@@ -264,6 +264,32 @@ fn accounts_can_be_dumped_and_loaded() {
 }
 
 #[test]
+fn hashes_that_cannot_be_checked_are_refused() {
+    // A8-11
+    let site = Site::new();
+    site.user("alice");
+    for hash in [
+        "$2a$10$abc",
+        "$2a$31$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK",
+        "$pbkdf2-sha256$x$y$z",
+        "$pbkdf2-sha256$4000000000$salt$R5J62hsSq+pYw00hLLPKBbcGXmq7fj5+/M0IFoYtZbo=",
+        "$argon2id$v=19$m=19456,t=2,p=1$HOro73enmvBDp5nJWWEI0Q",
+        "$6$",
+        "{MD5}zz",
+    ] {
+        let expected = "is a hash that cannot be checked here";
+        check(&site, &["user", "add", "--username", "bob", "--home-dir", "/b", "--password", hash], 1, expected);
+        check(&site, &["user", "update", "--username", "alice", "--password", hash], 1, expected);
+        let user = format!(
+            r#"{{"username":"bob","status":1,"home_dir":"/b","permissions":{{"/":["*"]}},"password":"{hash}"}}"#
+        );
+        let dump = site.write("dump.json", format!(r#"{{"users":[{user}]}}"#));
+        check(&site, &["load", dump.to_str().unwrap()], 1, expected);
+    }
+    check(&site, &["user", "list"], 0, "alice");
+}
+
+#[test]
 fn a_dump_to_an_open_stream_is_only_the_dump() {
     let site = Site::new();
     site.user("alice");

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, GROUPS, StoreError, StoredDocument};
+use crate::turns::Waiter;
 
 /// What another server knows of an account, and no load can know.
 const KNOWN_THERE: [&str; 2] = ["created_at", "last_password_change"];
@@ -381,7 +382,8 @@ impl Accounts {
         Ok(LoadOutcome::Updated(changed))
     }
 
-    /// A trial hashes no passwords, which would take most of its time.
+    /// A trial hashes no passwords, which would take most of its time. A hash of an own dump was stored before, and is
+    /// again.
     async fn prepare_load(
         &self,
         plan: &Plan,
@@ -389,8 +391,12 @@ impl Accounts {
         rule: CredentialRule,
     ) -> Result<User, AccountError> {
         let unserved = if plan.is_whole { unserved::take(&mut draft.document) } else { None };
-        let mut user =
-            if plan.is_trial { self.validate(draft, rule)?.account } else { self.prepare(draft, rule).await? };
+        let base = draft.base.clone();
+        let validated = self.validate(draft, rule)?;
+        if !plan.restores {
+            self.check_hash(&validated.account, base.as_deref())?;
+        }
+        let mut user = if plan.is_trial { validated.account } else { self.hash(validated, Waiter::SERVER).await? };
         if let Some(unserved) = unserved {
             user.filesystem = unserved;
         }

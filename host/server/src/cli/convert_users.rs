@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tidegate_migrate::{NoteKind, Selection, UserFormat, convert};
+use tidegate_passwords::can_check;
 
 use super::lines::warn_line;
 use super::output_file::write_document;
@@ -51,7 +52,8 @@ pub fn run(arguments: ConvertUsersArguments) -> anyhow::Result<()> {
         Format::PureFtpd => UserFormat::PureFtpd,
         Format::Proftpd => UserFormat::ProFtpd,
     };
-    let moved = convert(&input, format, &Selection { min_uid, max_uid, usernames, force_uid, force_gid })?;
+    let selection = Selection { min_uid, max_uid, usernames, force_uid, force_gid };
+    let moved = convert(&input, format, &selection, can_check)?;
     for kind in NoteKind::ALL {
         for note in moved.notes.iter().filter(|note| note.kind == kind) {
             warn_line!("{}: {}", note.about, note.text);

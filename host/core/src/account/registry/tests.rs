@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::*;
-use crate::account::Usage;
+use crate::account::{Dump, LoadOutcome, Usage};
 use crate::memory::MemoryStore;
 use crate::secret::Secret;
 
-/// A pool whose hash is the password with a prefix, and in which none matches.
+/// A pool whose hash is the password with a prefix, and in which none matches. It can check none that ends with "cut".
 struct PaperPasswords;
 
 #[async_trait]
@@ -17,6 +17,9 @@ impl Passwords for PaperPasswords {
     }
     async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
         PasswordHash::recognise(&format!("$1${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+    }
+    fn can_check(&self, hash: &PasswordHash) -> bool {
+        !hash.expose().ends_with("cut")
     }
 }
 
@@ -131,6 +134,31 @@ async fn a_locked_password_is_none() {
         assert!(refused.to_string().contains("looks like a hash of the kind"), "{unknown}: {refused}");
     }
     assert!(add(&accounts, draft("alice", r#"{"password":""}"#)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_checked_is_not_taken() {
+    let accounts = accounts("/srv");
+    let author = Author::system();
+    let is_refused = |outcome: Result<User, AccountError>, case: &str| match outcome {
+        Err(AccountError::Invalid(error)) => assert_eq!(error.field, "password", "{case}"),
+        other => panic!("{case}: {other:?}"),
+    };
+    let cut = || draft("alice", r#"{"password":"$2a$10$cut"}"#);
+    is_refused(add(&accounts, cut()).await, "add");
+    add(&accounts, draft("alice", "{}")).await.unwrap();
+    is_refused(accounts.update(cut(), OnConflict::Merge, &author).await, "update");
+    let dump = |restores| Dump { users: vec![cut().document], restores, ..Dump::default() };
+    for is_trial in [true, false] {
+        let (loaded, applied) = accounts.load(dump(false), is_trial, &author).await.unwrap();
+        let LoadOutcome::Failed(problem) = &loaded[0].outcome else { panic!("{loaded:?}") };
+        assert!(!applied && problem.contains("cannot be checked"), "{problem}");
+    }
+    // What was stored before can be restored, and changed but for it.
+    assert!(accounts.load(dump(true), false, &author).await.unwrap().1);
+    let mut other = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
+    other.set("description", serde_json::json!("x"));
+    accounts.update(other, OnConflict::Merge, &author).await.unwrap();
 }
 
 #[tokio::test]
