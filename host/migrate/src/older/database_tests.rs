@@ -119,6 +119,13 @@ fn the_last_schemas_are_joined() {
 }
 
 #[test]
+fn permissions_of_the_first_versions_hold_everywhere() {
+    let list = "UPDATE users SET permissions = '[\"list\",\"download\"]';";
+    let moved = check(&format!("{SEED}{ALICE}{list}"), &[r#""permissions":{"/":["list","download"]}"#], "seed");
+    assert!(moved.notes.is_empty(), "{:?}", moved.notes);
+}
+
+#[test]
 fn rows_that_are_wrong_stay_behind() {
     let rows = "INSERT INTO users (username, home_dir, permissions) VALUES ('broken', '/b', '{'); INSERT INTO users \
          (username, home_dir) VALUES (NULL, '/b'); INSERT INTO users (username, home_dir) VALUES (7, '/b'); INSERT INTO \

@@ -100,6 +100,10 @@ impl Documents {
             return;
         }
         self.moved.evidence.see_account(&user);
+        // The first databases have one list, which holds everywhere.
+        if let Some(permissions) = user.get_mut("permissions").filter(|permissions| permissions.is_array()) {
+            *permissions = json!({ "/": permissions.take() });
+        }
         if let Some(Value::String(text)) = user.remove("password")
             && let Some(hash) = password(&text, self.may_be_clear, &about, &mut self.moved)
         {
