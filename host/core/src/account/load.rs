@@ -365,12 +365,14 @@ impl Accounts {
             if has_credential(&stored) && !plan.is_whole { CredentialRule::Required } else { CredentialRule::Optional };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str), self.now());
-        let mut given = [stored_of(&user)];
-        // Entries of folders need not name what the stored folders know.
-        if user.folders.iter().all(|folder| folder.mapped_path.is_empty()) {
-            complete_folders(self.directory(), &mut given).await?;
+        let mut given = stored_of(&user);
+        let mut completed = [given.clone()];
+        complete_folders(self.directory(), &mut completed).await?;
+        let [completed] = completed;
+        // Entries of folders need not name what the stored folders know. In an own dump the folders themselves say it.
+        if plan.restores || names_no_other_directory(&given.document, &completed.document) {
+            given = completed;
         }
-        let [given] = given;
         let changed = changed_fields(&stored.document, &given.document);
         if changed.is_empty() {
             return Ok(LoadOutcome::Unchanged);
@@ -402,6 +404,16 @@ impl Accounts {
         }
         Ok(user)
     }
+}
+
+/// Whether no entry of a folder names another directory than the stored folders have.
+fn names_no_other_directory(given: &Map<String, Value>, completed: &Map<String, Value>) -> bool {
+    let paths = |document: &Map<String, Value>| -> Vec<String> {
+        let entries = document.get("virtual_folders").and_then(Value::as_array).into_iter().flatten();
+        let path = |entry: &Value| entry.get("mapped_path").and_then(Value::as_str).unwrap_or_default().to_owned();
+        entries.map(path).collect()
+    };
+    paths(given).into_iter().zip(paths(completed)).all(|(given, stored)| given.is_empty() || given == stored)
 }
 
 fn planned(told: Told, user: &User) -> Planned {

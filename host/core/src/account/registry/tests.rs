@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::*;
-use crate::account::{Dump, LoadOutcome, Usage};
+use crate::account::{Dump, LoadOutcome, ObjectKind, Usage};
 use crate::memory::MemoryStore;
 use crate::secret::Secret;
 
@@ -159,6 +159,38 @@ async fn a_hash_that_cannot_be_checked_is_not_taken() {
     let mut other = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
     other.set("description", serde_json::json!("x"));
     accounts.update(other, OnConflict::Merge, &author).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_loaded_again_changes_nothing() {
+    let object = |value: Value| value.as_object().cloned().unwrap();
+    let folder = |name: &str, more: Value| {
+        let mut folder = object(serde_json::json!({"name": name}));
+        folder.extend(object(more));
+        (ObjectKind::Folder, folder)
+    };
+    let bucket = serde_json::json!({"mapped_path": "", "filesystem": {"provider": 1, "s3config": {"bucket": "b"}}});
+    let folders =
+        || vec![folder("here", serde_json::json!({"mapped_path": "/srv/here"})), folder("there", bucket.clone())];
+    let entries = r#"{"virtual_folders":[{"name":"here","virtual_path":"/h"},{"name":"there","virtual_path":"/t"}]}"#;
+    let named = entries.replace(r#""here","#, r#""here","mapped_path":"/srv/here","#);
+    for entries in [entries, named.as_str()] {
+        let accounts = accounts("/srv/homes");
+        let user = draft("alice", entries).document;
+        let user = || Map::from_iter(user.clone().into_iter().chain([("password".to_owned(), Value::from("$1$a$b"))]));
+        let load = async |users: Vec<Map<String, Value>>, restores: bool| {
+            let dump = Dump { users, objects: folders(), restores, ..Dump::default() };
+            let (loaded, applied) = accounts.load(dump, false, &Author::system()).await.unwrap();
+            assert!(applied, "{loaded:?}");
+            loaded.into_iter().map(|loaded| loaded.outcome).collect::<Vec<_>>()
+        };
+        assert_eq!(load(vec![user()], false).await, [LoadOutcome::Added, LoadOutcome::Added, LoadOutcome::Added]);
+        let stored = accounts.stored("alice").await.unwrap().unwrap().document;
+        for (users, restores) in [(vec![user()], false), (vec![stored], true)] {
+            let outcomes = load(users, restores).await;
+            assert!(outcomes.iter().all(|outcome| *outcome == LoadOutcome::Unchanged), "{entries} {outcomes:?}");
+        }
+    }
 }
 
 #[tokio::test]
