@@ -93,7 +93,11 @@ impl Documents {
     /// Takes in an account. `place`: how an account without a name is called.
     pub fn user(&mut self, mut user: Document, place: &str) {
         let Some(name) = name_of(&user, "username") else {
-            return self.moved.leave(ObjectKind::Account, place, "it has no username, and stays behind");
+            let text = match user.get("username") {
+                None | Some(Value::Null | Value::String(_)) => "it has no username, and stays behind",
+                Some(_) => "its username is no text; it stays behind",
+            };
+            return self.moved.leave(ObjectKind::Account, place, text);
         };
         let about = about(&name);
         if !self.is_first(ObjectKind::Account, "account", name, &about) {
