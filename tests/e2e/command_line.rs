@@ -264,6 +264,55 @@ fn accounts_can_be_dumped_and_loaded() {
 }
 
 #[test]
+fn hashes_that_cannot_be_checked_are_refused() {
+    // A8-11
+    let site = Site::new();
+    site.user("alice");
+    for hash in [
+        "$2a$10$abc",
+        "$2a$31$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK",
+        "$pbkdf2-sha256$x$y$z",
+        "$pbkdf2-sha256$4000000000$salt$R5J62hsSq+pYw00hLLPKBbcGXmq7fj5+/M0IFoYtZbo=",
+        "$argon2id$v=19$m=19456,t=2,p=1$HOro73enmvBDp5nJWWEI0Q",
+        "$6$",
+        "{MD5}zz",
+    ] {
+        let expected = "is a hash that cannot be checked here";
+        check(&site, &["user", "add", "--username", "bob", "--home-dir", "/b", "--password", hash], 1, expected);
+        check(&site, &["user", "update", "--username", "alice", "--password", hash], 1, expected);
+        let user = format!(
+            r#"{{"username":"bob","status":1,"home_dir":"/b","permissions":{{"/":["*"]}},"password":"{hash}"}}"#
+        );
+        let dump = site.write("dump.json", format!(r#"{{"users":[{user}]}}"#));
+        check(&site, &["load", dump.to_str().unwrap()], 1, expected);
+    }
+    check(&site, &["user", "list"], 0, "alice");
+}
+
+#[test]
+fn a_dump_to_an_open_stream_is_only_the_dump() {
+    let site = Site::new();
+    site.user("alice");
+    let dump = tools::run_ok(&mut site.tidegate(&["dump"]));
+    for path in ["/dev/stdout", "/proc/self/fd/1"] {
+        assert_eq!(tools::run_ok(site.tidegate(&["dump"]).arg(path)), dump, "{path}");
+        // As a shell does with `>>`: what was there stays.
+        let file = site.write("out.txt", "before\n");
+        let appended = std::fs::File::options().append(true).open(&file).unwrap();
+        let status = site.tidegate(&["dump"]).arg(path).stdout(appended).status().unwrap();
+        assert!(status.success(), "{path}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("before\n{dump}"), "{path}");
+    }
+    let output = tools::run(site.tidegate(&["dump"]).arg("/dev/stderr"));
+    assert!(output.stdout.is_empty() && output.stderr == dump.as_bytes(), "{output:?}");
+    let output = tools::run(site.tidegate(&["dump"]).arg("/dev/null"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stdout.is_empty() && said.contains("1 accounts were written to /dev/null"), "{said}");
+    let output = tools::run(site.tidegate(&["dump"]).arg(site.path("file.json")));
+    assert!(output.stderr.is_empty() && output.stdout.starts_with(b"1 accounts were written to"), "{output:?}");
+}
+
+#[test]
 fn shells_are_told_how_to_complete() {
     let script = |shell: &str| tools::run_ok(Command::new(tools::tidegate()).args(["completions", shell]));
     for (shell, beginning) in [("bash", "_tidegate() {"), ("zsh", "#compdef tidegate"), ("fish", "# Print an optspec")]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use tidegate_core::password::PasswordText;
 use tidegate_core::public_key::PublicKey;
+use tidegate_core::terminal::on_one_line;
 
 use crate::{Moved, NoteKind};
 
@@ -53,7 +54,7 @@ pub fn about(name: &str) -> String {
 
 /// At most 80 characters, none of which a terminal takes as a command.
 pub fn printable(text: &str) -> String {
-    text.chars().take(80).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    on_one_line(text).chars().take(80).collect()
 }
 
 /// Names with commas between them, at most 20 of them.

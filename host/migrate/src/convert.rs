@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use tidegate_core::account::{AccountDraft, CredentialRule};
+use tidegate_core::password::PasswordHash;
 
 use crate::account::about;
 use crate::{MigrateError, Moved, NoteKind, read_proftpd, read_pureftpd, read_system};
@@ -38,11 +39,17 @@ pub struct Selection {
     pub force_gid: Option<u32>,
 }
 
-/// Reads a file. What comes out are accounts that can be loaded; the others are in the notes.
+/// Reads a file. What comes out are accounts that can be loaded; the others are in the notes. `can_check`: whether some
+/// password can match a hash.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn convert(path: &Path, format: UserFormat, selection: &Selection) -> Result<Moved, MigrateError> {
+pub fn convert(
+    path: &Path,
+    format: UserFormat,
+    selection: &Selection,
+    can_check: impl Fn(&PasswordHash) -> bool,
+) -> Result<Moved, MigrateError> {
     let (least, greatest) = match format {
         UserFormat::UnixPasswd => (1000, 60000),
         UserFormat::PureFtpd | UserFormat::ProFtpd => (0, u32::MAX),
@@ -55,6 +62,7 @@ pub fn convert(path: &Path, format: UserFormat, selection: &Selection) -> Result
     };
     let mut moved = Moved::default();
     moved.add(read);
+    moved.leave_unchecked_passwords(can_check);
     for name in &selection.usernames {
         if !moved.users.iter().any(|user| user.get("username").and_then(Value::as_str) == Some(name)) {
             moved.note(NoteKind::Invalid, about(name), "there is no such account that can be converted");
@@ -114,7 +122,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("passwd");
         std::fs::write(&path, text).unwrap();
-        let moved = convert(&path, format, selection).unwrap();
+        let moved = convert(&path, format, selection, |_| true).unwrap();
         let found: Vec<_> = moved
             .users
             .iter()
@@ -161,7 +169,7 @@ mod tests {
             "a:!:19000::::::\nb:$6$s$h:19000:0:1:7:::\nc:$6$s$h:90000:0:9:7:::\n",
         )
         .unwrap();
-        let moved = convert(&path, UserFormat::UnixPasswd, &Selection::default()).unwrap();
+        let moved = convert(&path, UserFormat::UnixPasswd, &Selection::default(), |_| true).unwrap();
         let user = |index: usize| serde_json::to_string(&moved.users[index]).unwrap();
         assert!(user(0).contains(r#""password":"!""#), "{}", user(0));
         // Its time has passed, and does not begin anew.

@@ -34,7 +34,19 @@ fn size(path: &Path) -> Result<u64, MigrateError> {
 
 /// The text of a regular file.
 pub fn text(path: &Path) -> Result<String, MigrateError> {
-    String::from_utf8(bytes(path)?).map_err(|_| MigrateError::unusable(path, "it is not UTF-8 text"))
+    String::from_utf8(bytes(path)?).map_err(|error| {
+        let (line, byte) = place(error.as_bytes(), error.utf8_error().valid_up_to());
+        let problem = format!("it is not UTF-8 text: byte {byte} of line {line} is none; correct that line first");
+        MigrateError::unusable(path, problem)
+    })
+}
+
+/// The line, and the byte in it, of the byte at an offset; both from 1.
+fn place(bytes: &[u8], offset: usize) -> (usize, usize) {
+    let before = bytes.get(..offset).unwrap_or_default();
+    let lines = before.split(|byte| *byte == b'\n');
+    let last = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    (lines.count(), last.len() + 1)
 }
 
 /// The text of a file that need not be there.
@@ -47,5 +59,26 @@ pub fn optional_text(path: &Path) -> Result<Option<String>, MigrateError> {
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_that_is_no_text_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dump.json");
+        for (content, expected) in [
+            (&b"\xff"[..], "byte 1 of line 1"),
+            (&b"{\"a\": \"\xc3\xb6\xfe\"}"[..], "byte 10 of line 1"),
+            (&b"{\n\n  \"\xff\"}"[..], "byte 4 of line 3"),
+            (&b"a\nb\n\xff"[..], "byte 1 of line 3"),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let error = text(&path).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

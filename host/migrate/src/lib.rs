@@ -16,6 +16,7 @@ mod pattern;
 mod proftpd;
 mod pureftpd;
 mod source;
+mod unchecked;
 mod unix;
 mod version;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use crate::account::printable;
 use crate::{Evidence, Note, NoteKind};
 
 /// A kind of objects.
@@ -99,6 +100,13 @@ impl Moved {
         self.note(NoteKind::Invalid, about, text);
     }
 
+    /// Notes that an object stays behind after all: what was said of how it moves does not hold.
+    pub fn leave_after_all(&mut self, noun: &str, name: &str, text: impl Into<String>) {
+        let about = format!("{noun} \"{}\"", printable(name));
+        self.notes.retain(|note| note.about != about || note.kind == NoteKind::Invalid);
+        self.note(NoteKind::Invalid, about, text);
+    }
+
     /// Adds a private host key. Of two files with one name, the second one gets a number: without it, clients that know
     /// it would see a changed key.
     pub fn host_key(&mut self, path: PathBuf, name: String) {
@@ -178,6 +186,17 @@ mod tests {
         moved.add(of(&["b", "c"], &[]));
         let names: Vec<_> = moved.users.iter().map(|user| user["username"].as_str().unwrap()).collect();
         assert_eq!((names, moved.notes.len(), moved.left.users), (vec!["a", "b", "c"], 2, 2));
+    }
+
+    #[test]
+    fn what_stays_behind_is_not_said_to_move() {
+        let mut moved = Moved::default();
+        for about in ["account \"a\"", "account \"b\""] {
+            moved.note(NoteKind::Changed, about, "it is disabled until you set status 1");
+        }
+        moved.leave_after_all("account", "a", "it stays behind");
+        let notes: Vec<_> = moved.notes.iter().map(|note| (note.about.as_str(), note.kind)).collect();
+        assert_eq!(notes, [("account \"b\"", NoteKind::Changed), ("account \"a\"", NoteKind::Invalid)]);
     }
 
     #[test]

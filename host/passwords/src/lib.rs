@@ -1,6 +1,7 @@
 //! Passwords: checks hashes of each known format and makes new ones, both on a bounded pool of
 //! threads, since a derivation takes tens of milliseconds.
 
+mod checkable;
 mod formats;
 mod md5_crypt;
 mod pool;
@@ -36,10 +37,14 @@ pub fn hash(clear: &Secret) -> Result<PasswordHash, PasswordError> {
     PasswordHash::recognise(&(text + &STANDARD_NO_PAD.encode(output))).ok_or_else(|| hashing(&"it is not recognised"))
 }
 
-/// Whether `clear` is the password of the hash. A malformed hash, or one that would cost too much
-/// time, matches nothing.
+/// Whether `clear` is the password of the hash. One that [cannot be checked](can_check) matches nothing.
 pub fn matches(hash: &PasswordHash, clear: &Secret) -> bool {
     formats::matches(hash.format(), hash.expose(), clear.expose().as_bytes())
+}
+
+/// Whether some password can match the hash. False: it is cut off or malformed, or would cost too much time.
+pub fn can_check(hash: &PasswordHash) -> bool {
+    checkable::can_check(hash.format(), hash.expose())
 }
 
 #[cfg(test)]
@@ -49,6 +54,7 @@ mod tests {
     fn check(hash: &str, password: &str, expected: bool) {
         let hash = PasswordHash::recognise(hash).unwrap();
         assert_eq!(matches(&hash, &Secret::new(password)), expected, "{:?}", hash.format());
+        assert!(can_check(&hash), "{:?}", hash.format());
     }
 
     #[test]
@@ -143,9 +149,30 @@ mod tests {
             "$y$j9T$abcd$",
             "$y$jZT$F5Jx5fExrKuPp53xLKQ..1$tnSYvahCwPBHKZUspmcxMfb0.WiB9W.zEaKlOBL35rC",
             "{MD5}",
+            "{MD5}zz",
+            "{MD5}zz0150983cd24fb0d6963f7d28e17f72",
             "{SHA256}900150983cd24fb0d6963f7d28e17f72",
+            "$2a$10$abc",
+            "$2a$03$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK",
+            "$pbkdf2-sha256$x$y$z",
+            "$pbkdf2-sha256$4000000000$salt$R5J62hsSq+pYw00hLLPKBbcGXmq7fj5+/M0IFoYtZbo=",
+            "$pbkdf2-sha256$1$salt$R5J62hsSq+pYw00hLLPKBbcGXmq7fj5",
+            "$pbkdf2-b64salt-sha256$1$!$R5J62hsSq+pYw00hLLPKBbcGXmq7fj5+/M0IFoYtZbo=",
+            "$argon2id$v=19$m=4194304,t=1,p=1$HOro73enmvBDp5nJWWEI0Q$tiEOhNKYs2Dw0h73hn1GSsW9bRvTTNEz1NwQ4pHqPxY",
+            "$argon2id$v=19$m=19456,t=2,p=1$HOro73enmvBDp5nJWWEI0Q$tiEOhNKYs2Dw0h73",
+            "$argon2id$v=19$m=19456,t=2,p=1$HOro73enmvBDp5nJWWEI0Q",
+            "$argon2id$v=19$m=19456,t=2",
+            "$6$rounds=999999999$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+            "$6$rounds=5$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+            "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz",
+            "$6$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5",
+            "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEcz",
+            "$1$saltsalt$qjXMvbEw8oaL.CzflDta",
+            "$1$salt\0alt$qjXMvbEw8oaL.CzflDtaK/",
+            "$2a$14$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK\0",
         ] {
-            check(hash, "password", false);
+            let hash = PasswordHash::recognise(hash).unwrap();
+            assert!(!can_check(&hash) && !matches(&hash, &Secret::new("password")), "{hash:?}");
         }
     }
 }

@@ -5,9 +5,10 @@ use subtle::ConstantTimeEq;
 
 pub const CRYPT: &str = "$1$";
 pub const APR1: &str = "$apr1$";
-const MAX_SALT: usize = 8;
+pub const MAX_SALT: usize = 8;
 const ROUNDS: usize = 1000;
-const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// The digits of crypt(5), by their values.
+pub const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// The bytes of the digest that make four digits each, the lowest byte last.
 const ORDER: [[usize; 3]; 5] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]];
 

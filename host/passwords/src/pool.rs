@@ -115,6 +115,10 @@ impl Passwords for PasswordPool {
         self.plugins.run(waiter, move || crate::matches(&hash, &clear)).await
     }
 
+    fn can_check(&self, hash: &PasswordHash) -> bool {
+        crate::can_check(hash)
+    }
+
     async fn hash(&self, waiter: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
         let clear = clear.clone();
         self.own.run(waiter, move || crate::hash(&clear)).await?

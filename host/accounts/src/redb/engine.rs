@@ -12,6 +12,7 @@ use tidegate_core::ports::StoreError;
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
+use super::given_back;
 use super::open::OpenError;
 
 /// How long a failure to open the file again is the answer to all.
@@ -26,6 +27,8 @@ pub struct Engine {
     handle: RwLock<Handle>,
     /// Set when the file or its disk has failed: the library then answers nothing until the file is opened again.
     is_broken: AtomicBool,
+    /// Set when it failed because the disk was full.
+    was_full: AtomicBool,
     queue: Mutex<Queue>,
 }
 
@@ -79,6 +82,7 @@ impl Engine {
             open,
             handle: RwLock::new(handle),
             is_broken: AtomicBool::new(false),
+            was_full: AtomicBool::new(false),
             queue: Mutex::default(),
         })
     }
@@ -184,6 +188,9 @@ impl Engine {
 
     fn run<T>(&self, database: &Database, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, StoreError> {
         work(database).map_err(|failure| {
+            if failure.is_of_full_disk() {
+                self.was_full.store(true, Ordering::Release);
+            }
             if failure.ends_the_database() {
                 self.is_broken.store(true, Ordering::Release);
             }
@@ -206,8 +213,10 @@ impl Engine {
         }
         // Closed first, since the file can be open only once.
         handle.database = None;
+        self.give_back_space();
         match (self.open)(&self.path) {
             Ok(database) => {
+                self.was_full.store(false, Ordering::Release);
                 *handle = Handle { database: Some(database), failure: None };
                 self.is_broken.store(false, Ordering::Release);
                 let message = format!("the database {} was opened again after a failure", self.path.display());
@@ -219,6 +228,17 @@ impl Engine {
                 handle.failure = Some((Instant::now(), error.clone()));
                 Err(error)
             }
+        }
+    }
+
+    /// For a file that is closed.
+    fn give_back_space(&self) {
+        if !self.was_full.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = given_back::give_back(&self.path) {
+            let message = format!("the database {} could not be made shorter again: {error}", self.path.display());
+            tracing::warn!(sender = "accounts", message);
         }
     }
 

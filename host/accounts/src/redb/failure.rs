@@ -66,6 +66,11 @@ impl Failure {
         )
     }
 
+    /// Whether there was no space left.
+    pub fn is_of_full_disk(&self) -> bool {
+        matches!(self, Self::Database(error) if Cause::of(error) == Cause::Full)
+    }
+
     pub fn into_store_error(self, path: &Path) -> StoreError {
         match self {
             Self::Refused(error) => error,

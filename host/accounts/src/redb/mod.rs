@@ -5,6 +5,7 @@ mod changes;
 mod directory;
 mod engine;
 mod failure;
+mod given_back;
 mod hook_runs;
 mod last_logins;
 mod open;

@@ -19,7 +19,7 @@ const KNOWN_VERSION: i64 = 20_261_129;
 const CACHE_BYTES: usize = 64 << 20;
 
 /// What files of this kind begin with.
-const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
+pub const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 /// What the older server's files have at [`BOLT_OFFSET`] in the first page or the second.
 const BOLT_MAGIC: u32 = 0xED0C_DAED;
 const BOLT_OFFSET: usize = 16;

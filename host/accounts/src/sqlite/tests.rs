@@ -32,10 +32,17 @@ async fn the_older_servers_table_is_taken_over() {
         r#"INSERT INTO users VALUES (7,'old','$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/','[]','/srv/old',0,0,0,0,0,'{"/":["*"]}',5,1,0,0,0,0,0,1,'{"allowed_ip":[],"denied_ip":[]}','{"provider":0}')"#,
     )
     .unwrap();
+    // One list of permissions is from the time when there were none by directory.
+    old.execute_batch(
+        r#"INSERT INTO users VALUES (8,'first','','[]','/srv/first',0,0,0,0,0,'["list"]',0,0,0,0,0,0,0,1,'{}','{"provider":0}')"#,
+    )
+    .unwrap();
     drop(old);
     let database = SqliteDatabase::open(&path).unwrap();
     let found = find_user(&database, "old").await.unwrap().unwrap();
     assert_eq!((found.id, found.usage.used_quota_size), (7, 5));
+    let first = find_user(&database, "first").await.unwrap().unwrap();
+    assert!(first.permissions.entries().count() == 1 && first.permissions.entries().all(|(path, _)| path.is_root()));
 }
 
 #[test]

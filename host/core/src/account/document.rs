@@ -30,6 +30,14 @@ pub enum DocumentError {
     },
 }
 
+/// Writes what the first databases of the older server have as later ones have it: permissions that are a list are those
+/// of the root directory.
+pub fn modernise(document: &mut Map<String, Value>) {
+    if let Some(permissions) = document.get_mut("permissions").filter(|permissions| permissions.is_array()) {
+        *permissions = Value::Object(Map::from_iter([("/".to_owned(), permissions.take())]));
+    }
+}
+
 /// Parses `text` and merges it into `target`.
 pub fn merge(target: &mut Map<String, Value>, text: &str) -> Result<(), DocumentError> {
     let patch: Value = json::parse(text).map_err(|error| DocumentError::Syntax(error.to_string()))?;
@@ -46,6 +54,7 @@ pub fn merge_value(target: &mut Map<String, Value>, patch: &Value) -> Result<(),
 
 /// As [`merge_value`], for a document that is known to be an object.
 pub fn merge_object_of(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), DocumentError> {
+    modernise(target);
     merge_object(target, patch, ACCOUNT, "")
 }
 
@@ -108,8 +117,13 @@ fn merge_field(target: &mut Map<String, Value>, field: &Field, value: &Value, pa
             target.insert(name.to_owned(), value.clone());
         }
         Kind::Permissions => {
-            let Value::Object(directories) = value else {
-                return Err(mismatch(path, "an object", value));
+            let directories = match value {
+                Value::Object(directories) => directories,
+                // As in the first databases of the older server, where permissions held everywhere.
+                Value::Array(_) => &Map::from_iter([("/".to_owned(), value.clone())]),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                    return Err(mismatch(path, "an object", value));
+                }
             };
             let merged = object_in(target, name);
             for (directory, tokens) in directories {
@@ -203,6 +217,14 @@ mod tests {
         check(r#"{"permissions":{"/":["*"]}}"#, r#"{"permissions":null}"#, "{}");
         check(r#"{"username":"u","uid":1}"#, r#"{"username":null,"uid":null}"#, r#"{"username":"u","uid":1}"#);
         // B15-04
+        check("{}", r#"{"permissions":["list","download"]}"#, r#"{"permissions":{"/":["list","download"]}}"#);
+        check(
+            r#"{"permissions":["list"]}"#,
+            r#"{"permissions":{"/in":["*"]}}"#,
+            r#"{"permissions":{"/":["list"],"/in":["*"]}}"#,
+        );
+        check("{}", r#"{"permissions":[7]}"#, "field \"permissions./\": expected a list of strings");
+        check("{}", r#"{"permissions":"*"}"#, "field \"permissions\": expected an object, found a string");
         check("{}", r#"{"uid":1.0}"#, "field \"uid\": expected an integer");
         check("{}", r#"{"uid":"1"}"#, "found a string");
         check("{}", r#"{"status":true}"#, "found true or false");

@@ -79,7 +79,9 @@ impl AccountDraft {
     /// A draft of a stored account, valid or not, to change it. Changes that are made to the account meanwhile
     /// are noticed when the draft is stored.
     pub fn of_stored(stored: StoredDocument) -> Self {
-        Self { document: stored.document.clone(), base: Some(Arc::new(stored)), ..Self::default() }
+        let mut document = stored.document.clone();
+        document::modernise(&mut document);
+        Self { document, base: Some(Arc::new(stored)), ..Self::default() }
     }
 
     /// A draft that replaces the stored account as a whole: fields that `document` omits get their defaults.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::draft::{AccountDraft, CredentialRule, InvalidAccount, invalid};
 use super::inheritance::{self, Source};
 use super::placeholders::Placeholders;
-use super::{AccountValues, Audience, User};
+use super::{AccountValues, Audience, DocumentError, User};
 use crate::ports::{StoredDocument, Version};
 
 /// How an account belongs to a group.
@@ -69,9 +69,9 @@ impl Group {
         });
         let mut draft = AccountDraft::default();
         draft.merge_value(&sample).map_err(|error| invalid("user_settings", error.to_string()))?;
-        let in_settings = |error: InvalidAccount| match error.field.starts_with("virtual_folders") {
-            true => error,
-            false => invalid(format!("user_settings.{}", error.field), error.problem),
+        let in_settings = |error: InvalidAccount| {
+            let is_whole = ["virtual_folders", "user_settings"].iter().any(|field| error.field.starts_with(field));
+            if is_whole { error } else { invalid(format!("user_settings.{}", error.field), error.problem) }
         };
         let placeholders = Placeholders { username: "sample", role: "sample" };
         draft.take(Source::Primary, &self.settings, placeholders).map_err(in_settings)?;
@@ -89,8 +89,12 @@ impl AccountDraft {
     ) -> Result<(), InvalidAccount> {
         let settings = placeholders.replaced(settings)?;
         let mut taken = Map::new();
-        super::document::merge_object_of(&mut taken, &settings)
-            .map_err(|error| invalid("user_settings", error.to_string()))?;
+        super::document::merge_object_of(&mut taken, &settings).map_err(|error| match error {
+            DocumentError::Type { path, expected, found } => {
+                invalid(format!("user_settings.{path}"), format!("expected {expected}, found {found}"))
+            }
+            DocumentError::Syntax(_) | DocumentError::NotAnObject => invalid("user_settings", error.to_string()),
+        })?;
         // No account has that field.
         taken.extend(settings.get("expires_in").map(|days| ("expires_in".to_owned(), days.clone())));
         inheritance::take(&mut self.document, source, &taken);

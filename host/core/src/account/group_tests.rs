@@ -190,7 +190,7 @@ fn settings_that_no_account_could_have_are_refused() {
     check(json!({"home_dir": "relative"}), "user_settings.home_dir");
     check(json!({"home_dir": "/srv/../%username%"}), "user_settings.home_dir");
     check(json!({"max_sessions": -1}), "user_settings.max_sessions");
-    check(json!({"max_sessions": "many"}), "user_settings.user_settings");
+    check(json!({"max_sessions": "many"}), "user_settings.max_sessions");
     check(json!({"permissions": {"/a": ["fly"]}}), "user_settings.permissions./a");
     check(json!({"filters": {"allowed_ip": ["nowhere"]}}), "user_settings.filters.allowed_ip");
     check(json!({"virtual_folders": [{"name": "f", "virtual_path": "/"}]}), "virtual_folders.0.virtual_path");

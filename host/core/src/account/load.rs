@@ -18,6 +18,7 @@ use super::{
 };
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, GROUPS, StoreError, StoredDocument};
+use crate::turns::Waiter;
 
 /// What another server knows of an account, and no load can know.
 const KNOWN_THERE: [&str; 2] = ["created_at", "last_password_change"];
@@ -393,12 +394,14 @@ impl Accounts {
             if has_credential(&stored) && !plan.is_whole { CredentialRule::Required } else { CredentialRule::Optional };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str), self.now());
-        let mut given = [stored_of(&user)];
-        // Entries of folders need not name what the stored folders know.
-        if user.folders.iter().all(|folder| folder.mapped_path.is_empty()) {
-            complete_folders(self.directory(), &mut given).await?;
+        let mut given = stored_of(&user);
+        let mut completed = [given.clone()];
+        complete_folders(self.directory(), &mut completed).await?;
+        let [completed] = completed;
+        // Entries of folders need not name what the stored folders know. In an own dump the folders themselves say it.
+        if plan.restores || names_no_other_directory(&given.document, &completed.document) {
+            given = completed;
         }
-        let [given] = given;
         let changed = changed_fields(&stored.document, &given.document);
         if changed.is_empty() {
             return Ok(LoadOutcome::Unchanged);
@@ -410,7 +413,8 @@ impl Accounts {
         Ok(LoadOutcome::Updated(changed))
     }
 
-    /// A trial hashes no passwords, which would take most of its time.
+    /// A trial hashes no passwords, which would take most of its time. A hash of an own dump was stored before, and is
+    /// again.
     async fn prepare_load(
         &self,
         plan: &Plan,
@@ -418,13 +422,27 @@ impl Accounts {
         rule: CredentialRule,
     ) -> Result<User, AccountError> {
         let unserved = if plan.is_whole { unserved::take(&mut draft.document) } else { None };
-        let mut user =
-            if plan.is_trial { self.validate(draft, rule)?.account } else { self.prepare(draft, rule).await? };
+        let base = draft.base.clone();
+        let validated = self.validate(draft, rule)?;
+        if !plan.restores {
+            self.check_hash(&validated.account, base.as_deref())?;
+        }
+        let mut user = if plan.is_trial { validated.account } else { self.hash(validated, Waiter::SERVER).await? };
         if let Some(unserved) = unserved {
             user.filesystem = unserved;
         }
         Ok(user)
     }
+}
+
+/// Whether no entry of a folder names another directory than the stored folders have.
+fn names_no_other_directory(given: &Map<String, Value>, completed: &Map<String, Value>) -> bool {
+    let paths = |document: &Map<String, Value>| -> Vec<String> {
+        let entries = document.get("virtual_folders").and_then(Value::as_array).into_iter().flatten();
+        let path = |entry: &Value| entry.get("mapped_path").and_then(Value::as_str).unwrap_or_default().to_owned();
+        entries.map(path).collect()
+    };
+    paths(given).into_iter().zip(paths(completed)).all(|(given, stored)| given.is_empty() || given == stored)
 }
 
 fn planned(told: Told, user: &User) -> Planned {

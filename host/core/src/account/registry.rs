@@ -16,7 +16,7 @@ use super::{
 };
 use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
-use crate::password::{PasswordError, PasswordHash};
+use crate::password::{NOT_CHECKABLE, PasswordError, PasswordHash};
 use crate::ports::{
     AccountKey, Author, Clock, Directory, GROUPS, PageRequest, Passwords, StoreError, StoredDocument, SystemClock,
     USERS, Version,
@@ -352,7 +352,21 @@ impl Accounts {
     }
 
     pub(super) async fn prepare(&self, draft: AccountDraft, rule: CredentialRule) -> Result<User, AccountError> {
-        self.hash(self.validate(draft, rule)?, Waiter::SERVER).await
+        let base = draft.base.clone();
+        let validated = self.validate(draft, rule)?;
+        self.check_hash(&validated.account, base.as_deref())?;
+        self.hash(validated, Waiter::SERVER).await
+    }
+
+    /// Checks that a password can match the hash, unless it is stored already: the rest of such an account can be changed
+    /// still.
+    pub(super) fn check_hash(&self, account: &User, base: Option<&StoredDocument>) -> Result<(), InvalidAccount> {
+        let Some(hash) = &account.password else { return Ok(()) };
+        let stored = base.and_then(|base| base.document.get("password")).and_then(Value::as_str);
+        if stored == Some(hash.expose()) || self.passwords.can_check(hash) {
+            return Ok(());
+        }
+        Err(invalid("password", NOT_CHECKABLE))
     }
 
     pub(super) fn validate(&self, mut draft: AccountDraft, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
@@ -424,7 +438,7 @@ impl Accounts {
         Ok(())
     }
 
-    async fn hash(&self, validated: Validated, waiter: Waiter<'_>) -> Result<User, AccountError> {
+    pub(super) async fn hash(&self, validated: Validated, waiter: Waiter<'_>) -> Result<User, AccountError> {
         let Validated { mut account, clear_password } = validated;
         if let Some(clear) = clear_password {
             account.password = Some(self.passwords.hash(waiter, &clear).await?);

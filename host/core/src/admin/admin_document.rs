@@ -9,8 +9,8 @@ use super::tokens::number_of;
 use super::{AdminError, AdminPermission, Permissions};
 use crate::account::fields::{Field, Kind, Maintainer, field};
 use crate::account::{InvalidAccount, invalid, merge_fields};
-use crate::password::{PasswordHash, PasswordText, known_prefixes};
-use crate::ports::{ADMINS, StoredDocument, Version};
+use crate::password::{NOT_CHECKABLE, PasswordHash, PasswordText, known_prefixes};
+use crate::ports::{ADMINS, Passwords, StoredDocument, Version};
 use crate::secret::Secret;
 
 const NATURAL: Kind = Kind::Integer(0, i64::MAX);
@@ -190,6 +190,25 @@ pub fn password_of(document: &Map<String, Value>) -> Result<PasswordText, Invali
             ),
         )),
         text @ (PasswordText::Hash(_) | PasswordText::Clear(_)) => Ok(text),
+    }
+}
+
+/// Checks that a password can match the hash of a document, unless it is stored already.
+///
+/// # Errors
+/// None can.
+pub fn check_hash(
+    passwords: &dyn Passwords,
+    document: &Map<String, Value>,
+    stored: Option<&StoredDocument>,
+) -> Result<(), AdminError> {
+    let Some(text) = document.get("password").and_then(Value::as_str) else { return Ok(()) };
+    let before = stored.and_then(|stored| stored.document.get("password")).and_then(Value::as_str);
+    match PasswordHash::recognise(text.trim()) {
+        Some(hash) if before != Some(text) && !passwords.can_check(&hash) => {
+            Err(not_valid(invalid("password", NOT_CHECKABLE)))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value, json};
 
 use super::admin_document::{
-    ADMIN_OBJECT, Administrator, merged, name_of, networks_of, not_valid, password_of, permissions_of, shown, texts,
+    ADMIN_OBJECT, Administrator, check_hash, merged, name_of, networks_of, not_valid, password_of, permissions_of,
+    shown, texts,
 };
 use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
@@ -105,6 +106,7 @@ impl Administrators {
         let document = merged(ADMIN_OBJECT, ADMINS.noun, new, document)?;
         let (name, document) = self.validated(document, clear_password).await?;
         check_new_name("username", &name).map_err(not_valid)?;
+        check_hash(&*self.passwords, &document, None)?;
         self.check_grants(actor, case, &name, &document).await?;
         let mut changes = self.required(actor, &name, &document).await?;
         let detail = added(ADMIN_OBJECT, &document);
@@ -152,6 +154,7 @@ impl Administrators {
         if name != username {
             return Err(AdminError::Renamed { noun: ADMINS.noun, from: username.to_owned(), to: name });
         }
+        check_hash(&*self.passwords, &document, Some(&stored))?;
         self.check_grants(actor, case, username, &document).await?;
         self.replace(actor, case, &stored, document).await
     }

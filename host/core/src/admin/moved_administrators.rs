@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::admin_document::{
-    ADMIN_OBJECT, Administrator, merged, name_of, networks_of, not_valid, password_of, permissions_of, texts,
+    ADMIN_OBJECT, Administrator, check_hash, merged, name_of, networks_of, not_valid, password_of, permissions_of,
+    texts,
 };
 use super::{Actor, AdminError, Administrators, UseCase};
 use crate::account::{LoadOutcome, added, changed_of, check_new_name, invalid};
@@ -70,7 +71,11 @@ impl Administrators {
         for (index, given) in documents.iter().enumerate() {
             let named = given.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
             let username = named.map_or_else(|| format!("admins.{index}"), str::to_owned);
-            let outcome = match moved_administrator(given) {
+            let checked = moved_administrator(given).and_then(|(name, document)| {
+                check_hash(&*self.passwords, &document, None)?;
+                Ok((name, document))
+            });
+            let outcome = match checked {
                 Ok((name, _)) if !seen.insert(name.clone()) => failed("it is in the document twice"),
                 Ok((name, document)) => self.planned(actor, &name, document, roles, &mut changes).await?,
                 Err(error) => failed(&error.to_string()),

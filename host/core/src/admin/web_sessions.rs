@@ -21,7 +21,7 @@ use super::credential_text::{digest_of, is_same, new_token};
 use super::tokens::{id_of, number_of, text_of};
 use super::user_credential::has_credential_of;
 use super::{AuthenticationError, DoorClient, IssuedToken, PAGE, UseCase};
-use crate::account::{AccountDraft, Accounts, CredentialRule, EffectiveAccount, Factors};
+use crate::account::{Accounts, EffectiveAccount, Factors};
 use crate::connection::{Connection, ConnectionId, LoginMethod, WebVisit};
 use crate::hook::observation::SessionDestroy;
 use crate::hook::observers::ObserverWork;

@@ -14,6 +14,10 @@ use crate::secret::Secret;
 /// Argon2id with a random salt of 16 bytes and a random digest of 32.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$HOro73enmvBDp5nJWWEI0Q$tiEOhNKYs2Dw0h73hn1GSsW9bRvTTNEz1NwQ4pHqPxY";
 
+/// What is wrong with a hash that no password can match.
+pub(crate) const NOT_CHECKABLE: &str =
+    "is a hash that cannot be checked here: it is cut off or malformed, or its cost is too high; set the password anew";
+
 /// The formats that are stored as they are (A8-11), by their prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashFormat {

@@ -28,6 +28,12 @@ pub trait Passwords: Send + Sync {
         self.matches(waiter, hash, clear).await
     }
 
+    /// Whether some password can match `hash`; false: it is cut off or malformed, or comparisons with it cost too much
+    /// and are not made. Only the real pool knows the formats.
+    fn can_check(&self, _hash: &PasswordHash) -> bool {
+        true
+    }
+
     /// A new hash of `clear`, with a fresh random salt.
     async fn hash(&self, waiter: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError>;
 }

@@ -10,7 +10,7 @@ use tidegate_core::account::fields::{ACCOUNT, Kind};
 use super::documents::Documents;
 use super::dump::counted;
 use super::joined::{self, Joined};
-use super::tables::{Row, Tables, printable_name};
+use super::tables::{Row, Tables, is_text, printable_name};
 use crate::version::{ACCOUNT as LATER_COLUMNS, COLLECTIONS};
 use crate::{MigrateError, Moved, NoteKind, ObjectKind};
 
@@ -64,7 +64,11 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
 
     let mut joined = Joined::default();
     if let Some(folders) = table("folders") {
-        for row in tables.rows(&folders)? {
+        for (index, mut row) in tables.rows(&folders)?.into_iter().enumerate() {
+            let about = about("folder", &row);
+            if !is_text(&mut row, index, ObjectKind::Folder, &about, &mut documents.moved) {
+                continue;
+            }
             let folder = folder_of(row, &mut documents);
             joined.folders.extend(folder.get("id").and_then(Value::as_i64).zip(joined::name_of(&folder)));
             documents.folder(folder);
@@ -79,13 +83,21 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
         joined.add_folders("group_id", tables.rows(&mapping)?, &mut documents.moved);
     }
     if let Some(roles) = table("roles") {
-        for row in tables.rows(&roles)? {
+        for (index, mut row) in tables.rows(&roles)?.into_iter().enumerate() {
+            let about = about("role", &row);
+            if !is_text(&mut row, index, ObjectKind::Role, &about, &mut documents.moved) {
+                continue;
+            }
             joined.roles.extend(row.get("id").and_then(Value::as_i64).zip(joined::name_of(&row)));
             documents.role(row);
         }
     }
     if let Some(groups) = table("groups") {
-        for row in tables.rows(&groups)? {
+        for (index, mut row) in tables.rows(&groups)?.into_iter().enumerate() {
+            let about = about("group", &row);
+            if !is_text(&mut row, index, ObjectKind::Group, &about, &mut documents.moved) {
+                continue;
+            }
             group(row, &mut joined, &mut documents);
         }
     }
@@ -101,7 +113,12 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
         documents.moved.note(NoteKind::NoCounterpart, format!("column {}", printable_name(&column)), text);
     }
     if let Some(admins) = table("admins") {
-        for row in tables.rows(&admins)? {
+        for (index, mut row) in tables.rows(&admins)?.into_iter().enumerate() {
+            let name = row.get("username").and_then(Value::as_str).unwrap_or_default();
+            let about = format!("administrator \"{}\"", printable_name(name));
+            if !is_text(&mut row, index, ObjectKind::Administrator, &about, &mut documents.moved) {
+                continue;
+            }
             administrator(row, &joined, &mut documents);
         }
     }
@@ -126,6 +143,10 @@ fn prefix_of(all: &[String], names: &Names) -> String {
         (Some(only), None) => only.to_owned(),
         _ => String::new(),
     }
+}
+
+fn about(noun: &str, row: &Row) -> String {
+    format!("{noun} \"{}\"", printable_name(&joined::name_of(row).unwrap_or_default()))
 }
 
 /// A folder's row. In the eras before folders had names, the column of the path is `path`.
@@ -187,6 +208,9 @@ fn user(
         "" => format!("row {} of the accounts", index + 1),
         name => crate::account::about(name),
     };
+    if !is_text(&mut row, index, ObjectKind::Account, &place, &mut documents.moved) {
+        return;
+    }
     // Rows of deleted accounts stay until other nodes have seen it.
     if row.remove("deleted_at").and_then(|at| at.as_i64()).is_some_and(|at| at > 0) {
         return documents.moved.note(NoteKind::NoCounterpart, place, "it was deleted, and does not come back");

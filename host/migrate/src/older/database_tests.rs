@@ -119,10 +119,17 @@ fn the_last_schemas_are_joined() {
 }
 
 #[test]
+fn permissions_of_the_first_versions_hold_everywhere() {
+    let list = "UPDATE users SET permissions = '[\"list\",\"download\"]';";
+    let moved = check(&format!("{SEED}{ALICE}{list}"), &[r#""permissions":{"/":["list","download"]}"#], "seed");
+    assert!(moved.notes.is_empty(), "{:?}", moved.notes);
+}
+
+#[test]
 fn rows_that_are_wrong_stay_behind() {
     let rows = "INSERT INTO users (username, home_dir, permissions) VALUES ('broken', '/b', '{'); INSERT INTO users \
          (username, home_dir) VALUES (NULL, '/b'); INSERT INTO users (username, home_dir) VALUES (7, '/b'); INSERT INTO \
-         users (username, home_dir, uid, public_keys) VALUES ('odd', x'ff00', 'text', '[\"x\"]'); INSERT INTO users \
+         users (username, home_dir, uid, public_keys) VALUES ('odd', '/odd', 'text', '[\"x\"]'); INSERT INTO users \
          (username, home_dir, password) VALUES ('old', '/o', 'rqXexS6ZhobKA');";
     let expected =
         ["column permissions is no JSON", "row 3 of the accounts", "one of its public keys", "cannot be checked here"];
@@ -135,6 +142,32 @@ fn rows_that_are_wrong_stay_behind() {
     let lost = "INSERT INTO users_groups_mapping VALUES (2, 1, 99, 1);";
     let moved = check(&format!("{SEED}{ALICE}{LATE}{lost}"), &["one of its groups is not there"], "current");
     assert!(moved.users.is_empty());
+}
+
+#[test]
+fn names_and_paths_that_are_no_text_stay_behind() {
+    let names = |moved: &Moved| moved.users.iter().map(|user| user["username"].to_string()).collect::<String>();
+    let alone = |change: &str, expected: &str| {
+        let moved = check(&format!("{SEED}{ALICE}{change}"), &[expected], "seed");
+        assert_eq!((names(&moved).as_str(), moved.left.users), ("", 1), "{change}");
+    };
+    alone("UPDATE users SET home_dir = CAST(x'2f7372762ffffe' AS TEXT);", "row 1: its home_dir is not UTF-8");
+    alone("UPDATE users SET username = CAST(x'61ff' AS TEXT);", "row 1: its username is not UTF-8");
+    alone("UPDATE users SET filters = CAST(x'7b22ff223a317d' AS TEXT);", "row 1: its filters is not UTF-8");
+    let base = format!("{SEED}{ALICE}{LATE}");
+    let said = "row 1: its email is not UTF-8, and moves with U+FFFD";
+    let moved = check(&format!("{base}UPDATE users SET email = CAST(x'61ff' AS TEXT);"), &[said], "current");
+    assert_eq!((names(&moved).as_str(), moved.left.users), ("\"alice\"", 0));
+    for (change, expected) in [
+        ("UPDATE folders SET mapped_path = CAST(x'2fff' AS TEXT);", "row 1: its mapped_path is not UTF-8"),
+        ("UPDATE users_folders_mapping SET virtual_path = CAST(x'2fff' AS TEXT);", "the path of one of its folders"),
+        ("UPDATE roles SET name = CAST(x'ff' AS TEXT);", "row 1: its name is not UTF-8"),
+        ("UPDATE groups SET name = CAST(x'ff' AS TEXT);", "row 1: its name is not UTF-8"),
+    ] {
+        assert_eq!(names(&check(&format!("{base}{change}"), &[expected], "current")), "", "{change}");
+    }
+    let admins = "UPDATE admins SET username = CAST(x'ff' AS TEXT) WHERE id = 1;";
+    assert!(check(&format!("{base}{admins}"), &["row 1: its username is not UTF-8"], "current").admins.is_empty());
 }
 
 #[test]

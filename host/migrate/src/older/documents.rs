@@ -93,13 +93,21 @@ impl Documents {
     /// Takes in an account. `place`: how an account without a name is called.
     pub fn user(&mut self, mut user: Document, place: &str) {
         let Some(name) = name_of(&user, "username") else {
-            return self.moved.leave(ObjectKind::Account, place, "it has no username, and stays behind");
+            let text = match user.get("username") {
+                None | Some(Value::Null | Value::String(_)) => "it has no username, and stays behind",
+                Some(_) => "its username is no text; it stays behind",
+            };
+            return self.moved.leave(ObjectKind::Account, place, text);
         };
         let about = about(&name);
         if !self.is_first(ObjectKind::Account, "account", name, &about) {
             return;
         }
         self.moved.evidence.see_account(&user);
+        // The first databases have one list, which holds everywhere.
+        if let Some(permissions) = user.get_mut("permissions").filter(|permissions| permissions.is_array()) {
+            *permissions = json!({ "/": permissions.take() });
+        }
         if let Some(Value::String(text)) = user.remove("password")
             && let Some(hash) = password(&text, self.may_be_clear, &about, &mut self.moved)
         {

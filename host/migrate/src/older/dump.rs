@@ -210,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_text_is_not_called_missing() {
+        let check = |username: &str, expected: &str| {
+            let moved = read_dump_text(&format!(r#"{{"users":[{{"username":{username}}}]}}"#)).unwrap();
+            assert_eq!(moved.notes[0].text, expected, "{username}");
+        };
+        check("3", "its username is no text; it stays behind");
+        check("[]", "its username is no text; it stays behind");
+        check("\"\"", "it has no username, and stays behind");
+        check("null", "it has no username, and stays behind");
+    }
+
+    #[test]
     fn what_is_wrong_stays_behind() {
         check(
             r#"{"users":[7,{"username":""},{"username":3},{"username":"a","public_keys":["x"]}]}"#,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::tables::Row;
+use super::tables::{NOT_UTF8, Row};
 use crate::{Moved, NoteKind};
 
 /// Names by numbers, and lists by the number of the account or group that has them.
@@ -35,6 +35,19 @@ impl Joined {
                 moved.note(NoteKind::Invalid, "a folder of an account", format!("a row has no {owner}"));
                 continue;
             };
+            if row.contains_key(NOT_UTF8) {
+                let text = "the path of one of its folders is not UTF-8";
+                if owner == "user_id" {
+                    self.broken.insert(of, format!("{text}, so it stays behind"));
+                } else {
+                    moved.note(
+                        NoteKind::Changed,
+                        format!("group number {of}"),
+                        format!("{text}; it does not have the folder"),
+                    );
+                }
+                continue;
+            }
             let Some(name) = number("folder_id").and_then(|id| self.folders.get(&id)) else {
                 let text = "one of its folders is not there; a group or an account without it would be another one, so it \
                             stays behind";

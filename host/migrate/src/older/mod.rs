@@ -16,4 +16,4 @@ pub(crate) use secrets::tests::sealed as sealed_for_tests;
 pub use secrets::{decrypt_file_systems, decrypted_file_system};
 pub(crate) use sqlite::beside;
 pub use sqlite::{is_ours, read_sqlite};
-pub use tables::{Row, Tables};
+pub use tables::{NOT_UTF8, Row, Tables};

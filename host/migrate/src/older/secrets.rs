@@ -4,6 +4,8 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Map, Value, json};
 
+use crate::account::printable;
+
 /// The fields of accounts, folders and groups that are file systems, or have some.
 const FILE_SYSTEMS: [&str; 3] = ["filesystem", "virtual_folders", "user_settings"];
 /// Marks a text that is encrypted, with the key beside it.
@@ -52,11 +54,11 @@ pub fn decrypt(value: &mut Value, path: &str, outcome: &mut Outcome) {
         },
         Value::Object(fields) => {
             let status = fields.get("status").and_then(Value::as_str).unwrap_or_default();
-            if ENCRYPTED.contains(&status) {
-                let problem = format!("it is encrypted ({status}) with a key of the older server");
-                outcome.unreadable.push((path.to_owned(), problem));
-            } else if status == "Redacted" {
+            if status == "Redacted" {
                 outcome.unreadable.push((path.to_owned(), "it was left out of the document".to_owned()));
+            } else if ENCRYPTED.contains(&status) || (has_payload(fields) && !matches!(status, "" | "Plain")) {
+                let problem = format!("it is encrypted ({}) with a key of the older server", printable(status));
+                outcome.unreadable.push((path.to_owned(), problem));
             }
             for (name, inner) in fields {
                 decrypt(inner, &format!("{path}.{name}"), outcome);
@@ -69,6 +71,10 @@ pub fn decrypt(value: &mut Value, path: &str, outcome: &mut Outcome) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn has_payload(secret: &Map<String, Value>) -> bool {
+    secret.get("payload").and_then(Value::as_str).is_some_and(|payload| !payload.is_empty())
 }
 
 /// `$aes$KEY$HEX`: the 32 characters of the key are its bytes; HEX has the nonce, the text and its tag.
@@ -171,10 +177,19 @@ pub(crate) mod tests {
     #[test]
     fn secrets_of_later_eras_are_noted() {
         // C4-02
-        let mut value =
-            json!([{"secret": {"status": "AES-256-GCM", "payload": "x"}}, {"status": "Plain", "payload": "y"}]);
-        let (before, mut outcome) = (value.clone(), Outcome::default());
-        decrypt(&mut value, "filters", &mut outcome);
-        assert_eq!((value, outcome.unreadable.len(), outcome.decrypted.len()), (before, 1, 0));
+        for (status, payload, expected) in [
+            ("AES-256-GCM", "x", 1),
+            ("Secretbox", "", 1),
+            ("OfALaterVersion", "x", 1),
+            ("Redacted", "", 1),
+            ("Plain", "x", 0),
+            ("", "", 0),
+        ] {
+            let mut value = json!([{"secret": {"status": status, "payload": payload}}]);
+            let (before, mut outcome) = (value.clone(), Outcome::default());
+            decrypt(&mut value, "filters", &mut outcome);
+            let found = (outcome.unreadable.len(), outcome.decrypted.len());
+            assert_eq!((value, found), (before, (expected, 0)), "{status}");
+        }
     }
 }

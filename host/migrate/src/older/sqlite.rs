@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 
 use super::database::{Names, read_tables};
-use super::tables::{Row, Tables};
+use super::tables::{NOT_UTF8, Row, Tables};
 use crate::{MigrateError, Moved};
 
 /// From this version on, which is a date, a file is this server's own.
@@ -162,8 +162,20 @@ impl Tables for Sqlite<'_> {
         let sql = format!("SELECT * FROM {} {order}", quoted(table));
         let mut statement = self.connection.prepare(&sql).map_err(|error| self.failed(error))?;
         let rows = statement.query_map([], |row| {
-            let cell = |(index, column): (usize, &String)| Ok((column.clone(), cell(row.get_ref(index)?)));
-            columns.iter().enumerate().map(cell).collect::<Result<Row, rusqlite::Error>>()
+            let (mut cells, mut broken) = (Row::new(), Vec::new());
+            for (index, column) in columns.iter().enumerate() {
+                let value = row.get_ref(index)?;
+                if let ValueRef::Text(bytes) | ValueRef::Blob(bytes) = value
+                    && std::str::from_utf8(bytes).is_err()
+                {
+                    broken.push(column.clone());
+                }
+                cells.insert(column.clone(), cell(value));
+            }
+            if !broken.is_empty() {
+                cells.insert(NOT_UTF8.to_owned(), json!(broken));
+            }
+            Ok(cells)
         });
         let rows = rows.map_err(|error| self.failed(error))?;
         rows.collect::<Result<_, _>>().map_err(|error| self.failed(error))

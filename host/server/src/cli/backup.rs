@@ -1,9 +1,6 @@
 //! `tidegate dump` and `tidegate load`: all accounts, folders, groups and roles as one document, with
 //! their secrets (A18-10, A18-11).
 
-use std::fs::{OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, anyhow, ensure};
@@ -18,13 +15,13 @@ use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writi
 use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
 use super::object::noun;
+use super::output_file::write_document;
 use super::user::{PAGE, change, warn_of_invalid};
 use super::{Place, read_source};
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
 use crate::dump_text::{DumpText, MADE_BY, OURS, document};
-use crate::panics::write_out;
 use crate::wire::Stores;
 
 #[derive(Debug, Args)]
@@ -62,12 +59,7 @@ pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
     let LoadDump { users, folders, groups, roles, .. } = dump;
     let document = json!({ MADE_BY: OURS, "users": users, "folders": folders, "groups": groups, "roles": roles });
     let text = serde_json::to_string_pretty(&document)? + "\n";
-    if arguments.file == "-" {
-        return write_out(text.as_bytes());
-    }
-    write_privately(Path::new(&arguments.file), &text)?;
-    println!("{count} accounts were written to {}.", arguments.file);
-    Ok(())
+    write_document(&arguments.file, &text, count)
 }
 
 /// All accounts, valid or not: loading the dump reports what is wrong with them.
@@ -110,39 +102,6 @@ async fn all_objects(door: &mut Door, kind: ObjectKind) -> anyhow::Result<Vec<Ma
         }
         request.after = page.next;
     }
-}
-
-/// Writes a file for its owner alone. An old file of that name is replaced when the new one is complete; a pipe, a
-/// device, or the file that a link leads to is written itself.
-pub fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
-    let unwritable = || format!("{} cannot be written", path.display());
-    let kind = std::fs::symlink_metadata(path).map(|metadata| metadata.file_type());
-    if let Ok(kind) = kind
-        && !kind.is_file()
-    {
-        return write_in_place(path, text, kind.is_symlink()).with_context(unwritable);
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    // A file that was left over, or that another user made, may be readable to others.
-    let _ = std::fs::remove_file(&beside);
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&beside).with_context(unwritable)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(unwritable)?;
-    std::fs::rename(&beside, path).with_context(unwritable)
-}
-
-/// `make`: whether to make a file that is missing, at the end of a link.
-fn write_in_place(path: &Path, text: &str, make: bool) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).truncate(true).create(make).mode(0o600).open(path)?;
-    let is_file = file.metadata()?.is_file();
-    if is_file {
-        // Before there is something to read in it.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
-    file.write_all(text.as_bytes())?;
-    // A pipe or a device need not know it.
-    if is_file { file.sync_all() } else { Ok(()) }
 }
 
 /// Loads the document. Existing accounts get its values, but keep the fields that the server maintains. Where a part of
@@ -264,46 +223,7 @@ pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow:
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::{FileTypeExt, symlink};
-
     use super::*;
-
-    #[test]
-    fn what_is_no_file_is_written_and_not_replaced() {
-        let place = tempfile::tempdir().unwrap();
-        let at = |name: &str| place.path().join(name);
-        let is_private = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777 == 0o600;
-        let check = |name: &str, end: &str| {
-            write_privately(&at(name), "new").unwrap();
-            assert_eq!(fs::read_to_string(at(end)).unwrap(), "new", "{name}");
-            assert!(is_private(end), "{name}");
-            assert!(!at("file.part").exists() && !at("link.part").exists());
-        };
-        fs::write(at("file"), "an old and longer text").unwrap();
-        let old = fs::File::open(at("file")).unwrap();
-        check("file", "file");
-        assert_eq!(io::read_to_string(old).unwrap(), "an old and longer text");
-        check("missing", "missing");
-        fs::write(at("target"), "an old and longer text").unwrap();
-        for (link, target) in [("link", "target"), ("to-link", "link"), ("dangling", "made")] {
-            symlink(target, at(link)).unwrap();
-            check(link, target);
-            assert_eq!(fs::read_link(at(link)).unwrap(), Path::new(target));
-        }
-        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
-        let reader = std::thread::spawn({
-            let pipe = at("pipe");
-            move || fs::read_to_string(pipe).unwrap()
-        });
-        write_privately(&at("pipe"), "new").unwrap();
-        assert_eq!(reader.join().unwrap(), "new");
-        assert!(fs::metadata(at("pipe")).unwrap().file_type().is_fifo());
-        write_privately(Path::new("/dev/null"), "new").unwrap();
-        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-        fs::create_dir(at("directory")).unwrap();
-        assert!(write_privately(&at("directory"), "new").is_err());
-    }
 
     #[test]
     fn the_numbers_are_those_of_the_lines() {

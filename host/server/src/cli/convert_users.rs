@@ -1,13 +1,14 @@
 //! `tidegate convert-users`: accounts of files of other servers as a document that `tidegate load` takes (A18-16).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use tidegate_migrate::{NoteKind, Selection, UserFormat, convert};
+use tidegate_passwords::can_check;
 
-use super::backup::write_privately;
-use crate::panics::write_out;
+use super::lines::warn_line;
+use super::output_file::write_document;
 
 #[derive(Debug, Args)]
 pub struct ConvertUsersArguments {
@@ -51,17 +52,13 @@ pub fn run(arguments: ConvertUsersArguments) -> anyhow::Result<()> {
         Format::PureFtpd => UserFormat::PureFtpd,
         Format::Proftpd => UserFormat::ProFtpd,
     };
-    let moved = convert(&input, format, &Selection { min_uid, max_uid, usernames, force_uid, force_gid })?;
+    let selection = Selection { min_uid, max_uid, usernames, force_uid, force_gid };
+    let moved = convert(&input, format, &selection, can_check)?;
     for kind in NoteKind::ALL {
         for note in moved.notes.iter().filter(|note| note.kind == kind) {
-            eprintln!("{}: {}", note.about, note.text);
+            warn_line!("{}: {}", note.about, note.text);
         }
     }
     let text = serde_json::to_string_pretty(&json!({ "users": moved.users }))? + "\n";
-    if output == "-" {
-        return write_out(text.as_bytes());
-    }
-    write_privately(Path::new(&output), &text)?;
-    println!("{} accounts were written to {output}.", moved.users.len());
-    Ok(())
+    write_document(&output, &text, moved.users.len())
 }

@@ -13,6 +13,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use tidegate_migrate::host_keys::{self, KeyOutcome};
 use tidegate_migrate::{Moved, NoteKind, in_place};
+use tidegate_passwords::can_check;
 
 use self::accounts::Target;
 use self::configuration::ConfigurationOutcome;
@@ -87,6 +88,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         }
     }
     let mut moved = sources.read(arguments.min_uid..=arguments.max_uid)?;
+    moved.leave_unchecked_passwords(can_check);
 
     // From here on things are written.
     if !is_trial {

@@ -19,6 +19,7 @@ mod lines;
 mod login_link;
 mod migrate;
 mod object;
+mod output_file;
 mod plugin;
 mod plugin_new;
 mod plugin_words;

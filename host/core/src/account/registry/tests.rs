@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::*;
-use crate::account::Usage;
+use crate::account::{Dump, LoadOutcome, ObjectKind, Usage};
 use crate::memory::MemoryStore;
 use crate::secret::Secret;
 
-/// A pool whose hash is the password with a prefix, and in which none matches.
+/// A pool whose hash is the password with a prefix, and in which none matches. It can check none that ends with "cut".
 struct PaperPasswords;
 
 #[async_trait]
@@ -17,6 +17,9 @@ impl Passwords for PaperPasswords {
     }
     async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
         PasswordHash::recognise(&format!("$1${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+    }
+    fn can_check(&self, hash: &PasswordHash) -> bool {
+        !hash.expose().ends_with("cut")
     }
 }
 
@@ -131,6 +134,63 @@ async fn a_locked_password_is_none() {
         assert!(refused.to_string().contains("looks like a hash of the kind"), "{unknown}: {refused}");
     }
     assert!(add(&accounts, draft("alice", r#"{"password":""}"#)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_checked_is_not_taken() {
+    let accounts = accounts("/srv");
+    let author = Author::system();
+    let is_refused = |outcome: Result<User, AccountError>, case: &str| match outcome {
+        Err(AccountError::Invalid(error)) => assert_eq!(error.field, "password", "{case}"),
+        other => panic!("{case}: {other:?}"),
+    };
+    let cut = || draft("alice", r#"{"password":"$2a$10$cut"}"#);
+    is_refused(add(&accounts, cut()).await, "add");
+    add(&accounts, draft("alice", "{}")).await.unwrap();
+    is_refused(accounts.update(cut(), OnConflict::Merge, &author).await, "update");
+    let dump = |restores| Dump { users: vec![cut().document], restores, ..Dump::default() };
+    for is_trial in [true, false] {
+        let (loaded, applied) = accounts.load(dump(false), is_trial, &author).await.unwrap();
+        let LoadOutcome::Failed(problem) = &loaded[0].outcome else { panic!("{loaded:?}") };
+        assert!(!applied && problem.contains("cannot be checked"), "{problem}");
+    }
+    // What was stored before can be restored, and changed but for it.
+    assert!(accounts.load(dump(true), false, &author).await.unwrap().1);
+    let mut other = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
+    other.set("description", serde_json::json!("x"));
+    accounts.update(other, OnConflict::Merge, &author).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_loaded_again_changes_nothing() {
+    let object = |value: Value| value.as_object().cloned().unwrap();
+    let folder = |name: &str, more: Value| {
+        let mut folder = object(serde_json::json!({"name": name}));
+        folder.extend(object(more));
+        (ObjectKind::Folder, folder)
+    };
+    let bucket = serde_json::json!({"mapped_path": "", "filesystem": {"provider": 1, "s3config": {"bucket": "b"}}});
+    let folders =
+        || vec![folder("here", serde_json::json!({"mapped_path": "/srv/here"})), folder("there", bucket.clone())];
+    let entries = r#"{"virtual_folders":[{"name":"here","virtual_path":"/h"},{"name":"there","virtual_path":"/t"}]}"#;
+    let named = entries.replace(r#""here","#, r#""here","mapped_path":"/srv/here","#);
+    for entries in [entries, named.as_str()] {
+        let accounts = accounts("/srv/homes");
+        let user = draft("alice", entries).document;
+        let user = || Map::from_iter(user.clone().into_iter().chain([("password".to_owned(), Value::from("$1$a$b"))]));
+        let load = async |users: Vec<Map<String, Value>>, restores: bool| {
+            let dump = Dump { users, objects: folders(), restores, ..Dump::default() };
+            let (loaded, applied) = accounts.load(dump, false, &Author::system()).await.unwrap();
+            assert!(applied, "{loaded:?}");
+            loaded.into_iter().map(|loaded| loaded.outcome).collect::<Vec<_>>()
+        };
+        assert_eq!(load(vec![user()], false).await, [LoadOutcome::Added, LoadOutcome::Added, LoadOutcome::Added]);
+        let stored = accounts.stored("alice").await.unwrap().unwrap().document;
+        for (users, restores) in [(vec![user()], false), (vec![stored], true)] {
+            let outcomes = load(users, restores).await;
+            assert!(outcomes.iter().all(|outcome| *outcome == LoadOutcome::Unchanged), "{entries} {outcomes:?}");
+        }
+    }
 }
 
 #[tokio::test]

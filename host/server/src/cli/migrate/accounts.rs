@@ -178,7 +178,7 @@ pub async fn load(target: &mut Target, moved: &mut Moved, is_trial: bool, report
         let mut failed = HashSet::new();
         for outcome in &outcomes {
             if let What::Failed(problem) = &outcome.what {
-                moved.note(NoteKind::Invalid, about(outcome), format!("it stays behind: {problem}"));
+                moved.leave_after_all(outcome.noun(), &outcome.name, format!("it stays behind: {problem}"));
                 count(report, outcome.kind).invalid += 1;
                 failed.insert((outcome.noun(), outcome.name.clone()));
             }
@@ -199,7 +199,7 @@ pub async fn load(target: &mut Target, moved: &mut Moved, is_trial: bool, report
                 count.invalid += 1;
                 let text = "one of its folders or groups has the name of another one that is here, which it would get \
                             instead; it stays behind";
-                moved.note(NoteKind::Invalid, about(&outcome), text);
+                moved.leave_after_all(outcome.noun(), &outcome.name, text);
             }
             What::Added => {
                 count.added += 1;
@@ -237,7 +237,7 @@ pub async fn load(target: &mut Target, moved: &mut Moved, is_trial: bool, report
             }
             What::Failed(problem) => {
                 count.invalid += 1;
-                moved.note(NoteKind::Invalid, about, format!("it stays behind: {problem}"));
+                moved.leave_after_all("administrator", &name, format!("it stays behind: {problem}"));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What the operator is told in the end.
 
 use serde::Serialize;
+use tidegate_core::terminal::on_one_line;
 use tidegate_migrate::host_keys::KeyOutcome;
 use tidegate_migrate::{Note, NoteKind};
 
@@ -86,14 +87,14 @@ impl Report {
             line(format!("The older server is of version {version}."));
         }
         if let Some(kept) = &self.kept_database {
-            line(format!("Its database is kept as {kept}."));
+            line(on_one_line(&format!("Its database is kept as {kept}.")));
         }
         if self.configuration == ConfigurationOutcome::Written {
             let compat = self.compat.map(|compat| format!(", with compat = \"{compat}\"")).unwrap_or_default();
             line(format!("tidegate.toml is written{compat}."));
         }
         for key in self.host_keys.iter().filter(|key| key.outcome == "copied") {
-            line(format!("The host key {} is copied.", key.name));
+            line(on_one_line(&format!("The host key {} is copied.", key.name)));
         }
         for (noun, count) in self.counts() {
             let Count { added, present, invalid } = count;
@@ -108,8 +109,7 @@ impl Report {
             }
             for note in notes {
                 // Names of old rows may have characters that a terminal takes as commands.
-                let text = format!("  {}: {}", note.about, note.text);
-                line(text.replace(char::is_control, "\u{fffd}"));
+                line(on_one_line(&format!("  {}: {}", note.about, note.text)));
             }
         }
         let end = match (self.dry_run, self.has_changed()) {
@@ -129,9 +129,9 @@ mod tests {
     #[test]
     fn no_name_reaches_the_terminal_as_a_command() {
         let mut report = Report { users: Count { added: 1, present: 0, invalid: 2 }, ..Report::default() };
-        report.note(NoteKind::Invalid, "account \"nul\0\u{1b}[2J\"".to_owned(), "it stays behind");
+        report.note(NoteKind::Invalid, "account \"nul\0\u{1b}[2J\u{202e}\"".to_owned(), "it stays behind");
         let text = report.text();
-        assert!(!text.contains(['\0', '\u{1b}']) && text.contains("it stays behind"), "{text:?}");
+        assert!(!text.contains(['\0', '\u{1b}', '\u{202e}']) && text.contains("it stays behind"), "{text:?}");
         assert!(text.contains("accounts: 1 moved, 0 here already, 2 not valid"), "{text}");
     }
 }
