@@ -20,7 +20,7 @@ use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, new_token};
 use super::tokens::{id_of, number_of, text_of};
 use super::user_credential::has_credential_of;
-use super::{AuthenticationError, DoorClient, IssuedToken, PAGE, UseCase};
+use super::{AuthenticationError, DoorClient, IssuedToken, PAGE};
 use crate::account::{Accounts, EffectiveAccount, Factors};
 use crate::connection::{Connection, ConnectionId, LoginMethod, WebVisit};
 use crate::hook::observation::SessionDestroy;
