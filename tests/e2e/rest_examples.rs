@@ -73,6 +73,14 @@ impl House {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
+    /// An operation that has neither a body nor a version is refused for a version alone.
+    pub fn is_refused_with_a_version(&self, path: &str) {
+        let url = format!("http://127.0.0.1:{}{path}", self.server.http_port);
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--request", "POST"]);
+        assert_eq!(tools::run_ok(curl.args(["--header", "If-Match: \"1\"", &url])), "412", "{path}");
+    }
+
     /// An operation succeeds with these values: `parameters`, and `body` where there is one.
     fn example(&mut self, interface: &'static str, operation: &'static str, values: Value) {
         self.examples.push((interface, operation, values));

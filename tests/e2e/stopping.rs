@@ -6,7 +6,7 @@ use std::process::Command;
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxp};
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 /// A server whose post-action hook runs the script. `more`: lines of the hook's section.
 fn server(site: Site, script: &str, more: &str) -> (Site, Server) {
@@ -52,8 +52,12 @@ fn hooks_are_told_of_everything_without_a_grace_time() {
 fn a_second_signal_ends_the_server_at_once() {
     // B0-12
     for (first, second) in [("-TERM", "-TERM"), ("-INT", "-TERM")] {
-        let (_site, server) = server(Site::new(), "#!/bin/sh\nexec sleep 300\n", "timeout = 300");
+        let site = Site::new();
+        let begun = site.path("begun");
+        let script = format!("#!/bin/sh\necho begun >> {}\nexec sleep 300\n", begun.display());
+        let (_site, server) = server(site, &script, "timeout = 300");
         let mut raw = make_directories(&server, 3);
+        waiting::eventually("the programs run", || (lines(&begun) == 3).then_some(()));
         signal(&server, first);
         assert!(raw.receive().is_none(), "the server drains");
         signal(&server, second);

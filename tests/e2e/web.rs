@@ -254,7 +254,7 @@ fn transfers_are_watched_and_ended() {
 fn a_refused_login_and_a_slow_hook_are_found() {
     let site = Site::new();
     // Slower than any other script, however busy the machine is.
-    let slow = site.script("slow.sh", "#!/bin/sh\nexec sleep 2\n");
+    let slow = site.script("slow.sh", "#!/bin/sh\nexec sleep 1\n");
     let hook = sundays(&site);
     let site = site.config(&format!("{hook}[hook.session-create]\nhook = \"{}\"\n", slow.display()));
     admin(&site, "root");

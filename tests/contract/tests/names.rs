@@ -43,9 +43,12 @@ fn link<E: HookEvent>(hook: &Arc<dyn Hook<E>>, on_error: OnError) -> Arc<Link<E>
     Arc::new(Link::new(hook.clone(), LinkSettings { on_error, ..LinkSettings::default() }))
 }
 
+/// The path, the target, and whether a web server and a component decide.
+type Case = (&'static [u8], Option<&'static [u8]>, bool, bool);
+
 /// The paths of an action, and whether a web server and a component decide about it. The component looks at the path
 /// only.
-const CASES: [(&[u8], Option<&[u8]>, bool, bool); 7] = [
+const CASES: [Case; 7] = [
     (b"allow", None, true, true),
     (b"caf\xc3\xa9", None, true, true),
     (b"a\xef\xbf\xbd", None, true, true),

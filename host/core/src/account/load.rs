@@ -98,6 +98,8 @@ struct Plan {
     moves_in: bool,
     /// Whether what could be stored before is stored again, though logins to it are refused.
     is_whole: bool,
+    /// Whether the documents are those of a dump of this server.
+    restores: bool,
     /// Whether names stay as they are that new objects may not have.
     keeps_names: bool,
     skips_invalid: bool,
@@ -130,6 +132,7 @@ impl Plan {
             is_trial,
             moves_in: dump.moves_in,
             is_whole: dump.moves_in || dump.restores,
+            restores: dump.restores,
             keeps_names: dump.keeps_names,
             skips_invalid: dump.skips_invalid,
             is_told: is_told && !is_trial,

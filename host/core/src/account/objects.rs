@@ -98,6 +98,9 @@ impl ObjectKind {
                 document.insert("mapped_path".to_owned(), mapped_path.into());
             }
             Self::Group => {
+                if document.get("virtual_folders").is_some_and(|value| !value.is_array() && !value.is_null()) {
+                    return Err(invalid("virtual_folders", "must be an array"));
+                }
                 if let Some(Value::Object(settings)) = document.get_mut("user_settings") {
                     *settings = under_known_names(std::mem::take(settings));
                 }
@@ -188,6 +191,7 @@ mod tests {
         );
         check(Folder, json!({"name": "f", "filesystem": {"provider": 1}}), Err("filesystem.s3config.bucket"));
         check(Folder, json!({"name": "f", "mapped_path": "/srv/f", "filesystem": 7}), Err("filesystem"));
+        check(Group, json!({"name": "g", "virtual_folders": {}}), Err("virtual_folders"));
         check(Folder, json!({"name": "f"}), Err("mapped_path"));
         check(Folder, json!({"name": "", "mapped_path": "/srv/f"}), Err("name"));
         check(Folder, json!({"name": "a\nb", "mapped_path": "/srv/f"}), Err("name"));

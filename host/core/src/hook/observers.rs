@@ -1,6 +1,6 @@
 //! Observers: they are told of events afterwards, from a bounded queue, and change nothing.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;

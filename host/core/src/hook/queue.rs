@@ -236,7 +236,7 @@ mod tests {
         // B0-10a, B10-15
         let check = |at_once: usize, events: &[&'static str], expected: &[&[&str]]| {
             let queue = EventQueue::new();
-            events.iter().for_each(|event| assert_eq!(queue.push(Event(*event)), Pushed::Waits));
+            events.iter().for_each(|event| assert_eq!(queue.push(Event(event)), Pushed::Waits));
             queue.close();
             for (round, expected) in expected.iter().enumerate() {
                 let taken = take(&queue, at_once);

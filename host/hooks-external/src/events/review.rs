@@ -267,7 +267,7 @@ mod tests {
         let account = Arc::new(EffectiveAccount::ungrouped(account));
         let attempt = login(username);
         let web = impersonator.map(|name| WebVisit { impersonator: name.to_owned(), ..WebVisit::default() });
-        let connection = Arc::new(Connection { web, ..(*attempt.connection).clone() });
+        let connection = Arc::new(Connection { web: web.map(Box::new), ..(*attempt.connection).clone() });
         Arc::new(Session {
             id: connection.id.clone(),
             live: LiveSession::new(account.clone(), connection.remote.ip(), 0),
@@ -297,6 +297,7 @@ mod tests {
         let panel = Flavour { dialect: Dialect::DirectAdmin, ..Flavour::default() };
         let input = event.input(panel);
         let username = input.variables.into_iter().find(|(name, _, _)| *name == "username").unwrap().1;
+        let username = username.into_string().unwrap();
         (username, [panel, Flavour::default()].map(|flavour| check_panel_users(event, flavour).is_ok()))
     }
 

@@ -16,6 +16,7 @@ use tidegate_core::ports::{Door as ActorDoor, NoFileLog, SystemClock};
 use tidegate_core::quota::QuotaKeeper;
 use tidegate_core::session::SessionRegistry;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Place;
 use crate::config::Settings;
@@ -110,7 +111,8 @@ impl Door {
         let Self::Process(process) = self else { return };
         process.keeper.finish().await;
         if let Some(tasks) = process.tasks {
-            tasks.finish(TELLING_TIME).await;
+            // A signal ends the command itself.
+            tasks.finish(TELLING_TIME, &CancellationToken::new()).await;
         }
     }
 }

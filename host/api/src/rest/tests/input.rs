@@ -35,7 +35,7 @@ async fn bodies_that_are_no_document_are_refused() {
         check(method, path, wrong("uid", json!("1")), 400, "expected an integer", Some("uid")).await;
         check(method, path, wrong("uid", json!(1.5)), 400, "expected an integer", Some("uid")).await;
         check(method, path, wrong("status", json!(7)), 400, "status", Some("status")).await;
-        check(method, path, wrong("permissions", json!([])), 400, "permissions", Some("permissions")).await;
+        check(method, path, wrong("permissions", json!([])), 400, "permissions", Some("permissions./")).await;
         check(method, path, wrong("home_dir", json!("relative")), 400, "home_dir", Some("home_dir")).await;
     }
     // Unknown fields are passed over, as hooks' are (B15-02).
