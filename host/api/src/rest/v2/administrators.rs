@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::{Actor, DocumentChange, ShownObject, UseCase};
+use tidegate_core::admin::{AdminError, DocumentChange, ShownObject, UseCase};
 use tidegate_core::ports::{PageRequest, Version};
 use tidegate_core::secret::Secret;
 
@@ -160,18 +160,16 @@ async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Nam
     Ok(shown(&api.administration.admins.show(&actor, &name).await?))
 }
 
-/// The version that the stored administrator has to have; None: any.
+/// The version that the stored object has to have; None: any. `now`: reads the object, where the request names a version.
 async fn expected(
-    api: &RestApi,
-    actor: &Actor,
-    name: &str,
     based: &IfMatch,
+    now: impl Future<Output = Result<ShownObject, AdminError>>,
     given: Option<&Map<String, Value>>,
 ) -> Result<Option<Version>, Refusal> {
     match based {
         IfMatch::Any => Ok(None),
         IfMatch::One(_) => {
-            let now = api.administration.admins.show(actor, name).await?;
+            let now = now.await?;
             based.expected(&now.document, now.revision, given)
         }
     }
@@ -184,9 +182,9 @@ async fn update(
     based: IfMatch,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
-    let expected = expected(&api, &actor, &name, &based, Some(&document)).await?;
-    let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
     let admins = &api.administration.admins;
+    let expected = expected(&based, admins.show(&actor, &name), Some(&document)).await?;
+    let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
     let updated = admins.update_version(&actor, &name, &change, None, expected).await;
     Ok(changed("Admin updated", &updated.map_err(|error| based.refusal(error))?))
 }
@@ -197,8 +195,9 @@ async fn delete(
     Name(name): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    let expected = expected(&api, &actor, &name, &based, None).await?;
-    api.administration.admins.delete_version(&actor, &name, expected).await.map_err(|error| based.refusal(error))?;
+    let admins = &api.administration.admins;
+    let expected = expected(&based, admins.show(&actor, &name), None).await?;
+    admins.delete_version(&actor, &name, expected).await.map_err(|error| based.refusal(error))?;
     Ok(done(StatusCode::OK, "Admin deleted"))
 }
 
@@ -208,8 +207,8 @@ async fn remove_codes(
     Name(name): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    let expected = expected(&api, &actor, &name, &based, None).await?;
     let admins = &api.administration.admins;
+    let expected = expected(&based, admins.show(&actor, &name), None).await?;
     let updated = admins.remove_codes_version(&actor, &name, expected).await;
     Ok(changed("2FA disabled", &updated.map_err(|error| based.refusal(error))?))
 }
@@ -264,25 +263,14 @@ async fn show_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): 
     Ok(shown(&api.administration.api_keys.show(&actor, &key).await?))
 }
 
-/// The version that the stored key has to have; None: any.
-async fn expected_key(api: &RestApi, actor: &Actor, key: &str, based: &IfMatch) -> Result<Option<Version>, Refusal> {
-    match based {
-        IfMatch::Any => Ok(None),
-        IfMatch::One(_) => {
-            let now = api.administration.api_keys.show(actor, key).await?;
-            based.expected(&now.document, now.revision, None)
-        }
-    }
-}
-
 async fn delete_key(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(key): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    let expected = expected_key(&api, &actor, &key, &based).await?;
     let keys = &api.administration.api_keys;
+    let expected = expected(&based, keys.show(&actor, &key), None).await?;
     keys.delete_version(&actor, &key, expected).await.map_err(|error| based.refusal(error))?;
     Ok(done(StatusCode::OK, "API key deleted"))
 }
@@ -293,8 +281,8 @@ async fn rotate_key(
     Name(key): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    let expected = expected_key(&api, &actor, &key, &based).await?;
     let keys = &api.administration.api_keys;
+    let expected = expected(&based, keys.show(&actor, &key), None).await?;
     let made = keys.rotate_version(&actor, &key, expected).await.map_err(|error| based.refusal(error))?;
     let message = "The key has a new text. This is the only time that it is shown.";
     let response = answer::json(&json!({ "message": message, "key": made.text.expose() }));
