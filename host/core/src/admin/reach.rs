@@ -224,5 +224,8 @@ async fn check_directory(actor: &Actor, accounts: &Accounts, path: &str) -> Resu
 }
 
 fn refused(actor: &Actor, what: &str) -> AdminError {
-    AdminError::NotForActor(format!("\"{}\" may not {what}", actor.author.name))
+    let name = &actor.author.name;
+    // Callers of `/api/v1` may have none (`legacy_open`).
+    let who = if name.is_empty() { "a caller without credentials".to_owned() } else { format!("\"{name}\"") };
+    AdminError::NotForActor(format!("{who} may not {what}"))
 }
