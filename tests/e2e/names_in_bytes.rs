@@ -80,7 +80,7 @@ fn who_is_told_text_decides_about_no_other_names() {
     // A15-04, B10-03, B17-01
     for on_error in ["deny", "allow"] {
         let site = Site::new();
-        // Nobody listens there: what is refused for its name is not asked about.
+        // No server listens there: what is refused for its name is not asked about.
         let hook = "http://127.0.0.1:1/";
         let site = site.config(&format!(
             "[common.actions]\nexecute_on = [\"pre-upload\", \"pre-download\", \"pre-delete\"]\n\

@@ -118,7 +118,7 @@ async fn start(run: &Run) -> Result<(Child, Group), RunError> {
     started.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
 }
 
-/// The process group of a program. If nobody supervises the program any more, because the server ends, it is killed.
+/// The process group of a program. If the program is no longer supervised, because the server ends, it is killed.
 struct Group {
     /// None: the program has ended, or is being killed.
     leader: Option<Pid>,

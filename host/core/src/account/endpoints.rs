@@ -1,4 +1,4 @@
-//! Addresses of stores in `filesystem`. They are shown to whoever may see the account, and so they have no secret; those that
+//! Addresses of stores in `filesystem`. They are shown to all administrators who may see the account, and so have no secret; those that
 //! were stored with one, or are for stores that this server does not serve, are not shown.
 
 use serde_json::Value;

@@ -39,7 +39,7 @@ pub struct Dump {
     pub restores: bool,
     /// Whether the documents were in this store before and were only away, as those of a store in memory while the server was
     /// stopped: their names stay as they are, though new objects may not have such names. What a dump says of itself is not
-    /// enough: anybody can write it.
+    /// enough: the text of a dump can be made up.
     pub keeps_names: bool,
     /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
     /// nothing is. What is stored already of those that stay behind is left as it is.

@@ -1,5 +1,5 @@
-//! Which symbolic links may lead to the root of a tree. Whoever can change a directory on the way to another account's
-//! home can put a link there, and have the server open what it likes as that home. So where links lead into the
+//! Which symbolic links may lead to the root of a tree. An account that can change a directory on the way to another
+//! account's home can put a link there, and have the server open what it likes as that home. So where links lead into the
 //! server's own directories, or are in a directory that an account has, the root is not opened.
 
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ impl RootLinks {
         Self { homes: HomeCheck::new(rule, paths), directory }
     }
 
-    /// A path that names the server's directory without links is the owner's choice: nobody else could store it.
+    /// A path that names the server's directory without links is the owner's choice: no other administrator could store it.
     async fn check_own(&self, way: &Way) -> Result<(), StorageError> {
         let roots = self.homes.without_links(&self.homes.rule.roots).await;
         let own = self.homes.without_links(&self.homes.rule.own).await;

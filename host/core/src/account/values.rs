@@ -225,7 +225,7 @@ impl AccountValues {
     /// Whether a client that has passed the steps `proved` has to give a one-time code as well: after a
     /// password and in a conversation always, after a key where a rule demands the second factor.
     pub fn needs_code(&self, proved: &[LoginMethod]) -> bool {
-        // A conversation after a key stands for the code, whoever asks its questions.
+        // A conversation after a key has to have the code, also where a hook asks the questions.
         let is_by_key = proved.contains(&LoginMethod::PublicKey) && !proved.contains(&LoginMethod::KeyboardInteractive);
         self.filters.one_time_codes.is_some() && (self.filters.needs_second_factor || !is_by_key)
     }

@@ -176,12 +176,12 @@ impl<E: HookEvent> Link<E> {
         self.answer(host, event, None, decides).await
     }
 
-    /// As [`ask`](Self::ask), where nobody waits for the answer: the wait for a place does not count for the deadline.
+    /// As [`ask`](Self::ask), where no operation waits for the answer: the wait for a place does not count for the deadline.
     pub(super) async fn tell(&self, host: &HookHost, event: &E) -> Answer<E> {
         let waiter = event.waiter();
         let place = match self.calls.try_enter(waiter) {
             Some(place) => Some(place),
-            // Without a bound, nobody is turned away.
+            // Without a bound, no call is turned away.
             None => self.calls.enter(waiter, usize::MAX).await.ok(),
         };
         self.answer(host, event, place, false).await

@@ -218,7 +218,7 @@ fn order_of(action: &FileAction) -> Order {
     Order { session, path: action.path.clone(), target: action.target.clone() }
 }
 
-/// The turn of an object: whoever changes it, its events come in their order.
+/// The turn of an object: its events come in their order, by whichever administrator it was changed.
 fn turn_of(name: &str) -> Waiter<'_> {
     Waiter { account: name, ..Waiter::default() }
 }

@@ -96,7 +96,7 @@ impl<E: HookEvent> EventQueue<E> {
         }
         state.under_way += 1;
         state.waiting.push_back(keys, Waiting::New(event));
-        // While none of its account may be told, nobody needs to look.
+        // While none of its account may be told, the waiting task need not look.
         let is_wanted = state.waiting.has_room(state.shares, keys);
         self.wake(state, is_wanted);
         Pushed::Waits
@@ -284,7 +284,7 @@ mod tests {
         queue.changed().await;
         assert!(queue.may_gather());
         let taken = take(&queue, 1);
-        // The place is taken: nobody has to look at what comes, but at what becomes free.
+        // The place is taken: the waiting task has to look at what becomes free, not at what comes.
         queue.push(Event("192.0.2.1 v"));
         assert!(matches!(queue.next(1), Next::Later { is_empty: false }));
         drop(taken);

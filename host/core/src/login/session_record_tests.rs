@@ -83,7 +83,7 @@ async fn a_session_is_on_record_until_hooks_were_told_of_its_end() {
     };
     check(true, Review::Allow, (&[1], 0, 1)).await;
     check(true, Review::Deny(Denial::new("no")), (&[1], 0, 0)).await;
-    // Nobody would be told.
+    // No hook would be told.
     check(false, Review::Allow, (&[0], 0, 0)).await;
 }
 

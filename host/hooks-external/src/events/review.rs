@@ -258,7 +258,7 @@ mod tests {
         Arc::new(LoginAttempt { username: username.to_owned(), ..attempt })
     }
 
-    /// A session of the user, for whom `impersonator` acts; None: nobody does, over SSH.
+    /// A session of the user, for whom `impersonator` acts; None: no impersonation, over SSH.
     fn session(username: &str, impersonator: Option<&str>) -> Arc<Session> {
         let mut draft = AccountDraft::new(username);
         draft.set("home_dir", Value::from("/b"));

@@ -27,7 +27,7 @@ pub struct Storages {
 
 impl Storages {
     /// `state`: the directory in which uploads are noted; `None`: nowhere. `check`: is asked about roots that symbolic links
-    /// lead to; `None`: nobody is. `metrics`: counts requests to stores and other servers.
+    /// lead to; `None`: they are not checked. `metrics`: counts requests to stores and other servers.
     pub fn open(
         settings: &Settings,
         state: Option<&Path>,

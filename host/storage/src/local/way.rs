@@ -49,7 +49,7 @@ fn make_missing(found: &Path, mode: Mode) -> Result<Opened, Errno> {
     for name in missing {
         made = match fs::mkdirat(&at, name, mode) {
             Ok(()) => true,
-            // Another login was first, or somebody has made something else, which is not opened.
+            // Another login was first, or something else was made there, which is not opened.
             Err(Errno::EXIST) => false,
             Err(errno) => return Err(errno),
         };
