@@ -43,6 +43,10 @@ const DOCUMENTS: &[&str] = &[
     "loaddata_from_file",
 ];
 
+/// Operations whose bodies are those of others, thousands of borders each: the phase that tries all borders is left out,
+/// since a made-up version refuses a change before its body is looked at, and a dump is all kinds at once.
+const BORDERS_ELSEWHERE: &[&str] = &["update_user", "update_group", "update_folder", "loaddata_from_request_body"];
+
 /// How requests are authenticated, and what they may be refused with. A precondition may fail before the body is looked at
 /// (RFC 9110 section 13.2.2), which the tool does not expect. In the phase of the examples nothing is asked with what other
 /// answers have, so that each object is there for its operation.
@@ -65,6 +69,9 @@ fn settings(house: &House, interface: &str) -> String {
              [operations.checks.positive_data_acceptance]\nexpected-statuses = {}\n",
             valid.replace("\"401\"", "\"400\", \"401\"")
         );
+        if BORDERS_ELSEWHERE.contains(operation) {
+            text += "[operations.phases.coverage]\nenabled = false\n";
+        }
     }
     for (_, operation, token) in house.own_tokens.iter().filter(|(of, _, _)| *of == interface) {
         text += &format!("[auth.openapi.{operation}]\nbearer = \"{token}\"\n");
@@ -90,13 +97,16 @@ fn check(house: &House, interface: &str, phases: &str) {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{interface}:\n{text}{}", String::from_utf8_lossy(&output.stderr));
     if interface == "v2" {
-        // Otherwise only a limit of time could refuse it.
-        house.is_refused_with_a_version("/api/v2/admins/old/forgot-password");
+        // Otherwise only a limit of time could refuse them, which a slow machine does not reach.
+        for path in ["/api/v2/admins/old/forgot-password", "/api/v2/users/alice/forgot-password"] {
+            house.is_refused_with_a_version(path);
+        }
     }
     for class in [2, 4] {
         let never: Vec<_> = house.never_answered(interface, class);
         let known = NOT_REACHED.iter().filter(|(of, _, _)| class == 2 && *of == interface).map(|(_, name, _)| *name);
-        assert_eq!(never, known.collect::<Vec<_>>(), "{interface}: operations never answered with {class}xx\n{text}");
+        let known: Vec<_> = known.collect();
+        assert!(never == known, "{interface}: never answered with {class}xx: {never:?}, and not {known:?}\n{text}");
     }
 }
 
