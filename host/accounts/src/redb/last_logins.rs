@@ -13,6 +13,8 @@ use super::rows;
 
 /// How long to wait for more times before they are stored.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
+/// How long to wait after the database could not be written.
+const PAUSE: Duration = Duration::from_secs(5);
 
 type Times = HashMap<i64, (String, i64)>;
 
@@ -46,26 +48,28 @@ impl LastLogins {
     pub fn store_at_end(&self) {
         let times = self.pending().clone();
         if !times.is_empty() {
-            self.forget(&times, self.engine.write_now(|transaction| store(transaction, &times)));
+            self.settle(&times, self.engine.write_now(|transaction| store(transaction, &times)));
         }
     }
 
-    /// Stores the waiting times. Returns `true` if others arrived meanwhile.
-    async fn store(&self) -> bool {
+    /// Stores the waiting times. Returns when to store those that are left.
+    async fn store(&self) -> Option<Duration> {
         let times = Arc::new(self.pending().clone());
         let stored = times.clone();
         let outcome = self.engine.note(move |transaction| store(transaction, &stored)).await;
-        self.forget(&times, outcome)
+        self.settle(&times, outcome)
     }
 
-    /// Forgets the times, which readers find in the store by now. Returns `true` if others are left.
-    fn forget(&self, times: &Times, outcome: Result<(), impl std::fmt::Display>) -> bool {
+    /// Forgets the times that are stored, which readers find in the store by now; those that could not be stored go on
+    /// waiting. Returns when to store those that are left.
+    fn settle(&self, times: &Times, outcome: Result<(), impl std::fmt::Display>) -> Option<Duration> {
         if let Err(error) = outcome {
-            tracing::warn!(sender = "login", message = format!("the times of logins could not be stored: {error}"));
+            tracing::warn!(sender = "login", message = format!("the times of logins wait to be stored: {error}"));
+            return Some(PAUSE);
         }
         let mut pending = self.pending();
         pending.retain(|id, time| times.get(id) != Some(time));
-        !pending.is_empty()
+        (!pending.is_empty()).then_some(GATHERING_TIME)
     }
 
     fn pending(&self) -> MutexGuard<'_, Times> {
@@ -74,13 +78,13 @@ impl LastLogins {
 }
 
 async fn store_until_none_is_left(logins: Weak<LastLogins>) {
+    let mut pause = GATHERING_TIME;
     loop {
-        tokio::time::sleep(GATHERING_TIME).await;
+        tokio::time::sleep(pause).await;
         // A database that was dropped has stored its times.
         let Some(logins) = logins.upgrade() else { return };
-        if !logins.store().await {
-            return;
-        }
+        let Some(next) = logins.store().await else { return };
+        pause = next;
     }
 }
 

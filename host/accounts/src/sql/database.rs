@@ -20,6 +20,16 @@ pub enum Patience {
     Long,
 }
 
+/// A commit of more changes than this is a load, for which no client waits.
+const FEW_CHANGES: usize = 16;
+
+impl Patience {
+    /// What a commit of so many changes is given.
+    pub fn for_changes(count: usize) -> Self {
+        if count > FEW_CHANGES { Self::Long } else { Self::Short }
+    }
+}
+
 /// When an attempt is given up.
 pub type Deadline = Instant;
 

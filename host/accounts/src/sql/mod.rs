@@ -10,6 +10,7 @@ pub mod documents;
 pub mod logins;
 pub mod remote;
 pub mod store;
+pub mod tables_version;
 pub mod text;
 
 pub use cell::{Cell, Row};

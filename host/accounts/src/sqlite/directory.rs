@@ -9,8 +9,8 @@ use tidegate_core::ports::{
     StoredDocument, USERS, Version, Write,
 };
 
-use super::{SqliteDatabase, audit, changes, classify, rows};
-use crate::sql::documents;
+use super::{SqliteDatabase, audit, changes, classify, migrations, rows};
+use crate::sql::{Patience, documents};
 
 /// How often changes of other processes are looked for; those of this process are seen at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
@@ -19,6 +19,7 @@ const _: () = assert!(LOOK_INTERVAL.as_millis() < 500, "changes are to take effe
 #[async_trait]
 impl Directory for SqliteDatabase {
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        self.version.check()?;
         let found = match self.at_once(|connection| rows::find(connection, collection, name)) {
             Some(found) => found,
             None => {
@@ -74,14 +75,22 @@ impl Directory for SqliteDatabase {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
-        let versions = self.write(move |connection| commit(connection, &changes)).await?;
+        let patience = Patience::for_changes(changes.len());
+        let versions = self.write_with(patience, move |connection| commit(connection, &changes)).await?;
         self.committed.notify_waiters();
         Ok(versions)
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
         let since = since.cloned();
-        self.read(move |connection| changes::since(connection, since.as_ref())).await
+        let look = move |connection: &mut Connection| {
+            let version = migrations::version(connection).map_err(classify)?;
+            Ok((version, changes::since(connection, since.as_ref())))
+        };
+        let (version, changes) = self.read(look).await?;
+        self.version.note(version);
+        self.version.check()?;
+        changes
     }
 
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {

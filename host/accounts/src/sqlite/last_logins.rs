@@ -1,7 +1,7 @@
 //! Times of logins that wait to be stored: a transaction for each would take longer than the rest of a login.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
@@ -10,6 +10,8 @@ use crate::sql::logins::PendingLogins;
 
 /// How long to wait for more times before they are stored.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
+/// How long to wait after the database could not be written.
+const PAUSE: Duration = Duration::from_secs(5);
 
 pub struct LastLogins {
     pending: PendingLogins,
@@ -23,7 +25,7 @@ impl LastLogins {
 
     pub fn record(self: &Arc<Self>, id: i64, at: i64) {
         if self.pending.add(id, at) {
-            tokio::spawn(store_until_none_is_left(self.clone()));
+            tokio::spawn(store_until_none_is_left(Arc::downgrade(self)));
         }
     }
 
@@ -32,23 +34,27 @@ impl LastLogins {
         self.pending.of(id)
     }
 
-    /// Stores the waiting times. Returns `true` if others arrived meanwhile.
-    pub fn store(&self) -> bool {
+    /// Stores the waiting times; those that cannot be stored go on waiting. Returns when to store those that are left.
+    pub fn store(&self) -> Option<Duration> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let times = self.pending.all();
         if let Err(error) = store(&mut connection, &times) {
-            tracing::warn!(sender = "login", message = format!("the times of logins could not be stored: {error}"));
+            tracing::warn!(sender = "login", message = format!("the times of logins wait to be stored: {error}"));
+            return Some(PAUSE);
         }
-        self.pending.remove(&times)
+        self.pending.remove(&times).then_some(GATHERING_TIME)
     }
 }
 
-async fn store_until_none_is_left(logins: Arc<LastLogins>) {
+async fn store_until_none_is_left(logins: Weak<LastLogins>) {
+    let mut pause = GATHERING_TIME;
     loop {
-        tokio::time::sleep(GATHERING_TIME).await;
-        let this = logins.clone();
-        if !tokio::task::spawn_blocking(move || this.store()).await.unwrap_or(false) {
-            return;
+        tokio::time::sleep(pause).await;
+        // A database that was dropped has stored its times.
+        let Some(logins) = logins.upgrade() else { return };
+        match tokio::task::spawn_blocking(move || logins.store()).await {
+            Ok(Some(next)) => pause = next,
+            Ok(None) | Err(_) => return,
         }
     }
 }

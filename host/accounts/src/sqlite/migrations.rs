@@ -25,9 +25,14 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_207, include_str!("../../../../sql/sqlite/20261207.sql")),
 ];
 
+/// The version that the scripts lead to.
+pub fn known_version() -> i64 {
+    MIGRATIONS.last().map_or(0, |(version, _)| *version)
+}
+
 pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let classify = |error: rusqlite::Error| classify_open(&error, path);
-    let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+    let known = known_version();
     let current = version(connection).map_err(classify)?;
     if current > known {
         return Err(OpenError::Newer { path: path.to_owned(), found: current, known });
@@ -68,6 +73,7 @@ pub fn origin(connection: &Connection, path: &Path) -> Result<SqliteOrigin, Open
     Ok(SqliteOrigin::FirstEra)
 }
 
-fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+/// The version of the tables in a file; 0: they are not ours.
+pub fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

@@ -15,19 +15,24 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use last_logins::LastLogins;
 use reader::SqliteReader;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tidegate_core::ports::{Clock, StoreError, Stores, SystemClock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 
 use crate::read_only::ReadOnlyAccounts;
-use crate::sql::TableNames;
+use crate::sql::tables_version::TablesVersion;
+use crate::sql::{Patience, TableNames};
 
 /// How long a statement waits for another program's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a change waits for those before it and for another program's lock together, where a client waits for it.
+const SHORT_WAIT: Duration = Duration::from_secs(2);
+const BUSY: &str = "the database is in use by another program and did not become free in time";
 const CACHED_STATEMENTS: usize = 32;
 /// The most connections for reads on callers' threads.
 const MOST_INLINE: usize = 8;
@@ -37,6 +42,8 @@ const MOST_INLINE: usize = 8;
 pub struct SqliteDatabase {
     reader: Arc<Mutex<Connection>>,
     writer: Arc<Mutex<Connection>>,
+    /// Changes take it one after the other, so that a wait for the writer can end.
+    turn: Arc<Semaphore>,
     background: Arc<Mutex<Connection>>,
     /// Read single rows from the page cache on the caller's thread, and never wait: one for each thread that may look at
     /// the same time.
@@ -46,6 +53,7 @@ pub struct SqliteDatabase {
     committed: Notify,
     /// Says when plugins' values expire.
     clock: Arc<dyn Clock>,
+    version: TablesVersion,
 }
 
 /// Stores that take accounts from a table or view in a file, which is only read, and keep everything else in `own`.
@@ -136,8 +144,9 @@ impl SqliteDatabase {
         inline: Box<[Mutex<Connection>]>,
     ) -> Self {
         let last_logins = LastLogins::new(background.clone());
-        let clock = Arc::new(SystemClock);
-        Self { reader, writer, background, inline, last_logins, committed: Notify::new(), clock }
+        let (turn, clock) = (Arc::new(Semaphore::new(1)), Arc::new(SystemClock));
+        let version = TablesVersion::new(migrations::known_version());
+        Self { reader, writer, turn, background, inline, last_logins, committed: Notify::new(), clock, version }
     }
 
     /// Lets plugins' values expire by `clock`, and not by that of the host.
@@ -162,11 +171,34 @@ impl SqliteDatabase {
         on(&self.reader, work).await
     }
 
+    /// A change for which a client may wait; it gives up soon.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        on(&self.writer, work).await
+        self.write_with(Patience::Short, work).await
+    }
+
+    async fn write_with<T: Send + 'static>(
+        &self,
+        patience: Patience,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (began, turn) = (Instant::now(), self.turn.clone().acquire_owned());
+        let (turn, left) = match patience {
+            Patience::Short => {
+                let turn = timeout(SHORT_WAIT, turn).await.map_err(|_| StoreError::Busy(BUSY.to_owned()))?;
+                (turn, SHORT_WAIT.saturating_sub(began.elapsed()))
+            }
+            Patience::Long => (turn.await, BUSY_TIMEOUT),
+        };
+        on(&self.writer, move |connection| {
+            // Held until the work has ended, also where its caller has left.
+            let _turn = turn;
+            connection.busy_timeout(left).map_err(classify)?;
+            work(connection)
+        })
+        .await
     }
 
     async fn note<T: Send + 'static>(
@@ -225,9 +257,7 @@ fn classify_open(error: &rusqlite::Error, path: &Path) -> OpenError {
 
 fn classify(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(format!(
-            "the database is in use by another program and did not become free within {BUSY_TIMEOUT:?}"
-        )),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(BUSY.to_owned()),
         Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(format!("the database cannot be written: {error}")),
         Some(ErrorCode::DiskFull) => StoreError::Full(format!("the database is full: {error}")),
         _ => StoreError::Failed(format!("the database failed: {error}")),

@@ -223,3 +223,52 @@ async fn a_locked_database_answers_after_the_timeout() {
     // Readers go on in write-ahead mode.
     assert!(find_user(&database, "alice").await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn changes_do_not_wait_for_each_other_and_a_lock_in_turn() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    add(&database, "alice").await;
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let change = || commit(&database, "alice", Write::Delete { expected: None });
+    let began = Instant::now();
+    let (one, two, three, four) = tokio::join!(change(), change(), change(), change());
+    assert!([one, two, three, four].iter().all(|refused| matches!(refused, Err(StoreError::Busy(_)))));
+    assert!(began.elapsed() < 2 * BUSY_TIMEOUT, "the four waited {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn times_of_logins_wait_for_a_database_that_cannot_be_written() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    add(&database, "alice").await;
+    let id = find_user(&database, "alice").await.unwrap().unwrap().id;
+    let lock = |sql: &str| database.background.lock().unwrap().execute_batch(sql).unwrap();
+    lock("PRAGMA query_only = ON");
+    database.last_logins.record(id, 1234);
+    assert!(database.last_logins.store().is_some());
+    lock("PRAGMA query_only = OFF");
+    assert_eq!(database.last_logins.pending_of(id), Some(1234));
+    assert_eq!(database.last_logins.store(), None);
+    assert_eq!((database.last_logins.pending_of(id), stored_login(&database)), (None, 1234));
+}
+
+fn stored_login(database: &SqliteDatabase) -> i64 {
+    let reader = database.reader.lock().unwrap();
+    reader.query_row("SELECT last_login FROM users", [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_beside_newer_tables_refuses_until_they_are_those_it_knows() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    add(&database, "alice").await;
+    let token = database.changes(None).await.unwrap().next;
+    let version = |number: i64| Connection::open(&path).unwrap().pragma_update(None, "user_version", number).unwrap();
+    version(99_999_999);
+    crate::sql::remote::test_cases::a_server_beside_newer_tables_refuses(&database, &token).await;
+    version(migrations::known_version());
+    database.changes(Some(&token)).await.unwrap();
+    assert!(find_user(&database, "alice").await.unwrap().is_some());
+}

@@ -18,13 +18,11 @@ use crate::sql::{Cell, Database, Patience, Row, placeholders, transact};
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 /// The most names that one statement asks for.
 const NAMES_AT_ONCE: usize = 1_000;
-/// A commit of more changes than this is a load, for which no client waits.
-const FEW_CHANGES: usize = 16;
 
 #[async_trait]
 impl<D: Database> Directory for SqlStore<D> {
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
-        self.check_version()?;
+        self.version.check()?;
         let condition = format!("{} = ?", collection.name_field);
         let sql = documents::select(&table(collection), collection, &condition);
         let rows = self.database.query(Patience::Short, &sql, vec![name.into()]).await?;
@@ -78,8 +76,7 @@ impl<D: Database> Directory for SqlStore<D> {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
-        let patience = if changes.len() > FEW_CHANGES { Patience::Long } else { Patience::Short };
-        let changes = Arc::new(changes);
+        let (patience, changes) = (Patience::for_changes(changes.len()), Arc::new(changes));
         let versions = transact(&*self.database, patience, move |transaction| {
             let changes = changes.clone();
             Box::pin(async move { writing::write_all(transaction, &changes).await })

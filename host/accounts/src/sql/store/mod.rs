@@ -10,11 +10,12 @@ mod usages;
 mod writing;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tidegate_core::ports::{Clock, Collection, StoreError, SystemClock};
 
 use super::logins::PendingLogins;
+use super::tables_version::TablesVersion;
 use super::{Cell, Database, Failure, Patience, Row, Transaction};
 
 /// All stores of a server in one database.
@@ -26,8 +27,7 @@ pub struct SqlStore<D: Database> {
     clock: Arc<dyn Clock>,
     /// Counts the looks for changes: with some of them, the version of the tables is looked at.
     looks: AtomicU32,
-    /// The version of the tables, once a newer release has changed them while this server runs; otherwise 0.
-    newer: AtomicI64,
+    version: TablesVersion,
 }
 
 /// With one in so many looks for changes, the version of the tables is looked at.
@@ -37,38 +37,20 @@ impl<D: Database> SqlStore<D> {
     /// The stores in a database whose tables are up to date.
     pub fn new(database: D) -> Self {
         let clock = Arc::new(SystemClock);
-        let (looks, newer) = (AtomicU32::new(0), AtomicI64::new(0));
-        Self { database: Arc::new(database), logins: Arc::default(), clock, looks, newer }
+        let version = TablesVersion::new(database.dialect().known_version());
+        Self { database: Arc::new(database), logins: Arc::default(), clock, looks: AtomicU32::new(0), version }
     }
 
     /// Looks at the version of the tables from time to time. A newer release has taken the database over where it is
     /// greater than the one that this server knows: it must not decide about logins any more.
     async fn look_at_version(&self) -> Result<(), StoreError> {
-        let is_newer = self.newer.load(Ordering::Relaxed) != 0;
-        if self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOKS_BETWEEN) || is_newer {
+        let is_time = self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOKS_BETWEEN);
+        if is_time || self.version.is_newer() {
             let sql = "SELECT COALESCE(MAX(version), 0) FROM {tidegate_version}";
             let rows = self.database.query(Patience::Short, sql, Vec::new()).await?;
-            let version = first(rows, |mut row| row.integer(0))?.unwrap_or(0);
-            let newer = if version > self.database.dialect().known_version() { version } else { 0 };
-            self.newer.store(newer, Ordering::Relaxed);
-            if let (false, Err(error)) = (is_newer, self.check_version()) {
-                tracing::error!(sender = "data_provider", message = error.to_string());
-            }
+            self.version.note(first(rows, |mut row| row.integer(0))?.unwrap_or(0));
         }
-        self.check_version()
-    }
-
-    /// # Errors
-    /// `Unavailable`: the tables were found to be those of a newer release.
-    fn check_version(&self) -> Result<(), StoreError> {
-        match self.newer.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            newer => Err(StoreError::Unavailable(format!(
-                "a newer release has brought the database to version {newer}, and this server knows versions up to {}: \
-                 update it; until then it refuses logins",
-                self.database.dialect().known_version()
-            ))),
-        }
+        self.version.check()
     }
 
     /// Lets plugins' values expire by `clock`, and not by that of the host.
