@@ -1,6 +1,7 @@
 // Measurements of the pages, with Lighthouse and with requests.
 import { createRequire } from 'node:module';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { pathToFileURL } from 'node:url';
 import { OpenPage } from './open_page.mjs';
 import { furnish, pages } from './pages.mjs';
@@ -55,19 +56,29 @@ async function measurePages(paths, cookie) {
     const chrome = await launch({ chromePath: '/usr/bin/chromium', chromeFlags: ['--headless=new', '--no-sandbox', '--disable-dev-shm-usage'] });
     try {
         console.log('| page | accessibility | best practices | performance | interactive, ms | bytes |\n| --- | ---: | ---: | ---: | ---: | ---: |');
-        for (const path of paths) {
+        const blank = await blankPage();
+        const asked = [['a page with one word', blank.address, {}], ...paths.map((path) => [path, `${server.address}${path}`, path === '/web/login' ? {} : { Cookie: cookie }])];
+        for (const [path, address, headers] of asked) {
             const found = [];
-            for (let round = 0; round < RUNS; round += 1) found.push(await once(lighthouse, chrome.port, path, path === '/web/login' ? {} : { Cookie: cookie }));
+            for (let round = 0; round < RUNS; round += 1) found.push(await once(lighthouse, chrome.port, address, headers));
             const middle = (what) => Math.round(median(found.map((one) => one[what])));
             console.log(`| ${path} | ${middle('accessibility')} | ${middle('practices')} | ${middle('performance')} | ${middle('interactive')} | ${middle('bytes')} |`);
         }
+        blank.close();
     } finally {
         chrome.kill();
     }
 }
 
-async function once(lighthouse, port, path, extraHeaders) {
-    const { lhr } = await lighthouse(`${server.address}${path}`, {
+/// A server of a page with one word and nothing else: what the browser takes for any page on this machine.
+async function blankPage() {
+    const web = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end('<!doctype html><html lang="en"><title>One</title><p>One</p></html>'));
+    await new Promise((resolve) => web.listen(0, '127.0.0.1', resolve));
+    return { address: `http://127.0.0.1:${web.address().port}/`, close: () => web.close() };
+}
+
+async function once(lighthouse, port, address, extraHeaders) {
+    const { lhr } = await lighthouse(address, {
         port,
         extraHeaders,
         logLevel: 'error',
