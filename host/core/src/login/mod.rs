@@ -156,6 +156,8 @@ pub struct Login {
     span: Span,
     /// What refused keys score, unless the client logs in or is denied by another method (B14-03).
     key_offence: Option<Offence>,
+    /// Whether a try of this connection is on record as not accepted.
+    has_refusals: bool,
 }
 
 impl Login {
@@ -173,6 +175,7 @@ impl Login {
             forced_command: None,
             span,
             key_offence: None,
+            has_refusals: false,
         }
     }
 
@@ -365,7 +368,7 @@ impl Login {
         };
         match admitted {
             Ok(authenticated) => {
-                self.service.succeeded(attempt, &authenticated).await;
+                self.service.succeeded(attempt, &authenticated, self.has_refusals).await;
                 self.trace(attempt, "accepted");
                 self.span = Span::none();
                 // The offers are not needed in the session, which may last long.
@@ -382,6 +385,7 @@ impl Login {
     fn refused(&mut self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) -> Outcome {
         let (text, login_type) = (refusal.to_string(), attempt.method().login_type());
         self.trace(attempt, refusal.reason.as_str());
+        self.has_refusals = true;
         if refusal.reason == RefusalReason::Unavailable {
             self.service.ports.metrics.login_unavailable();
             refusal::log_unavailable(&self.connection, &attempt.username, login_type, &text);
@@ -436,6 +440,8 @@ mod only_read_tests;
 mod outage_tests;
 #[cfg(test)]
 mod policy_tests;
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
