@@ -14,6 +14,7 @@ mod refusal;
 mod scoring;
 mod session_records;
 mod store_probe;
+mod turned_away;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use self::credentials::{PreLoginHooks, Resolved};
 pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes, RightCode};
 use self::public_keys::OfferedKey;
 use self::store_probe::StoreProbe;
+use self::turned_away::TurnedAway;
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
@@ -83,6 +85,7 @@ pub struct LoginService {
     decoy: PasswordHash,
     codes: OneTimeCodes,
     probe: StoreProbe,
+    turned_away: TurnedAway,
 }
 
 impl LoginService {
@@ -103,7 +106,13 @@ impl LoginService {
 
     /// Logins on these ports.
     pub fn new(ports: LoginPorts) -> Self {
-        Self { ports, decoy: PasswordHash::decoy(), codes: OneTimeCodes::default(), probe: StoreProbe::default() }
+        Self {
+            ports,
+            decoy: PasswordHash::decoy(),
+            codes: OneTimeCodes::default(),
+            probe: StoreProbe::default(),
+            turned_away: TurnedAway::default(),
+        }
     }
 }
 

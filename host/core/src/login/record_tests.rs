@@ -8,15 +8,18 @@ use crate::hook::external_auth::{ExternalAuthVerdict, Scope};
 use crate::hook::{HookHost, HookJournal, HookRun};
 use crate::memory::outage::State;
 
-/// `outcome method` of each record of a login.
+/// `outcome method` of each record of a login, and `address outcome: detail` of connections that were closed at once.
 #[derive(Default)]
 struct Outcomes(Mutex<Vec<String>>);
 
 impl HookJournal for Outcomes {
     fn record(&self, run: HookRun) {
-        if run.kind == "login" {
-            self.0.lock().unwrap().push(format!("{} {}", run.outcome, run.about.unwrap_or_default()));
-        }
+        let line = match run.kind {
+            "login" => format!("{} {}", run.outcome, run.about.unwrap_or_default()),
+            "accept" => format!("{} {}: {}", run.address.unwrap(), run.outcome, run.detail),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
     }
 }
 
@@ -67,4 +70,25 @@ async fn an_acceptance_is_on_record_after_a_refusal() {
     check(false, &[KEY, "pw"], &["refused publickey", "accepted password"]).await;
     check(false, &[KEY, KEY, "no"], &["refused publickey", "refused password"]).await;
     check(false, &["away", "pw"], &["unavailable password", "accepted password"]).await;
+}
+
+#[tokio::test]
+async fn connections_that_are_turned_away_are_on_record_and_do_not_fill_it() {
+    let (world, outcomes) = server(false).await;
+    for (address, reason) in [
+        ("::ffff:192.0.2.7", "banned"),
+        ("192.0.2.7", "banned"),
+        ("192.0.2.7", "too many"),
+        ("2001:db8::1", "banned"),
+        // The same client as the one before.
+        ("2001:db8::2", "banned"),
+    ] {
+        world.service.turned_away(address.parse().unwrap(), reason);
+    }
+    let first = ["192.0.2.7 refused: banned", "192.0.2.7 refused: too many", "2001:db8::1 refused: banned"];
+    assert_eq!(*outcomes.0.lock().unwrap(), first);
+    for number in 0..10_000_u32 {
+        world.service.turned_away(core::net::Ipv4Addr::from_bits(number).into(), "banned");
+    }
+    assert_eq!(outcomes.0.lock().unwrap().len(), 60);
 }

@@ -112,3 +112,21 @@ async fn refused_log_ins_of_other_doors_are_shown_as_well() {
     let ann = house.log_in("ann").await;
     assert_eq!(house.get("/web/refused?who=root", &ann).await.status, 403);
 }
+
+#[tokio::test]
+async fn connections_that_were_closed_as_they_arrived_are_found_by_their_address() {
+    let closed = HookRun { connection: None, username: None, about: None, ..run("", "accept", "refused", "") };
+    let limit = HookRun { detail: "too many connections".to_owned(), ..closed.clone() };
+    let ban = HookRun { detail: "the address is banned".to_owned(), ..closed };
+    let (house, root) = House::with(vec![limit, ban, run("c", "login", "refused", "password")]).await;
+    let page = house.get("/web/refused?who=192.0.2.7", &root).await.text;
+    for text in [
+        "It was refused by the server as it connected: refused (too many connections)",
+        "It was refused by the server as it connected: refused (the address is banned)",
+        "It was refused by the server: refused (refused on c)",
+    ] {
+        assert!(page.contains(text), "{text} {page}");
+    }
+    let page = house.get("/web/refused?who=alice", &root).await.text;
+    assert!(page.contains("refused on c") && !page.contains("as it connected"), "{page}");
+}
