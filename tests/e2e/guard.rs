@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use tidegate_tests::clients::{Proof, can_log_in, sftp_with};
 use tidegate_tests::server::{Server, Site};
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::PasswordMethod("pw");
 const WRONG: Proof<'static> = Proof::PasswordMethod("wrong");
@@ -19,6 +19,15 @@ fn other_address_can_log_in(server: &Server) -> bool {
 
 fn bans(site: &Site) -> serde_json::Value {
     serde_json::from_str(&tools::run_ok(&mut site.tidegate(&["ban", "list", "--json"]))).unwrap()
+}
+
+/// Waits until it is on record that a connection from the address was closed as it arrived.
+pub fn closed_on_arrival(site: &Site, address: &str, reason: &str) {
+    waiting::until(&format!("a record of {address}: {reason}"), || {
+        let runs = tools::run_ok(&mut site.tidegate(&["hook", "runs", "--json"]));
+        let mut runs = runs.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        runs.any(|run| run["kind"] == "accept" && run["address"] == address && run["detail"] == reason)
+    });
 }
 
 /// Guesses until the address has to be banned.
@@ -135,6 +144,8 @@ fn an_address_that_connects_too_often_is_refused_and_scores() {
     assert!(other_address_can_log_in(&server), "{}", server.log());
     assert!(!can_log_in(&server, "alice", PASSWORD), "it goes on");
     assert_eq!(bans(&site)[0]["ip"], "127.0.0.1", "twice three points");
+    let reason = "too many connections in a short time, of the address or of all together";
+    closed_on_arrival(&site, "127.0.0.1", reason);
 }
 
 #[test]
@@ -149,6 +160,7 @@ fn administrators_ban_addresses_and_end_bans() {
     };
     assert!(ban(&["add", "127.0.0.2", "--minutes", "5", "--json"]).status.success());
     assert!(!other_address_can_log_in(&server));
+    closed_on_arrival(&site, "127.0.0.2", "the address is banned");
     assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
     assert_eq!(bans(&site)[0]["ip"], "127.0.0.2");
     assert!(ban(&["remove", "127.0.0.2"]).status.success());

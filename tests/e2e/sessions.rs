@@ -13,6 +13,7 @@ use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::waiting::PATIENCE;
 use tidegate_tests::{tools, waiting};
 
+use crate::guard::closed_on_arrival;
 use crate::operations::{get, metric};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
@@ -157,6 +158,7 @@ fn proxies_say_who_the_client_is() {
     server.wait_for(|line| line["sender"] == "connection_failed" && line["client_ip"] == "192.0.2.55");
     assert!(!greets(&server, "SSH-2.0-x\r\n"));
     assert!(!greets(&server, "PROXY TCP4 nonsense\r\n"));
+    closed_on_arrival(&site, "127.0.0.1", "its PROXY header is missing or wrong");
     drop(server);
     let site = Site::new().config("[common]\nproxy_protocol = 2\nproxy_allowed = [\"10.0.0.0/8\"]");
     let server = site.start();
@@ -177,6 +179,7 @@ fn hosts_have_their_number_of_connections() {
     assert!(first.is_some() && second.is_some());
     assert!(connect().is_none());
     server.wait_for_text("the host has its maximum of connections");
+    closed_on_arrival(&site, "127.0.0.1", "the host has its maximum of connections");
     assert!(greets(&server, "PROXY TCP4 192.0.2.55 127.0.0.1 4711 22\r\nSSH-2.0-x\r\n"), "another host");
 }
 

@@ -268,11 +268,23 @@ impl SshServer {
     /// many in a short time. `counts`: whether it counts for the limits on rates (B14-05), which is once.
     fn turns_away(&self, remote: SocketAddr, counts: bool) -> bool {
         let defender = self.login.defender();
-        if defender.refuses(remote.ip()) {
+        let reason = if defender.refuses(remote.ip()) {
             log_banned(remote);
-            return true;
-        }
-        counts && defender.exceeds_rate(remote.ip())
+            "the address is banned"
+        } else if counts && defender.exceeds_rate(remote.ip()) {
+            "too many connections in a short time, of the address or of all together"
+        } else {
+            return false;
+        };
+        self.login.turned_away(remote.ip(), reason);
+        true
+    }
+
+    /// Logs, and puts on record, why a connection is closed before its handshake.
+    fn refuse(&self, remote: SocketAddr, problem: &str) {
+        let message = format!("a connection from {} was refused: {problem}", remote.ip());
+        tracing::info!(sender = "sftpd", message);
+        self.login.turned_away(remote.ip(), problem);
     }
 
     /// Runs one connection to its end.
@@ -295,7 +307,7 @@ impl SshServer {
         };
         let greeting = match greeting {
             Ok(greeting) => greeting,
-            Err(problem) => return refuse(remote, problem),
+            Err(problem) => return self.refuse(remote, problem),
         };
         let remote =
             greeting.source.map_or(remote, |source| SocketAddr::new(source.ip().to_canonical(), source.port()));
@@ -307,7 +319,7 @@ impl SshServer {
             if exceeded == ExceededLimit::PerHost {
                 self.login.defender().score(remote.ip(), Offence::LimitExceeded);
             }
-            return refuse(remote, exceeded);
+            return self.refuse(remote, &exceeded.to_string());
         }
         let now = self.clock.now();
         let connection = Arc::new(Connection {
@@ -423,10 +435,6 @@ fn set_options(listener: &TcpListener) -> io::Result<()> {
 
 fn log_banned(remote: SocketAddr) {
     tracing::debug!(sender = "defender", client_ip = %remote.ip(), protocol = "SSH", event = "refused");
-}
-
-fn refuse(remote: SocketAddr, problem: impl std::fmt::Display) {
-    tracing::info!(sender = "sftpd", message = format!("a connection from {} was refused: {problem}", remote.ip()));
 }
 
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {

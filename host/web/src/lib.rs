@@ -3,6 +3,7 @@
 
 mod account;
 mod assets;
+mod attempts;
 mod audit;
 mod bans;
 mod client;
@@ -15,6 +16,7 @@ mod dump;
 mod fields;
 mod guard;
 mod hooks;
+mod judgement;
 mod keys;
 mod last_calls;
 mod links;
@@ -28,6 +30,7 @@ mod plot;
 mod plugins;
 mod problem;
 mod quota;
+mod refused;
 mod request;
 mod route;
 mod runs;

@@ -1,14 +1,12 @@
-//! Records of hook calls: lists, one record, and the calls of one attempt as a timeline.
-
-use std::net::IpAddr;
+//! Records of hook calls: lists, one record as a step, and which hooks a login would meet.
 
 use axum::response::Response;
-use tidegate_core::admin::{BannedAddress, LoginQuestion, UseCase};
+use tidegate_core::admin::{LoginQuestion, UseCase};
 use tidegate_core::connection::LoginMethod;
-use tidegate_core::guard::Source;
 use tidegate_core::ports::{RunFilter, StoredRun};
 
 use crate::guard::Need;
+use crate::judgement::{ACCEPT, LOGIN, tone};
 use crate::live;
 use crate::problem::Problem;
 use crate::request::{Asked, address};
@@ -18,16 +16,11 @@ use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Rendered
 
 /// Records of a page.
 const LIMIT: u32 = 100;
-/// Records among which the attempts of a user are looked for.
-const LOOKED_AT: u32 = 500;
-/// Attempts that are shown.
-const ATTEMPTS: usize = 5;
 
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get("/web/runs", Need::For(UseCase::ListRuns), list),
         Route::get("/web/runs/show", Need::For(UseCase::ShowRun), one),
-        Route::get("/web/refused", Need::For(UseCase::ListRuns), refused),
         Route::get("/web/explain", Need::For(UseCase::ExplainHooks), explain),
     ]
 }
@@ -103,16 +96,6 @@ fn row(run: &StoredRun) -> Vec<Cell> {
     ]
 }
 
-/// Whether the outcome lets a client go on. What is not known here is shown without a judgement.
-fn tone(run: &StoredRun) -> Tone {
-    match run.outcome.as_str() {
-        _ if run.is_error => Tone::Warning,
-        "deny" | "denied" | "reject" | "rejected" | "refused" => Tone::Bad,
-        "allow" | "accept" | "accepted" | "allowed" => Tone::Good,
-        _ => Tone::Plain,
-    }
-}
-
 async fn one(asked: Asked) -> Result<Response, Problem> {
     let id = asked.query.number("id").ok_or_else(|| Problem::wrong("The address says no number of a call."))?;
     let run = asked.web.administration.hook_runs.show(asked.actor()?, id).await?;
@@ -124,10 +107,11 @@ async fn one(asked: Asked) -> Result<Response, Problem> {
 }
 
 /// A call as a step of an attempt.
-fn step(asked: &Asked, run: &StoredRun, is_alone: bool) -> Step {
+pub fn step(asked: &Asked, run: &StoredRun, is_alone: bool) -> Step {
     let mut facts = vec![("Time".to_owned(), time(run.at))];
     let mut fact = |name: &str, cell| facts.push((name.to_owned(), cell));
-    if run.kind != "login" {
+    let is_of_hook = run.kind != LOGIN && run.kind != ACCEPT;
+    if is_of_hook {
         fact("Hook", Cell::text(run.hook.clone()));
         fact("Took", Cell::Number(microseconds(run.duration_us)));
     }
@@ -167,134 +151,14 @@ fn step(asked: &Asked, run: &StoredRun, is_alone: bool) -> Step {
         if let Some(name) = run.username.as_ref().filter(|_| asked.may(UseCase::ShowUser)) {
             link("Show this user", address("/web/users/show", &[("name", name)]));
         }
-    } else if run.kind != "login" {
+    } else if is_of_hook {
         link("Open this call", format!("/web/runs/show?id={}", run.id));
     }
-    let title = if run.kind == "login" { "Outcome of the attempt".to_owned() } else { run.kind.clone() };
-    Step { title, tone: tone(run), verdict: run.outcome.clone(), facts, folds, links }
-}
-
-/// What was asked about a user, an address or a connection: one field, of which the three are told apart.
-async fn refused(asked: Asked) -> Result<Response, Problem> {
-    let who = asked.query.given("who").unwrap_or_default();
-    let field = Input::new("who", "User, address or connection", &who, InputKind::Search)
-        .about("Whose login was refused, or from where it came.");
-    let mut blocks = vec![Block::Form(Form::search("why", "/web/refused", vec![Control::Input(field)]))];
-    if who.is_empty() {
-        return Ok(asked.page("Why refused?", blocks));
-    }
-    let attempts = attempts(&asked, &who).await?;
-    let ban = ban_of(&asked, &who).await?;
-    if let Some(ban) = &ban {
-        let text = format!(
-            "The address is banned until {} UTC: its connections are refused before any log-in.",
-            crate::text::moment(ban.until).text
-        );
-        blocks.push(Block::Note(Tone::Bad, text));
-        let (text, address) = ("To the bans".to_owned(), "/web/bans".to_owned());
-        blocks.push(Block::Actions(vec![Action { text, address, tone: Tone::Plain }]));
-    }
-    if attempts.is_empty() && ban.is_none() {
-        let text = format!(
-            "No hook was asked about “{who}” lately, and no login of it is recorded. Look at the spelling: upper and \
-             lower case are different."
-        );
-        blocks.push(Block::Note(Tone::Plain, text));
-    }
-    for (index, runs) in attempts.iter().enumerate() {
-        let Some(first) = runs.first() else { continue };
-        let moment = crate::text::moment(first.at).text;
-        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
-        let name = runs.iter().find_map(|run| run.username.clone());
-        blocks.push(Block::Heading(format!("{moment}: {} from {}", text(&name), text(&first.address))));
-        blocks.extend(refusal(runs).filter(|_| index == 0).map(|reason| Block::Note(Tone::Bad, said_of(reason))));
-        blocks.push(Block::Steps(runs.iter().map(|run| step(&asked, run, false)).collect()));
-        let mut actions = Vec::new();
-        let mut add =
-            |text: &str, address: String| actions.push(Action { text: text.to_owned(), address, tone: Tone::Plain });
-        if let Some(name) = &name {
-            let method = runs.iter().find_map(|run| run.about.clone()).unwrap_or_default();
-            if asked.may(UseCase::ExplainHooks) {
-                let fields = [
-                    ("username", name.as_str()),
-                    ("method", method.as_str()),
-                    ("address", first.address.as_deref().unwrap_or_default()),
-                ];
-                add("Ask again, without effects", address("/web/explain", &fields));
-            }
-            if asked.may(UseCase::ShowUser) {
-                add("Show this user", address("/web/users/show", &[("name", name)]));
-            }
-        }
-        blocks.push(Block::Actions(actions));
-    }
-    Ok(asked.page(format!("Why was {who} refused?"), blocks))
-}
-
-/// The ban of an address, as far as the administrator may know.
-async fn ban_of(asked: &Asked, who: &str) -> Result<Option<BannedAddress>, Problem> {
-    let Ok(address) = who.parse::<IpAddr>() else { return Ok(None) };
-    if !asked.may(UseCase::ListBans) {
-        return Ok(None);
-    }
-    let source = Source::from(address).to_string();
-    let bans = asked.web.administration.bans.list(asked.actor()?).await?;
-    Ok(bans.into_iter().find(|ban| ban.address == source))
-}
-
-/// The call that refused: of a hook, if it decided so, else the server's own outcome.
-fn refusal(runs: &[StoredRun]) -> Option<&StoredRun> {
-    let is_refusal = |run: &StoredRun| tone(run) == Tone::Bad || run.is_error;
-    let at = runs.iter().rposition(is_refusal)?;
-    let last = runs.get(at)?;
-    if last.kind != "login" {
-        return Some(last);
-    }
-    // A connection may have had other tries before; each ends with its outcome.
-    let mut of_this_try = runs.iter().take(at).rev().take_while(|run| run.kind != "login");
-    of_this_try.find(|run| run.decided && is_refusal(run)).or(Some(last))
-}
-
-fn said_of(run: &StoredRun) -> String {
-    let by = match (run.kind.as_str(), run.is_error) {
-        ("login", _) => "by the server".to_owned(),
-        (kind, false) => format!("by the hook {} at {kind}", run.hook),
-        (kind, true) => format!("because the hook {} failed at {kind}", run.hook),
+    let title = match run.kind.as_str() {
+        LOGIN => "Outcome of the attempt".to_owned(),
+        kind => kind.to_owned(),
     };
-    let detail = if run.detail.is_empty() { "without a reason" } else { &run.detail };
-    format!("It was refused {by}: {} ({detail}).", run.outcome)
-}
-
-/// The calls of the newest attempts, each with its calls in their order.
-async fn attempts(asked: &Asked, who: &str) -> Result<Vec<Vec<StoredRun>>, Problem> {
-    let (runs, actor) = (&asked.web.administration.hook_runs, asked.actor()?);
-    let filter = |filter: RunFilter| RunFilter { limit: LOOKED_AT, ..filter };
-    let some = Some(who.to_owned());
-    let mut found = runs.list(actor, filter(RunFilter { connection: some.clone(), ..RunFilter::default() })).await?;
-    if found.is_empty() {
-        found = runs.list(actor, filter(RunFilter { username: some.clone(), ..RunFilter::default() })).await?;
-    }
-    if found.is_empty() {
-        found = runs.list(actor, filter(RunFilter { address: some, ..RunFilter::default() })).await?;
-    }
-    let mut connections: Vec<Option<String>> = Vec::new();
-    for run in found.iter().rev() {
-        if !connections.contains(&run.connection) {
-            connections.push(run.connection.clone());
-        }
-    }
-    let mut attempts = Vec::new();
-    for connection in connections.into_iter().take(ATTEMPTS) {
-        // The calls before a name was known belong to the attempt as well.
-        attempts.push(match connection {
-            Some(connection) => {
-                let of = RunFilter { connection: Some(connection), ..RunFilter::default() };
-                runs.list(actor, filter(of)).await?
-            }
-            None => found.iter().filter(|run| run.connection.is_none()).cloned().collect(),
-        });
-    }
-    Ok(attempts)
+    Step { title, tone: tone(run), verdict: run.outcome.clone(), facts, folds, links }
 }
 
 /// Which hooks a login would meet, without running any.
@@ -334,30 +198,4 @@ async fn explain(asked: Asked) -> Result<Response, Problem> {
     }
     blocks.push(Block::Table(table));
     Ok(asked.page(format!("Which hooks would be asked about {name}?"), blocks))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(kind: &str, outcome: &str, decided: bool, is_error: bool) -> StoredRun {
-        let text = |text: &str| text.to_owned();
-        StoredRun { kind: text(kind), outcome: text(outcome), decided, is_error, ..StoredRun::default() }
-    }
-
-    #[test]
-    fn a_refusal_names_the_hook_that_decided_it() {
-        let check = |runs: &[StoredRun], expected: Option<&str>| {
-            assert_eq!(refusal(runs).map(|run| run.kind.as_str()), expected, "{runs:?}");
-        };
-        let refused = || run("login", "refused", true, false);
-        check(&[], None);
-        check(&[run("login-pre", "allow", false, false), run("login", "accepted", true, false)], None);
-        check(&[run("session-create", "deny", true, false), refused()], Some("session-create"));
-        check(&[run("external-auth", "timeout", true, true), refused()], Some("external-auth"));
-        // A hook that failed and was skipped, and one of an earlier try, have not refused this one.
-        check(&[run("pre-login", "timeout", false, true), refused()], Some("login"));
-        check(&[run("login-pre", "deny", true, false), refused(), refused()], Some("login"));
-        check(&[refused(), run("pre-upload", "deny", true, false)], Some("pre-upload"));
-    }
 }

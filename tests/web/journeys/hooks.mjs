@@ -50,8 +50,15 @@ async function whyALoginWasRefused(open, { password, secret }) {
     // The same attempt by its address, and that of a user who is there.
     await window.visit('/web/refused?who=127.0.0.1');
     assert.match(await window.text(), /eve/);
+    // Of the two log-ins of that user, the refused one; the other is a click away.
     await window.visit('/web/refused?who=ada');
     assert.match(await window.text(), /password/i);
+    assert.doesNotMatch(await window.text(), /The log-in was accepted/);
+    await window.press('Accepted ones as well');
+    assert.match(await window.text(), /The log-in was accepted/);
+    await window.look();
+    await window.press('Refused ones alone');
+    assert.doesNotMatch(await window.text(), /The log-in was accepted/);
     await window.press('Show this user');
     assert.equal(await window.heading(), 'User ada');
     await window.press('Why refused?');

@@ -7,20 +7,10 @@ use futures_util::{Stream, stream};
 
 use super::{Actor, AdminError, DoorClient, PAGE, UseCase};
 use crate::guard::Source;
+use crate::guard::strangers::{PAUSE, REMEMBERED, Strangers};
 use crate::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Clock, StoreError, StoredAudit};
 
-/// Refusals that are remembered, so that each is recorded once in a while.
-const REFUSALS: usize = 1_000;
-/// Milliseconds after which the same refusal is recorded again.
-const REFUSAL_PAUSE: i64 = 60_000;
-
-/// Records about clients without credentials, which any client can cause, within a minute and within a day. The store
-/// keeps 100,000 records of all kinds.
-const OF_MINUTE: u32 = 60;
-const OF_DAY: u32 = 2_000;
-const DAY: i64 = 24 * 60 * 60_000;
-
-/// Actor or address, use case and object of a refusal.
+/// Actor, use case and object of a refusal.
 type Refusal = (String, &'static str, String);
 
 /// Writes the audit records of refusals, and of use cases that change no document, and lists all records. Changes
@@ -35,42 +25,6 @@ pub struct Audit {
     refusals: Arc<Mutex<HashMap<Refusal, i64>>>,
     /// The records about clients without credentials, apart from those about actors.
     strangers: Arc<Mutex<Strangers>>,
-}
-
-/// What was recorded about clients without credentials.
-#[derive(Debug, Default)]
-struct Strangers {
-    recorded: HashMap<Refusal, i64>,
-    /// The minute and the day, and how many records were made in them.
-    minute: (i64, u32),
-    day: (i64, u32),
-    left_out: u32,
-}
-
-impl Strangers {
-    /// Whether that is to be recorded, and how many were left out before.
-    fn take(&mut self, what: Refusal, now: i64) -> Option<u32> {
-        for (counted, length) in [(&mut self.minute, REFUSAL_PAUSE), (&mut self.day, DAY)] {
-            let period = now.div_euclid(length);
-            if counted.0 != period {
-                *counted = (period, 0);
-            }
-        }
-        if self.recorded.get(&what).is_some_and(|at| now - at < REFUSAL_PAUSE) {
-            return None;
-        }
-        if self.minute.1 >= OF_MINUTE || self.day.1 >= OF_DAY {
-            self.left_out = self.left_out.saturating_add(1);
-            return None;
-        }
-        if self.recorded.len() >= REFUSALS {
-            self.recorded.retain(|_, at| now - *at < REFUSAL_PAUSE);
-        }
-        self.recorded.insert(what, now);
-        self.minute.1 += 1;
-        self.day.1 += 1;
-        Some(std::mem::take(&mut self.left_out))
-    }
 }
 
 impl Audit {
@@ -154,13 +108,13 @@ impl Audit {
     fn is_to_be_recorded(&self, refusal: Refusal) -> bool {
         let now = self.clock.now();
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        if refusals.get(&refusal).is_some_and(|at| now - at < REFUSAL_PAUSE) {
+        if refusals.get(&refusal).is_some_and(|at| now - at < PAUSE) {
             return false;
         }
-        if refusals.len() >= REFUSALS {
-            refusals.retain(|_, at| now - *at < REFUSAL_PAUSE);
+        if refusals.len() >= REMEMBERED {
+            refusals.retain(|_, at| now - *at < PAUSE);
         }
-        let has_room = refusals.len() < REFUSALS;
+        let has_room = refusals.len() < REMEMBERED;
         if has_room {
             refusals.insert(refusal, now);
         }
@@ -268,7 +222,6 @@ pub(super) mod tests {
     #[tokio::test]
     async fn strangers_neither_fill_the_records_nor_hide_refusals() {
         let (kept, audit) = audit();
-        let now = SystemClock.now();
         for number in 0..5_000_u32 {
             let address = Some(core::net::Ipv4Addr::from_bits(number).into());
             audit
@@ -283,29 +236,10 @@ pub(super) mod tests {
         let recorded = kept.lines().len();
         // The minute may have changed meanwhile.
         assert!((60..=180).contains(&recorded), "{recorded}");
-        // One IPv6 network is one client.
-        let mut strangers = Strangers::default();
-        let source = |text: &str| Source::from(text.parse::<core::net::IpAddr>().unwrap()).to_string();
-        let what = |address: &str| (source(address), "login", "admin ann".to_owned());
-        assert_eq!(strangers.take(what("2001:db8::1"), now), Some(0));
-        assert_eq!(strangers.take(what("2001:db8::2"), now), None);
-        assert_eq!(strangers.take(what("2001:db8::1"), now + REFUSAL_PAUSE), Some(0));
         let actor =
             Actor { permissions: crate::admin::Permissions::Only([].into()), ..Actor::local("ann", Door::Rest) };
         assert!(audit.allow(&actor, UseCase::ListUsers, "").await.is_err());
         assert_eq!(kept.lines().len(), recorded + 1);
-        // What was left out is counted, and there is an end for each day.
-        let mut strangers = Strangers::default();
-        let taken = (0..10_000_i64).filter_map(|number| {
-            strangers.take((number.to_string(), "login", String::new()), now / DAY * DAY + number * 1_000)
-        });
-        let taken: Vec<_> = taken.collect();
-        assert_eq!(taken.len(), 2_000);
-        let mut strangers = Strangers::default();
-        let all =
-            (0..100_i64).filter(|number| strangers.take((number.to_string(), "login", String::new()), 0).is_some());
-        assert_eq!(all.count(), 60);
-        assert_eq!(strangers.take((String::new(), "login", String::new()), REFUSAL_PAUSE), Some(40));
     }
 
     pub fn audit() -> (Arc<Kept>, Audit) {

@@ -5,6 +5,7 @@
 mod addresses;
 mod rates;
 mod scores;
+pub(crate) mod strangers;
 
 use core::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

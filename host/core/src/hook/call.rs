@@ -209,11 +209,12 @@ fn kept(text: &str) -> String {
 pub struct HookRun {
     /// When the call began, in milliseconds since 1970.
     pub at: i64,
-    /// The name of the hook point, or `login` for the outcome of a login.
+    /// The name of the hook point, or `login` for the outcome of a login, or `accept` for a connection that was closed as it
+    /// arrived.
     pub kind: &'static str,
     /// The name of the hook.
     pub hook: Arc<str>,
-    /// `program`, `http` or `plugin`; `server` for the outcome of a login.
+    /// `program`, `http` or `plugin`; `server` for what no hook was asked about.
     pub adapter: &'static str,
     /// The connection that the event was about, if any.
     pub connection: Option<ConnectionId>,

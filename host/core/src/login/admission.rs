@@ -17,9 +17,6 @@ use crate::ports::storage::StorageError;
 use crate::session::{EndReason, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
 use tokio_util::sync::CancellationToken;
 
-/// The outcome of an accepted login in the records of hook calls.
-const ACCEPTED: &str = "accepted";
-
 /// Proof that every check of the login passed. It holds the session's place (A4-10), and tells the hooks of the
 /// session's end when it is dropped.
 pub struct AuthenticatedAccount {
@@ -178,7 +175,13 @@ impl LoginService {
         Ok(())
     }
 
-    pub(super) async fn succeeded(&self, attempt: &Arc<LoginAttempt>, authenticated: &AuthenticatedAccount) {
+    /// `follows_refusal`: whether an earlier try of the connection is on record as not accepted.
+    pub(super) async fn succeeded(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        authenticated: &AuthenticatedAccount,
+        follows_refusal: bool,
+    ) {
         let account = authenticated.account();
         self.ports.metrics.login(attempt.method(), true);
         // B8-03: what the stored credential decided does not put off the next call of the hook.
@@ -202,7 +205,10 @@ impl LoginService {
                 Credential::Password(_) | Credential::KeyboardInteractive => String::new(),
             },
         );
-        self.journal_login(attempt, ACCEPTED, "");
+        // Who reads that a key was refused has to learn that the login went on and was accepted.
+        if follows_refusal || self.asks_hooks() {
+            self.journal_login(attempt, "accepted", "");
+        }
         self.ports.hooks.post_login.notify(PostLogin {
             connection: attempt.connection.clone(),
             attempt: Some(attempt.clone()),
@@ -210,20 +216,22 @@ impl LoginService {
         });
     }
 
-    /// Adds the outcome of the attempt to the records of hook calls. Administrators look there for the reason of a
-    /// refusal, so that each refused attempt is recorded; accepted ones only beside the calls of the login's hooks.
-    pub(super) fn journal_login(&self, attempt: &LoginAttempt, outcome: &'static str, detail: &str) {
+    /// Whether logins are decided by hooks as well.
+    fn asks_hooks(&self) -> bool {
         let hooks = &self.ports.hooks;
-        let asked = !hooks.login_pre.is_empty()
+        !hooks.login_pre.is_empty()
             || !hooks.external_auth.is_empty()
             || !hooks.pre_login.is_empty()
             || !hooks.keyboard_interactive.is_empty()
             || !hooks.check_password.is_empty()
-            || !hooks.session_create.is_empty();
-        if outcome == ACCEPTED && !asked {
-            return;
-        }
-        hooks.host.journal.record(HookRun {
+            || !hooks.session_create.is_empty()
+    }
+
+    /// Adds the outcome of the attempt to the records of hook calls. Administrators look there for the reason of a
+    /// refusal, so that each refused attempt is recorded; accepted ones only beside the calls of the login's hooks, and
+    /// after a refusal on the same connection.
+    pub(super) fn journal_login(&self, attempt: &LoginAttempt, outcome: &'static str, detail: &str) {
+        self.ports.hooks.host.journal.record(HookRun {
             at: self.ports.clock.now(),
             kind: "login",
             hook: "tidegate".into(),

@@ -14,6 +14,7 @@ mod refusal;
 mod scoring;
 mod session_records;
 mod store_probe;
+mod turned_away;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use self::credentials::{PreLoginHooks, Resolved};
 pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes, RightCode};
 use self::public_keys::OfferedKey;
 use self::store_probe::StoreProbe;
+use self::turned_away::TurnedAway;
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
@@ -83,6 +85,7 @@ pub struct LoginService {
     decoy: PasswordHash,
     codes: OneTimeCodes,
     probe: StoreProbe,
+    turned_away: TurnedAway,
 }
 
 impl LoginService {
@@ -103,7 +106,13 @@ impl LoginService {
 
     /// Logins on these ports.
     pub fn new(ports: LoginPorts) -> Self {
-        Self { ports, decoy: PasswordHash::decoy(), codes: OneTimeCodes::default(), probe: StoreProbe::default() }
+        Self {
+            ports,
+            decoy: PasswordHash::decoy(),
+            codes: OneTimeCodes::default(),
+            probe: StoreProbe::default(),
+            turned_away: TurnedAway::default(),
+        }
     }
 }
 
@@ -156,6 +165,8 @@ pub struct Login {
     span: Span,
     /// What refused keys score, unless the client logs in or is denied by another method (B14-03).
     key_offence: Option<Offence>,
+    /// Whether a try of this connection is on record as not accepted.
+    has_refusals: bool,
 }
 
 impl Login {
@@ -173,6 +184,7 @@ impl Login {
             forced_command: None,
             span,
             key_offence: None,
+            has_refusals: false,
         }
     }
 
@@ -365,7 +377,7 @@ impl Login {
         };
         match admitted {
             Ok(authenticated) => {
-                self.service.succeeded(attempt, &authenticated).await;
+                self.service.succeeded(attempt, &authenticated, self.has_refusals).await;
                 self.trace(attempt, "accepted");
                 self.span = Span::none();
                 // The offers are not needed in the session, which may last long.
@@ -382,6 +394,7 @@ impl Login {
     fn refused(&mut self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) -> Outcome {
         let (text, login_type) = (refusal.to_string(), attempt.method().login_type());
         self.trace(attempt, refusal.reason.as_str());
+        self.has_refusals = true;
         if refusal.reason == RefusalReason::Unavailable {
             self.service.ports.metrics.login_unavailable();
             refusal::log_unavailable(&self.connection, &attempt.username, login_type, &text);
@@ -436,6 +449,8 @@ mod only_read_tests;
 mod outage_tests;
 #[cfg(test)]
 mod policy_tests;
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

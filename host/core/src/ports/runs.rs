@@ -36,7 +36,7 @@ pub trait HookRunStore: Send + Sync {
 /// Selects records; each field that is set has to match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// The hook point, or `login` for the outcomes of logins.
+    /// The hook point, or `login` for the outcomes of logins, or `accept` for connections that were closed as they arrived.
     pub kind: Option<String>,
     /// The username that the call was about.
     pub username: Option<String>,
@@ -67,7 +67,7 @@ pub struct StoredRun {
     pub id: i64,
     /// When the call began, in milliseconds since 1970.
     pub at: i64,
-    /// The hook point, or `login` for the outcome of a login.
+    /// The hook point, or `login` for the outcome of a login, or `accept` for a connection that was closed as it arrived.
     pub kind: String,
     /// The name of the hook.
     pub hook: String,

@@ -69,7 +69,7 @@ pub async fn runs(arguments: RunsArguments) -> anyhow::Result<()> {
 }
 
 fn line(run: &HookRun) -> String {
-    let who = run.username.as_deref().unwrap_or("-");
+    let who = run.username.as_deref().or(run.address.as_deref()).unwrap_or("-");
     let decided = if run.decided { "*" } else { " " };
     let detail = if run.detail.is_empty() { String::new() } else { format!("  {}", run.detail.replace('\n', " ")) };
     format!(

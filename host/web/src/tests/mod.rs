@@ -11,6 +11,7 @@ mod hostile_client;
 mod live;
 mod objects;
 mod pages;
+mod refused;
 mod sessions;
 
 use std::sync::Arc;
