@@ -50,6 +50,7 @@ fn what_does_not_go_with_it_is_named() {
         ("", "data_provider.name"),
         ("name = \"tidegate.db\"", "data_provider.name"),
         ("name = \"shop.db\"\nusers_table = \"a b\"", "data_provider.users_table"),
+        ("name = \"shop.db\"\nsql_tables_prefix = \"x_\"", "data_provider.sql_tables_prefix"),
         ("driver = \"bolt\"\nname = \"shop.db\"", "data_provider.manage_users"),
         ("driver = \"memory\"", "data_provider.manage_users"),
     ] {
