@@ -93,7 +93,7 @@ impl Sources {
         // What was there before a move is what moves.
         let kept = in_place::kept(&path);
         let is_older = path.is_file() && !is_ours(&path)?;
-        if kept.is_file() && is_older && !in_place::has_same_accounts(&path, &kept) {
+        if kept.is_file() && is_older && !in_place::has_same_accounts(&path, &kept, &self.names()) {
             // Of a move that was undone: which of them has the latest accounts is not known.
             bail!(
                 "both {} and {} are databases of the older server; move the outdated one elsewhere first",
@@ -149,7 +149,8 @@ impl Sources {
         Ok(moved)
     }
 
-    fn names(&self) -> Names {
+    /// What the tables of the older server are called.
+    pub fn names(&self) -> Names {
         let Some((_, older)) = &self.older else { return Names::default() };
         let users = older.config.data_provider.users_table.clone();
         let prefix = older.tree.get("data_provider").and_then(|provider| provider.get("sql_tables_prefix"));
