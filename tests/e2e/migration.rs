@@ -2,6 +2,7 @@
 //! notice nothing (A1-22, A9-01, A18-10, G-14).
 
 mod older;
+mod other_names;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

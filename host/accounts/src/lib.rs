@@ -6,6 +6,7 @@ mod conformance;
 mod hook_records;
 mod mysql;
 mod older;
+mod own_tables;
 mod postgresql;
 mod read_only;
 mod redb;
@@ -14,6 +15,7 @@ mod sqlite;
 
 pub use self::mysql::{MysqlDatabase, read_mysql_tables, read_only_mysql};
 pub use self::older::Decrypt;
+pub use self::own_tables::is_other_table;
 pub use self::postgresql::{PostgresqlDatabase, read_only_postgresql, read_postgresql_tables};
 pub use self::redb::{OpenError as RedbOpenError, RedbDatabase};
 pub use self::sql::TableNames;

@@ -20,14 +20,14 @@ pub fn kept(path: &Path) -> PathBuf {
 }
 
 /// Copies the database to [`kept`], for its owner alone. A copy that is there already is never written over; it does
-/// where it has the same accounts: the command that made it was interrupted.
+/// where it has the same accounts: the command that made it was interrupted. `names`: of the old database's tables.
 ///
 /// # Errors
 /// The copy cannot be made, or another one is there.
-pub fn keep(path: &Path) -> Result<PathBuf, MigrateError> {
+pub fn keep(path: &Path, names: &Names) -> Result<PathBuf, MigrateError> {
     let kept = kept(path);
     if kept.symlink_metadata().is_ok() {
-        if has_same_accounts(path, &kept) {
+        if has_same_accounts(path, &kept, names) {
             return Ok(kept);
         }
         return Err(MigrateError::unusable(&kept, "it is there already, of another database; move it elsewhere first"));
@@ -46,11 +46,9 @@ pub fn keep(path: &Path) -> Result<PathBuf, MigrateError> {
     Ok(kept)
 }
 
-/// Whether a move would take the same from both.
-pub fn has_same_accounts(one: &Path, other: &Path) -> bool {
-    let (Ok(one), Ok(other)) = (read_sqlite(one, &Names::default()), read_sqlite(other, &Names::default())) else {
-        return false;
-    };
+/// Whether a move would take the same from both. `names`: of their tables.
+pub fn has_same_accounts(one: &Path, other: &Path, names: &Names) -> bool {
+    let (Ok(one), Ok(other)) = (read_sqlite(one, names), read_sqlite(other, names)) else { return false };
     let all = |moved: crate::Moved| (moved.users, moved.folders, moved.groups, moved.roles, moved.admins);
     all(one) == all(other)
 }
@@ -162,20 +160,42 @@ mod tests {
         writer.execute_batch(USERS).unwrap();
         // Its last changes are in the log beside it, and another program has it open.
         assert!(beside(&path, "-wal").exists());
-        let error = keep(&path).unwrap_err().to_string();
+        let error = keep(&path, &Names::default()).unwrap_err().to_string();
         assert!(error.contains("could not be copied") && path.exists() && !kept(&path).exists(), "{error}");
         drop(writer);
-        let kept = keep(&path).unwrap();
+        let kept = keep(&path, &Names::default()).unwrap();
         let name = |path: &Path| {
             let copy = Connection::open(path).unwrap();
             copy.query_row("SELECT username FROM users", [], |row| row.get::<_, String>(0)).unwrap()
         };
         assert_eq!((name(&kept), name(&path)), ("alice".to_owned(), "alice".to_owned()));
         // A command that was interrupted goes on from there.
-        assert_eq!(keep(&path).unwrap(), kept);
+        assert_eq!(keep(&path, &Names::default()).unwrap(), kept);
         Connection::open(&path).unwrap().execute_batch("UPDATE users SET username = 'bob'").unwrap();
-        let error = keep(&path).unwrap_err().to_string();
+        let error = keep(&path, &Names::default()).unwrap_err().to_string();
         assert!(error.contains("there already") && name(&kept) == "alice", "{error}");
+    }
+
+    #[test]
+    fn an_interrupted_command_is_run_again_whatever_the_tables_are_called() {
+        for (table, users, prefix) in [
+            ("users", None, ""),
+            ("people", Some("people"), ""),
+            ("x_users", None, "x_"),
+            ("people", Some("people"), "x_"),
+        ] {
+            let names = Names { users: users.map(str::to_owned), prefix: prefix.to_owned() };
+            let place = tempfile::tempdir().unwrap();
+            let path = place.path().join("old.db");
+            let sql = USERS.replace("users", table);
+            Connection::open(&path).unwrap().execute_batch(&sql).unwrap();
+            let kept = keep(&path, &names).unwrap();
+            assert!(has_same_accounts(&path, &kept, &names), "{names:?}");
+            assert_eq!(keep(&path, &names).unwrap(), kept, "{names:?}");
+            let change = format!("UPDATE {table} SET username = 'bob'");
+            Connection::open(&path).unwrap().execute_batch(&change).unwrap();
+            assert!(keep(&path, &names).is_err(), "{names:?}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
 use tidegate_migrate::in_place;
-use tidegate_migrate::older::decrypted_file_system;
+use tidegate_migrate::older::{Names, decrypted_file_system};
 use tidegate_passwords::PasswordPool;
 use tidegate_sealing::KeyFile;
 use tidegate_storage::LocalHostPaths;
@@ -87,7 +87,7 @@ fn open_sqlite(path: &Path) -> anyhow::Result<SqliteDatabase> {
     if origin != SqliteOrigin::FirstEra {
         return Ok(SqliteDatabase::open(path)?);
     }
-    let kept = in_place::keep(path)?;
+    let kept = in_place::keep(path, &Names::default())?;
     let message = format!("{} was that of another server, and is kept as {}", path.display(), kept.display());
     tracing::warn!(sender = "main", message);
     let database = SqliteDatabase::open(path)?;

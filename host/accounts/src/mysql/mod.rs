@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tidegate_core::ports::{StoreError, Stores};
 
 use connect::Mysql;
+pub use migrations::MIGRATIONS;
 
 use crate::older::Decrypt;
 use crate::read_only::ReadOnlyAccounts;

@@ -18,7 +18,7 @@ use crate::sql::{Cell, Dialect, Row, TableNames};
 /// The time for all scripts; those of other servers are waited for as well.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-const MIGRATIONS: &[(i64, &str)] = &[
+pub const MIGRATIONS: &[(i64, &str)] = &[
     (20_200_131, include_str!("../../../../sql/postgresql/20200131.sql")),
     (20_261_204, include_str!("../../../../sql/postgresql/20261204.sql")),
     (20_261_205, include_str!("../../../../sql/postgresql/20261205.sql")),

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tidegate_core::ports::{StoreError, Stores};
 
 use connect::Postgresql;
+pub use migrations::MIGRATIONS;
 
 use crate::older::Decrypt;
 use crate::read_only::ReadOnlyAccounts;

@@ -60,14 +60,17 @@ pub fn origin(connection: &Connection, path: &Path) -> Result<SqliteOrigin, Open
         return Ok(SqliteOrigin::Ours);
     }
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(classify);
-    if number("SELECT count(*) FROM sqlite_master")? == 0 {
+    // SQLite has tables of its own, whose names begin so.
+    if number(r"SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'")? == 0 {
         return Ok(SqliteOrigin::Empty);
     }
+    // Beside tables whose names have a prefix, for example, ours would be empty.
+    let accounts = number("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND lower(name) = 'users'")?;
     let tables = listed(&LATER_TABLES);
     let later_tables = number(&format!("SELECT count(*) FROM sqlite_master WHERE lower(name) IN ({tables})"))?;
     let columns = listed(&FIRST_COLUMNS);
     let later_columns = "SELECT count(*) FROM pragma_table_info('users') WHERE lower(name) NOT IN";
-    if later_tables > 0 || number(&format!("{later_columns} ({columns})"))? > 0 {
+    if accounts == 0 || later_tables > 0 || number(&format!("{later_columns} ({columns})"))? > 0 {
         return Err(OpenError::Later { path: path.to_owned() });
     }
     Ok(SqliteOrigin::FirstEra)

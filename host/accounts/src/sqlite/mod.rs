@@ -91,7 +91,7 @@ pub enum SqliteOrigin {
     Empty,
     /// This server's.
     Ours,
-    /// That of the older server's first era, or of a program with tables of its own: it becomes ours when it is opened.
+    /// That of the older server's first era, with a table `users`: it becomes ours when it is opened.
     FirstEra,
 }
 

@@ -68,11 +68,17 @@ fn a_database_of_a_later_version_is_refused_and_not_changed() {
     };
     check("", Some(SqliteOrigin::Empty));
     check(FIRST, Some(SqliteOrigin::FirstEra));
-    check("CREATE TABLE mine (a)", Some(SqliteOrigin::FirstEra));
+    check("CREATE TABLE gone (a INTEGER PRIMARY KEY AUTOINCREMENT); DROP TABLE gone", Some(SqliteOrigin::Empty));
+    check(&format!("{FIRST}; CREATE TABLE mine (a)"), Some(SqliteOrigin::FirstEra));
     check("PRAGMA user_version = 20200131", Some(SqliteOrigin::Ours));
     check(&format!("{FIRST}; ALTER TABLE users ADD COLUMN virtual_folders TEXT"), None);
     check(&format!("{FIRST}; ALTER TABLE users ADD COLUMN first_download BIGINT"), None);
     check(&format!("{FIRST}; CREATE TABLE folders (name TEXT)"), None);
+    // Tables of others without accounts under the name that they have here.
+    check("CREATE TABLE mine (a)", None);
+    check("CREATE TABLE sqlitelike (a)", None);
+    check(&FIRST.replace("users", "sftpgo_users"), None);
+    check("CREATE TABLE people (id, username, home_dir); CREATE VIEW users AS SELECT * FROM people", None);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Logins while the store of accounts is away.
 
+use super::factor_tests::code;
+use super::hook_tests::CODES;
 use super::tests::{World, draft, name, world};
 use super::*;
 use crate::hook::external_auth::ExternalAuthVerdict;
@@ -93,4 +95,32 @@ async fn a_hooks_account_that_cannot_be_stored_is_an_outage() {
         Err(refusal) => refusal,
     };
     assert_eq!(refusal.reason, RefusalReason::Unavailable, "{refusal}");
+}
+
+#[tokio::test]
+async fn a_code_that_cannot_be_noted_is_an_outage() {
+    // B4-02, B14-01
+    let asked = async |world: &World| {
+        let mut login = world.login();
+        assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
+        assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
+        login
+    };
+    let answered = async |login: &mut Login| match login.answers(vec![Secret::new(code())]).await {
+        Step::Done(outcome) => name(outcome),
+        Step::Ask(_) => "asked",
+    };
+    // Whether the code is used up afterwards is what the store knows.
+    for (state, afterwards) in [(State::Away, "accepted"), (State::Silent, "refused")] {
+        let world = world(None);
+        world.stored(&format!(r#","password":"$1$pw","filters":{{{CODES}}}"#)).await;
+        let mut login = asked(&world).await;
+        let (unavailable, logins) = counted(&world);
+        world.outage.becomes(state);
+        assert_eq!(answered(&mut login).await, "unavailable", "{state:?}");
+        assert_eq!(counted(&world), (unavailable + 1, logins), "{state:?}");
+        world.outage.becomes(State::Here);
+        let mut login = asked(&world).await;
+        assert_eq!(answered(&mut login).await, afterwards, "{state:?}");
+    }
 }

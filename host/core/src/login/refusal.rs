@@ -101,9 +101,10 @@ impl From<GateFailure> for Refusal {
 
 impl From<CodeRefusal> for Refusal {
     fn from(error: CodeRefusal) -> Self {
-        let reason = match error {
+        let reason = match &error {
             CodeRefusal::Wrong | CodeRefusal::Paused(_) => RefusalReason::WrongCredential,
-            CodeRefusal::NoSecret | CodeRefusal::NotStored(_) => RefusalReason::Failure,
+            CodeRefusal::NoSecret => RefusalReason::Failure,
+            CodeRefusal::NotStored(error) => reason_of(error),
         };
         Self::new(reason, error.to_string())
     }

@@ -178,6 +178,23 @@ fn secrets_of_the_first_eras_are_noted_if_they_do_not_open() {
 }
 
 #[test]
+fn what_becomes_of_secrets_that_open_is_said() {
+    // A8-15
+    let sealed = super::super::sealed_for_tests("hush");
+    let s3 = serde_json::json!({"provider": 1, "s3config": {"access_secret": sealed}});
+    let codes = serde_json::json!({"totp_config": {"enabled": true, "secret": sealed}});
+    let recovery = serde_json::json!({"recovery_codes": [{"secret": sealed}]});
+    for (column, value, compat, expected) in [
+        ("filesystem", s3, "seed", "filesystem.s3config.access_secret was decrypted, and is encrypted anew"),
+        ("filters", codes, "2.0", "filters.totp_config.secret was decrypted, and is encrypted anew"),
+        ("filters", recovery, "2.0", "filters.recovery_codes.0.secret was decrypted, and is kept in clear"),
+    ] {
+        let change = format!("UPDATE users SET {column} = '{value}';");
+        check(&format!("{SEED}{ALICE}{change}"), &[expected, "hush"], compat);
+    }
+}
+
+#[test]
 fn other_files_are_refused() {
     let check = |content: &[u8], expected: &str| {
         let place = tempfile::tempdir().unwrap();

@@ -14,6 +14,8 @@ type Document = Map<String, Value>;
 
 /// The kinds of file systems that this version does not serve, by `provider` (C4).
 const UNSERVED: [(i64, &str); 4] = [(2, "GCS"), (3, "Azure Blob"), (4, "local and encrypted"), (6, "HTTP")];
+/// What the names of secrets begin with that the database has encrypted.
+const SEALED: [&str; 2] = ["filesystem.", "filters.totp_config."];
 /// Fields of a folder that its entry in an account has.
 const OF_ENTRY: [&str; 5] = ["name", "virtual_path", "quota_size", "quota_files", "exclude_from_quota"];
 
@@ -208,13 +210,15 @@ impl Documents {
         let Some(value) = document.get_mut(field) else { return };
         let mut outcome = Outcome::default();
         secrets::decrypt(value, field, &mut outcome);
-        if !outcome.decrypted.is_empty() {
-            let names = outcome.decrypted.join(", ");
-            let text = match field {
-                "filesystem" => format!("{names} was decrypted, and is encrypted anew with this server's own key"),
-                _ => format!("{names} was decrypted, and is kept in clear in the database"),
-            };
-            self.moved.note(NoteKind::Changed, about, text);
+        let is_sealed = |name: &String| SEALED.iter().any(|sealed| name.starts_with(*sealed));
+        let (sealed, clear): (Vec<String>, Vec<String>) = outcome.decrypted.into_iter().partition(is_sealed);
+        for (names, consequence) in
+            [(sealed, "is encrypted anew with this server's own key"), (clear, "is kept in clear in the database")]
+        {
+            if !names.is_empty() {
+                let text = format!("{} was decrypted, and {consequence}", names.join(", "));
+                self.moved.note(NoteKind::Changed, about, text);
+            }
         }
         for (field, problem) in outcome.unreadable {
             self.moved.note(NoteKind::Changed, about, format!("{field} cannot be used: {problem}; set it anew"));

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use tidegate_migrate::host_keys::{self, KeyOutcome};
+use tidegate_migrate::older::Names;
 use tidegate_migrate::{Moved, NoteKind, in_place};
 use tidegate_passwords::can_check;
 
@@ -99,7 +100,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     if let Some(old) = &sources.in_place {
         report.kept_database = Some(in_place::kept(old).display().to_string());
         if !is_trial {
-            let made = prepare_successor(old, &directory).await?;
+            let made = prepare_successor(old, &sources.names(), &directory).await?;
             settings.database = match settings.database {
                 DatabaseSettings::Bolt(_) => DatabaseSettings::Bolt(made.clone()),
                 _ => DatabaseSettings::Sqlite(made.clone()),
@@ -164,13 +165,13 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Keeps a copy of the old database. The answer is where the new one is made.
-async fn prepare_successor(old: &Path, directory: &Path) -> anyhow::Result<PathBuf> {
+/// Keeps a copy of the old database, whose tables have these names. The answer is where the new one is made.
+async fn prepare_successor(old: &Path, names: &Names, directory: &Path) -> anyhow::Result<PathBuf> {
     let is_running = Control::connect(directory).await?.is_some();
     ensure!(!is_running, "a server runs in {}; stop it first", directory.display());
     let lock = StateLock::try_acquire(directory)?;
     let _lock = lock.with_context(|| format!("another command works in {}; wait for it", directory.display()))?;
-    in_place::keep(old)?;
+    in_place::keep(old, names)?;
     Ok(in_place::prepare_successor(old)?)
 }
 

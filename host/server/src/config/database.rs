@@ -80,13 +80,26 @@ fn database(provider: &DataProvider, directory: &Path, check: &mut Check<'_>) ->
     }
 }
 
+/// What to do where accounts are in a table that the driver does not read.
+const TAKE_OVER: &str = "take the accounts of an older server over with: tidegate migrate --from DIR -c DIR, where DIR is \
+                         the directory with its configuration";
+
 /// Refuses keys that cannot be ignored: the server would write where nothing may be written, or
 /// show other accounts.
 fn refuse_unsupported(provider: &DataProvider, check: &mut Check<'_>) {
     let has_tables = ["postgresql", "mysql"].contains(&provider.driver.as_str());
     if provider.users_table != "users" && !has_tables && provider.manage_users == 1 {
         let problem = "has no meaning for this driver unless manage_users is 0; remove the key";
-        check.problem("data_provider.users_table", problem);
+        check.problem("data_provider.users_table", format!("{problem}, or {TAKE_OVER}"));
+    }
+    if provider.driver == "sqlite" && !provider.sql_tables_prefix.is_empty() {
+        let problem = match provider.manage_users {
+            0 => "has no meaning for sqlite; remove the key, and put the whole name of the table into \
+                  data_provider.users_table"
+                .to_owned(),
+            _ => format!("has no meaning for sqlite; remove the key, or {TAKE_OVER}"),
+        };
+        check.problem("data_provider.sql_tables_prefix", problem);
     }
     if ![0, 1].contains(&provider.manage_users) {
         check.problem("data_provider.manage_users", format!("{} is neither 0 nor 1", provider.manage_users));
@@ -154,7 +167,8 @@ fn warn_of_unused(provider: &DataProvider, check: &mut Check<'_>) {
         ("client_key", !provider.client_key.is_empty()),
         ("target_session_attrs", !provider.target_session_attrs.is_empty()),
         ("schema", !provider.schema.is_empty()),
-        ("sql_tables_prefix", !provider.sql_tables_prefix.is_empty()),
+        // With sqlite it is refused.
+        ("sql_tables_prefix", driver != "sqlite" && !provider.sql_tables_prefix.is_empty()),
     ];
     for (key, is_set) in keys {
         if is_set {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate_accounts::{DatabaseServerSettings, TableNames, TlsMode};
+use tidegate_accounts::{DatabaseServerSettings, TableNames, TlsMode, is_other_table};
 use tidegate_core::secret::Secret;
 
 use super::connection_string;
@@ -10,22 +10,6 @@ use super::keys::DataProvider;
 use super::validate::Check;
 
 pub const CONNECTION_STRING: &str = "data_provider.connection_string";
-/// The tables that the name of the users' table must not be.
-const OTHER_TABLES: [&str; 13] = [
-    "folders",
-    "account_groups",
-    "roles",
-    "changes",
-    "change_horizon",
-    "unsettled_usages",
-    "plugin_values",
-    "hook_run_batches",
-    "hook_counters",
-    "audit",
-    "locks",
-    "tidegate_version",
-    "schema_version",
-];
 /// The longest part of a table's name: PostgreSQL takes 63 bytes, MySQL 64.
 const LONGEST_NAME: usize = 40;
 
@@ -198,7 +182,9 @@ fn tables(provider: &DataProvider, check: &mut Check<'_>) -> TableNames {
     for (key, name) in names {
         check_name(key, name, check);
     }
-    if provider.users_table.is_empty() || OTHER_TABLES.contains(&provider.users_table.as_str()) {
+    // Where accounts are only read, our own tables are elsewhere.
+    let is_taken = provider.manage_users != 0 && is_other_table(&provider.users_table);
+    if provider.users_table.is_empty() || is_taken {
         check.problem("data_provider.users_table", "must be a name that no other table has");
     }
     TableNames {

@@ -124,6 +124,8 @@ fn what_cannot_be_used_is_refused() {
         ("schema = \"s\"", "data_provider.schema"),
         ("pool_size = -1", "data_provider.pool_size"),
         ("users_table = \"changes\"", "data_provider.users_table"),
+        ("users_table = \"api_keys\"", "data_provider.users_table"),
+        ("users_table = \"Administrators\"", "data_provider.users_table"),
         ("users_table = \"\"", "data_provider.users_table"),
         ("users_table = \"a b\"", "data_provider.users_table"),
         ("users_table = \"1st\"", "data_provider.users_table"),

@@ -110,6 +110,7 @@ fn what_cannot_be_used_is_refused() {
         ("sql_tables_prefix = \"1\"", "data_provider.sql_tables_prefix"),
         // A3-35
         ("users_table = \"folders\"", "data_provider.users_table"),
+        ("users_table = \"access_tokens\"", "data_provider.users_table"),
         ("users_table = \"\"", "data_provider.users_table"),
         ("users_table = \"a b\"", "data_provider.users_table"),
         ("manage_users = 0", "data_provider.track_quota"),

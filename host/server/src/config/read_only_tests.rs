@@ -38,7 +38,10 @@ fn accounts_are_read_from_databases_that_speak_sql() {
     for driver in ["postgresql", "mysql"] {
         // A standby will do.
         assert!(!server(driver, "").only_writable);
-        assert_eq!(server(driver, "users_table = \"customers\"").tables.users, "customers");
+        // Our own tables are elsewhere.
+        for name in ["customers", "administrators"] {
+            assert_eq!(server(driver, &format!("users_table = \"{name}\"")).tables.users, name);
+        }
     }
     assert!(server("postgresql", "target_session_attrs = \"read-write\"").only_writable);
 }
@@ -50,6 +53,7 @@ fn what_does_not_go_with_it_is_named() {
         ("", "data_provider.name"),
         ("name = \"tidegate.db\"", "data_provider.name"),
         ("name = \"shop.db\"\nusers_table = \"a b\"", "data_provider.users_table"),
+        ("name = \"shop.db\"\nsql_tables_prefix = \"x_\"", "data_provider.sql_tables_prefix"),
         ("driver = \"bolt\"\nname = \"shop.db\"", "data_provider.manage_users"),
         ("driver = \"memory\"", "data_provider.manage_users"),
     ] {

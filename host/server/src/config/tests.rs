@@ -398,6 +398,9 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     warned("driver = \"memory\"\nhost = \"db\"", "data_provider.host");
     warned("driver = \"bolt\"\npool_size = 4", "data_provider.pool_size");
     warned("connection_string = \"file:/srv/x.db?cache=shared\"", "cache=shared");
+    warned("driver = \"bolt\"\nsql_tables_prefix = \"x_\"", "data_provider.sql_tables_prefix");
+    let prefixed = ["data_provider.sql_tables_prefix", "tidegate migrate --from DIR -c DIR"];
+    check_error("tidegate.toml", &of("sql_tables_prefix = \"x_\""), &prefixed);
     check_error("tidegate.toml", &of("sslmode = 9"), &["data_provider.sslmode"]);
     // A3-35
     for driver in ["sqlite", "bolt", "memory"] {

@@ -52,35 +52,7 @@ impl Sources {
     /// Finds out where the older server's accounts are, and whether ours are at the same place. `ours`: the file that
     /// they will be in; `None`: they are on a server for databases.
     pub fn find_database(&mut self, ours: Option<&Path>) -> anyhow::Result<()> {
-        let mut named: Option<PathBuf> = None;
-        for source in &self.all {
-            match source {
-                Source::Database(_, path) => named = Some(path.clone()),
-                Source::DatabaseServer(kind, url) => {
-                    self.database_server = Some(DatabaseServer::of_url(*kind, url, Path::new("."))?);
-                }
-                Source::OlderDirectory(_) | Source::Dump(_) | Source::System(_) => {}
-                Source::ProFtpd(_) | Source::PureFtpd(_) => {}
-            }
-        }
-        if let (None, None, Some((directory, older))) = (&named, &self.database_server, &self.older) {
-            let has_dump = self.all.iter().any(|source| matches!(source, Source::Dump(_)));
-            match (place_of(directory, &older.config.data_provider), has_dump) {
-                (Ok(Place::File(path)), _) => named = Some(path),
-                (Ok(Place::Server(kind)), false) => {
-                    let theirs = &older.config.data_provider;
-                    self.database_server = Some(DatabaseServer::of_provider(kind, theirs, directory)?);
-                }
-                (Ok(Place::Server(_)), true) => {
-                    self.notes.push("its database is not read: the accounts are those of the dump".to_owned());
-                }
-                (Err(_), true) => {
-                    self.notes.push("its database is not read: the accounts are those of the dump".to_owned())
-                }
-                (Err(error), false) => return Err(error),
-            }
-        }
-        let Some(path) = named else { return Ok(()) };
+        let Some(path) = self.choose_database()? else { return Ok(()) };
         if !ours.is_some_and(|ours| is_same_place(&path, ours)) {
             ensure!(
                 path.is_file(),
@@ -93,7 +65,7 @@ impl Sources {
         // What was there before a move is what moves.
         let kept = in_place::kept(&path);
         let is_older = path.is_file() && !is_ours(&path)?;
-        if kept.is_file() && is_older && !in_place::has_same_accounts(&path, &kept) {
+        if kept.is_file() && is_older && !in_place::has_same_accounts(&path, &kept, &self.names()) {
             // Of a move that was undone: which of them has the latest accounts is not known.
             bail!(
                 "both {} and {} are databases of the older server; move the outdated one elsewhere first",
@@ -113,6 +85,52 @@ impl Sources {
             bail!("{}: there is no database; check data_provider.name of the older server", path.display());
         }
         Ok(())
+    }
+
+    /// Chooses the one database that is read, and notes one that is passed over. The answer is its file; `None`: it is on
+    /// a database server, or there is none.
+    fn choose_database(&mut self) -> anyhow::Result<Option<PathBuf>> {
+        let mut named: Option<PathBuf> = None;
+        for source in &self.all {
+            let is_first = named.is_none() && self.database_server.is_none();
+            match source {
+                Source::Database(..) | Source::DatabaseServer(..) if !is_first => bail!(
+                    "two of the sources are databases of the older server; name one with --from, and run the command \
+                     again for the other"
+                ),
+                Source::Database(_, path) => named = Some(path.clone()),
+                Source::DatabaseServer(kind, url) => {
+                    self.database_server = Some(DatabaseServer::of_url(*kind, url, Path::new("."))?);
+                }
+                Source::OlderDirectory(_) | Source::Dump(_) | Source::System(_) => {}
+                Source::ProFtpd(_) | Source::PureFtpd(_) => {}
+            }
+        }
+        let Some((directory, older)) = &self.older else { return Ok(named) };
+        let place = place_of(directory, &older.config.data_provider);
+        let has_dump = self.all.iter().any(|source| matches!(source, Source::Dump(_)));
+        let is_named = named.is_some() || self.database_server.is_some();
+        match (place, is_named) {
+            // A file is read beside a dump.
+            (Ok(Place::File(path)), false) => return Ok(Some(path)),
+            (Ok(Place::File(path)), true) if named.as_ref().is_some_and(|named| is_same_place(&path, named)) => {}
+            (Ok(Place::Nowhere(text)), false) if !has_dump => self.notes.push(text),
+            (Ok(Place::Nowhere(_)), _) => {}
+            (_, true) => {
+                let text = "the database of its configuration is not read: the accounts are those of the database that \
+                            --from names";
+                self.notes.push(text.to_owned());
+            }
+            (Ok(Place::Server(_)) | Err(_), false) if has_dump => {
+                self.notes.push("its database is not read: the accounts are those of the dump".to_owned());
+            }
+            (Ok(Place::Server(kind)), false) => {
+                let theirs = &older.config.data_provider;
+                self.database_server = Some(DatabaseServer::of_provider(kind, theirs, directory)?);
+            }
+            (Err(error), false) => return Err(error),
+        }
+        Ok(named)
     }
 
     /// Reads everything.
@@ -149,7 +167,8 @@ impl Sources {
         Ok(moved)
     }
 
-    fn names(&self) -> Names {
+    /// What the tables of the older server are called.
+    pub fn names(&self) -> Names {
         let Some((_, older)) = &self.older else { return Names::default() };
         let users = older.config.data_provider.users_table.clone();
         let prefix = older.tree.get("data_provider").and_then(|provider| provider.get("sql_tables_prefix"));
@@ -165,6 +184,8 @@ enum Place {
     /// An SQLite file, or the dump with which accounts in memory begin.
     File(PathBuf),
     Server(DatabaseKind),
+    /// They are in memory, and there are none in the beginning: what is to be said of it.
+    Nowhere(String),
 }
 
 fn place_of(directory: &Path, provider: &DataProvider) -> anyhow::Result<Place> {
@@ -181,10 +202,27 @@ fn place_of(directory: &Path, provider: &DataProvider) -> anyhow::Result<Place> 
             };
             Ok(Place::File(directory.join(named)))
         }
-        DatabaseKind::Memory => Ok(Place::File(directory.join(&provider.name))),
+        DatabaseKind::Memory => Ok(dump_of_memory(directory, &provider.name)),
         DatabaseKind::Postgresql | DatabaseKind::Mysql => Ok(Place::Server(kind)),
         DatabaseKind::Bolt => Err(kind.refusal(&format!("data_provider of {}", directory.display())).into()),
     }
+}
+
+/// The dump with which accounts in memory begin. A default name means none, whatever file has it (A9-03), but for a dump.
+fn dump_of_memory(directory: &Path, name: &str) -> Place {
+    const DEFAULTS: [&str; 3] = ["sftpgo.db", "tidegate.db", ""];
+    let path = directory.join(name);
+    if path.is_file() && !(DEFAULTS.contains(&name) && is_sqlite_like(&path)) {
+        return Place::File(path);
+    }
+    let dump = match DEFAULTS.contains(&name) {
+        true => "no dump is named".to_owned(),
+        false => format!("the dump {} is not there", path.display()),
+    };
+    Place::Nowhere(format!(
+        "no account is read: the older server keeps them in memory, and {dump} with which they begin; where there is one, \
+         name it with another --from"
+    ))
 }
 
 fn has_ending(path: &Path, ending: &str) -> bool {
@@ -216,4 +254,73 @@ fn keys_of(directory: &Path, older: &OlderConfig) -> Vec<(PathBuf, String)> {
         paths = USUAL_KEYS.map(|name| directory.join(name)).into_iter().filter(|path| path.exists()).collect();
     }
     paths.into_iter().filter_map(|path| host_keys::name_for(&path).map(|name| (path, name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "postgresql://role:hush@db/old";
+
+    /// `provider`: the section of the older server's configuration. `from`: `""` is its directory. `expected`: parts of
+    /// what is read and said, or of the refusal.
+    fn check(provider: &str, from: &[&str], expected: &[&str]) {
+        let place = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &str| std::fs::write(place.path().join(name), content).unwrap();
+        write("sftpgo.json", &format!(r#"{{"data_provider":{{{provider}}}}}"#));
+        write("dump.json", r#"{"users":[]}"#);
+        for name in ["old.db", "other.db", "sftpgo.db"] {
+            write(name, "SQLite format 3\0");
+        }
+        let path = |from: &&str| match from.contains("://") {
+            true => (*from).to_owned(),
+            false => place.path().join(from).display().to_string(),
+        };
+        let named: Vec<String> = from.iter().map(path).collect();
+        let found = Sources::find(&named).and_then(|mut sources| {
+            sources.find_database(None)?;
+            let (file, server) = (&sources.database, sources.database_server.is_some());
+            let name = file.as_ref().and_then(|file| file.file_name()?.to_str());
+            Ok(format!("{name:?}, server: {server}, said: {:?}", sources.notes))
+        });
+        let found = found.unwrap_or_else(|error| error.to_string());
+        for part in expected {
+            assert!(found.contains(part), "{provider} {from:?}: {found}\nlacks {part}");
+        }
+    }
+
+    #[test]
+    fn one_database_is_read_and_what_is_passed_over_is_said() {
+        let sqlite = r#""driver":"sqlite","name":"old.db""#;
+        check(sqlite, &[""], &[r#"Some("old.db"), server: false, said: []"#]);
+        check(sqlite, &["", "old.db"], &[r#"Some("old.db"), server: false, said: []"#]);
+        check(sqlite, &["", "dump.json"], &[r#"Some("old.db"), server: false, said: []"#]);
+        check(sqlite, &["other.db"], &[r#"Some("other.db"), server: false, said: []"#]);
+        check(sqlite, &["", "other.db"], &[r#"Some("other.db")"#, "of its configuration is not read"]);
+        check(sqlite, &["", URL], &["None, server: true", "of its configuration is not read"]);
+        for two in [["old.db", "other.db"], ["old.db", URL], [URL, "old.db"], [URL, URL]] {
+            check(sqlite, &two, &["two of the sources are databases"]);
+        }
+        let server = r#""driver":"postgresql","connection_string":"host=db user=u dbname=d""#;
+        check(server, &[""], &["None, server: true, said: []"]);
+        check(server, &["", "dump.json"], &["None, server: false", "those of the dump"]);
+        check(server, &["", "other.db"], &[r#"Some("other.db"), server: false"#, "is not read"]);
+        let bolt = r#""driver":"bolt""#;
+        check(bolt, &[""], &["make a dump"]);
+        check(bolt, &["", "dump.json"], &["None, server: false", "those of the dump"]);
+        check(bolt, &["", "other.db"], &[r#"Some("other.db")"#, "is not read"]);
+    }
+
+    #[test]
+    fn accounts_in_memory_begin_with_a_dump_or_with_none() {
+        // A9-03
+        let memory = |name: &str| format!(r#""driver":"memory","name":"{name}""#);
+        for none in [r#""driver":"memory""#.to_owned(), memory(""), memory("sftpgo.db"), memory("tidegate.db")] {
+            check(&none, &[""], &["None, server: false", "no dump is named"]);
+        }
+        check(&memory("gone.json"), &[""], &["None, server: false", "gone.json is not there"]);
+        check(&memory("dump.json"), &[""], &[r#"Some("dump.json"), server: false, said: []"#]);
+        check(&memory(""), &["", "dump.json"], &["None, server: false, said: []"]);
+        check(&memory(""), &["", "other.db"], &[r#"Some("other.db"), server: false, said: []"#]);
+    }
 }
