@@ -117,28 +117,25 @@ fn is_meant(session: &Arc<Session>, search: &str) -> bool {
         || session.live.transfers().iter().any(|transfer| has(&transfer.path))
 }
 
-/// What a transfer has moved, and how fast. How much is left is known of downloads, and of uploads whose client says
-/// how long the file will be, as scp does; most clients of SFTP do not.
+/// What a transfer has moved, and how fast it is now. How much is left is known of downloads, and of uploads whose client
+/// says how long the file will be, as scp does; most clients of SFTP do not. A transfer that goes on after an earlier one
+/// has done what that has.
 fn running(transfer: &TransferView, now: i64) -> Running {
     let took = natural(now.saturating_sub(transfer.start_time));
-    let TransferView { operation_type, path, size, total, .. } = transfer;
-    let rate = rate(*size, took);
+    let TransferView { operation_type, path, offset, size, rate, total, .. } = transfer;
+    let done = offset.saturating_add(*size);
     let moved = match total {
-        Some(total) => format!("{} of {}", bytes(*size), bytes(*total)),
+        Some(total) => format!("{} of {}", bytes(done), bytes(*total)),
+        None if *offset > 0 => format!("{} after {}", bytes(*size), bytes(*offset)),
         None => bytes(*size),
     };
-    let left = total.and_then(|total| total.saturating_sub(*size).checked_div(rate));
+    let left = total.and_then(|total| total.saturating_sub(done).checked_div(*rate));
     let left = left.map(|left| format!(", {} left", seconds(left))).unwrap_or_default();
     Running {
         path: format!("{operation_type} {path}"),
-        text: format!("{moved}, {}/s, for {}{left}", bytes(rate), seconds(took / 1000)),
-        share: total.map(|total| share(*size, total)),
+        text: format!("{moved}, {}/s, for {}{left}", bytes(*rate), seconds(took / 1000)),
+        share: total.map(|total| share(done, total)),
     }
-}
-
-/// Bytes a second.
-pub fn rate(size: u64, milliseconds: u64) -> u64 {
-    u64::try_from(u128::from(size) * 1000 / u128::from(milliseconds.max(1))).unwrap_or(u64::MAX)
 }
 
 fn buttons(asked: &Asked, session: &Session) -> Vec<Button> {
@@ -186,16 +183,22 @@ mod tests {
 
     #[test]
     fn transfers_say_what_is_left_where_that_is_known() {
-        let check = |size: u64, total: Option<u64>, took: i64, expected: (&str, Option<u64>)| {
-            let path = "/a".to_owned();
-            let view = TransferView { operation_type: "upload", path, start_time: 0, size, total, last_activity: 0 };
-            let Running { text, share, .. } = running(&view, took);
+        let check = |(offset, size, total): (u64, u64, Option<u64>), rate: u64, expected: (&str, Option<u64>)| {
+            let (operation_type, path) = ("upload", "/a".to_owned());
+            let view =
+                TransferView { operation_type, path, start_time: 0, offset, size, rate, total, last_activity: 0 };
+            let Running { text, share, .. } = running(&view, 2000);
             assert_eq!((text.as_str(), share), expected);
         };
-        check(2048, None, 2000, ("2.0 KiB, 1.0 KiB/s, for 2 s", None));
-        check(2048, Some(8192), 2000, ("2.0 KiB of 8.0 KiB, 1.0 KiB/s, for 2 s, 6 s left", Some(250)));
-        check(0, Some(8192), 2000, ("0 B of 8.0 KiB, 0 B/s, for 2 s", Some(0)));
+        check((0, 2048, None), 1024, ("2.0 KiB, 1.0 KiB/s, for 2 s", None));
+        check((0, 2048, Some(8192)), 1024, ("2.0 KiB of 8.0 KiB, 1.0 KiB/s, for 2 s, 6 s left", Some(250)));
+        check((0, 0, Some(8192)), 0, ("0 B of 8.0 KiB, 0 B/s, for 2 s", Some(0)));
+        // It was fast, and stalls.
+        check((0, 4096, Some(8192)), 0, ("4.0 KiB of 8.0 KiB, 0 B/s, for 2 s", Some(500)));
+        // What an earlier transfer has moved is done.
+        check((4096, 2048, Some(8192)), 1024, ("6.0 KiB of 8.0 KiB, 1.0 KiB/s, for 2 s, 2 s left", Some(750)));
+        check((4096, 2048, None), 1024, ("2.0 KiB after 4.0 KiB, 1.0 KiB/s, for 2 s", None));
         // A client may send more than it said.
-        check(8192, Some(4096), 1000, ("8.0 KiB of 4.0 KiB, 8.0 KiB/s, for 1 s, 0 s left", Some(1000)));
+        check((0, 8192, Some(4096)), 8192, ("8.0 KiB of 4.0 KiB, 8.0 KiB/s, for 2 s, 0 s left", Some(1000)));
     }
 }

@@ -3,6 +3,7 @@
 
 mod kept_password;
 mod live;
+mod recent_bytes;
 mod registry;
 mod watch;
 

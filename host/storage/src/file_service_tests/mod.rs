@@ -7,6 +7,7 @@ mod quota_sequences;
 mod quotas;
 mod removals;
 mod selectors;
+mod transfers;
 
 use std::sync::Arc;
 
