@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use tidegate_core::admin::UseCase;
 use tidegate_core::connection::ConnectionId;
+use tidegate_core::hook::DecidingCall;
 use tidegate_core::ports::{Clock, SystemClock};
 use tidegate_core::session::{Session, TransferView};
 
@@ -16,7 +17,7 @@ use crate::route::Route;
 use crate::text::{bytes, natural, seconds, share};
 use crate::view::{Action, Block, Button, Cell, Control, Form, Input, InputKind, Rendered, Running, Table, Tone};
 
-const HEAD: [&str; 7] = ["User", "Address", "Client", "Protocol", "Transfers", "Last hook", "End"];
+const HEAD: [&str; 7] = ["User", "Address", "Client", "Protocol", "Transfers", "Decided by", "End"];
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -70,10 +71,6 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
     let mut sessions = administration.sessions.list(actor).await?;
     let all = sessions.len();
     sessions.retain(|session| search.is_empty() || is_meant(session, search));
-    let last_calls = match asked.may(UseCase::ListRuns) && !sessions.is_empty() {
-        true => asked.web.last_calls.get(&administration.hook_runs, actor).await?,
-        false => Arc::default(),
-    };
     let caption = match sessions.len() {
         shown if shown == all => format!("{all} open session(s)"),
         shown => format!("{shown} of {all} open session(s)"),
@@ -81,9 +78,10 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
     let mut table = Table::new("sessions", caption, &HEAD, "No session is open.");
     for session in &sessions {
         let id = session.id.as_str();
-        let hook = match last_calls.get(id) {
-            Some(call) => Cell::link(call.text.clone(), format!("/web/runs/show?id={}", call.id)),
-            None => Cell::text(""),
+        let decided = match deciding(&session.live.decisions()) {
+            // Who may not see calls is not told of them here, either.
+            Some(text) if asked.may(UseCase::ListRuns) => Cell::link(text, address("/web/runs", &[("connection", id)])),
+            Some(_) | None => Cell::text(""),
         };
         let (protocol, command) = session.live.channel();
         let open = natural(now.saturating_sub(session.opened_at)) / 1000;
@@ -100,7 +98,7 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
             Cell::text(session.connection.client_software().unwrap_or_default()),
             Cell::text(format!("{protocol} {command}\nfor {}", seconds(open))),
             Cell::Transfers(transfers.iter().map(|transfer| running(transfer, now)).collect()),
-            hook,
+            decided,
             Cell::Buttons(buttons(asked, session)),
         ]);
     }
@@ -115,6 +113,16 @@ fn is_meant(session: &Arc<Session>, search: &str) -> bool {
         || has(session.connection.client_software().unwrap_or_default())
         || has(session.id.as_str())
         || session.live.transfers().iter().any(|transfer| has(&transfer.path))
+}
+
+/// The hooks that have decided, a line each; None: none has.
+fn deciding(calls: &[Arc<DecidingCall>]) -> Option<String> {
+    let line = |call: &Arc<DecidingCall>| {
+        let DecidingCall { kind, hook, about, outcome } = &**call;
+        let about = about.as_deref().map(|about| format!(" ({about})")).unwrap_or_default();
+        format!("{hook}: {outcome}, {kind}{about}")
+    };
+    (!calls.is_empty()).then(|| calls.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// What a transfer has moved, and how fast it is now. How much is left is known of downloads, and of uploads whose client
@@ -180,6 +188,23 @@ async fn close_and_ban(asked: Asked) -> Result<Response, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hooks_that_decided_are_named_with_what_they_said() {
+        let call = |kind, hook: &str, about: Option<&str>, outcome| {
+            Arc::new(DecidingCall { kind, hook: hook.into(), about: about.map(str::to_owned), outcome })
+        };
+        let login = call("external-auth", "ldap", Some("password"), "accept");
+        let file = call("pre-action", "scanner", Some("upload"), "timeout");
+        for (calls, expected) in [
+            (vec![], None),
+            (vec![login.clone()], Some("ldap: accept, external-auth (password)")),
+            (vec![call("connect", "x", None, "deny")], Some("x: deny, connect")),
+            (vec![login, file], Some("ldap: accept, external-auth (password)\nscanner: timeout, pre-action (upload)")),
+        ] {
+            assert_eq!(deciding(&calls).as_deref(), expected);
+        }
+    }
 
     #[test]
     fn transfers_say_what_is_left_where_that_is_known() {

@@ -16,7 +16,6 @@ mod fields;
 mod guard;
 mod hooks;
 mod keys;
-mod last_calls;
 mod links;
 mod live;
 mod login;
@@ -42,7 +41,6 @@ mod tests;
 
 pub use dump::Uploaded;
 pub use fields::account_of_form;
-pub use last_calls::LastCalls;
 pub use live::LiveParts;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,8 +71,6 @@ pub struct WebAdmin {
     pub facts: Arc<ServerFacts>,
     /// A dump that waits to be loaded.
     pub uploaded: Arc<Mutex<Option<Uploaded>>>,
-    /// The last hook call of each connection.
-    pub last_calls: Arc<LastCalls>,
     /// Parts of pages that refresh themselves, as they were a moment ago.
     pub live_parts: Arc<LiveParts>,
     /// Names, with or without a port, by which browsers may call the server; empty: any.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::EndReason;
 use super::recent_bytes::RecentBytes;
 use crate::account::EffectiveAccount;
+use crate::hook::{DecidingCall, LastDecision};
 use crate::pace::Pace;
 use crate::ports::{Clock, SessionRecords, SystemClock};
 
@@ -46,6 +47,10 @@ pub struct LiveSession {
     created: AtomicBool,
     /// Where a record of the session is, until hooks were told of its end.
     records: OnceLock<Arc<dyn SessionRecords>>,
+    /// The hook that has decided about the login, if one has.
+    login_decision: OnceLock<Arc<DecidingCall>>,
+    /// The hook that has decided about an operation on files last.
+    file_decision: LastDecision,
 }
 
 /// One file that is being transferred.
@@ -159,6 +164,8 @@ impl LiveSession {
             end_reason: Mutex::default(),
             created: AtomicBool::new(false),
             records: OnceLock::new(),
+            login_decision: OnceLock::new(),
+            file_decision: LastDecision::default(),
         };
         live.set_rates(&account);
         live
@@ -238,6 +245,25 @@ impl LiveSession {
     /// Where a record of the session is; None: there is none.
     pub(super) fn records(&self) -> Option<&Arc<dyn SessionRecords>> {
         self.records.get()
+    }
+
+    /// Notes which hook has decided about the login; None: the server alone has.
+    pub fn login_was_decided(&self, call: Option<Arc<DecidingCall>>) {
+        if let Some(call) = call {
+            // There is one login of a session.
+            let _ = self.login_decision.set(call);
+        }
+    }
+
+    /// Where it is kept which hook has decided about an operation on files.
+    pub(super) fn file_decision(&self) -> &LastDecision {
+        &self.file_decision
+    }
+
+    /// The calls that have decided: about the login, and about the last operation on files that a hook did not leave to
+    /// the server.
+    pub fn decisions(&self) -> Vec<Arc<DecidingCall>> {
+        self.login_decision.get().cloned().into_iter().chain(self.file_decision.call()).collect()
     }
 
     /// Sets the time of the last activity, in milliseconds since 1970.

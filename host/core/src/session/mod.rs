@@ -112,6 +112,7 @@ impl Session {
             username: Some(&self.account.username),
             account: Some(&self.account),
             method: Some(self.method),
+            decision: Some(self.live.file_decision()),
             ..Subject::default()
         }
     }

@@ -1,5 +1,6 @@
 //! What sessions may do to their files, and how it counts: over storages in memory, without a server or a disk.
 
+mod decisions;
 mod decoys;
 mod moving;
 mod permissions;

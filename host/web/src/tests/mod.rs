@@ -239,7 +239,6 @@ impl House {
             history: Arc::default(),
             disks: Arc::new(PaperDisks),
             uploaded: Arc::default(),
-            last_calls: Arc::default(),
             live_parts: Arc::default(),
             facts: Arc::new(facts),
             allowed_hosts: Arc::from([]),
