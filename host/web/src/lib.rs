@@ -134,5 +134,5 @@ pub fn web(web: WebAdmin, pages: Pages) -> Router {
 /// A page that is there, asked for in another way: the form of a log-out, for one, has no address of its own.
 async fn wrong_method(State(web): State<WebAdmin>) -> Response {
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "There is no such page; a form leads there.");
-    problem.page().answer(None, "", web.facts.version)
+    problem.page(&web.metrics).answer(None, "", web.facts.version)
 }

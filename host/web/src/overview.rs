@@ -8,7 +8,7 @@ use tidegate_core::session::TransferView;
 
 use crate::guard::Need;
 use crate::plot::{Range, per_second, plot};
-use crate::problem::{Problem, sentence};
+use crate::problem::{Problem, WITHOUT_DATABASE, no_answer, sentence};
 use crate::request::Asked;
 use crate::route::Route;
 use crate::text::{bytes, share, time};
@@ -30,8 +30,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     let database = match administration.status.store(actor).await {
         Ok(()) => Cell::mark(Tone::Good, format!("{driver}, answers")),
         Err(error) => {
-            let text = format!("The database does not answer. {}", sentence(&error.to_string()));
+            let text = format!("{} {}", no_answer(&asked.web.metrics), sentence(&error.to_string()));
             blocks.push(Block::Note(Tone::Bad, text));
+            blocks.push(Block::Text(WITHOUT_DATABASE.to_owned()));
             Cell::mark(Tone::Bad, format!("{driver}, does not answer"))
         }
     };
@@ -75,7 +76,10 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         let query = AuditQuery { limit: CHANGES, ..AuditQuery::default() };
         let mut table =
             Table::new("changes", "The last changes", &["Time", "By", "Change", "Outcome"], "There are no changes.");
-        for stored in administration.audit.list(actor, query).await? {
+        // The database may go away while the page is made: what is in memory is shown all the same.
+        let changes = administration.audit.list(actor, query).await;
+        let unseen = changes.as_ref().err().map(|error| sentence(&format!("the last changes are not shown: {error}")));
+        for stored in changes.unwrap_or_default() {
             let record = stored.record;
             table.rows.push(vec![
                 time(record.at),
@@ -84,7 +88,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
                 Cell::text(record.outcome.as_str()),
             ]);
         }
-        blocks.push(Block::Table(table));
+        blocks.push(unseen.map_or_else(|| Block::Table(table), |text| Block::Note(Tone::Warning, text)));
     }
     Ok(asked.page("Overview", blocks))
 }
