@@ -41,6 +41,10 @@ impl Directory for Outage {
         self.check(false)?;
         self.store.find(collection, name).await
     }
+    async fn find_by_id(&self, collection: &'static Collection, id: i64) -> Result<Option<StoredDocument>, StoreError> {
+        self.check(false)?;
+        self.store.find_by_id(collection, id).await
+    }
     async fn find_all(
         &self,
         collection: &'static Collection,
