@@ -1,5 +1,7 @@
 //! When the database of accounts hangs, is gone, and is back; and what load balancers are told of it.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidegate_tests::clients::{Proof, can_log_in, sftp, text};
@@ -10,6 +12,7 @@ use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::{tools, waiting};
 
 use crate::operations::{get, metric};
+use crate::web::admin;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 const TOLD: &str = "The server is temporarily unavailable";
@@ -37,12 +40,25 @@ fn write(raw: &mut RawSftp, handle: &[u8], offset: u64) {
     assert_eq!(raw.request(fxp::WRITE, &body).status(), fx::OK);
 }
 
+/// A page of the web admin in a browser with these cookies.
+fn page(server: &Server, cookies: &Path, path: &str, more: &[&str]) -> String {
+    let (url, cookies) = (format!("http://127.0.0.1:{}{path}", server.http_port), cookies.to_str().unwrap());
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "90", "--cookie", cookies, "--cookie-jar", cookies]);
+    tools::run_ok(curl.args(more).arg(url))
+}
+
 /// `away` and `back`: what befalls the database.
 fn check(away: fn(&mut Database), back: fn(&mut Database)) {
     // A9-05, A10-03
     let (site, mut database) = place();
+    admin(&site, "root");
     let server = site.start();
     becomes(&server, 200);
+    let cookies = site.path("cookies");
+    let of_form = ["--header", "Sec-Fetch-Site: same-origin", "--data", "username=root&password=a-long-password"];
+    page(&server, &cookies, "/web/login", &of_form);
+    assert!(page(&server, &cookies, "/web", &[]).contains("postgresql, answers"));
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let handle = raw.open_file("during", fxf::WRITE | fxf::CREAT).handle();
     write(&mut raw, &handle, 0);
@@ -54,6 +70,10 @@ fn check(away: fn(&mut Database), back: fn(&mut Database)) {
         server.wait_for(|line| line["sender"] == "login_unavailable" && line["username"] == user);
     }
     assert!(!server.log().contains(r#""sender":"connection_failed""#), "{}", server.log());
+    let told = page(&server, &cookies, "/web", &[]);
+    for text in ["The database has not answered since ", "Open sessions and their transfers go on."] {
+        assert!(told.contains(text), "{text} {told}");
+    }
     // Sessions and transfers go on.
     write(&mut raw, &handle, 1000);
     assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);

@@ -103,6 +103,27 @@ fn sessions_are_shown_and_closed() {
 }
 
 #[test]
+fn a_download_that_goes_on_after_an_earlier_one_says_where() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let handle = raw.open_file("file", fxf::WRITE | fxf::CREAT).handle();
+    raw.request(fxp::WRITE, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 1000])]));
+    raw.request(fxp::CLOSE, &string(&handle));
+    let handle = raw.open_file("file", fxf::READ).handle();
+    raw.request(fxp::READ, &fields(&[&string(&handle), &600_u64.to_be_bytes(), &100_u32.to_be_bytes()]));
+    let socket = site.path("tidegate.sock");
+    let url = "http://localhost/api/tidegate/connections";
+    let (status, body) = curl(&["--unix-socket", socket.to_str().unwrap(), url]);
+    let shown: Value = serde_json::from_str(&body).unwrap();
+    let transfer = &shown[0]["active_transfers"][0];
+    let seen = ["operation_type", "path", "offset", "size", "total"].map(|field| transfer[field].clone());
+    assert_eq!((status, seen), (200, [json!("download"), json!("/file"), json!(600), json!(100), json!(1000)]));
+    assert!(transfer["rate"].is_u64(), "{transfer}");
+}
+
+#[test]
 fn without_the_setting_an_older_client_needs_a_password() {
     // A3-53
     let site = Site::new();

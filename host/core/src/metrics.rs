@@ -1,9 +1,10 @@
 //! What is counted for monitoring (A20). Names and texts of metrics are those of the exposition.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::connection::LoginMethod;
 use crate::hook::HookKind;
+use crate::ports::{Clock, SystemClock};
 
 mod requests;
 
@@ -13,7 +14,8 @@ pub use requests::{ObjectRequest, Requests, SftpRequest};
 #[derive(Debug, Default)]
 pub struct Metrics {
     counts: Counts<AtomicU64>,
-    is_store_away: AtomicBool,
+    /// In milliseconds since 1970; 0: the account store is not away.
+    store_away_since: AtomicI64,
 }
 
 /// What was counted: plain numbers, or those that still change.
@@ -135,12 +137,24 @@ impl Metrics {
     /// Notes whether the account store answers (A9-05).
     pub fn store_answers(&self, answers: bool) {
         self.counts.store_available.store(u64::from(answers), Ordering::Relaxed);
-        self.is_store_away.store(!answers, Ordering::Relaxed);
+        let since = &self.store_away_since;
+        if answers {
+            since.store(0, Ordering::Relaxed);
+        } else {
+            // The first time stays; another thread may have noted it just now.
+            let _ = since.compare_exchange(0, SystemClock.now().max(1), Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// Whether the account store did not answer when it was asked last. False before it was asked.
     pub fn is_store_away(&self) -> bool {
-        self.is_store_away.load(Ordering::Relaxed)
+        self.store_away_since().is_some()
+    }
+
+    /// When it was first noticed that the account store does not answer, in milliseconds since 1970; None: it answered
+    /// when it was asked last.
+    pub fn store_away_since(&self) -> Option<i64> {
+        Some(self.store_away_since.load(Ordering::Relaxed)).filter(|since| *since > 0)
     }
 
     /// Counts a session that begins. [`session_ended`](Self::session_ended) is called once for each.
@@ -414,9 +428,16 @@ mod tests {
         metrics.session_began();
         metrics.session_began();
         check(&metrics, Counts { store_available: 1, active_connections: 2, ..Counts::default() });
+        assert_eq!(metrics.store_away_since(), None);
         metrics.store_answers(false);
+        let since = metrics.store_away_since();
+        assert!(since.is_some() && metrics.is_store_away());
         metrics.session_ended();
         check(&metrics, Counts { active_connections: 1, ..Counts::default() });
+        metrics.store_answers(false);
+        assert_eq!(metrics.store_away_since(), since, "it is still away");
+        metrics.store_answers(true);
+        assert!(metrics.store_away_since().is_none() && !metrics.is_store_away());
     }
 
     #[test]

@@ -88,7 +88,9 @@
   });
   for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
     document.addEventListener(failure, (event) => {
-      if (isLive(event.detail.elt)) event.detail.elt.setAttribute("data-stale", "");
+      const { elt, xhr } = event.detail;
+      // An answer may say why; without one, the server is not there.
+      if (isLive(elt)) elt.setAttribute("data-stale", xhr?.getResponseHeader("Stale-Because") ?? "");
     });
   }
 })();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::response::Response;
 use tidegate_core::admin::UseCase;
 use tidegate_core::connection::ConnectionId;
+use tidegate_core::hook::DecidingCall;
 use tidegate_core::ports::{Clock, SystemClock};
 use tidegate_core::session::{Session, TransferView};
 
@@ -16,7 +17,7 @@ use crate::route::Route;
 use crate::text::{bytes, natural, seconds, share};
 use crate::view::{Action, Block, Button, Cell, Control, Form, Input, InputKind, Rendered, Running, Table, Tone};
 
-const HEAD: [&str; 7] = ["User", "Address", "Client", "Protocol", "Transfers", "Last hook", "End"];
+const HEAD: [&str; 7] = ["User", "Address", "Client", "Protocol", "Transfers", "Decided by", "End"];
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -70,10 +71,6 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
     let mut sessions = administration.sessions.list(actor).await?;
     let all = sessions.len();
     sessions.retain(|session| search.is_empty() || is_meant(session, search));
-    let last_calls = match asked.may(UseCase::ListRuns) && !sessions.is_empty() {
-        true => asked.web.last_calls.get(&administration.hook_runs, actor).await?,
-        false => Arc::default(),
-    };
     let caption = match sessions.len() {
         shown if shown == all => format!("{all} open session(s)"),
         shown => format!("{shown} of {all} open session(s)"),
@@ -81,9 +78,10 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
     let mut table = Table::new("sessions", caption, &HEAD, "No session is open.");
     for session in &sessions {
         let id = session.id.as_str();
-        let hook = match last_calls.get(id) {
-            Some(call) => Cell::link(call.text.clone(), format!("/web/runs/show?id={}", call.id)),
-            None => Cell::text(""),
+        let decided = match deciding(&session.live.decisions()) {
+            // Who may not see calls is not told of them here, either.
+            Some(text) if asked.may(UseCase::ListRuns) => Cell::link(text, address("/web/runs", &[("connection", id)])),
+            Some(_) | None => Cell::text(""),
         };
         let (protocol, command) = session.live.channel();
         let open = natural(now.saturating_sub(session.opened_at)) / 1000;
@@ -100,7 +98,7 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
             Cell::text(session.connection.client_software().unwrap_or_default()),
             Cell::text(format!("{protocol} {command}\nfor {}", seconds(open))),
             Cell::Transfers(transfers.iter().map(|transfer| running(transfer, now)).collect()),
-            hook,
+            decided,
             Cell::Buttons(buttons(asked, session)),
         ]);
     }
@@ -117,28 +115,35 @@ fn is_meant(session: &Arc<Session>, search: &str) -> bool {
         || session.live.transfers().iter().any(|transfer| has(&transfer.path))
 }
 
-/// What a transfer has moved, and how fast. How much is left is known of downloads, and of uploads whose client says
-/// how long the file will be, as scp does; most clients of SFTP do not.
+/// The hooks that have decided, a line each; None: none has.
+fn deciding(calls: &[Arc<DecidingCall>]) -> Option<String> {
+    let line = |call: &Arc<DecidingCall>| {
+        let DecidingCall { kind, hook, about, outcome } = &**call;
+        let about = about.as_deref().map(|about| format!(" ({about})")).unwrap_or_default();
+        format!("{hook}: {outcome}, {kind}{about}")
+    };
+    (!calls.is_empty()).then(|| calls.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// What a transfer has moved, and how fast it is now. How much is left is known of downloads, and of uploads whose client
+/// says how long the file will be, as scp does; most clients of SFTP do not. A transfer that goes on after an earlier one
+/// has done what that has.
 fn running(transfer: &TransferView, now: i64) -> Running {
     let took = natural(now.saturating_sub(transfer.start_time));
-    let TransferView { operation_type, path, size, total, .. } = transfer;
-    let rate = rate(*size, took);
+    let TransferView { operation_type, path, offset, size, rate, total, .. } = transfer;
+    let done = offset.saturating_add(*size);
     let moved = match total {
-        Some(total) => format!("{} of {}", bytes(*size), bytes(*total)),
+        Some(total) => format!("{} of {}", bytes(done), bytes(*total)),
+        None if *offset > 0 => format!("{} after {}", bytes(*size), bytes(*offset)),
         None => bytes(*size),
     };
-    let left = total.and_then(|total| total.saturating_sub(*size).checked_div(rate));
+    let left = total.and_then(|total| total.saturating_sub(done).checked_div(*rate));
     let left = left.map(|left| format!(", {} left", seconds(left))).unwrap_or_default();
     Running {
         path: format!("{operation_type} {path}"),
-        text: format!("{moved}, {}/s, for {}{left}", bytes(rate), seconds(took / 1000)),
-        share: total.map(|total| share(*size, total)),
+        text: format!("{moved}, {}/s, for {}{left}", bytes(*rate), seconds(took / 1000)),
+        share: total.map(|total| share(done, total)),
     }
-}
-
-/// Bytes a second.
-pub fn rate(size: u64, milliseconds: u64) -> u64 {
-    u64::try_from(u128::from(size) * 1000 / u128::from(milliseconds.max(1))).unwrap_or(u64::MAX)
 }
 
 fn buttons(asked: &Asked, session: &Session) -> Vec<Button> {
@@ -185,17 +190,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn hooks_that_decided_are_named_with_what_they_said() {
+        let call = |kind, hook: &str, about: Option<&str>, outcome| {
+            Arc::new(DecidingCall { kind, hook: hook.into(), about: about.map(str::to_owned), outcome })
+        };
+        let login = call("external-auth", "ldap", Some("password"), "accept");
+        let file = call("pre-action", "scanner", Some("upload"), "timeout");
+        for (calls, expected) in [
+            (vec![], None),
+            (vec![login.clone()], Some("ldap: accept, external-auth (password)")),
+            (vec![call("connect", "x", None, "deny")], Some("x: deny, connect")),
+            (vec![login, file], Some("ldap: accept, external-auth (password)\nscanner: timeout, pre-action (upload)")),
+        ] {
+            assert_eq!(deciding(&calls).as_deref(), expected);
+        }
+    }
+
+    #[test]
     fn transfers_say_what_is_left_where_that_is_known() {
-        let check = |size: u64, total: Option<u64>, took: i64, expected: (&str, Option<u64>)| {
-            let path = "/a".to_owned();
-            let view = TransferView { operation_type: "upload", path, start_time: 0, size, total, last_activity: 0 };
-            let Running { text, share, .. } = running(&view, took);
+        let check = |(offset, size, total): (u64, u64, Option<u64>), rate: u64, expected: (&str, Option<u64>)| {
+            let (operation_type, path) = ("upload", "/a".to_owned());
+            let view =
+                TransferView { operation_type, path, start_time: 0, offset, size, rate, total, last_activity: 0 };
+            let Running { text, share, .. } = running(&view, 2000);
             assert_eq!((text.as_str(), share), expected);
         };
-        check(2048, None, 2000, ("2.0 KiB, 1.0 KiB/s, for 2 s", None));
-        check(2048, Some(8192), 2000, ("2.0 KiB of 8.0 KiB, 1.0 KiB/s, for 2 s, 6 s left", Some(250)));
-        check(0, Some(8192), 2000, ("0 B of 8.0 KiB, 0 B/s, for 2 s", Some(0)));
+        check((0, 2048, None), 1024, ("2.0 KiB, 1.0 KiB/s, for 2 s", None));
+        check((0, 2048, Some(8192)), 1024, ("2.0 KiB of 8.0 KiB, 1.0 KiB/s, for 2 s, 6 s left", Some(250)));
+        check((0, 0, Some(8192)), 0, ("0 B of 8.0 KiB, 0 B/s, for 2 s", Some(0)));
+        // It was fast, and stalls.
+        check((0, 4096, Some(8192)), 0, ("4.0 KiB of 8.0 KiB, 0 B/s, for 2 s", Some(500)));
+        // What an earlier transfer has moved is done.
+        check((4096, 2048, Some(8192)), 1024, ("6.0 KiB of 8.0 KiB, 1.0 KiB/s, for 2 s, 2 s left", Some(750)));
+        check((4096, 2048, None), 1024, ("2.0 KiB after 4.0 KiB, 1.0 KiB/s, for 2 s", None));
         // A client may send more than it said.
-        check(8192, Some(4096), 1000, ("8.0 KiB of 4.0 KiB, 8.0 KiB/s, for 1 s, 0 s left", Some(1000)));
+        check((0, 8192, Some(4096)), 8192, ("8.0 KiB of 4.0 KiB, 8.0 KiB/s, for 2 s, 0 s left", Some(1000)));
     }
 }

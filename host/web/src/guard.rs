@@ -13,14 +13,14 @@ use http_body_util::{BodyExt, Limited};
 use tidegate_api::Client;
 use tidegate_core::admin::{AuthenticationError, DoorClient, UseCase};
 use tidegate_core::connection::WebVisit;
-use tidegate_core::ports::Door;
+use tidegate_core::ports::{Door, StoreError};
 use tokio::time::timeout;
 use url::form_urlencoded;
 
 use crate::WebAdmin;
 use crate::assets::{gzip, takes_gzip};
 use crate::cookie::ADMIN;
-use crate::problem::{Problem, sentence};
+use crate::problem::{Problem, STALE, sentence};
 use crate::request::{Visitor, address, see};
 use crate::transport::{Foreign, Way, refuse_foreign, way};
 
@@ -74,20 +74,28 @@ pub async fn check(State(guarded): State<Guarded>, mut request: Request, next: N
     let visitor = match passed(&guarded, &mut request).await {
         Ok(visitor) => visitor,
         Err(Stop::Answer(answer)) => return *answer,
-        Err(Stop::Problem(problem)) => return problem.page().answer(None, &path, web.facts.version),
+        Err(Stop::Problem(problem)) => return answer(web, &problem, None, &path),
     };
     if let (Need::For(case), Some(visitor)) = (guarded.need, &visitor)
         && let Err(error) = visitor.actor.require(case)
     {
         let name = object_of(request).await;
         let error = web.administration.audit.refuse(&visitor.actor, case, &name, error).await;
-        return Problem::from(error).page().answer(Some(visitor), &path, web.facts.version);
+        return answer(web, &Problem::from(error), Some(visitor), &path);
     }
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => problem.page().answer(visitor.as_ref(), &path, web.facts.version),
+        Some(problem) => answer(web, &problem, visitor.as_ref(), &path),
         None => response,
     }
+}
+
+fn answer(web: &WebAdmin, problem: &Problem, visitor: Option<&Visitor>, path: &str) -> Response {
+    let mut response = problem.page(&web.metrics).answer(visitor, path, web.facts.version);
+    if problem.is_database_away {
+        response.headers_mut().extend([STALE]);
+    }
+    response
 }
 
 /// The object that the address of a page or a small form names, for the record of a refusal; empty: none does.
@@ -166,6 +174,10 @@ async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visit
 
 /// The credentials were not judged.
 pub fn unavailable(error: &AuthenticationError) -> Problem {
+    // Nobody knows who asks: where the database is, and why it does not answer, is in the log.
+    if let AuthenticationError::Store(StoreError::Unavailable(_)) = error {
+        return Problem::database_away("");
+    }
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string()))
 }
 

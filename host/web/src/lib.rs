@@ -18,7 +18,6 @@ mod guard;
 mod hooks;
 mod judgement;
 mod keys;
-mod last_calls;
 mod links;
 mod live;
 mod login;
@@ -45,7 +44,6 @@ mod tests;
 
 pub use dump::Uploaded;
 pub use fields::account_of_form;
-pub use last_calls::LastCalls;
 pub use live::LiveParts;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,8 +74,6 @@ pub struct WebAdmin {
     pub facts: Arc<ServerFacts>,
     /// A dump that waits to be loaded.
     pub uploaded: Arc<Mutex<Option<Uploaded>>>,
-    /// The last hook call of each connection.
-    pub last_calls: Arc<LastCalls>,
     /// Parts of pages that refresh themselves, as they were a moment ago.
     pub live_parts: Arc<LiveParts>,
     /// Names, with or without a port, by which browsers may call the server; empty: any.
@@ -141,5 +137,5 @@ pub fn web(web: WebAdmin, pages: Pages) -> Router {
 /// A page that is there, asked for in another way: the form of a log-out, for one, has no address of its own.
 async fn wrong_method(State(web): State<WebAdmin>) -> Response {
     let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "There is no such page; a form leads there.");
-    problem.page().answer(None, "", web.facts.version)
+    problem.page(&web.metrics).answer(None, "", web.facts.version)
 }

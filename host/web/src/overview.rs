@@ -3,16 +3,15 @@
 use axum::response::Response;
 use tidegate_core::admin::UseCase;
 use tidegate_core::history::Span;
-use tidegate_core::ports::{AuditQuery, Clock, SystemClock};
+use tidegate_core::ports::AuditQuery;
 use tidegate_core::session::TransferView;
 
-use crate::connections::rate;
 use crate::guard::Need;
 use crate::plot::{Range, per_second, plot};
-use crate::problem::{Problem, sentence};
+use crate::problem::{Problem, WITHOUT_DATABASE, no_answer, sentence};
 use crate::request::Asked;
 use crate::route::Route;
-use crate::text::{bytes, natural, share, time};
+use crate::text::{bytes, share, time};
 use crate::view::{Block, Cell, Plot, Table, Tone};
 
 /// The last changes that are shown.
@@ -31,8 +30,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     let database = match administration.status.store(actor).await {
         Ok(()) => Cell::mark(Tone::Good, format!("{driver}, answers")),
         Err(error) => {
-            let text = format!("The database does not answer. {}", sentence(&error.to_string()));
+            let text = format!("{} {}", no_answer(&asked.web.metrics), sentence(&error.to_string()));
             blocks.push(Block::Note(Tone::Bad, text));
+            blocks.push(Block::Text(WITHOUT_DATABASE.to_owned()));
             Cell::mark(Tone::Bad, format!("{driver}, does not answer"))
         }
     };
@@ -43,10 +43,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         facts.push(("Sessions".to_owned(), Cell::link(sessions.len().to_string(), "/web/connections")));
         let transfers: Vec<_> = sessions.iter().flat_map(|session| session.live.transfers()).collect();
         for (name, kind) in [("Uploads under way", "upload"), ("Downloads under way", "download")] {
-            facts.push((
-                name.to_owned(),
-                Cell::link(under_way(&transfers, kind, SystemClock.now()), "/web/connections"),
-            ));
+            facts.push((name.to_owned(), Cell::link(under_way(&transfers, kind), "/web/connections")));
         }
     }
     if asked.may(UseCase::ShowStatus) {
@@ -79,7 +76,10 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         let query = AuditQuery { limit: CHANGES, ..AuditQuery::default() };
         let mut table =
             Table::new("changes", "The last changes", &["Time", "By", "Change", "Outcome"], "There are no changes.");
-        for stored in administration.audit.list(actor, query).await? {
+        // The database may go away while the page is made: what is in memory is shown all the same.
+        let changes = administration.audit.list(actor, query).await;
+        let unseen = changes.as_ref().err().map(|error| sentence(&format!("the last changes are not shown: {error}")));
+        for stored in changes.unwrap_or_default() {
             let record = stored.record;
             table.rows.push(vec![
                 time(record.at),
@@ -88,19 +88,18 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
                 Cell::text(record.outcome.as_str()),
             ]);
         }
-        blocks.push(Block::Table(table));
+        blocks.push(unseen.map_or_else(|| Block::Table(table), |text| Block::Note(Tone::Warning, text)));
     }
     Ok(asked.page("Overview", blocks))
 }
 
-/// How many transfers of a kind there are, and how fast they are together.
-fn under_way(transfers: &[TransferView], kind: &str, now: i64) -> String {
-    let rates = transfers.iter().filter(|transfer| transfer.operation_type == kind);
-    let rates: Vec<_> =
-        rates.map(|transfer| rate(transfer.size, natural(now.saturating_sub(transfer.start_time)))).collect();
-    match rates.len() {
-        0 => "none".to_owned(),
-        count => format!("{count}, {}/s", bytes(rates.iter().fold(0, |sum, rate| sum.saturating_add(*rate)))),
+/// How many transfers of a kind there are, and how fast they are together now.
+fn under_way(transfers: &[TransferView], kind: &str) -> String {
+    let of_kind = transfers.iter().filter(|transfer| transfer.operation_type == kind);
+    let add = |(count, sum): (usize, u64), transfer: &TransferView| (count + 1, sum.saturating_add(transfer.rate));
+    match of_kind.fold((0, 0), add) {
+        (0, _) => "none".to_owned(),
+        (count, rate) => format!("{count}, {}/s", bytes(rate)),
     }
 }
 
@@ -143,17 +142,19 @@ mod tests {
 
     #[test]
     fn transfers_under_way_have_a_rate_together() {
-        let of = |operation_type: &'static str, size: u64| TransferView {
+        let of = |operation_type: &'static str, rate: u64| TransferView {
             operation_type,
             path: "/a".to_owned(),
             start_time: 0,
-            size,
+            offset: 0,
+            size: 1 << 40,
+            rate,
             total: None,
             last_activity: 0,
         };
-        let transfers = [of("upload", 2048), of("upload", 4096), of("download", 0)];
+        let transfers = [of("upload", 1024), of("upload", 2048), of("download", 0)];
         for (kind, expected) in [("upload", "2, 3.0 KiB/s"), ("download", "1, 0 B/s"), ("copy", "none")] {
-            assert_eq!(under_way(&transfers, kind, 2000), expected);
+            assert_eq!(under_way(&transfers, kind), expected);
         }
     }
 }

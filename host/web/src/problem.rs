@@ -1,23 +1,40 @@
 //! Requests that were not carried out.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tidegate_core::admin::{AdminError, AdminErrorKind};
+use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::StoreError;
 
 use crate::page::Page;
+use crate::text::moment;
 use crate::view::{Block, Tone};
+
+/// What goes on without the database, and what does not.
+pub const WITHOUT_DATABASE: &str = "Open sessions and their transfers go on. Until the database is back, nobody can log \
+                                    in, over SFTP or here, and nothing that is stored can be shown or changed. The \
+                                    server asks for it again by itself.";
+/// Says to a part of an open page why it cannot be refreshed.
+pub const STALE: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("stale-because"), HeaderValue::from_static("database"));
 
 /// Why a request was not carried out, in a sentence. The page for it is made where the administrator is known.
 #[derive(Debug, Clone)]
 pub struct Problem {
     pub status: StatusCode,
     pub text: String,
+    /// Whether it is that the database does not answer; `text` is then what is known of it, which may be nothing.
+    pub is_database_away: bool,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into() }
+        Self { status, text: text.into(), is_database_away: false }
+    }
+
+    /// The database does not answer. `reason`: for those who may know where it is.
+    pub fn database_away(reason: impl Into<String>) -> Self {
+        Self { is_database_away: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason) }
     }
 
     /// The request is wrong.
@@ -33,7 +50,14 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "There is no such page.")
     }
 
-    pub fn page(&self) -> Page {
+    /// `metrics`: know since when the database is away.
+    pub fn page(&self, metrics: &Metrics) -> Page {
+        if self.is_database_away {
+            let texts = [self.text.as_str(), WITHOUT_DATABASE].into_iter().filter(|text| !text.is_empty());
+            let mut blocks = vec![Block::Note(Tone::Bad, no_answer(metrics))];
+            blocks.extend(texts.map(|text| Block::Text(text.to_owned())));
+            return Page::new("The database does not answer", blocks).with_status(self.status);
+        }
         let title = match self.status {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::FORBIDDEN => "Not permitted",
@@ -46,6 +70,9 @@ impl Problem {
 
 impl From<AdminError> for Problem {
     fn from(error: AdminError) -> Self {
+        if let AdminError::Store(StoreError::Unavailable(reason)) = &error {
+            return Self::database_away(sentence(reason));
+        }
         let status = match error.kind() {
             AdminErrorKind::Forbidden => StatusCode::FORBIDDEN,
             AdminErrorKind::NotFound => StatusCode::NOT_FOUND,
@@ -69,6 +96,14 @@ impl IntoResponse for Problem {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+/// That the database does not answer, and since when. A moment passes until the server has noticed it.
+pub fn no_answer(metrics: &Metrics) -> String {
+    match metrics.store_away_since() {
+        Some(since) => format!("The database has not answered since {} (UTC).", moment(since).text),
+        None => "The database does not answer.".to_owned(),
     }
 }
 

@@ -18,7 +18,7 @@ use tidegate_core::hook::observation::{
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
-use tidegate_core::hook::{Comparisons, LoginAttempt};
+use tidegate_core::hook::{Comparisons, LastDecision, LoginAttempt};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::{EndReason, KeptPassword, LiveSession, Session, Traffic};
@@ -71,6 +71,7 @@ pub fn attempt_with(name: &str, credential: Credential) -> anyhow::Result<Arc<Lo
         read_at: Instant::now(),
         number: 1,
         comparisons: Comparisons::default(),
+        decision: LastDecision::default(),
     }))
 }
 

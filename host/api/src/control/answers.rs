@@ -28,7 +28,7 @@ pub fn session(session: &Session) -> api::Session {
 }
 
 fn transfer(transfer: TransferView) -> api::Transfer {
-    let TransferView { operation_type, path, start_time, size, total: _, last_activity } = transfer;
+    let TransferView { operation_type, path, start_time, size, last_activity, .. } = transfer;
     api::Transfer { operation_type: operation_type.to_owned(), path, start_time, size, last_activity }
 }
 

@@ -9,7 +9,7 @@ use super::{Audit, AuthenticationError, DoorClient};
 use crate::connection::Credential;
 use crate::guard::{Defender, Offence};
 use crate::hook::review::{LoginPre, Review};
-use crate::hook::{Chain, Comparisons, LoginAttempt};
+use crate::hook::{Chain, Comparisons, LastDecision, LoginAttempt};
 use crate::ports::{Door, StoreError};
 use crate::presented::{check_name, check_password};
 use crate::secret::Secret;
@@ -61,6 +61,7 @@ impl BeforeLogins {
             read_at: Instant::now(),
             number: 1,
             comparisons: Comparisons::default(),
+            decision: LastDecision::default(),
         });
         match hooks.decide(&mut LoginPre(attempt)).await.map(|decision| decision.verdict) {
             Ok(Review::Allow | Review::Done) => Ok(()),

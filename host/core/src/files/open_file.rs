@@ -122,9 +122,8 @@ impl OpenFile {
             return Err(error);
         }
         opened.read.read(offset, read);
-        opened.transfer.moved_out(read);
+        opened.transfer.moved_out(offset, read);
         let session = &opened.files.session;
-        session.live.moves();
         session.traffic.add(0, read as u64);
         let rate = session.live.rate(false);
         if rate > 0 {
@@ -160,7 +159,6 @@ impl OpenFile {
         self.store_at(offset, data).await?;
         let opened = self.opened()?;
         let session = &opened.files.session;
-        session.live.moves();
         session.traffic.add(data.len() as u64, 0);
         let rate = session.live.rate(true);
         if rate > 0 {

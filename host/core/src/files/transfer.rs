@@ -14,7 +14,7 @@ use crate::hook::events::{ActionStatus, FileAction, FileContents, Protocol};
 use crate::hook::observation::PostAction;
 use crate::metrics::Metrics;
 use crate::ports::storage::Shown;
-use crate::ports::{FileEvent, FileEventKind, FileLog, TransferEnd};
+use crate::ports::{Clock, FileEvent, FileEventKind, FileLog, SystemClock, TransferEnd};
 use crate::session::{ActiveTransfer, Session};
 use crate::trace;
 
@@ -30,7 +30,7 @@ pub struct Transfer {
     bytes_in: u64,
     bytes_out: u64,
     started: Instant,
-    /// The offset at which an upload continues an existing file; None: nothing was written.
+    /// The offset at which an upload continues an existing file, or a download begins; None: nothing was moved.
     resumed_at: Option<u64>,
     /// Why the transfer failed, if it did.
     failure: Option<FileError>,
@@ -91,12 +91,27 @@ impl Transfer {
 
     /// Notes bytes that were written. `resumed_at`: the offset at which they continue an existing file; else 0.
     pub fn stored(&mut self, resumed_at: u64, bytes: usize) {
-        self.resumed_at = Some(self.resumed_at.map_or(resumed_at, |earlier| earlier.min(resumed_at)));
         self.bytes_in += bytes as u64;
-        self.outcome.active.moved(bytes as u64);
+        self.begins_at(resumed_at);
+        self.moved(bytes);
     }
 
-    /// Notes how many bytes are to be moved, for administrators who watch.
+    /// Clients may have several requests under way, and move parts in any order: the lowest offset counts.
+    fn begins_at(&mut self, offset: u64) {
+        if self.resumed_at.is_none_or(|earlier| offset < earlier) {
+            self.resumed_at = Some(offset);
+            self.outcome.active.begins_at(offset);
+        }
+    }
+
+    /// The time is read once: a session that moves bytes is active (A4-13).
+    fn moved(&self, bytes: usize) {
+        let (now, TransferOutcome { active, session, .. }) = (SystemClock.now(), &self.outcome);
+        active.moved(bytes as u64, now);
+        session.live.active(now);
+    }
+
+    /// Notes the size of the whole file, for administrators who watch.
     pub fn expects(&mut self, total: u64) {
         self.outcome.active.expects(total);
     }
@@ -121,10 +136,14 @@ impl Transfer {
         self.is_internal = true;
     }
 
-    /// Notes bytes that were read for the client.
-    pub fn moved_out(&mut self, bytes: usize) {
+    /// Notes bytes that were read for the client at that offset.
+    pub fn moved_out(&mut self, offset: u64, bytes: usize) {
         self.bytes_out += bytes as u64;
-        self.outcome.active.moved(bytes as u64);
+        // Reading the file of an upload says nothing of where that goes on; nor does looking for the end of a file.
+        if !self.upload && bytes > 0 {
+            self.begins_at(offset);
+        }
+        self.moved(bytes);
     }
 
     /// Notes a failure of the storage.

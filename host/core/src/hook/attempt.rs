@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use super::decision::LastDecision;
 use super::selector::Subject;
 use crate::account::EffectiveAccount;
 use crate::connection::{Connection, Credential, LoginMethod};
@@ -29,6 +30,8 @@ pub struct LoginAttempt {
     pub number: u32,
     /// Counts the hashes that plugins have compared with the password.
     pub comparisons: Comparisons,
+    /// The hook that has decided about this attempt, or else about the step before it.
+    pub decision: LastDecision,
 }
 
 /// Counts how often plugins have a hash compared with the password of one attempt, all plugins together. With
@@ -83,6 +86,7 @@ impl LoginAttempt {
             username: Some(&self.username),
             account: self.stored.as_deref(),
             method: Some(self.method()),
+            decision: Some(&self.decision),
             ..Subject::default()
         }
     }
@@ -107,6 +111,7 @@ pub(super) mod tests {
             read_at: Instant::now(),
             number: 1,
             comparisons: Comparisons::default(),
+            decision: LastDecision::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use tracing::Instrument as _;
 
-use super::{GateEvent, HookError, HookEvent, HookHost, Link, OnError, Subject};
+use super::{GateEvent, HookError, HookEvent, HookHost, HookRun, Link, OnError, Subject};
 
 /// A gate refuses because a link could not decide. This is no denial, and does not count as a wrong login.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +151,7 @@ impl<E: GateEvent> Chain<E> {
             let failed = match outcome {
                 Ok(verdict) if E::is_final(&verdict) => {
                     answer.run.decided = true;
-                    self.host.journal.record(answer.run);
+                    self.record(event, answer.run);
                     return Ok(Decision { verdict, decided_by: Some(link.name().to_owned()) });
                 }
                 Ok(verdict) => event.take_in(verdict).inspect_err(|error| {
@@ -162,7 +162,7 @@ impl<E: GateEvent> Chain<E> {
                 Err(error) => Err(error),
             };
             answer.run.decided = failed.as_ref().is_err_and(refuses);
-            self.host.journal.record(answer.run);
+            self.record(event, answer.run);
             if let Err(error) = failed
                 && refuses(&error)
             {
@@ -170,6 +170,13 @@ impl<E: GateEvent> Chain<E> {
             }
         }
         Ok(Decision { verdict: E::undecided(), decided_by: None })
+    }
+
+    fn record(&self, event: &E, run: HookRun) {
+        if let Some(decision) = event.subject().decision.filter(|_| run.decided) {
+            decision.note(&run);
+        }
+        self.host.journal.record(run);
     }
 }
 

@@ -4,9 +4,9 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::HookKind;
 use super::events::ActionKind;
 use super::observation::Change;
+use super::{HookKind, LastDecision};
 use crate::account::EffectiveAccount;
 use crate::connection::{Connection, LoginMethod};
 use crate::path::VirtualPath;
@@ -40,6 +40,8 @@ pub struct Subject<'a> {
     pub succeeded: Option<bool>,
     /// The address of the client, of an event without a connection.
     pub address: Option<IpAddr>,
+    /// Where it is kept which hook has decided about the attempt to log in, or about the session.
+    pub decision: Option<&'a LastDecision>,
 }
 
 impl<'a> Subject<'a> {

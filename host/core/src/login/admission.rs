@@ -119,6 +119,7 @@ impl LoginService {
             password: KeptPassword::new(attempt.password().cloned()),
             opened_at: now,
         });
+        session.live.login_was_decided(attempt.decision.call());
         let hooks = &ports.hooks;
         if !hooks.session_create.needs_password(&session.subject()) {
             self.forget_password(&session);

@@ -252,7 +252,8 @@ impl LoginService {
         let cache = &self.ports.external_auth_cache;
         let generation = hooks.external_auth.generation();
         match cache.find(attempt, generation, !relies_on_last_login) {
-            Some(Known::Accepted(account)) => {
+            Some(Known::Accepted(account, decision)) => {
+                attempt.decision.holds_again(decision);
                 return Ok(Some(Resolved { vouched: true, ..Resolved::from_stored(account) }));
             }
             Some(Known::Denied) => {

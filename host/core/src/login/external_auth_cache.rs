@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::account::EffectiveAccount;
 use crate::connection::Credential;
 use crate::guard::Source;
-use crate::hook::LoginAttempt;
+use crate::hook::{DecidingCall, LoginAttempt};
 use crate::metrics::{ExternalAuthAnswer, Metrics};
 use crate::password::PasswordError;
 use crate::ports::Clock;
@@ -50,15 +50,17 @@ struct Entry {
     account: i64,
     /// The hooks that have decided.
     generation: u64,
+    /// The one of them that has accepted it, for administrators.
+    decision: Option<Arc<DecidingCall>>,
     /// By the steady clock.
     expires: i64,
 }
 
 impl Remembered {
     /// `account`: the one that it has to be for; None: any.
-    fn has(&self, name: &[u8; 32], generation: u64, account: Option<i64>, now: i64) -> bool {
+    fn find(&self, name: &[u8; 32], generation: u64, account: Option<i64>, now: i64) -> Option<&Entry> {
         let is_it = |entry: &Entry| entry.generation == generation && account.is_none_or(|id| id == entry.account);
-        self.0.get(name).is_some_and(|entry| is_it(entry) && now < entry.expires)
+        self.0.get(name).filter(|entry| is_it(entry) && now < entry.expires)
     }
 
     fn add(&mut self, name: [u8; 32], entry: Entry, now: i64) {
@@ -82,8 +84,8 @@ impl Remembered {
 /// What is remembered of a credential.
 #[derive(Debug)]
 pub(super) enum Known {
-    /// It was accepted; the stored account.
-    Accepted(Arc<EffectiveAccount>),
+    /// It was accepted: the stored account, and the hook that decided.
+    Accepted(Arc<EffectiveAccount>, Option<Arc<DecidingCall>>),
     Denied,
 }
 
@@ -136,18 +138,20 @@ impl ExternalAuthCache {
         let name = self.name(attempt)?;
         let steady = self.clock.steady();
         let entries = self.entries();
-        if entries.denied.has(&name, generation, None, steady) {
+        if entries.denied.find(&name, generation, None, steady).is_some() {
             self.metrics.external_auth(ExternalAuthAnswer::Denied);
             return Some(Known::Denied);
         }
-        let account =
-            account.filter(|account| entries.accepted.has(&name, generation, Some(account.id), steady)).cloned();
-        self.metrics.external_auth(if account.is_some() {
+        let known = account.and_then(|account| {
+            let entry = entries.accepted.find(&name, generation, Some(account.id), steady)?;
+            Some(Known::Accepted(account.clone(), entry.decision.clone()))
+        });
+        self.metrics.external_auth(if known.is_some() {
             ExternalAuthAnswer::Accepted
         } else {
             ExternalAuthAnswer::Asked
         });
-        account.map(Known::Accepted)
+        known
     }
 
     /// Whether the last login of the stored account is so recent that hooks of the older server are not asked (B8-02).
@@ -175,7 +179,8 @@ impl ExternalAuthCache {
         let Some(name) = self.name(attempt) else { return };
         let steady = self.clock.steady();
         let expires = steady.saturating_add(seconds.saturating_mul(1000));
-        let entry = Entry { username: attempt.username.clone(), account: account.id, generation, expires };
+        let (username, decision) = (attempt.username.clone(), attempt.decision.call());
+        let entry = Entry { username, account: account.id, generation, decision, expires };
         self.entries().accepted.add(name, entry, steady);
     }
 
@@ -187,7 +192,8 @@ impl ExternalAuthCache {
         let Some(name) = self.name(attempt) else { return };
         let steady = self.clock.steady();
         let expires = steady.saturating_add(self.denial_time);
-        let entry = Entry { username: attempt.username.clone(), account: 0, generation, expires };
+        let username = attempt.username.clone();
+        let entry = Entry { username, account: 0, generation, decision: None, expires };
         self.entries().denied.add(name, entry, steady);
     }
 

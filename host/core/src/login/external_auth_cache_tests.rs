@@ -64,6 +64,7 @@ fn attempt() -> LoginAttempt {
         read_at: Instant::now(),
         number: 1,
         comparisons: Comparisons::default(),
+        decision: Default::default(),
     }
 }
 
@@ -78,7 +79,7 @@ fn with(username: &str, password: &str) -> LoginAttempt {
 
 fn found(cache: &ExternalAuthCache, attempt: &LoginAttempt, generation: u64) -> &'static str {
     match cache.find(attempt, generation, true) {
-        Some(Known::Accepted(_)) => "accepted",
+        Some(Known::Accepted(..)) => "accepted",
         Some(Known::Denied) => "denied",
         None => "nothing",
     }

@@ -40,7 +40,7 @@ use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
 use crate::guard::{Defender, Offence};
 use crate::hook::observation::PostLogin;
-use crate::hook::{Comparisons, LoginAttempt};
+use crate::hook::{Comparisons, DecidingCall, LastDecision, LoginAttempt};
 use crate::metrics::Metrics;
 use crate::password::PasswordHash;
 use crate::ports::{Clock, Passwords, StorageFactory};
@@ -146,6 +146,8 @@ struct Passed {
     read_at: Instant,
     /// The account that a hook has made in the step; it is stored with the next step.
     made: Option<Arc<EffectiveAccount>>,
+    /// The hook that has decided about the step.
+    decision: Option<Arc<DecidingCall>>,
 }
 
 /// The attempts of one connection.
@@ -265,7 +267,8 @@ impl Login {
 
     fn passed(&mut self, attempt: &LoginAttempt, next: Vec<LoginMethod>, resolved: Option<Resolved>) -> Outcome {
         let (username, methods, read_at) = (attempt.username.clone(), proved(attempt), attempt.read_at);
-        self.passed = Some(Passed { username, methods, next: next.clone(), resolved, read_at, made: None });
+        let (decision, made) = (attempt.decision.call(), None);
+        self.passed = Some(Passed { username, methods, next: next.clone(), resolved, read_at, made, decision });
         Outcome::NextStep(next)
     }
 
@@ -337,6 +340,8 @@ impl Login {
         if !completed_methods.contains(&LoginMethod::PublicKey) {
             self.forced_command = None;
         }
+        let decision = self.passed_by(username).filter(|_| !completed_methods.is_empty());
+        let decision = LastDecision::after(decision.and_then(|passed| passed.decision.clone()));
         let passed = self.passed_by(username).map(|passed| (passed.read_at, passed.made.clone()));
         let (passed_at, made) = passed.unzip();
         let made = made.flatten().filter(|_| comes_before(LoginMethod::PublicKey, method));
@@ -358,6 +363,7 @@ impl Login {
             read_at,
             number: self.attempts,
             comparisons: Comparisons::default(),
+            decision,
         });
         if let Some(refusal) = failure {
             return Attempted::Refused(attempt, refusal);
@@ -433,6 +439,8 @@ fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
 mod code_tests;
 #[cfg(test)]
 mod conversation_tests;
+#[cfg(test)]
+mod decision_tests;
 #[cfg(test)]
 mod defender_tests;
 #[cfg(test)]

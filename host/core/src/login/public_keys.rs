@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use super::credentials::Resolved;
 use super::{Attempted, Login, Offer, Outcome, Proved, Refusal, RefusalReason};
 use crate::connection::{Credential, LoginMethod};
-use crate::hook::{Comparisons, LoginAttempt};
+use crate::hook::{Comparisons, LastDecision, LoginAttempt};
 use crate::presented::shortened;
 use crate::public_key::PublicKey;
 
@@ -77,6 +77,7 @@ impl Login {
             read_at: Instant::now(),
             number: self.attempts,
             comparisons: Comparisons::default(),
+            decision: LastDecision::default(),
         });
         let text = "the key or its signature is too weak; use ed25519, ecdsa, or RSA with 2048 bits and SHA-2";
         self.refused(&attempt, &Refusal::new(RefusalReason::Denied, text));

@@ -9,7 +9,9 @@ use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
 
 use super::EndReason;
+use super::recent_bytes::RecentBytes;
 use crate::account::EffectiveAccount;
+use crate::hook::{DecidingCall, LastDecision};
 use crate::pace::Pace;
 use crate::ports::{Clock, SessionRecords, SystemClock};
 
@@ -45,6 +47,10 @@ pub struct LiveSession {
     created: AtomicBool,
     /// Where a record of the session is, until hooks were told of its end.
     records: OnceLock<Arc<dyn SessionRecords>>,
+    /// The hook that has decided about the login, if one has.
+    login_decision: OnceLock<Arc<DecidingCall>>,
+    /// The hook that has decided about an operation on files last.
+    file_decision: LastDecision,
 }
 
 /// One file that is being transferred.
@@ -56,8 +62,11 @@ pub struct ActiveTransfer {
     pub path: String,
     /// When the transfer began, in milliseconds since 1970.
     pub started_at: i64,
+    /// Where in the file it began.
+    offset: AtomicU64,
     size: AtomicU64,
-    /// How many bytes there are to move; [`UNKNOWN`]: that is not known.
+    recent: RecentBytes,
+    /// The size that the file has or will have; [`UNKNOWN`]: that is not known.
     total: AtomicU64,
 }
 
@@ -70,9 +79,13 @@ pub struct TransferView {
     pub path: String,
     /// Milliseconds since 1970.
     pub start_time: i64,
+    /// Where in the file it began: a transfer that goes on after an earlier one leaves out what that has moved.
+    pub offset: u64,
     /// Bytes moved so far.
     pub size: u64,
-    /// How many bytes there are to move, where the file has a size or the client told one.
+    /// Bytes a second, over the last seconds.
+    pub rate: u64,
+    /// The size of the whole file, where it has one or the client told one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// The session's last activity, in milliseconds since 1970.
@@ -82,17 +95,45 @@ pub struct TransferView {
 impl ActiveTransfer {
     /// A transfer with no byte moved yet; `started_at`: milliseconds since 1970.
     pub fn new(upload: bool, path: String, started_at: i64) -> Self {
-        Self { upload, path, started_at, size: AtomicU64::new(0), total: AtomicU64::new(UNKNOWN) }
+        Self {
+            upload,
+            path,
+            started_at,
+            offset: AtomicU64::new(0),
+            size: AtomicU64::new(0),
+            recent: RecentBytes::default(),
+            total: AtomicU64::new(UNKNOWN),
+        }
     }
 
-    /// Notes how many bytes there are to move.
+    /// Notes the size of the whole file.
     pub fn expects(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
     }
 
-    /// Counts bytes that were moved.
-    pub fn moved(&self, bytes: u64) {
+    /// Notes where in the file the transfer began.
+    pub fn begins_at(&self, offset: u64) {
+        self.offset.store(offset, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that were moved at the time `now`, in milliseconds since 1970. One task calls it at a time.
+    pub fn moved(&self, bytes: u64, now: i64) {
         self.size.fetch_add(bytes, Ordering::Relaxed);
+        self.recent.add(bytes, now);
+    }
+
+    /// The transfer as it is at the time `now`.
+    fn view(&self, now: i64, last_activity: i64) -> TransferView {
+        TransferView {
+            operation_type: if self.upload { "upload" } else { "download" },
+            path: self.path.clone(),
+            start_time: self.started_at,
+            offset: self.offset.load(Ordering::Relaxed),
+            size: self.size.load(Ordering::Relaxed),
+            rate: self.recent.rate(self.started_at, now),
+            total: Some(self.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN),
+            last_activity,
+        }
     }
 }
 
@@ -123,6 +164,8 @@ impl LiveSession {
             end_reason: Mutex::default(),
             created: AtomicBool::new(false),
             records: OnceLock::new(),
+            login_decision: OnceLock::new(),
+            file_decision: LastDecision::default(),
         };
         live.set_rates(&account);
         live
@@ -204,6 +247,25 @@ impl LiveSession {
         self.records.get()
     }
 
+    /// Notes which hook has decided about the login; None: the server alone has.
+    pub fn login_was_decided(&self, call: Option<Arc<DecidingCall>>) {
+        if let Some(call) = call {
+            // There is one login of a session.
+            let _ = self.login_decision.set(call);
+        }
+    }
+
+    /// Where it is kept which hook has decided about an operation on files.
+    pub(super) fn file_decision(&self) -> &LastDecision {
+        &self.file_decision
+    }
+
+    /// The calls that have decided: about the login, and about the last operation on files that a hook did not leave to
+    /// the server.
+    pub fn decisions(&self) -> Vec<Arc<DecidingCall>> {
+        self.login_decision.get().cloned().into_iter().chain(self.file_decision.call()).collect()
+    }
+
     /// Sets the time of the last activity, in milliseconds since 1970.
     pub fn active(&self, now: i64) {
         self.last_activity.store(now, Ordering::Relaxed);
@@ -234,16 +296,9 @@ impl LiveSession {
 
     /// The transfers under way.
     pub fn transfers(&self) -> Vec<TransferView> {
+        let (now, last_activity) = (SystemClock.now(), self.last_activity());
         let transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
-        let view = |transfer: &Arc<ActiveTransfer>| TransferView {
-            operation_type: if transfer.upload { "upload" } else { "download" },
-            path: transfer.path.clone(),
-            start_time: transfer.started_at,
-            size: transfer.size.load(Ordering::Relaxed),
-            total: Some(transfer.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN),
-            last_activity: self.last_activity(),
-        };
-        transfers.iter().map(view).collect()
+        transfers.iter().map(|transfer| transfer.view(now, last_activity)).collect()
     }
 
     /// Counts a command as running until the answer is dropped.

@@ -3,6 +3,7 @@
 
 mod kept_password;
 mod live;
+mod recent_bytes;
 mod registry;
 mod watch;
 
@@ -111,6 +112,7 @@ impl Session {
             username: Some(&self.account.username),
             account: Some(&self.account),
             method: Some(self.method),
+            decision: Some(self.live.file_decision()),
             ..Subject::default()
         }
     }

@@ -138,6 +138,7 @@ pub(super) mod tests {
             read_at: Instant::now(),
             number: 1,
             comparisons: Comparisons::default(),
+            decision: Default::default(),
         }
     }
 

@@ -293,6 +293,7 @@ pub(super) mod tests {
             read_at: Instant::now(),
             number: 1,
             comparisons: Comparisons::default(),
+            decision: Default::default(),
         };
         let conversation = Arc::new(Slow(OwnTime::default(), Duration::from_secs(thinks)));
         KeyboardInteractive { attempt: Arc::new(attempt), account: None, conversation }

@@ -23,7 +23,7 @@ use tidegate_core::hook::observation::{
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
-use tidegate_core::hook::{Comparisons, HookEvent, LoginAttempt};
+use tidegate_core::hook::{Comparisons, HookEvent, LastDecision, LoginAttempt};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::Directory;
 use tidegate_core::public_key::PublicKey;
@@ -79,6 +79,7 @@ fn attempt(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Resul
         read_at: Instant::now(),
         number: 1,
         comparisons: Comparisons::default(),
+        decision: LastDecision::default(),
     }))
 }
 

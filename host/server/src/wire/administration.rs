@@ -117,7 +117,6 @@ pub fn web_admin(rest: &RestApi, metrics: Arc<Metrics>, history: Arc<History>, d
         facts: rest.facts.clone(),
         allowed_hosts: rest.settings.allowed_hosts.clone().into(),
         uploaded: Arc::default(),
-        last_calls: Arc::default(),
         live_parts: Arc::default(),
     }
 }

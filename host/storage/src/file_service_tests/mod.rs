@@ -1,5 +1,6 @@
 //! What sessions may do to their files, and how it counts: over storages in memory, without a server or a disk.
 
+mod decisions;
 mod decoys;
 mod moving;
 mod permissions;
@@ -7,6 +8,7 @@ mod quota_sequences;
 mod quotas;
 mod removals;
 mod selectors;
+mod transfers;
 
 use std::sync::Arc;
 

@@ -93,7 +93,7 @@ pub fn missing(router: Router<WebAdmin>, is_on: bool) -> Router<WebAdmin> {
             Some(address) if is_on && method == Method::GET && is_page(uri.path().trim_end_matches('/')) => {
                 see(&address)
             }
-            Some(_) | None => answer(Problem::no_page().page(), None, "", web.facts.version),
+            Some(_) | None => answer(Problem::no_page().page(&web.metrics), None, "", web.facts.version),
         }
     };
     let router = router.route("/web/client/", any(nothing)).route("/web/client/{*rest}", any(nothing));
@@ -108,17 +108,17 @@ struct Guarded {
 
 /// Checks a request, carries it out, and makes the page of a problem.
 async fn check(State(guarded): State<Guarded>, mut request: Request, next: Next) -> Response {
-    let version = guarded.web.facts.version;
+    let (version, metrics) = (guarded.web.facts.version, guarded.web.metrics.clone());
     let path = request.uri().path().to_owned();
     let person = match passed(&guarded, &mut request).await {
         Ok(Passed::As(person)) => person,
         Ok(Passed::LogInFirst) => return see(LOG_IN),
         Ok(Passed::SetUpFirst) => return see(CODES),
-        Err(problem) => return answer(problem.page(), None, &path, version),
+        Err(problem) => return answer(problem.page(&metrics), None, &path, version),
     };
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => answer(problem.page(), person.as_deref(), &path, version),
+        Some(problem) => answer(problem.page(&metrics), person.as_deref(), &path, version),
         None => response,
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod away;
 mod client;
 mod client_changes;
 mod client_codes;
@@ -43,6 +44,7 @@ use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tidegate_core::turns::Waiter;
 
+use self::away::Outage;
 use crate::{DiskUsage, Disks, Pages, WebAdmin, web};
 
 /// Makes hashes that show the password.
@@ -158,6 +160,8 @@ pub struct House {
     router: Router,
     pub web: WebAdmin,
     pub store: Arc<MemoryStore>,
+    /// Between the use cases and `store`, for all but accounts.
+    pub outage: Arc<Outage>,
     pub client: Client,
 }
 
@@ -198,12 +202,13 @@ impl House {
     /// With a hook of that point. `is_managed`: whether accounts are changed here.
     pub async fn made(hook: &'static str, is_managed: bool) -> Self {
         let store = Arc::new(MemoryStore::default());
+        let outage = Arc::new(Outage::of(store.clone()));
         let node = NodeName("here".to_owned());
         let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::Always);
         let accounts = Accounts::new(store.clone(), Arc::new(PaperPasswords), None);
         let administration = Administration::new(AdministrationPorts {
             accounts: Arc::new(if is_managed { accounts } else { accounts.only_read() }),
-            directory: store.clone(),
+            directory: outage.clone(),
             usages: store.clone(),
             sessions: Arc::new(SessionRegistry::default()),
             external_auth_cache: Arc::new(no_decisions()),
@@ -215,7 +220,7 @@ impl House {
                 Arc::new(tidegate_core::ports::NoFileLog),
             )),
             inventory: Arc::new(HostileHooks(hook)),
-            audit: store.clone(),
+            audit: outage.clone(),
             passwords: Arc::new(PaperPasswords),
             credential_changes: None,
             one_click_logins: None,
@@ -240,7 +245,6 @@ impl House {
             history: Arc::default(),
             disks: Arc::new(PaperDisks),
             uploaded: Arc::default(),
-            last_calls: Arc::default(),
             live_parts: Arc::default(),
             facts: Arc::new(facts),
             allowed_hosts: Arc::from([]),
@@ -252,6 +256,7 @@ impl House {
             router: web(web_admin.clone(), Pages { has_admin: true, has_client: true }),
             web: web_admin,
             store,
+            outage,
             client,
         };
         house.admin("root", json!({})).await;
@@ -260,8 +265,9 @@ impl House {
 
     /// The same house with other pages.
     pub fn with_pages(&self, pages: Pages) -> Self {
-        let (web_admin, store, client) = (self.web.clone(), self.store.clone(), self.client.clone());
-        Self { router: web(web_admin.clone(), pages), web: web_admin, store, client }
+        let (web_admin, store, outage) = (self.web.clone(), self.store.clone(), self.outage.clone());
+        let client = self.client.clone();
+        Self { router: web(web_admin.clone(), pages), web: web_admin, store, outage, client }
     }
 
     pub async fn admin(&self, name: &str, more: Value) {

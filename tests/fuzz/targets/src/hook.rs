@@ -6,7 +6,7 @@ use tidegate_core::connection::{Connection, ConnectionId, Credential};
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::pre_login::PreLogin;
-use tidegate_core::hook::{Comparisons, LoginAttempt};
+use tidegate_core::hook::{Comparisons, LastDecision, LoginAttempt};
 use tidegate_core::secret::Secret;
 use tidegate_hooks_external::{
     Compat, Dialect, Flavour, LegacyEvent, ProgramOutput, Response, is_conversation_message,
@@ -57,5 +57,6 @@ fn attempt() -> Arc<LoginAttempt> {
         read_at: std::time::Instant::now(),
         number: 1,
         comparisons: Comparisons::default(),
+        decision: LastDecision::default(),
     })
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tidegate_api_types::{AuditEntries, Tokens};
 use tidegate_core::admin::UseCase;
-use tidegate_core::ports::{AuditOutcome, AuditQuery, Clock, PageRequest, SystemClock};
+use tidegate_core::ports::{AuditOutcome, AuditQuery, PageRequest};
 use tidegate_core::session::Session;
 
 use super::super::RestApi;
@@ -88,20 +88,16 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn connections(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
-    let (sessions, now) = (api.administration.sessions.list(&actor).await?, SystemClock.now());
-    Ok(answer::json(&sessions.iter().map(|open| with_rates(open, now)).collect::<Vec<_>>()))
+    let sessions = api.administration.sessions.list(&actor).await?;
+    Ok(answer::json(&sessions.iter().map(|open| with_rates(open)).collect::<Vec<_>>()))
 }
 
-/// A session whose transfers have the bytes a second since they began.
-fn with_rates(open: &Session, now: i64) -> Value {
+/// A session whose transfers have all that is known of them, also what the second version of the interface leaves out.
+fn with_rates(open: &Session) -> Value {
     // A session has texts, numbers and lists only: it can always be written.
     let mut document = serde_json::to_value(session(open)).unwrap_or_default();
-    let transfers = document.get_mut("active_transfers").and_then(Value::as_array_mut);
-    for transfer in transfers.into_iter().flatten().filter_map(Value::as_object_mut) {
-        let size = transfer.get("size").and_then(Value::as_u64).unwrap_or(0);
-        let began = transfer.get("start_time").and_then(Value::as_i64).unwrap_or(now);
-        let took = u64::try_from(now.saturating_sub(began)).unwrap_or(0).max(1);
-        transfer.insert("rate".to_owned(), json!(size.saturating_mul(1000) / took));
+    if let Some(document) = document.as_object_mut() {
+        document.insert("active_transfers".to_owned(), json!(open.live.transfers()));
     }
     document
 }
