@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::account::{Dump, LoadOutcome, Loaded};
+use crate::account::{Dump, LoadOutcome, Loaded, OffsetPage};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
@@ -364,6 +364,25 @@ async fn pages_of_a_role_name_no_other_accounts() {
     check(Some("d"), 2, &["f"], None).await;
     check(None, 3, &["b", "d", "f"], None).await;
     check(Some("f"), 1, &[], None).await;
+    house.damage("ab").await;
+    // Accounts of others take no place in pages, and are not counted.
+    let check = async |offset: usize, limit: u32, descending: bool, prefix: Option<&str>, expected: &[&str]| {
+        let page = OffsetPage { offset, limit, descending, prefix: prefix.map(str::to_owned) };
+        let found = house.users.page_at(&sales, page.clone()).await.unwrap();
+        let names: Vec<_> = found.accounts.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!(names, expected, "{page:?}");
+        assert!(found.invalid.is_empty(), "{page:?}");
+    };
+    check(0, 1, false, None, &["b"]).await;
+    check(0, 500, false, None, &["b", "d", "f"]).await;
+    check(1, 1, false, None, &["d"]).await;
+    check(2, 5, false, None, &["f"]).await;
+    check(3, 5, false, None, &[]).await;
+    check(0, 2, true, None, &["f", "d"]).await;
+    check(2, 2, true, None, &["b"]).await;
+    check(0, 2, true, Some("d"), &["d"]).await;
+    check(0, 2, false, Some("e"), &[]).await;
+    check(0, 0, false, None, &[]).await;
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ impl UserAdministration {
         loop {
             let mut page = self.page(PageRequest { after, limit: PAGE, ..request.clone() }).await?;
             after = page.next.take();
-            self.retain_own(actor, &mut page);
+            page.accounts.retain(|user| actor.has_account_of(user.role()));
             own.accounts.append(&mut page.accounts);
             if own.accounts.len() > most {
                 own.accounts.truncate(most);
@@ -89,14 +89,6 @@ impl UserAdministration {
             if after.is_none() {
                 return Ok(own);
             }
-        }
-    }
-
-    /// For an actor with a role there are no accounts but those of the role.
-    pub(super) fn retain_own(&self, actor: &Actor, page: &mut AccountPage) {
-        if actor.role.is_some() {
-            page.accounts.retain(|user| actor.has_account_of(user.role()));
-            page.invalid.clear();
         }
     }
 
