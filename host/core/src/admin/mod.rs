@@ -106,7 +106,7 @@ pub use storage::{
 };
 pub use tokens::{ShownToken, Tokens};
 pub use use_case::{Reach, UseCase};
-pub use user_changes::UserEdit;
+pub use user_changes::{ExpectedUser, UserEdit};
 pub use user_codes::UserCodes;
 pub use user_policy::UserPolicy;
 pub use user_sessions::{UserActor, UserSessions};

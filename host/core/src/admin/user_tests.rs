@@ -396,3 +396,23 @@ async fn keys_with_which_no_login_is_accepted_are_stored_and_said() {
     assert_eq!(shown.document["public_keys"], json!([key, weak]));
     assert!(shown.notes.len() == 1 && shown.notes[0].contains("RSA key of 1024 bits"), "{:?}", shown.notes);
 }
+
+#[tokio::test]
+async fn a_number_is_that_of_one_account() {
+    // A18-07
+    let house = house();
+    let number = |shown: ShownUser| shown.document["id"].as_i64().unwrap();
+    let first = number(house.add("alice").await);
+    house.users.delete(&house.root, "alice").await.unwrap();
+    let second = number(house.add("alice").await);
+    let edit = UserEdit::Merge { document: map(json!({"uid": 7})), replaced: Vec::new() };
+    for (number, expected) in [(first, false), (second, true)] {
+        let of = ExpectedUser::Number(number);
+        let edited = house.users.edit(&house.root, "alice", &edit, of).await.map(drop);
+        let deleted = house.users.delete_version(&house.root, "alice", of).await;
+        for outcome in [edited, deleted] {
+            let found = outcome.map_err(|error| error.kind());
+            assert_eq!(found, if expected { Ok(()) } else { Err(AdminErrorKind::NotFound) }, "{number}");
+        }
+    }
+}

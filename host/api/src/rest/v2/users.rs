@@ -81,7 +81,7 @@ async fn update(
     based: IfMatch,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
-    Ok(changes::changed(&edit_user(&api, &actor, &name, UserEdit::Replace(document), &based).await?))
+    Ok(changes::changed(&edit_user(&api, &actor, (&name, None), UserEdit::Replace(document), &based).await?))
 }
 
 async fn delete(
@@ -90,6 +90,6 @@ async fn delete(
     Name(name): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    delete_user(&api, &actor, &name, &based).await?;
+    delete_user(&api, &actor, (&name, None), &based).await?;
     Ok(done(StatusCode::OK, "User deleted"))
 }
