@@ -144,7 +144,7 @@ async fn requests_are_answered_alike_and_recorded_with_what_stands_in_the_way() 
     for name in ["may", "may-not", "none"] {
         assert_eq!(house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
     }
-    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     let mut records = house.audit.list(&house.root, query).await.unwrap();
     records.sort_by(|one, other| one.record.name.cmp(&other.record.name));
     let expected = [
@@ -201,7 +201,7 @@ async fn login_pre_hooks_hold_for_lost_passwords() {
         assert_eq!(house.set(name, &code, "new").await, expected, "{name}");
         assert_eq!(house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
     }
-    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     let records = house.audit.list(&house.root, query).await.unwrap();
     assert_eq!(records.iter().map(|stored| stored.record.name.as_str()).collect::<Vec<_>>(), ["alice"]);
     // What is denied scores.

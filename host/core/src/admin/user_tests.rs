@@ -97,7 +97,7 @@ impl House {
 
     /// `author door action name detail` of each record, the oldest first, but for what was added and deleted.
     async fn records(&self) -> Vec<String> {
-        let query = AuditQuery { kind: Some("user".to_owned()), limit: 100, ..AuditQuery::default() };
+        let query = AuditQuery { kinds: vec!["user".to_owned()], limit: 100, ..AuditQuery::default() };
         let mut records = self.audit.list(&self.root, query).await.unwrap();
         records.reverse();
         let line = |stored: crate::ports::StoredAudit| {
