@@ -81,7 +81,7 @@ pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
 pub use backup::BackupAdministration;
 pub use backup_room::{BackupPlace, BackupRoom};
-pub use bans::{BanAdministration, BannedAddress, ExemptNetworks};
+pub use bans::{BanAdministration, BannedAddress, ExemptNetworks, ScoredAddress};
 pub use before_logins::{BeforeLogins, LoginPreScope};
 pub use credentials::CredentialAdministration;
 pub use effective::{GivingGroup, ShownEffective};
