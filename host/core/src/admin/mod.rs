@@ -6,6 +6,7 @@ mod acting;
 #[cfg(test)]
 mod acting_tests;
 mod actor;
+mod admin_changes;
 mod admin_codes;
 mod admin_document;
 mod administrators;

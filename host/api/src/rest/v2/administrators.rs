@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::{AdminError, DocumentChange, ShownObject, UseCase};
+use tidegate_core::admin::{AdminError, ShownObject, UseCase};
 use tidegate_core::ports::{PageRequest, Version};
 use tidegate_core::secret::Secret;
 
@@ -47,11 +47,17 @@ fn administrators() -> Vec<Route> {
             .needs(UseCase::ShowAdmin)
             .answers(200, reference("Admin"))
             .versioned(),
-        Route::new(Method::PUT, "/admins/{username}", "update_admin", "Change the fields that the body names.", update)
-            .needs(UseCase::UpdateAdmin)
-            .body(reference("Admin"))
-            .answers(200, reference("Done"))
-            .versioned(),
+        Route::new(
+            Method::PUT,
+            "/admins/{username}",
+            "update_admin",
+            "Replace an administrator; password, one-time codes and status stay where the body does not name them.",
+            update,
+        )
+        .needs(UseCase::UpdateAdmin)
+        .body(reference("Admin"))
+        .answers(200, reference("Done"))
+        .versioned(),
         Route::new(Method::DELETE, "/admins/{username}", "delete_admin", "Delete an administrator.", delete)
             .needs(UseCase::DeleteAdmin)
             .answers(200, reference("Done"))
@@ -90,6 +96,17 @@ fn keys() -> Vec<Route> {
             .needs(UseCase::ShowApiKey)
             .answers(200, reference("ApiKey"))
             .versioned(),
+        Route::new(
+            Method::PUT,
+            "/apikeys/{key_id}",
+            "update_api_key",
+            "Replace an API key; its text stays, and so does its administrator where the body does not name one.",
+            update_key,
+        )
+        .needs(UseCase::UpdateApiKey)
+        .body(reference("ApiKey"))
+        .answers(200, reference("Done"))
+        .versioned(),
         Route::new(Method::DELETE, "/apikeys/{key_id}", "delete_api_key", "Revoke an API key.", delete_key)
             .needs(UseCase::DeleteApiKey)
             .answers(200, reference("Done"))
@@ -184,8 +201,7 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let admins = &api.administration.admins;
     let expected = expected(&based, admins.show(&actor, &name), Some(&document)).await?;
-    let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
-    let updated = admins.update_version(&actor, &name, &change, None, expected).await;
+    let updated = admins.replace_document(&actor, &name, &document, expected).await;
     Ok(changed("Admin updated", &updated.map_err(|error| based.refusal(error))?))
 }
 
@@ -261,6 +277,19 @@ async fn add_key(
 
 async fn show_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
     Ok(shown(&api.administration.api_keys.show(&actor, &key).await?))
+}
+
+async fn update_key(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(key): Name,
+    based: IfMatch,
+    Body(document): Document,
+) -> Result<Response, Refusal> {
+    let keys = &api.administration.api_keys;
+    let expected = expected(&based, keys.show(&actor, &key), Some(&document)).await?;
+    let updated = keys.replace(&actor, &key, &document, expected).await;
+    Ok(changed("API key updated", &updated.map_err(|error| based.refusal(error))?))
 }
 
 async fn delete_key(
