@@ -10,8 +10,8 @@ use super::RestApi;
 use super::versions::{IfMatch, tagged, version_of};
 use crate::answer::{Refusal, done, json};
 
-/// The documents of a page, valid or not, without secrets; `descending`: the last name first.
-pub fn documents(page: AccountPage, descending: bool) -> Vec<Value> {
+/// The documents of a page with their names, valid or not, without secrets; `descending`: the last name first.
+pub fn documents(page: AccountPage, descending: bool) -> Vec<(String, Value)> {
     let AccountPage { accounts, invalid, .. } = page;
     let mut documents: Vec<(String, Value)> = Vec::new();
     for account in &accounts {
@@ -24,7 +24,7 @@ pub fn documents(page: AccountPage, descending: bool) -> Vec<Value> {
     if descending {
         documents.reverse();
     }
-    documents.into_iter().map(|(_, document)| document).collect()
+    documents
 }
 
 /// An account as an answer, with its version.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::admin_document::{Administrator, merged, texts};
 use super::credential_text::{digest_of, new_key, new_key_id};
 use super::key_document::{ApiKey, KEY_OBJECT, check, not_valid, shown};
-use super::{Actor, AdminError, Audit, Identity, PAGE, ShownObject, UseCase};
+use super::{Actor, AdminError, Audit, Identity, PAGE, PAGE_AND_ONE, ShownObject, UseCase};
 use crate::account::fields::Maintainer;
 use crate::account::{Accounts, difference};
 use crate::hook::Observers;
@@ -41,13 +41,13 @@ pub struct NewKey {
 }
 
 impl ApiKeys {
-    /// A page of at most 500 keys, valid or not, in the order of their ids.
+    /// A page of at most 500 keys and one more, valid or not, in the order of their ids.
     ///
     /// # Errors
     /// The use case is not for the actor, or the store fails.
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<Vec<ShownObject>, AdminError> {
         self.audit.allow(actor, UseCase::ListApiKeys, "").await?;
-        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
+        let request = PageRequest { limit: request.limit.min(PAGE_AND_ONE), ..request };
         Ok(self.directory.list(&API_KEYS, request).await?.into_iter().map(shown_object).collect())
     }
 

@@ -129,6 +129,8 @@ use crate::session::SessionRegistry;
 
 /// The most objects of a page.
 const PAGE: u32 = 500;
+/// The most objects that one request lists: a page, and one by which it is known that there are more.
+const PAGE_AND_ONE: u32 = PAGE + 1;
 
 /// All use cases, by their objects.
 pub struct Administration {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Actor, AdminError, Audit, PAGE, UseCase};
+use super::{Actor, AdminError, Audit, PAGE, PAGE_AND_ONE, UseCase};
 use crate::account::{
     AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, keep_credentials, redacted,
 };
@@ -64,7 +64,7 @@ impl ShownUser {
 }
 
 impl UserAdministration {
-    /// A page of at most 500 accounts, valid or not, in the order of their names. For an actor with a role, valid ones
+    /// A page of at most 500 accounts and one more, valid or not, in the order of their names. For an actor with a role, valid ones
     /// that have it, and no name of another.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl UserAdministration {
         if actor.role.is_none() {
             return self.page(request).await;
         }
-        let most = usize::try_from(request.limit.min(PAGE)).unwrap_or_default();
+        let most = usize::try_from(request.limit.min(PAGE_AND_ONE)).unwrap_or_default();
         let (mut own, mut after) = (AccountPage::default(), request.after.clone());
         loop {
             let mut page = self.page(PageRequest { after, limit: PAGE, ..request.clone() }).await?;
@@ -93,7 +93,7 @@ impl UserAdministration {
     }
 
     pub(super) async fn page(&self, request: PageRequest) -> Result<AccountPage, AdminError> {
-        Ok(self.accounts.list(PageRequest { limit: request.limit.min(PAGE), ..request }).await?)
+        Ok(self.accounts.list(PageRequest { limit: request.limit.min(PAGE_AND_ONE), ..request }).await?)
     }
 
     /// One stored account, valid or not.

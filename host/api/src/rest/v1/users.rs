@@ -72,7 +72,8 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
     }
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let page = users.page_at(&actor, OffsetPage { offset, limit, descending, prefix: None }).await?;
-    Ok(answer::json(&documents(page, descending)))
+    let found: Vec<Value> = documents(page, descending).into_iter().map(|(_, document)| document).collect();
+    Ok(answer::json(&found))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {

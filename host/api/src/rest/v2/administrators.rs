@@ -35,7 +35,6 @@ fn administrators() -> Vec<Route> {
     let own = "Give the administrator of the request another password; its tokens end.";
     vec![
         after(Route::new(Method::GET, "/admins", "get_admins", list_summary, list))
-            .query("prefix", json!({"type": "string"}), "Only administrators whose name begins with this.")
             .needs(UseCase::ListAdmins)
             .answers(200, list_of("Admin")),
         Route::new(Method::POST, "/admins", "add_admin", "Add an administrator.", add)
@@ -127,25 +126,25 @@ fn keys() -> Vec<Route> {
 /// The parameters of lists that begin after a name only.
 fn after(route: Route) -> Route {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100});
-    route.query("limit", limit, "The most objects of the page, 500 at most.").query(
-        "after",
-        json!({"type": "string"}),
-        "Only objects that come after this one, the last of the page before.",
-    )
+    route
+        .query("limit", limit, "The most objects of the page, 500 at most.")
+        .query(
+            "after",
+            json!({"type": "string"}),
+            "Only objects that come after this one, the last of the page before.",
+        )
+        .query("prefix", json!({"type": "string"}), "Only objects whose name or id begins with this.")
 }
 
+/// The page, and what asks for it and one object behind it.
 fn wanted(query: &Query) -> Result<(Page, PageRequest), Refusal> {
     match Page::of(query)? {
-        Page::After(request) => Ok((Page::After(request.clone()), request)),
+        Page::After(request) => {
+            let wanted = pages::and_one(&request);
+            Ok((Page::After(request), wanted))
+        }
         Page::At(_) => Err(Refusal::of_field("offset", "this list has pages after a name only")),
     }
-}
-
-/// The documents, and the last name of them.
-fn documents_of(found: Vec<ShownObject>, name: &str) -> (Vec<Value>, Option<String>) {
-    let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
-    let last = documents.last().and_then(|last| last.get(name)?.as_str().map(str::to_owned));
-    (documents, last)
 }
 
 fn shown(object: &ShownObject) -> Response {
@@ -159,13 +158,9 @@ fn changed(message: &str, object: &ShownObject) -> Response {
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let admins = &api.administration.admins;
-    let (documents, last) = documents_of(admins.list(&actor, request).await?, "username");
-    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
-        Some(request) => !admins.list(&actor, request).await?.is_empty(),
-        None => false,
-    };
-    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
+    let found = api.administration.admins.list(&actor, request).await?;
+    let (documents, next) = pages::cut(&page, pages::named(found, "username"));
+    Ok(pages::list(&uri, &documents, next))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
@@ -251,13 +246,9 @@ async fn list_keys(
     query: Query,
 ) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let keys = &api.administration.api_keys;
-    let (documents, last) = documents_of(keys.list(&actor, request).await?, "key_id");
-    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
-        Some(request) => !keys.list(&actor, request).await?.is_empty(),
-        None => false,
-    };
-    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
+    let found = api.administration.api_keys.list(&actor, request).await?;
+    let (documents, next) = pages::cut(&page, pages::named(found, "key_id"));
+    Ok(pages::list(&uri, &documents, next))
 }
 
 async fn add_key(

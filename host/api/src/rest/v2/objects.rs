@@ -123,16 +123,11 @@ fn shown(object: &ShownObject) -> Response {
 async fn list(api: &RestApi, actor: &Actor, names: &Names, uri: &Uri, query: &Query) -> Result<Response, Refusal> {
     let (page, objects) = (Page::of(query)?, &api.administration.objects);
     let found = match &page {
-        Page::After(request) => objects.list(actor, names.kind, request.clone()).await?,
+        Page::After(request) => objects.list(actor, names.kind, pages::and_one(request)).await?,
         Page::At(offset) => objects.page_at(actor, names.kind, offset.clone()).await?,
     };
-    let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
-    let last = documents.last().and_then(|last| last.get("name")?.as_str().map(str::to_owned));
-    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
-        Some(request) => !objects.list(actor, names.kind, request).await?.is_empty(),
-        None => false,
-    };
-    Ok(pages::list(uri, &documents, last.filter(|_| has_more)))
+    let (documents, next) = pages::cut(&page, pages::named(found, "name"));
+    Ok(pages::list(uri, &documents, next))
 }
 
 async fn show(api: &RestApi, actor: &Actor, names: &Names, name: &str) -> Result<Response, Refusal> {
