@@ -78,7 +78,13 @@ pub async fn edit_user(
 ) -> Result<ShownUser, Refusal> {
     let expected = expected(api, actor, (name, id), Some(given(&edit)), based).await?;
     let users = &api.administration.users;
-    users.edit(actor, name, &edit, expected).await.map_err(|error| based.refusal(error))
+    match users.edit(actor, name, &edit, expected).await {
+        Ok(edited) => Ok(edited),
+        Err(error) => {
+            let now = async { users.show(actor, name).await.map(|now| now.document) };
+            Err(based.refusal_of_change(error, now, given(&edit)).await)
+        }
+    }
 }
 
 fn given(edit: &UserEdit) -> &Map<String, Value> {

@@ -15,6 +15,8 @@ async fn made_key(owner: &House, document: Value) -> String {
     let made = owner.send("POST", "/api/v2/apikeys", &[], document.to_string()).await;
     assert_eq!(made.status, 201, "{}", made.text);
     assert!(made.header("location").ends_with(made.header("x-object-id")), "{:?}", made.headers);
+    let shown = owner.send("GET", made.header("location"), &[], "").await;
+    assert_eq!(made.header("etag"), shown.header("etag"), "{}", shown.text);
     made.body["key"].as_str().unwrap().to_owned()
 }
 

@@ -90,7 +90,8 @@ fn keys() -> Vec<Route> {
         Route::new(Method::POST, "/apikeys", "add_api_key", "Make an API key; its text is shown only now.", add_key)
             .needs(UseCase::AddApiKey)
             .body(reference("ApiKey"))
-            .answers(201, made()),
+            .answers(201, made())
+            .versioned(),
         Route::new(Method::GET, "/apikeys/{key_id}", "get_api_key_by_id", "Show an API key.", show_key)
             .needs(UseCase::ShowApiKey)
             .answers(200, reference("ApiKey"))
@@ -196,8 +197,13 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let admins = &api.administration.admins;
     let expected = expected(&based, admins.show(&actor, &name), Some(&document)).await?;
-    let updated = admins.replace_document(&actor, &name, &document, expected).await;
-    Ok(changed("Admin updated", &updated.map_err(|error| based.refusal(error))?))
+    match admins.replace_document(&actor, &name, &document, expected).await {
+        Ok(updated) => Ok(changed("Admin updated", &updated)),
+        Err(error) => {
+            let now = async { admins.show(&actor, &name).await.map(|now| now.document) };
+            Err(based.refusal_of_change(error, now, &document).await)
+        }
+    }
 }
 
 async fn delete(
@@ -263,7 +269,8 @@ async fn add_key(
     let id = HeaderValue::from_str(id).map_err(unwritable)?;
     let body =
         json!({ "message": "API key created. This is the only time the key is shown.", "key": made.text.expose() });
-    Ok((StatusCode::CREATED, [(LOCATION, location), (OBJECT_ID, id)], answer::json(&body)).into_response())
+    let response = (StatusCode::CREATED, [(LOCATION, location), (OBJECT_ID, id)], answer::json(&body)).into_response();
+    Ok(tagged(response, version_of(&made.key.document, made.key.revision)))
 }
 
 async fn show_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
@@ -279,8 +286,13 @@ async fn update_key(
 ) -> Result<Response, Refusal> {
     let keys = &api.administration.api_keys;
     let expected = expected(&based, keys.show(&actor, &key), Some(&document)).await?;
-    let updated = keys.replace(&actor, &key, &document, expected).await;
-    Ok(changed("API key updated", &updated.map_err(|error| based.refusal(error))?))
+    match keys.replace(&actor, &key, &document, expected).await {
+        Ok(updated) => Ok(changed("API key updated", &updated)),
+        Err(error) => {
+            let now = async { keys.show(&actor, &key).await.map(|now| now.document) };
+            Err(based.refusal_of_change(error, now, &document).await)
+        }
+    }
 }
 
 async fn delete_key(

@@ -155,8 +155,13 @@ async fn update(
             based.expected(&now.document, now.revision, Some(&document))?
         }
     };
-    let replaced = objects.replace(actor, names.kind, name, &document, expected).await;
-    let replaced = replaced.map_err(|error| based.refusal(error))?;
+    let replaced = match objects.replace(actor, names.kind, name, &document, expected).await {
+        Ok(replaced) => replaced,
+        Err(error) => {
+            let now = async { objects.show(actor, names.kind, name).await.map(|(now, _)| now.document) };
+            return Err(based.refusal_of_change(error, now, &document).await);
+        }
+    };
     let [message, _] = names.done;
     Ok(tagged(done(StatusCode::OK, message), version_of(&replaced.document, replaced.revision)))
 }
