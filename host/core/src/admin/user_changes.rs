@@ -160,8 +160,8 @@ impl UserAdministration {
     /// Deletes an account, valid or not; its files stay.
     ///
     /// # Errors
-    /// The actor lacks `del_users`, there is no such account, or none with the expected id; it has another version (`Conflict`), or the store
-    /// fails.
+    /// The actor lacks `del_users`, there is no such account, or none with the expected id; it has another version
+    /// (`Conflict`), or the store fails.
     pub async fn delete_version(
         &self,
         actor: &Actor,
