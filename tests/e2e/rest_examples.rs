@@ -150,6 +150,8 @@ impl House {
             let id = key(self, operation);
             self.example("v2", operation, json!({"key_id": id}));
         }
+        let id = key(self, "update_api_key");
+        self.example("v2", "update_api_key", json!({"key_id": id, "body": {"name": "updated"}}));
         self.example("v2", "add_api_key", json!({"body": {"name": "made"}}));
         self.example("v2", "dumpdata", json!({"output-file": "v2.json"}));
         self.example("v2", "loaddata_from_file", json!({"input-file": "kept.json"}));

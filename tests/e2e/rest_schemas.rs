@@ -23,6 +23,7 @@ const DOCUMENTS: &[&str] = &[
     "add_admin",
     "update_admin",
     "add_api_key",
+    "update_api_key",
     "add_login_link",
     // JSON Schema takes 1.0 for a whole number, the server does not.
     "add_ban",

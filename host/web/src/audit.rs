@@ -27,8 +27,8 @@ pub fn routes() -> Vec<Route> {
 fn query(asked: &Asked, limit: u32) -> AuditQuery {
     let given = |name: &str| asked.query.given(name);
     let before = asked.query.number("before");
-    let (author, kind, name) = (given("author"), given("kind"), given("name"));
-    AuditQuery { before, author, kind, name, limit, ..AuditQuery::default() }
+    let (author, kinds, name) = (given("author"), given("kind").into_iter().collect(), given("name"));
+    AuditQuery { before, author, kinds, name, limit, ..AuditQuery::default() }
 }
 
 async fn list(asked: Asked) -> Result<Response, Problem> {

@@ -53,10 +53,14 @@ pub async fn records_are_listed_by_page(adapter: Adapter) {
     assert_eq!(numbers(AuditQuery { before: last, ..all() }).await.0, [0; 0]);
     assert_eq!(numbers(AuditQuery { author: Some("admin1".into()), ..all() }).await.0, [5, 3, 1]);
     assert_eq!(numbers(AuditQuery { name: Some("2".into()), ..all() }).await.0, [2]);
-    assert_eq!(numbers(AuditQuery { kind: Some("user".into()), ..all() }).await.0, [0; 0]);
+    assert_eq!(numbers(AuditQuery { kinds: vec!["user".into()], ..all() }).await.0, [0; 0]);
     assert_eq!(numbers(AuditQuery { since: Some(2), until: Some(4), ..all() }).await.0, [3, 2]);
-    assert_eq!(numbers(AuditQuery { action: Some("close".into()), limit: 1, ..all() }).await.0, [5]);
-    assert_eq!(numbers(AuditQuery { action: Some("open".into()), ..all() }).await.0, [0; 0]);
+    assert_eq!(numbers(AuditQuery { actions: vec!["close".into()], limit: 1, ..all() }).await.0, [5]);
+    assert_eq!(numbers(AuditQuery { actions: vec!["open".into()], ..all() }).await.0, [0; 0]);
+    let one_of = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let several = AuditQuery { actions: one_of(&["open", "close"]), kinds: one_of(&["user", "session"]), ..all() };
+    assert_eq!(numbers(AuditQuery { before: last, ..several.clone() }).await.0, [0; 0]);
+    assert_eq!(numbers(several).await.0, [5, 4, 3, 2, 1, 0]);
     assert_eq!(numbers(AuditQuery { outcome: Some(AuditOutcome::Refused), until: Some(1), ..all() }).await.0, [0]);
     assert_eq!(numbers(AuditQuery { outcome: Some(AuditOutcome::Done), ..all() }).await.0, [0; 0]);
     let from = |text: &str| AuditQuery { address: text.parse().ok(), ..all() };

@@ -1,7 +1,8 @@
 //! The audit records of changes.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, TransactionBehavior, params, params_from_iter};
 use tidegate_core::ports::{
     AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoreError, StoredAudit,
 };
@@ -40,16 +41,29 @@ pub fn append(connection: &Connection, record: &AuditRecord, revision: Option<i6
 }
 
 fn find(connection: &Connection, query: &AuditQuery) -> Result<Vec<StoredAudit>, rusqlite::Error> {
-    let sql = "SELECT id, at, author, door, address, action, kind, name, revision, outcome, detail FROM audit \
-         WHERE id < ?1 AND (?2 IS NULL OR author = ?2) AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR name = ?4) \
-         AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR at < ?6) AND (?7 IS NULL OR action = ?7) \
-         AND (?8 IS NULL OR outcome = ?8) AND (?9 IS NULL OR address = ?9) ORDER BY id DESC LIMIT ?10";
-    let AuditQuery { before, since, until, action, outcome, address, author, kind, name, limit } = query;
-    let (before, outcome) = (before.unwrap_or(i64::MAX), outcome.map(AuditOutcome::as_str));
-    let address = address.map(|address| address.to_string());
-    let mut statement = connection.prepare_cached(sql)?;
-    let values = params![before, author, kind, name, since, until, action, outcome, address, limit];
-    let records = statement.query_map(values, read)?;
+    let mut sql = "SELECT id, at, author, door, address, action, kind, name, revision, outcome, detail FROM audit \
+         WHERE id < ? AND at >= ? AND at < ?"
+        .to_owned();
+    let AuditQuery { before, since, until, actions, outcome, address, author, kinds, name, limit } = query;
+    let bounds = [before.unwrap_or(i64::MAX), since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX)];
+    let mut values = bounds.map(Value::from).to_vec();
+    let one = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
+    let texts = [
+        ("author", one(author.clone())),
+        ("action", actions.clone()),
+        ("kind", kinds.clone()),
+        ("name", one(name.clone())),
+        ("outcome", one(outcome.map(|outcome| outcome.as_str().to_owned()))),
+        ("address", one(address.map(|address| address.to_string()))),
+    ];
+    for (column, wanted) in texts.into_iter().filter(|(_, wanted)| !wanted.is_empty()) {
+        sql.push_str(&format!(" AND {column} IN ({})", vec!["?"; wanted.len()].join(", ")));
+        values.extend(wanted.into_iter().map(Value::from));
+    }
+    sql.push_str(" ORDER BY id DESC LIMIT ?");
+    values.push(i64::from(*limit).into());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let records = statement.query_map(params_from_iter(values), read)?;
     records.collect()
 }
 

@@ -167,7 +167,8 @@ impl Handle<ListAudit> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListAudit) -> Result<AuditEntries, AdminError> {
         let ListAudit { before, actor: author, kind, name, action, outcome, address, since, until, limit } = request;
         let outcome = outcome.map(answers::audit_outcome_of);
-        let query = AuditQuery { before, since, until, action, outcome, address, author, kind, name, limit };
+        let (actions, kinds) = (action.into_iter().collect(), kind.into_iter().collect());
+        let query = AuditQuery { before, since, until, actions, outcome, address, author, kinds, name, limit };
         let entries = self.administration.audit.list(actor, query).await?;
         Ok(AuditEntries { entries: entries.into_iter().map(answers::audit_entry).collect() })
     }

@@ -4,14 +4,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 use tidegate_core::account::{AccountPage, InvalidStored, redacted};
-use tidegate_core::admin::{Actor, ShownUser, UserEdit};
+use tidegate_core::admin::{Actor, ExpectedUser, ShownUser, UserEdit};
 
 use super::RestApi;
 use super::versions::{IfMatch, tagged, version_of};
 use crate::answer::{Refusal, done, json};
 
-/// The documents of a page, valid or not, without secrets; `descending`: the last name first.
-pub fn documents(page: AccountPage, descending: bool) -> Vec<Value> {
+/// The documents of a page with their names, valid or not, without secrets; `descending`: the last name first.
+pub fn documents(page: AccountPage, descending: bool) -> Vec<(String, Value)> {
     let AccountPage { accounts, invalid, .. } = page;
     let mut documents: Vec<(String, Value)> = Vec::new();
     for account in &accounts {
@@ -24,7 +24,7 @@ pub fn documents(page: AccountPage, descending: bool) -> Vec<Value> {
     if descending {
         documents.reverse();
     }
-    documents.into_iter().map(|(_, document)| document).collect()
+    documents
 }
 
 /// An account as an answer, with its version.
@@ -37,26 +37,54 @@ pub fn changed(shown: &ShownUser) -> Response {
     tagged(done(StatusCode::OK, "User updated"), version_of(&shown.document, shown.revision))
 }
 
-/// Changes an account, if it has the version that the request is based on.
+/// The state that the account has to have for a request. `id`: its number, where the path has it. `given`: the document
+/// of the request.
+async fn expected(
+    api: &RestApi,
+    actor: &Actor,
+    (name, id): (&str, Option<i64>),
+    given: Option<&Map<String, Value>>,
+    based: &IfMatch,
+) -> Result<ExpectedUser, Refusal> {
+    let users = &api.administration.users;
+    let version = match (based, id) {
+        (IfMatch::Any, _) => None,
+        (IfMatch::One(_), Some(id)) => {
+            let (_, now) = users.show_by_id(actor, id).await?;
+            based.expected(&now.document, now.revision, given)?
+        }
+        (IfMatch::One(_), None) => {
+            let now = users.show(actor, name).await?;
+            based.expected(&now.document, now.revision, given)?
+        }
+    };
+    Ok(match (version, id) {
+        (Some(version), _) => ExpectedUser::Version(version),
+        (None, Some(id)) => ExpectedUser::Number(id),
+        (None, None) => ExpectedUser::Any,
+    })
+}
+
+/// Changes an account, if it has the number and the version that the request is based on.
 ///
 /// # Errors
 /// As of the use case, or the account has another version.
 pub async fn edit_user(
     api: &RestApi,
     actor: &Actor,
-    name: &str,
+    (name, id): (&str, Option<i64>),
     edit: UserEdit,
     based: &IfMatch,
 ) -> Result<ShownUser, Refusal> {
+    let expected = expected(api, actor, (name, id), Some(given(&edit)), based).await?;
     let users = &api.administration.users;
-    let expected = match based {
-        IfMatch::Any => None,
-        IfMatch::One(_) => {
-            let now = users.show(actor, name).await?;
-            based.expected(&now.document, now.revision, Some(given(&edit)))?
+    match users.edit(actor, name, &edit, expected).await {
+        Ok(edited) => Ok(edited),
+        Err(error) => {
+            let now = async { users.show(actor, name).await.map(|now| now.document) };
+            Err(based.refusal_of_change(error, now, given(&edit)).await)
         }
-    };
-    users.edit(actor, name, &edit, expected).await.map_err(|error| based.refusal(error))
+    }
 }
 
 fn given(edit: &UserEdit) -> &Map<String, Value> {
@@ -65,18 +93,17 @@ fn given(edit: &UserEdit) -> &Map<String, Value> {
     }
 }
 
-/// Deletes an account, if it has the version that the request is based on.
+/// Deletes an account, if it has the number and the version that the request is based on.
 ///
 /// # Errors
 /// As of the use case, or the account has another version.
-pub async fn delete_user(api: &RestApi, actor: &Actor, name: &str, based: &IfMatch) -> Result<(), Refusal> {
+pub async fn delete_user(
+    api: &RestApi,
+    actor: &Actor,
+    (name, id): (&str, Option<i64>),
+    based: &IfMatch,
+) -> Result<(), Refusal> {
+    let expected = expected(api, actor, (name, id), None, based).await?;
     let users = &api.administration.users;
-    let expected = match based {
-        IfMatch::Any => None,
-        IfMatch::One(_) => {
-            let now = users.show(actor, name).await?;
-            based.expected(&now.document, now.revision, None)?
-        }
-    };
     users.delete_version(actor, name, expected).await.map_err(|error| based.refusal(error))
 }

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tidegate_core::account::OffsetPage;
+use tidegate_core::admin::ShownObject;
 use tidegate_core::ports::PageRequest;
 use url::form_urlencoded;
 
@@ -83,11 +84,27 @@ pub fn paged(route: Route) -> Route {
         )
 }
 
-/// What asks for one object behind a page that is full: whether there is a next page. `last`: the last name of the page.
-pub fn behind(page: &Page, count: usize, last: Option<&str>) -> Option<PageRequest> {
-    let Page::After(request) = page else { return None };
-    let is_full = usize::try_from(request.limit).is_ok_and(|limit| count >= limit);
-    last.filter(|_| is_full).map(|last| PageRequest { after: Some(last.to_owned()), limit: 1, ..request.clone() })
+/// What asks for a page and for one object behind it, by which it is known that there is a next page.
+pub fn and_one(request: &PageRequest) -> PageRequest {
+    PageRequest { limit: request.limit.saturating_add(1), ..request.clone() }
+}
+
+/// What is on the page, of objects with their names, and the last name of it; None: nothing was found behind it.
+pub fn cut(page: &Page, mut found: Vec<(String, Value)>) -> (Vec<Value>, Option<String>) {
+    let mut next = None;
+    if let Page::After(request) = page {
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        next = found.last().filter(|_| has_more).map(|(name, _)| name.clone());
+    }
+    (found.into_iter().map(|(_, document)| document).collect(), next)
+}
+
+/// The documents with their names, which the field has.
+pub fn named(found: Vec<ShownObject>, field: &str) -> Vec<(String, Value)> {
+    let name = |object: &ShownObject| object.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    found.into_iter().map(|object| (name(&object), Value::Object(object.document))).collect()
 }
 
 /// A list, with a link to the next page (RFC 8288), which begins after the name `next`; None: there is none.

@@ -84,15 +84,29 @@ impl IfMatch {
         }
     }
 
-    /// The refusal for an error of a change that was based on a version.
+    /// The refusal for an error of an operation without a document that was based on a version.
     pub fn refusal(&self, error: AdminError) -> Refusal {
-        match self {
-            // Another change came between the look and the change.
-            Self::One(_) if error.kind() == AdminErrorKind::Conflict && matches!(error, AdminError::Store(_)) => {
-                changed(Vec::new())
-            }
-            Self::One(_) | Self::Any => error.into(),
+        if self.is_overtaken(&error) { changed(Vec::new()) } else { error.into() }
+    }
+
+    /// The refusal for an error of a change to the document `given` that was based on a version. `now`: reads the object
+    /// again, to name the fields in which it differs by now.
+    pub async fn refusal_of_change(
+        &self,
+        error: AdminError,
+        now: impl Future<Output = Result<Map<String, Value>, AdminError>>,
+        given: &Map<String, Value>,
+    ) -> Refusal {
+        if !self.is_overtaken(&error) {
+            return error.into();
         }
+        changed(now.await.map(|now| differing(&now, given)).unwrap_or_default())
+    }
+
+    /// Whether another change came between the look and the change.
+    fn is_overtaken(&self, error: &AdminError) -> bool {
+        let is_conflict = error.kind() == AdminErrorKind::Conflict && matches!(error, AdminError::Store(_));
+        is_conflict && matches!(self, Self::One(_))
     }
 }
 
@@ -122,6 +136,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tidegate_core::ports::{StoreError, USERS};
 
     use super::*;
 
@@ -147,6 +162,25 @@ mod tests {
         // A weak tag never matches (RFC 9110 section 13.1.1).
         check(Some("W/\"3-7\""), Err(&["uid"]));
         check(Some("nope"), Err(&["uid"]));
+    }
+
+    #[tokio::test]
+    async fn a_change_that_was_overtaken_says_what_differs() {
+        // A18-17
+        let now = json!({"id": 3, "uid": 1, "email": "a"}).as_object().cloned().unwrap();
+        let given = json!({"uid": 2, "email": "a"}).as_object().cloned().unwrap();
+        let (conflict, missing) = (StoreError::Conflict(USERS.object("a")), StoreError::NotFound(USERS.object("a")));
+        let (one, any) = (IfMatch::One(vec!["\"3-7\"".to_owned()]), IfMatch::Any);
+        for (based, error, stored, status, differs) in [
+            (&one, &conflict, Ok(now.clone()), 412, "uid"),
+            (&one, &conflict, Err(missing.clone()), 412, ""),
+            (&one, &missing, Ok(now.clone()), 404, ""),
+            (&any, &conflict, Ok(now.clone()), 409, ""),
+        ] {
+            let stored = stored.map_err(AdminError::from);
+            let refused = based.refusal_of_change(error.clone().into(), async { stored }, &given).await;
+            assert_eq!((refused.0.status, refused.0.differs.join(",").as_str()), (status, differs), "{error:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,9 @@ use super::stored::page_of;
 use super::{AccountPage, Accounts};
 use crate::ports::{Collection, Directory, PageRequest, StoreError, StoredDocument, USERS};
 
+/// How many accounts are read at once to find those of a role.
+const READ_AT_ONCE: u32 = 500;
+
 /// A page that begins after a number of objects. The names of all objects are read for it, unless it is the first
 /// page in rising order; pages that begin after a name ([`PageRequest`]) cost the same wherever they begin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +54,38 @@ impl Accounts {
     pub async fn page_at(&self, page: OffsetPage) -> Result<AccountPage, StoreError> {
         let found = documents_at(self.directory(), &USERS, page).await?;
         page_of(self.directory(), found).await
+    }
+
+    /// As [`page_at`](Self::page_at), of the valid accounts with that role: others are neither given nor counted, so that
+    /// the page says nothing of them. All accounts are read up to the last of the page.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn page_of_role_at(&self, role: &str, page: OffsetPage) -> Result<AccountPage, StoreError> {
+        let OffsetPage { offset, limit, descending, prefix } = page;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let most = if descending { usize::MAX } else { offset.saturating_add(limit) };
+        let mut request = PageRequest { after: None, prefix, limit: READ_AT_ONCE };
+        let mut names = Vec::new();
+        while names.len() < most {
+            let AccountPage { accounts, next, .. } = self.list(request.clone()).await?;
+            let own = accounts.iter().filter(|user| user.role() == Some(role));
+            names.extend(own.map(|user| user.username.clone()));
+            if next.is_none() {
+                break;
+            }
+            request.after = next;
+        }
+        if descending {
+            names.reverse();
+        }
+        let names = names.into_iter().skip(offset).take(limit).collect();
+        let found = self.directory().find_all(&USERS, names).await?;
+        let mut page = page_of(self.directory(), found).await?;
+        // Another writer may have given an account another role meanwhile.
+        page.accounts.retain(|user| user.role() == Some(role));
+        page.invalid.clear();
+        Ok(page)
     }
 
     /// The name of the stored account with this id.

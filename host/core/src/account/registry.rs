@@ -60,8 +60,11 @@ pub enum AccountError {
 /// What becomes of a change that was made from an outdated state of the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
-    /// The fields that the draft changes are changed in the current state.
+    /// The fields that the draft changes are changed in the current state. An account that was added under the name
+    /// meanwhile is another one: the change is refused with `Conflict`.
     Merge,
+    /// As [`Merge`](Self::Merge), but whichever account has the name is changed: for what hooks say of a name.
+    MergeByName,
     /// The change is refused with `Conflict`: for drafts of whole documents.
     Refuse,
 }
@@ -336,9 +339,12 @@ impl Accounts {
         let mut tries = MAX_CONFLICTS;
         loop {
             match self.writing(author).replace(account.clone(), &base).await {
-                Err(StoreError::Conflict(object)) if on_conflict == OnConflict::Merge && tries > 0 => {
+                Err(StoreError::Conflict(object)) if on_conflict != OnConflict::Refuse && tries > 0 => {
                     tries -= 1;
                     let current = Arc::new(self.current(&account.username).await?);
+                    if on_conflict == OnConflict::Merge && current.version.id != base.version.id {
+                        return Err(StoreError::Conflict(object));
+                    }
                     account = rebased(&account, &base, &current).ok_or(StoreError::Conflict(object))?;
                     base = current;
                 }

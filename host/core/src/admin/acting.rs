@@ -8,7 +8,7 @@ use super::administrators::credential_of;
 use super::credential_text::is_same;
 use super::key_document::ApiKey;
 use super::tokens::number_of;
-use super::{Actor, Identity, UseCase};
+use super::{Actor, Identity, Reach, UseCase};
 use crate::ports::{ADMINS, API_KEYS, Directory, StoreError, StoredDocument};
 
 /// The member of a document that says by which administrator or key another user acts, or who made a link or a code.
@@ -91,16 +91,18 @@ async fn administrator(
 }
 
 /// Whether the administrator or the key that a document names may still do what it came to be by; one that names none is
-/// as good as ever. What an administrator began by its password ends with the password.
+/// as good as ever. What an administrator began by its password ends with the password, and what one with a role began
+/// ends where the account is not of the role. `account`: the account that it is for; None: it is for none.
 pub(super) async fn may_act(
     directory: &dyn Directory,
     of: &StoredDocument,
     case: UseCase,
+    account: Option<&StoredDocument>,
     now: i64,
 ) -> Result<bool, StoreError> {
     let member = of.document.get(ACTING);
     let credential = member.and_then(|of| of.get("credential")).and_then(Value::as_str).unwrap_or_default();
-    let may = |admin: &Administrator| admin.permissions.have(case.permission());
+    let may = |admin: &Administrator| admin.permissions.have(case.permission()) && reaches(admin, case, account);
     Ok(match Maker::of(directory, member).await? {
         Maker::Owner => true,
         Maker::Gone => false,
@@ -112,14 +114,22 @@ pub(super) async fn may_act(
     })
 }
 
+/// Whether the use case is for the role of the administrator, and the account, if there is one, has that role.
+fn reaches(admin: &Administrator, case: UseCase, account: Option<&StoredDocument>) -> bool {
+    let Some(role) = &admin.role else { return true };
+    let is_own = |account: &StoredDocument| account.document.get("role").and_then(Value::as_str) == Some(role.as_str());
+    case.reach() == Reach::OwnAccounts && account.is_some_and(is_own)
+}
+
 /// Whether a session of a user may go on: who acts in it still may, and who let the user in by a link is still there and
-/// enabled, since one that is not is not trusted any more.
+/// enabled, since one that is not is not trusted any more. `user`: the account of the session.
 pub(super) async fn may_go_on(
     directory: &dyn Directory,
     session: &StoredDocument,
+    user: &StoredDocument,
     now: i64,
 ) -> Result<bool, StoreError> {
-    if !may_act(directory, session, UseCase::Impersonate, now).await? {
+    if !may_act(directory, session, UseCase::Impersonate, Some(user), now).await? {
         return Ok(false);
     }
     let let_in_by = Maker::of(directory, session.document.get(LET_IN_BY)).await?;

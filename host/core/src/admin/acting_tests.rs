@@ -195,3 +195,55 @@ async fn sessions_from_the_links_of_a_key_end_with_it() {
         assert_eq!(house.user_sessions.of_token(session.expose(), &rest).await.is_ok(), expected, "{what}");
     }
 }
+
+#[tokio::test]
+async fn what_an_administrator_with_a_role_began_ends_where_the_account_is_of_another() {
+    // D-08, D-09, D-11, D-13: those who get that role, and whether what the administrator and its key began is good.
+    let rest = client(Door::Rest);
+    for (moved, role, expected) in [
+        (&["ann"][..], "sales", true),
+        (&["ann"][..], "", true),
+        (&["ann"][..], "service", false),
+        (&["alice"][..], "service", false),
+        (&["alice"][..], "", false),
+        (&["ann", "alice"][..], "service", true),
+    ] {
+        let house = House::new();
+        for role in ["sales", "service"] {
+            house.role(role).await;
+        }
+        let ann = json!({"username": "ann", "password": "pw", "permissions": ["*"], "role": "sales"});
+        house.admins.add(&house.root, &map(ann), None).await.unwrap();
+        house.user("alice", json!({"role": "sales"})).await;
+        let key = house.keys.add(&house.root, &map(json!({"name": "portal", "admin": "ann"}))).await.unwrap().text;
+        let ann = house.authentication.basic("ann", &Secret::new("pw"), None, &rest).await.unwrap();
+        let portal = house.authentication.api_key(key.expose(), &rest).await.unwrap();
+        let (mut sessions, mut links) = (Vec::new(), Vec::new());
+        for actor in [&ann, &portal] {
+            sessions.push(house.user_sessions.impersonate(actor, "alice", &rest).await.unwrap().text);
+            links.push(house.links.add(actor, "alice", LinkWish::default()).await.unwrap().text);
+            links.push(house.links.add_for_portal(actor, "alice", "webmail").await.unwrap().text);
+        }
+        for name in moved {
+            let patch = DocumentChange::Fields { patches: vec![map(json!({ "role": role }))], replaced: Vec::new() };
+            match *name {
+                "ann" => drop(house.admins.update(&house.root, name, &patch, None).await.unwrap()),
+                _ => drop(house.users.update(&house.root, name, patch, None).await.unwrap()),
+            }
+        }
+        let shown = house.links.list(&house.root, "alice").await.unwrap().len();
+        assert_eq!(shown, if expected { links.len() } else { 0 }, "{moved:?} {role}");
+        let mut good = Vec::new();
+        for session in &sessions {
+            good.push(house.user_sessions.of_token(session.expose(), &rest).await.is_ok());
+        }
+        for link in &links {
+            good.push(house.redeem(link).await.is_ok());
+        }
+        assert_eq!(good, [expected; 6], "{moved:?} {role}");
+        // Hooks are told of the sessions that have ended.
+        let seen = house.seen().await;
+        let ends = seen.iter().filter(|line| line.starts_with("destroy") && line.ends_with("admin-closed")).count();
+        assert_eq!(ends, if expected { 0 } else { sessions.len() }, "{moved:?} {role}: {seen:?}");
+    }
+}

@@ -9,7 +9,7 @@ use super::admin_document::{
     shown, texts,
 };
 use super::password_resets::Counts;
-use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
+use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE_AND_ONE, Permissions, ShownObject, UseCase};
 use crate::account::{
     AccountError, Accounts, added, check_new_name, difference, disabled_again, keep_password, missing_reference,
     removed,
@@ -69,13 +69,13 @@ impl PasswordTries {
 }
 
 impl Administrators {
-    /// A page of at most 500 administrators, valid or not, in the order of their names.
+    /// A page of at most 500 administrators and one more, valid or not, in the order of their names.
     ///
     /// # Errors
     /// The use case is not for the actor, or the store fails.
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<Vec<ShownObject>, AdminError> {
         self.audit.allow(actor, UseCase::ListAdmins, "").await?;
-        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
+        let request = PageRequest { limit: request.limit.min(PAGE_AND_ONE), ..request };
         Ok(self.directory.list(&ADMINS, request).await?.into_iter().map(shown_object).collect())
     }
 

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::admin_document::{Administrator, merged, texts};
 use super::credential_text::{digest_of, new_key, new_key_id};
 use super::key_document::{ApiKey, KEY_OBJECT, check, not_valid, shown};
-use super::{Actor, AdminError, Audit, Identity, PAGE, ShownObject, UseCase};
-use crate::account::Accounts;
+use super::{Actor, AdminError, Audit, Identity, PAGE, PAGE_AND_ONE, ShownObject, UseCase};
+use crate::account::fields::Maintainer;
+use crate::account::{Accounts, difference};
 use crate::hook::Observers;
 use crate::hook::observation::{Change as Told, CredentialChanged};
 use crate::ports::{
@@ -40,13 +41,13 @@ pub struct NewKey {
 }
 
 impl ApiKeys {
-    /// A page of at most 500 keys, valid or not, in the order of their ids.
+    /// A page of at most 500 keys and one more, valid or not, in the order of their ids.
     ///
     /// # Errors
     /// The use case is not for the actor, or the store fails.
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<Vec<ShownObject>, AdminError> {
         self.audit.allow(actor, UseCase::ListApiKeys, "").await?;
-        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
+        let request = PageRequest { limit: request.limit.min(PAGE_AND_ONE), ..request };
         Ok(self.directory.list(&API_KEYS, request).await?.into_iter().map(shown_object).collect())
     }
 
@@ -92,6 +93,77 @@ impl ApiKeys {
         Ok(NewKey { text, key })
     }
 
+    /// Puts a document in the place of a key's, which keeps its text and its uses. What the document omits has its
+    /// default, but for the administrator, who stays. `expected`: the state that the change is based on; None: any.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add); and there is no such key, it has another version than the expected one (`Conflict`), or it
+    /// gives more than the actor has.
+    pub async fn replace(
+        &self,
+        actor: &Actor,
+        key: &str,
+        document: &Map<String, Value>,
+        expected: Option<Version>,
+    ) -> Result<ShownObject, AdminError> {
+        let case = UseCase::UpdateApiKey;
+        self.audit.allow(actor, case, key).await?;
+        let stored = self.expected(key, expected).await?;
+        let before = self.limiting(actor, case, &stored).await?;
+        let mut kept = stored.document.clone();
+        for field in KEY_OBJECT.iter().filter(|field| matches!(field.maintainer, Maintainer::Administrator)) {
+            if field.name != "admin" {
+                kept.remove(field.name);
+            }
+        }
+        let mut document = merged(KEY_OBJECT, API_KEYS.noun, kept, document)?;
+        // A key that has expired already can be changed still.
+        let is_same_end = document.get("expires_at") == stored.document.get("expires_at");
+        check(&document, if is_same_end { 0 } else { self.clock.now() }).map_err(not_valid)?;
+        let mut changes = Vec::new();
+        let given = document.get("admin").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let limiting = if before.as_ref().is_some_and(|before| before.name == given) {
+            // The key of one who was deleted does not become that of another with the same name.
+            before
+        } else {
+            let found = self.admin_of(actor, case, given).await?;
+            for field in ["admin", "admin_id"] {
+                document.remove(field);
+            }
+            if let Some(found) = &found {
+                document.insert("admin".to_owned(), json!(found.name));
+                document.insert("admin_id".to_owned(), json!(found.version.id));
+            }
+            found
+        };
+        if let Some(limiting) = limiting {
+            let write = Write::Require { expected: limiting.version };
+            changes.push(Change { collection: &ADMINS, name: limiting.name, write, announce: false, audit: None });
+        }
+        let detail = difference(KEY_OBJECT, &stored.document, &document);
+        let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
+        changes.push(self.change(actor, case, &stored.name, write, detail));
+        self.directory.commit(changes).await?;
+        self.told(actor, &stored.name, Told::Update, Secret::default()).await
+    }
+
+    /// The administrator that limits a stored key, which the actor may change.
+    async fn limiting(
+        &self,
+        actor: &Actor,
+        case: UseCase,
+        stored: &StoredDocument,
+    ) -> Result<Option<StoredDocument>, AdminError> {
+        let admin = stored.document.get("admin").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if admin.is_empty() && actor.identity != Identity::Owner {
+            let refused =
+                "only the server's owner changes a key that belongs to no administrator, or gives it a new text";
+            let refused = AdminError::NotForActor(refused.to_owned());
+            return Err(self.audit.refuse(actor, case, &stored.name, refused).await);
+        }
+        self.admin_of(actor, case, admin).await
+    }
+
     /// Gives a key a new text; the old one is no longer good. Its uses are counted anew.
     ///
     /// # Errors
@@ -113,13 +185,7 @@ impl ApiKeys {
         let case = UseCase::RotateApiKey;
         self.audit.allow(actor, case, key).await?;
         let stored = self.expected(key, expected).await?;
-        let admin = stored.document.get("admin").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if admin.is_empty() && actor.identity != Identity::Owner {
-            let refused = "only the server's owner gives a key that belongs to no administrator a new text";
-            let refused = AdminError::NotForActor(refused.to_owned());
-            return Err(self.audit.refuse(actor, case, &stored.name, refused).await);
-        }
-        self.admin_of(actor, case, admin).await?;
+        self.limiting(actor, case, &stored).await?;
         let text = new_key(&stored.name)?;
         let mut document = stored.document;
         document.insert("digest".to_owned(), json!(digest_of(text.expose())));

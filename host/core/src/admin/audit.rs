@@ -142,10 +142,9 @@ impl Audit {
         since: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StoredAudit>, StoreError> {
-        let text = |text: &str| Some(text.to_owned());
-        let (action, kind, name) = (text("login"), text("user"), text(username));
-        let outcome = Some(AuditOutcome::Done);
-        self.store.audit(AuditQuery { action, kind, name, outcome, since, limit, ..AuditQuery::default() }).await
+        let (actions, kinds) = (vec!["login".to_owned()], vec!["user".to_owned()]);
+        let (name, outcome) = (Some(username.to_owned()), Some(AuditOutcome::Done));
+        self.store.audit(AuditQuery { actions, kinds, name, outcome, since, limit, ..AuditQuery::default() }).await
     }
 
     /// At most 500 audit records, the newest first.

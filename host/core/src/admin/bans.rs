@@ -22,6 +22,15 @@ pub struct BannedAddress {
     pub until: i64,
 }
 
+/// An address that is not banned and has a score.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoredAddress {
+    /// As that of a [`BannedAddress`].
+    pub address: String,
+    /// The score; it is at least 1.
+    pub score: u32,
+}
+
 impl BannedAddress {
     /// The end of the ban in UTC (RFC 3339).
     pub fn end(&self) -> String {
@@ -62,6 +71,16 @@ impl BanAdministration {
             .collect())
     }
 
+    /// The addresses with a score that are not banned, those with the highest one at the beginning.
+    ///
+    /// # Errors
+    /// The actor lacks `view_defender`.
+    pub async fn scores(&self, actor: &Actor) -> Result<Vec<ScoredAddress>, AdminError> {
+        self.audit.allow(actor, UseCase::ListBans, "").await?;
+        let scores = self.defender.scores().into_iter();
+        Ok(scores.map(|(source, score)| ScoredAddress { address: source.to_string(), score }).collect())
+    }
+
     /// Whether a request from this address is refused before anything of it is looked at.
     pub fn refuses(&self, address: IpAddr) -> bool {
         self.defender.refuses(address)
@@ -90,9 +109,27 @@ impl BanAdministration {
     /// # Errors
     /// The actor lacks `manage_defender`, the text is no address, or the address is not banned.
     pub async fn remove(&self, actor: &Actor, text: &str) -> Result<String, AdminError> {
+        self.end(actor, text, |address| self.defender.forgive(address)).await
+    }
+
+    /// As [`remove`](Self::remove), also for an address that is not banned and has a score.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_defender`, the text is no address, or the address is not banned and has no score.
+    pub async fn forget(&self, actor: &Actor, text: &str) -> Result<String, AdminError> {
+        self.end(actor, text, |address| self.defender.forget(address)).await
+    }
+
+    /// `forget` says whether there was anything to forget.
+    async fn end(
+        &self,
+        actor: &Actor,
+        text: &str,
+        forget: impl FnOnce(IpAddr) -> bool + Send,
+    ) -> Result<String, AdminError> {
         self.audit.allow(actor, UseCase::RemoveBan, text).await?;
         let address = address_of(text)?;
-        if !self.defender.forgive(address) {
+        if !forget(address) {
             return Err(AdminError::NoBan(text.to_owned()));
         }
         let address = Source::from(address).to_string();

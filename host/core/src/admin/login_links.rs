@@ -322,14 +322,14 @@ impl LoginLinks {
     }
 
     /// Whether neither the user nor the administrator that made the link was disabled since, and the latter, with the
-    /// password that it had, or its key, may still make it.
+    /// password and the role that it had, or its key, may still make it.
     async fn is_in_force(&self, link: &StoredDocument, username: &str) -> Result<bool, StoreError> {
         let Some(user) = self.directory.find(&USERS, username).await? else { return Ok(false) };
         let was_made_by = text_of(link, "case");
         let case = [UseCase::AddLoginLink, UseCase::OneClickLogin].into_iter().find(|case| case.name() == was_made_by);
         let case = case.unwrap_or(UseCase::AddLoginLink);
         Ok(number_of(&user, "disabled_at") == number_of(link, "disabled_at")
-            && may_act(&*self.directory, link, case, self.clock.now()).await?)
+            && may_act(&*self.directory, link, case, Some(&user), self.clock.now()).await?)
     }
 
     /// Counts a use; None: the link is of no use. The answer has the link, and the member of its document that names its

@@ -6,6 +6,7 @@ mod acting;
 #[cfg(test)]
 mod acting_tests;
 mod actor;
+mod admin_changes;
 mod admin_codes;
 mod admin_document;
 mod administrators;
@@ -81,7 +82,7 @@ pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
 pub use backup::BackupAdministration;
 pub use backup_room::{BackupPlace, BackupRoom};
-pub use bans::{BanAdministration, BannedAddress, ExemptNetworks};
+pub use bans::{BanAdministration, BannedAddress, ExemptNetworks, ScoredAddress};
 pub use before_logins::{BeforeLogins, LoginPreScope};
 pub use credentials::CredentialAdministration;
 pub use effective::{GivingGroup, ShownEffective};
@@ -106,7 +107,7 @@ pub use storage::{
 };
 pub use tokens::{ShownToken, Tokens};
 pub use use_case::{Reach, UseCase};
-pub use user_changes::UserEdit;
+pub use user_changes::{ExpectedUser, UserEdit};
 pub use user_codes::UserCodes;
 pub use user_policy::UserPolicy;
 pub use user_sessions::{UserActor, UserSessions};
@@ -128,6 +129,8 @@ use crate::session::SessionRegistry;
 
 /// The most objects of a page.
 const PAGE: u32 = 500;
+/// The most objects that one request lists: a page, and one by which it is known that there are more.
+const PAGE_AND_ONE: u32 = PAGE + 1;
 
 /// All use cases, by their objects.
 pub struct Administration {

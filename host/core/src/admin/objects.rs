@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::reach::check_object;
-use super::{Actor, AdminError, Audit, DocumentChange, PAGE, UseCase};
+use super::{Actor, AdminError, Audit, DocumentChange, PAGE_AND_ONE, UseCase};
 use crate::account::{
     Accounts, ObjectKind, ObjectReferences, ObjectWriting, PlannedChanges, check_new_name, redacted_object,
 };
@@ -44,7 +44,7 @@ impl ShownObject {
 }
 
 impl ObjectAdministration {
-    /// A page of at most 500 objects, valid or not, in the order of their names.
+    /// A page of at most 500 objects and one more, valid or not, in the order of their names.
     ///
     /// # Errors
     /// The actor lacks `view_users`, or the store fails.
@@ -55,7 +55,7 @@ impl ObjectAdministration {
         request: PageRequest,
     ) -> Result<Vec<ShownObject>, AdminError> {
         self.audit.allow(actor, cases(kind).list, "").await?;
-        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
+        let request = PageRequest { limit: request.limit.min(PAGE_AND_ONE), ..request };
         let page = self.directory.list(kind.collection(), request).await?;
         Ok(page.into_iter().map(|stored| ShownObject::of(kind, stored)).collect())
     }

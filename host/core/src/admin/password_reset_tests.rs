@@ -251,7 +251,7 @@ async fn guesses_score_and_requests_are_recorded() {
     }
     house.clock.0.fetch_add(60_000, Ordering::Relaxed);
     assert_eq!(house.resets.request(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
-    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     // Nothing is done about a name that was asked for three times within the hour.
     assert_eq!(house.audit.list(&house.root, query.clone()).await.unwrap().len(), 1);
     house.clock.0.fetch_add(60 * 60_000, Ordering::Relaxed);
@@ -271,7 +271,7 @@ async fn a_hook_that_denies_ends_the_request_and_the_answer_is_the_same() {
         let asked = house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await;
         assert_eq!(asked, Ok(()), "{name}");
     }
-    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     let records = house.audit.list(&house.root, query).await.unwrap();
     let names: Vec<_> = records.iter().map(|stored| stored.record.name.as_str()).collect();
     assert_eq!(names, ["ann"]);

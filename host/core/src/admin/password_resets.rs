@@ -368,8 +368,12 @@ impl PasswordResets {
             stored.version.id == number("number") && is_same(&credential(stored), &text("credential"))
         });
         let Some(stored) = stored else { return Ok(None) };
-        // Who has handed the code out may have been disabled since, or have got another password.
-        if !may_act(&*self.directory, &code, owner.case(), self.clock.now()).await? {
+        let account = match owner {
+            PasswordOwner::Administrator => None,
+            PasswordOwner::User => Some(&stored),
+        };
+        // Who has handed the code out may have been disabled since, or have got another password or role.
+        if !may_act(&*self.directory, &code, owner.case(), account, self.clock.now()).await? {
             return Ok(None);
         }
         // Who may not log in with the new password, not there or not at all, sets none either.

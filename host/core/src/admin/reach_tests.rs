@@ -91,7 +91,7 @@ async fn accounts_reach_as_far_as_their_administrators() {
             let mut whole = user("own", json!({"home_dir": "/srv/files/own"}));
             whole.extend(map(more.clone()));
             let edit = UserEdit::Replace(whole);
-            let edited = house.users.edit(&actor, "own", &edit, None).await;
+            let edited = house.users.edit(&actor, "own", &edit, ExpectedUser::Any).await;
             assert_eq!(edited.is_ok(), expected, "replaced by {:?}: {more} {edited:?}", actor.role);
             if !expected {
                 let kinds = [added.unwrap_err(), changed.unwrap_err(), edited.unwrap_err()].map(|error| error.kind());
@@ -294,11 +294,11 @@ async fn what_an_account_has_stays_and_can_be_taken_away() {
     house.users.add(&root, user("kept", more), None).await.unwrap();
     let actor = administrator(Some("sales"), &[AdminPermission::EditUsers, AdminPermission::ViewUsers]);
     let shown = house.users.show(&actor, "kept").await.unwrap();
-    house.users.edit(&actor, "kept", &UserEdit::Replace(shown.document.clone()), None).await.unwrap();
+    house.users.edit(&actor, "kept", &UserEdit::Replace(shown.document.clone()), ExpectedUser::Any).await.unwrap();
     let mut less = shown.document;
     less.remove("groups");
     less.remove("virtual_folders");
-    house.users.edit(&actor, "kept", &UserEdit::Replace(less), None).await.unwrap();
+    house.users.edit(&actor, "kept", &UserEdit::Replace(less), ExpectedUser::Any).await.unwrap();
 }
 
 #[tokio::test]

@@ -185,6 +185,8 @@ use_cases! {
     ShowApiKey = "api_key"."show", ManageApiKeys, WholeServer;
     /// Making an API key.
     AddApiKey = "api_key"."add", ManageApiKeys, People;
+    /// Changing an API key.
+    UpdateApiKey = "api_key"."update", ManageApiKeys, People;
     /// Giving an API key a new text.
     RotateApiKey = "api_key"."rotate", ManageApiKeys, People;
     /// Revoking an API key.

@@ -205,6 +205,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         UseCase::ListApiKeys => of.api_keys.list(actor, page()).await.map(drop),
         UseCase::ShowApiKey => of.api_keys.show(actor, "none").await.map(drop),
         UseCase::AddApiKey => of.api_keys.add(actor, &empty).await.map(drop),
+        UseCase::UpdateApiKey => of.api_keys.replace(actor, "none", &empty, None).await.map(drop),
         UseCase::RotateApiKey => of.api_keys.rotate(actor, "none").await.map(drop),
         UseCase::DeleteApiKey => of.api_keys.delete(actor, "none").await.map(drop),
         UseCase::ListTokens => of.tokens.list(actor, page()).await.map(drop),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Actor, AdminError, PAGE, ShownUser, UseCase, UserAdministration};
 use crate::account::{AccountDraft, AccountPage, OffsetPage, OnConflict, keep_credentials, keep_password};
-use crate::ports::{StoreError, StoredDocument, USERS, Version};
+use crate::ports::{ObjectName, StoreError, StoredDocument, USERS, Version};
 
 /// How often a whole document is tried again because another writer was first.
 const MAX_CONFLICTS: u32 = 16;
@@ -25,6 +25,38 @@ pub enum UserEdit {
     Replace(Map<String, Value>),
 }
 
+/// Which state a stored account has to have for a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpectedUser {
+    /// Any.
+    Any,
+    /// Any of the account with this id: one that was added later under the same name is another account.
+    Number(i64),
+    /// This one.
+    Version(Version),
+}
+
+impl ExpectedUser {
+    fn check(self, stored: &StoredDocument) -> Result<(), StoreError> {
+        match self {
+            Self::Number(id) if stored.version.id != id => Err(StoreError::NotFound(numbered(id))),
+            Self::Version(version) if stored.version != version => {
+                Err(StoreError::Conflict(USERS.object(&stored.name)))
+            }
+            Self::Any | Self::Number(_) | Self::Version(_) => Ok(()),
+        }
+    }
+
+    /// Whether the change is made in the next state if another writer was first.
+    fn is_tried_again(self) -> bool {
+        !matches!(self, Self::Version(_))
+    }
+}
+
+fn numbered(id: i64) -> ObjectName {
+    USERS.object(&format!("number {id}"))
+}
+
 impl UserAdministration {
     /// The account with that id, valid or not, and its name.
     ///
@@ -34,7 +66,11 @@ impl UserAdministration {
         self.audit.allow(actor, UseCase::ShowUser, &id.to_string()).await?;
         let name = self.name_of(actor, id).await?;
         let shown = self.show(actor, &name).await?;
-        Ok((name, shown))
+        match shown.document.get("id").and_then(Value::as_i64) == Some(id) {
+            true => Ok((name, shown)),
+            // It was deleted since, and another was added under its name.
+            false => Err(StoreError::NotFound(numbered(id)).into()),
+        }
     }
 
     /// The name of the account with that id, to change it.
@@ -57,7 +93,7 @@ impl UserAdministration {
 
     /// For an actor with a role there are no accounts but those of the role.
     async fn name_of(&self, actor: &Actor, id: i64) -> Result<String, AdminError> {
-        let missing = || StoreError::NotFound(USERS.object(&format!("number {id}")));
+        let missing = || StoreError::NotFound(numbered(id));
         let name = self.accounts.name_of(id).await?.ok_or_else(missing)?;
         let is_own = match actor.role {
             None => true,
@@ -66,40 +102,40 @@ impl UserAdministration {
         if is_own { Ok(name) } else { Err(missing().into()) }
     }
 
-    /// A page of at most 500 accounts, valid or not; for an actor with a role, those of the page that have it.
+    /// A page of at most 500 accounts, valid or not; for an actor with a role, of the valid ones that have it.
     ///
     /// # Errors
     /// The actor lacks `view_users`, or the store fails.
     pub async fn page_at(&self, actor: &Actor, page: OffsetPage) -> Result<AccountPage, AdminError> {
         self.audit.allow(actor, UseCase::ListUsers, "").await?;
-        let mut page = self.accounts.page_at(OffsetPage { limit: page.limit.min(PAGE), ..page }).await?;
-        self.retain_own(actor, &mut page);
-        Ok(page)
+        let page = OffsetPage { limit: page.limit.min(PAGE), ..page };
+        Ok(match &actor.role {
+            None => self.accounts.page_at(page).await?,
+            Some(role) => self.accounts.page_of_role_at(role, page).await?,
+        })
     }
 
-    /// Changes an account. `expected`: the state that the change is based on; None: any.
+    /// Changes an account.
     ///
     /// # Errors
-    /// The actor lacks `edit_users`, there is no such account, it has another version than the expected one
-    /// (`Conflict`), the change would rename it, the result is not valid, or the store fails.
+    /// The actor lacks `edit_users`, there is no such account, or none with the expected id; it has another version than
+    /// the expected one (`Conflict`), the change would rename it, the result is not valid, or the store fails.
     pub async fn edit(
         &self,
         actor: &Actor,
         username: &str,
         edit: &UserEdit,
-        expected: Option<Version>,
+        expected: ExpectedUser,
     ) -> Result<ShownUser, AdminError> {
         self.audit.allow(actor, UseCase::UpdateUser, username).await?;
         self.check_role(actor, UseCase::UpdateUser, username).await?;
         let mut tries = MAX_CONFLICTS;
         loop {
             let stored = self.stored(username).await?;
-            if expected.is_some_and(|expected| expected != stored.version) {
-                return Err(StoreError::Conflict(USERS.object(username)).into());
-            }
-            let on_conflict = match (expected, edit) {
-                (None, UserEdit::Merge { .. }) => OnConflict::Merge,
-                (Some(_), UserEdit::Merge { .. }) | (_, UserEdit::Replace(_)) => OnConflict::Refuse,
+            expected.check(&stored)?;
+            let on_conflict = match edit {
+                UserEdit::Merge { .. } if expected.is_tried_again() => OnConflict::Merge,
+                UserEdit::Merge { .. } | UserEdit::Replace(_) => OnConflict::Refuse,
             };
             let before = stored.document.clone();
             let mut draft = edit.applied_to(stored)?;
@@ -113,26 +149,43 @@ impl UserAdministration {
                 return Err(AdminError::Renamed { noun: USERS.noun, from, to });
             }
             match self.accounts.update(draft, on_conflict, &actor.author).await.map_err(AdminError::from) {
-                Err(AdminError::Store(StoreError::Conflict(_))) if expected.is_none() && tries > 0 => tries -= 1,
+                Err(AdminError::Store(StoreError::Conflict(_))) if expected.is_tried_again() && tries > 0 => {
+                    tries -= 1;
+                }
                 outcome => return Ok(ShownUser::of(&outcome?)),
             }
         }
     }
 
-    /// Deletes an account, valid or not; its files stay. `expected`: the state that it has to have; None: any.
+    /// Deletes an account, valid or not; its files stay.
     ///
     /// # Errors
-    /// The actor lacks `del_users`, there is no such account, it has another version (`Conflict`), or the store
-    /// fails.
+    /// The actor lacks `del_users`, there is no such account, or none with the expected id; it has another version
+    /// (`Conflict`), or the store fails.
     pub async fn delete_version(
         &self,
         actor: &Actor,
         username: &str,
-        expected: Option<Version>,
+        expected: ExpectedUser,
     ) -> Result<(), AdminError> {
         self.audit.allow(actor, UseCase::DeleteUser, username).await?;
         self.check_role(actor, UseCase::DeleteUser, username).await?;
-        Ok(self.accounts.delete_version(username, expected, &actor.author).await?)
+        let mut tries = MAX_CONFLICTS;
+        loop {
+            let version = match expected {
+                ExpectedUser::Any => None,
+                ExpectedUser::Version(version) => Some(version),
+                ExpectedUser::Number(_) => {
+                    let stored = self.stored(username).await?;
+                    expected.check(&stored)?;
+                    Some(stored.version)
+                }
+            };
+            match self.accounts.delete_version(username, version, &actor.author).await {
+                Err(StoreError::Conflict(_)) if expected.is_tried_again() && tries > 0 => tries -= 1,
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 }
 

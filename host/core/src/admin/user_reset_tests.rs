@@ -8,9 +8,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
+use super::admin_document::Administrator;
+use super::administrators::credential_of;
 use super::password_reset_tests::{House, client, house_with, request};
 use super::user_tests::map;
 use super::*;
+use crate::account::ObjectKind;
 use crate::hook::review::{LoginPre, Review};
 use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::password::{PasswordError, PasswordHash};
@@ -141,7 +144,7 @@ async fn requests_are_answered_alike_and_recorded_with_what_stands_in_the_way() 
     for name in ["may", "may-not", "none"] {
         assert_eq!(house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
     }
-    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     let mut records = house.audit.list(&house.root, query).await.unwrap();
     records.sort_by(|one, other| one.record.name.cmp(&other.record.name));
     let expected = [
@@ -198,7 +201,7 @@ async fn login_pre_hooks_hold_for_lost_passwords() {
         assert_eq!(house.set(name, &code, "new").await, expected, "{name}");
         assert_eq!(house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
     }
-    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     let records = house.audit.list(&house.root, query).await.unwrap();
     assert_eq!(records.iter().map(|stored| stored.record.name.as_str()).collect::<Vec<_>>(), ["alice"]);
     // What is denied scores.
@@ -257,4 +260,39 @@ async fn of_two_with_one_code_the_slower_is_told_so() {
     assert_eq!(house.set("alice", &code, "third").await, Err(ResetError::Denied));
     let record = house.audit.list(&house.root, AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap();
     assert_eq!((record[0].record.kind.as_str(), record[0].record.author.door), ("user", Door::Rest));
+}
+
+#[tokio::test]
+async fn the_code_of_an_administrator_with_a_role_ends_where_the_account_is_of_another() {
+    // D-10
+    for (is_admin, role, expected) in [
+        (true, "sales", true),
+        (true, "", true),
+        (true, "service", false),
+        (false, "service", false),
+        (false, "", false),
+    ] {
+        let house = house();
+        let UserAdministration { accounts, audit } = &*house.resets.users;
+        let (accounts, audit) = (accounts.clone(), audit.clone());
+        let objects = ObjectAdministration { directory: house.store.clone(), accounts, audit };
+        for name in ["sales", "service"] {
+            objects.add(&house.root, ObjectKind::Role, &map(json!({ "name": name }))).await.unwrap();
+        }
+        let ann = json!({"username": "ann", "password": "pw", "permissions": ["*"], "role": "sales"});
+        house.admins.add(&house.root, &map(ann), None).await.unwrap();
+        house.user("alice", json!({"role": "sales"})).await;
+        let ann = Administrator::of_stored(&house.admins.stored("ann").await.unwrap()).unwrap();
+        let (credential, admin) = (credential_of(&ann), (ann.username, ann.version.id));
+        let identity = Identity::Administrator { admin, credential, by_token: true };
+        let actor = Actor { identity, role: ann.role, ..Actor::local("ann", Door::Rest) };
+        let code = house.resets.hand_out(&actor, PasswordOwner::User, "alice").await.unwrap().text;
+        if is_admin {
+            let patch = DocumentChange::Fields { patches: vec![map(json!({ "role": role }))], replaced: Vec::new() };
+            house.admins.update(&house.root, "ann", &patch, None).await.unwrap();
+        } else {
+            house.change("alice", json!({ "role": role })).await;
+        }
+        assert_eq!(house.set("alice", code.expose(), "new").await.is_ok(), expected, "{is_admin} {role}");
+    }
 }

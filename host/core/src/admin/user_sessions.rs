@@ -188,7 +188,7 @@ impl UserSessions {
         if !has_credential_of(&stored, &user) {
             return Err(denied);
         }
-        if !may_go_on(&*self.directory, &stored, self.clock.now()).await? {
+        if !may_go_on(&*self.directory, &stored, &user, self.clock.now()).await? {
             return Err(denied);
         }
         let account = self.account(&username, number_of(&stored, "user_id"), client).await?.ok_or(denied)?;

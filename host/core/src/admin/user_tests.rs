@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::account::{Dump, LoadOutcome, Loaded};
+use crate::account::{Dump, LoadOutcome, Loaded, OffsetPage};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
@@ -97,7 +97,7 @@ impl House {
 
     /// `author door action name detail` of each record, the oldest first, but for what was added and deleted.
     async fn records(&self) -> Vec<String> {
-        let query = AuditQuery { kind: Some("user".to_owned()), limit: 100, ..AuditQuery::default() };
+        let query = AuditQuery { kinds: vec!["user".to_owned()], limit: 100, ..AuditQuery::default() };
         let mut records = self.audit.list(&self.root, query).await.unwrap();
         records.reverse();
         let line = |stored: crate::ports::StoredAudit| {
@@ -364,6 +364,25 @@ async fn pages_of_a_role_name_no_other_accounts() {
     check(Some("d"), 2, &["f"], None).await;
     check(None, 3, &["b", "d", "f"], None).await;
     check(Some("f"), 1, &[], None).await;
+    house.damage("ab").await;
+    // Accounts of others take no place in pages, and are not counted.
+    let check = async |offset: usize, limit: u32, descending: bool, prefix: Option<&str>, expected: &[&str]| {
+        let page = OffsetPage { offset, limit, descending, prefix: prefix.map(str::to_owned) };
+        let found = house.users.page_at(&sales, page.clone()).await.unwrap();
+        let names: Vec<_> = found.accounts.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!(names, expected, "{page:?}");
+        assert!(found.invalid.is_empty(), "{page:?}");
+    };
+    check(0, 1, false, None, &["b"]).await;
+    check(0, 500, false, None, &["b", "d", "f"]).await;
+    check(1, 1, false, None, &["d"]).await;
+    check(2, 5, false, None, &["f"]).await;
+    check(3, 5, false, None, &[]).await;
+    check(0, 2, true, None, &["f", "d"]).await;
+    check(2, 2, true, None, &["b"]).await;
+    check(0, 2, true, Some("d"), &["d"]).await;
+    check(0, 2, false, Some("e"), &[]).await;
+    check(0, 0, false, None, &[]).await;
 }
 
 #[tokio::test]
@@ -376,4 +395,24 @@ async fn keys_with_which_no_login_is_accepted_are_stored_and_said() {
     let shown = house.change(json!({ "public_keys": [format!("{key}\n{weak}")] })).await.unwrap();
     assert_eq!(shown.document["public_keys"], json!([key, weak]));
     assert!(shown.notes.len() == 1 && shown.notes[0].contains("RSA key of 1024 bits"), "{:?}", shown.notes);
+}
+
+#[tokio::test]
+async fn a_number_is_that_of_one_account() {
+    // A18-07
+    let house = house();
+    let number = |shown: ShownUser| shown.document["id"].as_i64().unwrap();
+    let first = number(house.add("alice").await);
+    house.users.delete(&house.root, "alice").await.unwrap();
+    let second = number(house.add("alice").await);
+    let edit = UserEdit::Merge { document: map(json!({"uid": 7})), replaced: Vec::new() };
+    for (number, expected) in [(first, false), (second, true)] {
+        let of = ExpectedUser::Number(number);
+        let edited = house.users.edit(&house.root, "alice", &edit, of).await.map(drop);
+        let deleted = house.users.delete_version(&house.root, "alice", of).await;
+        for outcome in [edited, deleted] {
+            let found = outcome.map_err(|error| error.kind());
+            assert_eq!(found, if expected { Ok(()) } else { Err(AdminErrorKind::NotFound) }, "{number}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Actor, AdminError, Audit, PAGE, UseCase};
+use super::{Actor, AdminError, Audit, PAGE, PAGE_AND_ONE, UseCase};
 use crate::account::{
     AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, keep_credentials, redacted,
 };
@@ -64,7 +64,7 @@ impl ShownUser {
 }
 
 impl UserAdministration {
-    /// A page of at most 500 accounts, valid or not, in the order of their names. For an actor with a role, valid ones
+    /// A page of at most 500 accounts and one more, valid or not, in the order of their names. For an actor with a role, valid ones
     /// that have it, and no name of another.
     ///
     /// # Errors
@@ -74,12 +74,12 @@ impl UserAdministration {
         if actor.role.is_none() {
             return self.page(request).await;
         }
-        let most = usize::try_from(request.limit.min(PAGE)).unwrap_or_default();
+        let most = usize::try_from(request.limit.min(PAGE_AND_ONE)).unwrap_or_default();
         let (mut own, mut after) = (AccountPage::default(), request.after.clone());
         loop {
             let mut page = self.page(PageRequest { after, limit: PAGE, ..request.clone() }).await?;
             after = page.next.take();
-            self.retain_own(actor, &mut page);
+            page.accounts.retain(|user| actor.has_account_of(user.role()));
             own.accounts.append(&mut page.accounts);
             if own.accounts.len() > most {
                 own.accounts.truncate(most);
@@ -92,16 +92,8 @@ impl UserAdministration {
         }
     }
 
-    /// For an actor with a role there are no accounts but those of the role.
-    pub(super) fn retain_own(&self, actor: &Actor, page: &mut AccountPage) {
-        if actor.role.is_some() {
-            page.accounts.retain(|user| actor.has_account_of(user.role()));
-            page.invalid.clear();
-        }
-    }
-
     pub(super) async fn page(&self, request: PageRequest) -> Result<AccountPage, AdminError> {
-        Ok(self.accounts.list(PageRequest { limit: request.limit.min(PAGE), ..request }).await?)
+        Ok(self.accounts.list(PageRequest { limit: request.limit.min(PAGE_AND_ONE), ..request }).await?)
     }
 
     /// One stored account, valid or not.

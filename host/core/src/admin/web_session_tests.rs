@@ -10,6 +10,7 @@ use serde_json::json;
 use super::use_case_tests::Inventory;
 use super::user_tests::map;
 use super::*;
+use crate::account::ObjectKind;
 use crate::connection::WebVisit;
 use crate::guard::{Defender, DefenderSettings};
 use crate::hook::observation::SessionDestroy;
@@ -97,7 +98,7 @@ pub(super) struct House {
     clock: Arc<SetClock>,
     pub(super) witness: Arc<Witness>,
     pub(super) admins: Administrators,
-    users: Arc<UserAdministration>,
+    pub(super) users: Arc<UserAdministration>,
     tokens: Arc<Tokens>,
     sessions: Arc<WebSessions>,
     pub(super) user_sessions: Arc<UserSessions>,
@@ -218,6 +219,12 @@ impl House {
         );
         document.extend(map(more));
         self.users.add(&self.root, document, None).await.unwrap();
+    }
+
+    pub(super) async fn role(&self, name: &str) {
+        let (directory, accounts) = (self.store.clone(), self.users.accounts.clone());
+        let objects = ObjectAdministration { directory, accounts, audit: self.audit.clone() };
+        objects.add(&self.root, ObjectKind::Role, &map(json!({ "name": name }))).await.unwrap();
     }
 
     pub(super) async fn log_in(&self, name: &str) -> Result<Secret, AuthenticationError> {

@@ -288,8 +288,9 @@ impl WebSessions {
             let found = self.directory.find(&USERS, &of("user")).await?;
             let found = found.filter(|found| found.version.id == number_of(stored, "user_id"));
             let is_enabled = |found: &StoredDocument| found.document.get("status").and_then(Value::as_i64) == Some(1);
-            let is_there = found.is_some_and(|found| is_enabled(&found) && has_credential_of(stored, &found));
-            return Ok(is_there && may_go_on(&*self.directory, stored, self.clock.now()).await?);
+            let found = found.filter(|found| is_enabled(found) && has_credential_of(stored, found));
+            let Some(found) = found else { return Ok(false) };
+            return may_go_on(&*self.directory, stored, &found, self.clock.now()).await;
         }
         let Some(found) = self.directory.find(&ADMINS, &of("admin")).await? else { return Ok(false) };
         let found = Administrator::of_stored(&found).ok().filter(|found| {

@@ -308,6 +308,20 @@ impl Defender {
         self.table().forget(address.into(), self.clock.steady())
     }
 
+    /// The scores of addresses that are not banned, the highest at the beginning.
+    pub fn scores(&self) -> Vec<(Source, u32)> {
+        let steady = self.clock.steady();
+        self.table().scores(steady)
+    }
+
+    /// As [`forgive`](Self::forgive). False: the address was not banned and had no score.
+    pub fn forget(&self, address: IpAddr) -> bool {
+        let (source, steady) = (Source::from(address), self.clock.steady());
+        let mut table = self.table();
+        let had_score = table.score_at(source, steady) > 0;
+        table.forget(source, steady) || had_score
+    }
+
     fn is_exempt(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let added = self.exemptions.networks();

@@ -3,6 +3,8 @@
 //! A score leaks away evenly, a whole threshold in the observation time. So an entry needs only the time at which its
 //! score is 0, and the order of scores does not change as time goes by.
 
+use core::cmp::Reverse;
+
 use super::Offence;
 use super::addresses::{Addresses, Source};
 use super::rates::{Buckets, RateLimit, RateScope};
@@ -190,6 +192,23 @@ impl ScoreTable {
     /// The bans, those that end first at the beginning.
     pub fn bans(&self, now: i64) -> Vec<(Source, Ban)> {
         self.banned.iter().filter(|(_, ban)| now < ban.until).map(|(source, ban)| (source, *ban)).collect()
+    }
+
+    /// The score of an address that is not banned; 0: it has none.
+    pub fn score_at(&self, source: Source, now: i64) -> u32 {
+        self.scored.get(source).map_or(0, |scored| self.score_of(scored, now))
+    }
+
+    /// The scores of addresses that are not banned, the highest at the beginning.
+    pub fn scores(&self, now: i64) -> Vec<(Source, u32)> {
+        let scores = self.scored.iter().map(|(source, scored)| (source, self.score_of(scored, now)));
+        let mut found: Vec<_> = scores.filter(|(_, score)| *score > 0).collect();
+        found.sort_by_key(|(_, score)| Reverse(*score));
+        found
+    }
+
+    fn score_of(&self, scored: &Scored, now: i64) -> u32 {
+        self.rule.score_of(scored.empty_at.saturating_sub(now))
     }
 
     /// Remembers for the observation time that the bans which have ended were.

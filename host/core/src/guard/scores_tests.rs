@@ -177,3 +177,16 @@ fn a_ban_knows_what_led_to_it() {
     let Scoring::Banned(ban) = table.add(source(1), LoginFailed, 14, 31 * MINUTE) else { panic!("no ban") };
     assert_eq!(ban.offences, Offences { limit_exceeded: 2, login_failed: 1, ..Offences::default() });
 }
+
+#[test]
+fn scores_are_listed_until_they_have_leaked_away() {
+    // B14-04
+    let mut table = ScoreTable::new(rule(), 10);
+    for (number, points) in [(1, 2), (2, 5), (3, 15)] {
+        table.add(source(number), LoginFailed, points, 0);
+    }
+    assert_eq!(table.scores(0), [(source(2), 5), (source(1), 2)], "the third is banned");
+    assert_eq!((table.score_at(source(1), 0), table.score_at(source(3), 0), table.score_at(source(4), 0)), (2, 0, 0));
+    assert_eq!(table.scores(5 * MINUTE), [(source(2), 3)]);
+    assert!(table.scores(11 * MINUTE).is_empty());
+}

@@ -155,16 +155,16 @@ pub struct AuditQuery {
     pub since: Option<i64>,
     /// Only records of an earlier time, in milliseconds since 1970.
     pub until: Option<i64>,
-    /// What was done.
-    pub action: Option<String>,
+    /// What was done, one of these; none: whatever it was.
+    pub actions: Vec<String>,
     /// How the request ended.
     pub outcome: Option<AuditOutcome>,
     /// The author's address.
     pub address: Option<IpAddr>,
     /// The author's name.
     pub author: Option<String>,
-    /// The kind of the object.
-    pub kind: Option<String>,
+    /// The kind of the object, one of these; none: of any kind.
+    pub kinds: Vec<String>,
     /// The name of the object.
     pub name: Option<String>,
     /// The most records to give.
@@ -175,6 +175,7 @@ impl AuditQuery {
     /// Whether the record matches; the limit is not looked at.
     pub fn lets_through(&self, stored: &StoredAudit) -> bool {
         let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let is_one = |wanted: &[String], found: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == found);
         let record = &stored.record;
         self.before.is_none_or(|before| stored.id < before)
             && self.since.is_none_or(|since| record.at >= since)
@@ -182,8 +183,8 @@ impl AuditQuery {
             && self.outcome.is_none_or(|outcome| record.outcome == outcome)
             && self.address.is_none_or(|address| record.author.address == Some(address))
             && is(&self.author, &record.author.name)
-            && is(&self.action, &record.action)
-            && is(&self.kind, &record.kind)
+            && is_one(&self.actions, &record.action)
+            && is_one(&self.kinds, &record.kind)
             && is(&self.name, &record.name)
     }
 }

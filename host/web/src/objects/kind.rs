@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tidegate_core::account::fields::{ACCOUNT, Field};
 use tidegate_core::account::{Audience, ObjectKind};
 use tidegate_core::admin::{
-    ADMIN_OBJECT, Actor, AdminError, AdminPermission, Administration, DocumentChange, UseCase, UserEdit,
+    ADMIN_OBJECT, Actor, AdminError, AdminPermission, Administration, DocumentChange, ExpectedUser, UseCase, UserEdit,
 };
 use tidegate_core::ports::{PageRequest, Version};
 
@@ -196,11 +196,14 @@ impl Kind {
         expected: Version,
     ) -> Result<(), AdminError> {
         match (self, self.object()) {
-            (Self::User, _) => of.users.edit(actor, name, &UserEdit::Replace(document), Some(expected)).await.map(drop),
+            (Self::User, _) => {
+                let expected = ExpectedUser::Version(expected);
+                of.users.edit(actor, name, &UserEdit::Replace(document), expected).await.map(drop)
+            }
             (_, Some(kind)) => of.objects.replace(actor, kind, name, &document, Some(expected)).await.map(drop),
             (_, None) => {
                 let change = DocumentChange::Document { document, revision: expected.revision };
-                of.admins.update(actor, name, &change, None).await.map(drop)
+                of.admins.update_version(actor, name, &change, None, Some(expected)).await.map(drop)
             }
         }
     }

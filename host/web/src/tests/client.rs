@@ -77,7 +77,7 @@ async fn refused_log_ins_are_recorded_as_those_of_users() {
     house.post("/web/login", "", &[("username", "root"), ("password", "wrong")]).await;
     house.post("/web/client/login-link", "", &[("code", "x")]).await;
     house.post("/web/client/reset", "", &[("username", "bob"), ("code", "x"), ("new", "n"), ("again", "n")]).await;
-    let query = AuditQuery { action: Some("login".to_owned()), limit: 100, ..AuditQuery::default() };
+    let query = AuditQuery { actions: vec!["login".to_owned()], limit: 100, ..AuditQuery::default() };
     let records = house.store.audit(query).await.unwrap();
     let refused = records.iter().filter(|stored| stored.record.outcome == AuditOutcome::Refused);
     let refused: Vec<_> =

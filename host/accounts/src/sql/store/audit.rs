@@ -35,19 +35,18 @@ impl<D: Database> AuditStore for SqlStore<D> {
                 values.push(at.into());
             }
         }
+        let one = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
         let texts = [
-            ("author", query.author),
-            ("action", query.action),
-            ("kind", query.kind),
-            ("name", query.name),
-            ("outcome", query.outcome.map(|outcome| outcome.as_str().to_owned())),
-            ("address", query.address.map(|address| address.to_string())),
+            ("author", one(query.author)),
+            ("action", query.actions),
+            ("kind", query.kinds),
+            ("name", one(query.name)),
+            ("outcome", one(query.outcome.map(|outcome| outcome.as_str().to_owned()))),
+            ("address", one(query.address.map(|address| address.to_string()))),
         ];
-        for (column, wanted) in texts {
-            if let Some(wanted) = wanted {
-                sql.push_str(&format!(" AND {column} = ?"));
-                values.push(wanted.into());
-            }
+        for (column, wanted) in texts.into_iter().filter(|(_, wanted)| !wanted.is_empty()) {
+            sql.push_str(&format!(" AND {column} IN {}", placeholders(1, wanted.len())));
+            values.extend(wanted.into_iter().map(Cell::from));
         }
         sql.push_str(" ORDER BY id DESC LIMIT ?");
         values.push(limit(query.limit));

@@ -259,6 +259,7 @@ async fn refusals_name_the_object_that_they_are_about() {
         ("DELETE", "/api/v2/users/alice%20b", "{}", "user", "alice b"),
         ("PUT", "/api/v2/folders/team", "{\"name\": \"other\"}", "folder", "team"),
         ("POST", "/api/v2/apikeys/abc/rotate", "{}", "api_key", "abc"),
+        ("PUT", "/api/v2/apikeys/abd", "{\"name\": \"other\"}", "api_key", "abd"),
         ("DELETE", "/api/tidegate/bans?ip=192.0.2.7", "{}", "ban", "192.0.2.7"),
         ("GET", "/api/v1/user/7", "{}", "user", "id 7"),
         ("GET", "/api/v2/users", "{\"username\": \"x\"}", "user", ""),

@@ -42,6 +42,35 @@ async fn guesses_ban_the_address_that_makes_them() {
 }
 
 #[tokio::test]
+async fn addresses_with_a_score_are_listed_shown_and_forgotten() {
+    // B14-04
+    let allowed_hosts = vec!["files.example".to_owned()];
+    let (guesser, house) = House::twice(RestSettings { allowed_hosts, ..RestSettings::default() });
+    let control = Client { entrance: Entrance::Control, address: None, uid: Some(0), ..house.client.clone() };
+    let house = House { client: control, ..house };
+    let ask = async |method: &str, path: &str, body: &str| {
+        let answer = house.send(method, path, &[], body.to_owned()).await;
+        assert!(answer.status < 300, "{method} {path}: {}", answer.text);
+        answer.body
+    };
+    assert_eq!(
+        guesser.send("GET", "/api/v2/token", &[("authorization", &basic("root", "guess"))], "").await.status,
+        401
+    );
+    ask("POST", "/api/tidegate/bans", "{\"ip\": \"192.0.2.1\"}").await;
+    let hosts = ask("GET", "/api/v2/defender/hosts", "").await;
+    assert_eq!((&hosts[0]["ip"], hosts[0]["ban_time"].is_string()), (&json!("192.0.2.1"), true));
+    assert_eq!((&hosts[1]["ip"], &hosts[1]["score"], hosts[1].get("ban_time")), (&json!("192.0.2.9"), &json!(2), None));
+    assert_eq!(hosts.as_array().unwrap().len(), 2);
+    let path = format!("/api/v2/defender/hosts/{}", hosts[1]["id"].as_str().unwrap());
+    assert_eq!(ask("GET", &path, "").await["ip"], "192.0.2.9");
+    ask("DELETE", &path, "").await;
+    house.send("GET", &path, &[], "").await.refused(404, "none with a score");
+    house.send("DELETE", &path, &[], "").await.refused(404, "not banned");
+    assert_eq!(ask("GET", "/api/v2/defender/hosts", "").await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn bans_are_added_listed_shown_and_ended() {
     // B14-04
     let house = House::new();

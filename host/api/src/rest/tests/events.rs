@@ -25,6 +25,8 @@ async fn changes_are_searched() {
     };
     assert_eq!(ask("").await, ["delete bob", "update bob", "add bob", "add alice"]);
     assert_eq!(ask("actions=add&limit=1").await, ["add bob"]);
+    assert_eq!(ask("actions=update,add&object_types=folder,user").await, ["update bob", "add bob", "add alice"]);
+    assert_eq!(ask("actions=delete,,delete,none").await, ["delete bob"]);
     assert_eq!(ask("object_name=alice&object_types=user&username=all&ip=192.0.2.9").await, ["add alice"]);
     assert!(ask("ip=192.0.2.10").await.is_empty() && ask("object_types=folder").await.is_empty());
     assert!(ask("end_timestamp=1000000000").await.is_empty());

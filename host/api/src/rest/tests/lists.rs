@@ -87,3 +87,22 @@ async fn parameters_are_utf_8() {
         assert_eq!(house.ask("GET", &format!("/api/v2/users?{query}"), Value::Null).await.status, 200, "{query}");
     }
 }
+
+#[tokio::test]
+async fn the_longest_page_says_whether_there_is_more() {
+    let house = House::new();
+    for number in 0..501 {
+        let added = house.ask("POST", "/api/v2/roles", json!({"name": format!("r{number:03}")})).await;
+        assert_eq!(added.status, 201, "{}", added.text);
+    }
+    for (query, count, has_more) in [
+        ("limit=500", 500, true),
+        ("limit=9999", 500, true),
+        ("limit=500&after=r000", 500, false),
+        ("limit=499&after=r000", 499, true),
+    ] {
+        let page = house.ask("GET", &format!("/api/v2/roles?{query}"), Value::Null).await;
+        assert_eq!(page.body.as_array().unwrap().len(), count, "{query}");
+        assert_eq!(page.headers.contains_key("link"), has_more, "{query}");
+    }
+}

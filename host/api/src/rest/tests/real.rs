@@ -15,6 +15,8 @@ async fn made_key(owner: &House, document: Value) -> String {
     let made = owner.send("POST", "/api/v2/apikeys", &[], document.to_string()).await;
     assert_eq!(made.status, 201, "{}", made.text);
     assert!(made.header("location").ends_with(made.header("x-object-id")), "{:?}", made.headers);
+    let shown = owner.send("GET", made.header("location"), &[], "").await;
+    assert_eq!(made.header("etag"), shown.header("etag"), "{}", shown.text);
     made.body["key"].as_str().unwrap().to_owned()
 }
 
@@ -52,7 +54,7 @@ async fn administrators_log_in_with_tokens() {
     assert_eq!(token("another-long-password").await.0, 200);
     let shown = owner.send("GET", "/api/v2/admins/root", &[], "").await;
     let tag = shown.header("etag").to_owned();
-    let update = json!({"description": "d"}).to_string();
+    let update = json!({"permissions": ["view_users"], "description": "d"}).to_string();
     let updated = owner.send("PUT", "/api/v2/admins/root", &[("if-match", &tag)], update.clone()).await;
     assert_eq!(updated.status, 200, "{}", updated.text);
     let now = owner.send("GET", "/api/v2/admins/root", &[], "").await;
@@ -61,8 +63,64 @@ async fn administrators_log_in_with_tokens() {
     let now = owner.send("GET", "/api/v2/admins/root", &[], "").await;
     assert_eq!((codes.status, codes.header("etag")), (200, now.header("etag")), "{}", codes.text);
     owner.send("PUT", "/api/v2/admins/root", &[("if-match", &tag)], update).await.refused(412, "changed");
+    // What the body does not name has its default, but for the password and the status.
+    for body in [json!({"permissions": ["*"], "status": 0}), json!({"permissions": ["view_users"]})] {
+        let replaced = owner.send("PUT", "/api/v2/admins/root", &[], body.to_string()).await;
+        assert_eq!(replaced.status, 200, "{}", replaced.text);
+        let shown = owner.send("GET", "/api/v2/admins/root", &[], "").await.body;
+        assert_eq!((&shown["permissions"], &shown["status"]), (&body["permissions"], &json!(0)));
+        assert!(shown["description"].as_str().unwrap_or_default().is_empty(), "{shown}");
+    }
+    owner.send("PUT", "/api/v2/admins/root", &[], "{}").await.refused(400, "at least one permission");
+    let enabled = json!({"permissions": ["view_users"], "status": 1}).to_string();
+    assert_eq!(owner.send("PUT", "/api/v2/admins/root", &[], enabled).await.status, 200);
+    assert_eq!(token("another-long-password").await.0, 200);
     assert_eq!(owner.send("DELETE", "/api/v2/admins/root", &[], "").await.status, 200);
     assert_eq!(token("another-long-password").await.0, 401);
+}
+
+#[tokio::test]
+async fn keys_are_replaced_and_keep_their_text() {
+    // D-09
+    let (house, owner) = houses();
+    for (name, permissions) in [("ann", json!(["*"])), ("bob", json!(["view_users", "manage_apikeys"]))] {
+        let admin = json!({"username": name, "password": "a-long-password", "permissions": permissions});
+        assert_eq!(owner.send("POST", "/api/v2/admins", &[], admin.to_string()).await.status, 201);
+    }
+    let key = made_key(&owner, json!({"name": "k", "admin": "ann", "allow": ["user.*"], "description": "d"})).await;
+    let listed = owner.send("GET", "/api/v2/apikeys", &[], "").await.body;
+    let path = format!("/api/v2/apikeys/{}", listed[0]["key_id"].as_str().unwrap());
+    let may_list = async || house.send("GET", "/api/v2/users", &[("x-sftpgo-api-key", &key)], "").await.status;
+    let put = async |headers: &[(&str, &str)], body: Value| owner.send("PUT", &path, headers, body.to_string()).await;
+    let show = async || owner.send("GET", &path, &[], "").await;
+    assert_eq!(may_list().await, 200);
+    let first = show().await.header("etag").to_owned();
+    let changed = put(&[("if-match", &first)], json!({"name": "k2", "allow": ["folder.*"]})).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    assert_eq!(may_list().await, 403, "the text is as it was, and the scope another");
+    let now = show().await;
+    assert_eq!(changed.header("etag"), now.header("etag"));
+    assert_eq!(
+        (&now.body["name"], &now.body["admin"], &now.body["allow"]),
+        (&json!("k2"), &json!("ann"), &json!(["folder.*"]))
+    );
+    assert!(now.body["description"].as_str().unwrap_or_default().is_empty(), "{}", now.text);
+    put(&[("if-match", &first)], json!({"name": "k3"})).await.refused(412, "name");
+    put(&[], json!({"allow": ["user.*"]})).await.refused(400, "name");
+    put(&[], json!({"name": "k", "allow": ["nothing"]})).await.refused(400, "nothing");
+    put(&[], json!({"name": "k", "expires_at": 1})).await.refused(400, "expires_at");
+    put(&[], json!({"name": "k", "admin": "none"})).await.refused(404, "none");
+    // What was read can be sent back.
+    assert_eq!(put(&[], now.body.clone()).await.status, 200);
+    // One with less changes no key of one with more, nor gives it to itself.
+    let bob = house.send("GET", "/api/v2/token", &[("authorization", &basic("bob", "a-long-password"))], "").await;
+    let bearer = format!("Bearer {}", bob.body["access_token"].as_str().unwrap());
+    let by_bob = json!({"name": "k", "admin": "bob"}).to_string();
+    house.send("PUT", &path, &[("authorization", &bearer)], by_bob).await.refused(403, "lacks permissions");
+    assert_eq!(put(&[], json!({"name": "k", "admin": "bob"})).await.status, 200);
+    let by_bob = json!({"name": "b"}).to_string();
+    assert_eq!(house.send("PUT", &path, &[("authorization", &bearer)], by_bob).await.status, 200);
+    assert_eq!((may_list().await, &show().await.body["admin"]), (200, &json!("bob")));
 }
 
 #[tokio::test]

@@ -139,11 +139,11 @@ fn audit_query(query: &Query) -> Result<AuditQuery, Refusal> {
         before: query.natural("before")?,
         since: query.natural("since")?,
         until: query.natural("until")?,
-        action: text("action"),
+        actions: text("action").into_iter().collect(),
         outcome: outcome.transpose()?,
         address: query.value("address", "an address")?,
         author: text("actor"),
-        kind: text("kind"),
+        kinds: text("kind").into_iter().collect(),
         name: text("name"),
         limit: 0,
     })

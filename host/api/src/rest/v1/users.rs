@@ -72,7 +72,8 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
     }
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
     let page = users.page_at(&actor, OffsetPage { offset, limit, descending, prefix: None }).await?;
-    Ok(answer::json(&documents(page, descending)))
+    let found: Vec<Value> = documents(page, descending).into_iter().map(|(_, document)| document).collect();
+    Ok(answer::json(&found))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
@@ -98,7 +99,8 @@ async fn update(
     let name = api.administration.users.name_to_edit(&actor, id).await?;
     // A18-08
     let replaced = if document.get("permissions").is_some_and(Value::is_object) { vec!["permissions"] } else { vec![] };
-    Ok(changes::changed(&edit_user(&api, &actor, &name, UserEdit::Merge { document, replaced }, &based).await?))
+    let edit = UserEdit::Merge { document, replaced };
+    Ok(changes::changed(&edit_user(&api, &actor, (&name, Some(id)), edit, &based).await?))
 }
 
 async fn delete(
@@ -107,8 +109,9 @@ async fn delete(
     Name(id): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    let name = api.administration.users.name_to_delete(&actor, number(&id)?).await?;
-    delete_user(&api, &actor, &name, &based).await?;
+    let id = number(&id)?;
+    let name = api.administration.users.name_to_delete(&actor, id).await?;
+    delete_user(&api, &actor, (&name, Some(id)), &based).await?;
     Ok(done(StatusCode::OK, "User deleted"))
 }
 

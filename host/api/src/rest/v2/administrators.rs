@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::{AdminError, DocumentChange, ShownObject, UseCase};
+use tidegate_core::admin::{AdminError, ShownObject, UseCase};
 use tidegate_core::ports::{PageRequest, Version};
 use tidegate_core::secret::Secret;
 
@@ -35,7 +35,6 @@ fn administrators() -> Vec<Route> {
     let own = "Give the administrator of the request another password; its tokens end.";
     vec![
         after(Route::new(Method::GET, "/admins", "get_admins", list_summary, list))
-            .query("prefix", json!({"type": "string"}), "Only administrators whose name begins with this.")
             .needs(UseCase::ListAdmins)
             .answers(200, list_of("Admin")),
         Route::new(Method::POST, "/admins", "add_admin", "Add an administrator.", add)
@@ -47,11 +46,17 @@ fn administrators() -> Vec<Route> {
             .needs(UseCase::ShowAdmin)
             .answers(200, reference("Admin"))
             .versioned(),
-        Route::new(Method::PUT, "/admins/{username}", "update_admin", "Change the fields that the body names.", update)
-            .needs(UseCase::UpdateAdmin)
-            .body(reference("Admin"))
-            .answers(200, reference("Done"))
-            .versioned(),
+        Route::new(
+            Method::PUT,
+            "/admins/{username}",
+            "update_admin",
+            "Replace an administrator; password, one-time codes and status stay where the body does not name them.",
+            update,
+        )
+        .needs(UseCase::UpdateAdmin)
+        .body(reference("Admin"))
+        .answers(200, reference("Done"))
+        .versioned(),
         Route::new(Method::DELETE, "/admins/{username}", "delete_admin", "Delete an administrator.", delete)
             .needs(UseCase::DeleteAdmin)
             .answers(200, reference("Done"))
@@ -85,11 +90,23 @@ fn keys() -> Vec<Route> {
         Route::new(Method::POST, "/apikeys", "add_api_key", "Make an API key; its text is shown only now.", add_key)
             .needs(UseCase::AddApiKey)
             .body(reference("ApiKey"))
-            .answers(201, made()),
+            .answers(201, made())
+            .versioned(),
         Route::new(Method::GET, "/apikeys/{key_id}", "get_api_key_by_id", "Show an API key.", show_key)
             .needs(UseCase::ShowApiKey)
             .answers(200, reference("ApiKey"))
             .versioned(),
+        Route::new(
+            Method::PUT,
+            "/apikeys/{key_id}",
+            "update_api_key",
+            "Replace an API key; its text stays, and so does its administrator where the body does not name one.",
+            update_key,
+        )
+        .needs(UseCase::UpdateApiKey)
+        .body(reference("ApiKey"))
+        .answers(200, reference("Done"))
+        .versioned(),
         Route::new(Method::DELETE, "/apikeys/{key_id}", "delete_api_key", "Revoke an API key.", delete_key)
             .needs(UseCase::DeleteApiKey)
             .answers(200, reference("Done"))
@@ -110,25 +127,25 @@ fn keys() -> Vec<Route> {
 /// The parameters of lists that begin after a name only.
 fn after(route: Route) -> Route {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100});
-    route.query("limit", limit, "The most objects of the page, 500 at most.").query(
-        "after",
-        json!({"type": "string"}),
-        "Only objects that come after this one, the last of the page before.",
-    )
+    route
+        .query("limit", limit, "The most objects of the page, 500 at most.")
+        .query(
+            "after",
+            json!({"type": "string"}),
+            "Only objects that come after this one, the last of the page before.",
+        )
+        .query("prefix", json!({"type": "string"}), "Only objects whose name or id begins with this.")
 }
 
+/// The page, and what asks for it and one object behind it.
 fn wanted(query: &Query) -> Result<(Page, PageRequest), Refusal> {
     match Page::of(query)? {
-        Page::After(request) => Ok((Page::After(request.clone()), request)),
+        Page::After(request) => {
+            let wanted = pages::and_one(&request);
+            Ok((Page::After(request), wanted))
+        }
         Page::At(_) => Err(Refusal::of_field("offset", "this list has pages after a name only")),
     }
-}
-
-/// The documents, and the last name of them.
-fn documents_of(found: Vec<ShownObject>, name: &str) -> (Vec<Value>, Option<String>) {
-    let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
-    let last = documents.last().and_then(|last| last.get(name)?.as_str().map(str::to_owned));
-    (documents, last)
 }
 
 fn shown(object: &ShownObject) -> Response {
@@ -142,13 +159,9 @@ fn changed(message: &str, object: &ShownObject) -> Response {
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let admins = &api.administration.admins;
-    let (documents, last) = documents_of(admins.list(&actor, request).await?, "username");
-    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
-        Some(request) => !admins.list(&actor, request).await?.is_empty(),
-        None => false,
-    };
-    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
+    let found = api.administration.admins.list(&actor, request).await?;
+    let (documents, next) = pages::cut(&page, pages::named(found, "username"));
+    Ok(pages::list(&uri, &documents, next))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
@@ -184,9 +197,13 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let admins = &api.administration.admins;
     let expected = expected(&based, admins.show(&actor, &name), Some(&document)).await?;
-    let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
-    let updated = admins.update_version(&actor, &name, &change, None, expected).await;
-    Ok(changed("Admin updated", &updated.map_err(|error| based.refusal(error))?))
+    match admins.replace_document(&actor, &name, &document, expected).await {
+        Ok(updated) => Ok(changed("Admin updated", &updated)),
+        Err(error) => {
+            let now = async { admins.show(&actor, &name).await.map(|now| now.document) };
+            Err(based.refusal_of_change(error, now, &document).await)
+        }
+    }
 }
 
 async fn delete(
@@ -235,13 +252,9 @@ async fn list_keys(
     query: Query,
 ) -> Result<Response, Refusal> {
     let (page, request) = wanted(&query)?;
-    let keys = &api.administration.api_keys;
-    let (documents, last) = documents_of(keys.list(&actor, request).await?, "key_id");
-    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
-        Some(request) => !keys.list(&actor, request).await?.is_empty(),
-        None => false,
-    };
-    Ok(pages::list(&uri, &documents, last.filter(|_| has_more)))
+    let found = api.administration.api_keys.list(&actor, request).await?;
+    let (documents, next) = pages::cut(&page, pages::named(found, "key_id"));
+    Ok(pages::list(&uri, &documents, next))
 }
 
 async fn add_key(
@@ -256,11 +269,30 @@ async fn add_key(
     let id = HeaderValue::from_str(id).map_err(unwritable)?;
     let body =
         json!({ "message": "API key created. This is the only time the key is shown.", "key": made.text.expose() });
-    Ok((StatusCode::CREATED, [(LOCATION, location), (OBJECT_ID, id)], answer::json(&body)).into_response())
+    let response = (StatusCode::CREATED, [(LOCATION, location), (OBJECT_ID, id)], answer::json(&body)).into_response();
+    Ok(tagged(response, version_of(&made.key.document, made.key.revision)))
 }
 
 async fn show_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
     Ok(shown(&api.administration.api_keys.show(&actor, &key).await?))
+}
+
+async fn update_key(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(key): Name,
+    based: IfMatch,
+    Body(document): Document,
+) -> Result<Response, Refusal> {
+    let keys = &api.administration.api_keys;
+    let expected = expected(&based, keys.show(&actor, &key), Some(&document)).await?;
+    match keys.replace(&actor, &key, &document, expected).await {
+        Ok(updated) => Ok(changed("API key updated", &updated)),
+        Err(error) => {
+            let now = async { keys.show(&actor, &key).await.map(|now| now.document) };
+            Err(based.refusal_of_change(error, now, &document).await)
+        }
+    }
 }
 
 async fn delete_key(

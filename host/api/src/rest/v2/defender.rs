@@ -1,5 +1,7 @@
-//! Banned addresses (B14-04), as the older server's second interface has them: by a number that their text makes.
+//! Addresses that are banned or have a score (B14-04), as the older server's second interface has them: by a number that
+//! their text makes.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use axum::extract::State;
@@ -8,7 +10,7 @@ use axum::response::Response;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::{Actor, BannedAddress, UseCase};
+use tidegate_core::admin::{Actor, BannedAddress, ScoredAddress, UseCase};
 
 use super::super::RestApi;
 use super::super::extract::Name;
@@ -30,19 +32,26 @@ pub fn routes() -> Vec<Route> {
             Method::GET,
             "/defender/hosts",
             "get_defender_hosts",
-            "List the banned addresses, those first whose ban ends first.",
+            "List the banned addresses, those first whose ban ends first, and behind them those with a score, \
+             which have no ban_time.",
             list,
         )
         .needs(UseCase::ListBans)
         .answers(200, hosts),
-        Route::new(Method::GET, "/defender/hosts/{host_id}", "get_defender_host_by_id", "Show a banned address.", show)
-            .needs(UseCase::ListBans)
-            .answers(200, host()),
+        Route::new(
+            Method::GET,
+            "/defender/hosts/{host_id}",
+            "get_defender_host_by_id",
+            "Show an address of the list.",
+            show,
+        )
+        .needs(UseCase::ListBans)
+        .answers(200, host()),
         Route::new(
             Method::DELETE,
             "/defender/hosts/{host_id}",
             "delete_defender_host_by_id",
-            "End the ban of an address.",
+            "End the ban of an address, and forget its score.",
             remove,
         )
         .needs(UseCase::RemoveBan)
@@ -51,32 +60,44 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
-    let bans = api.administration.bans.list(&actor).await?;
-    Ok(answer::json(&bans.iter().map(host).collect::<Vec<_>>()))
+    Ok(answer::json(&hosts(&api, &actor).await?))
 }
 
 async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
-    Ok(answer::json(&host(&found(&api, &actor, &id).await?)))
+    let hosts = hosts(&api, &actor).await?;
+    let found = hosts.into_iter().find(|host| host.get("id").and_then(Value::as_str) == Some(id.as_str()));
+    Ok(answer::json(&found.ok_or_else(|| missing(&id))?))
 }
 
 async fn remove(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
     // An actor that may end bans need not be one that may list them: the id has the address.
     let address = address_of(&id).ok_or_else(|| missing(&id))?;
-    api.administration.bans.remove(&actor, &address).await?;
+    api.administration.bans.forget(&actor, &address).await?;
     Ok(done(StatusCode::OK, "Host deleted"))
 }
 
-async fn found(api: &RestApi, actor: &Actor, id: &str) -> Result<BannedAddress, Refusal> {
+async fn hosts(api: &RestApi, actor: &Actor) -> Result<Vec<Value>, Refusal> {
+    // Read first, so that an address which is banned between the two is not missing.
+    let scores = api.administration.bans.scores(actor).await?;
     let bans = api.administration.bans.list(actor).await?;
-    bans.into_iter().find(|ban| id_of(&ban.address) == id).ok_or_else(|| missing(id))
+    let banned: HashSet<&str> = bans.iter().map(|ban| ban.address.as_str()).collect();
+    let scores = scores.iter().filter(|scored| !banned.contains(scored.address.as_str())).map(scored);
+    Ok(bans.iter().map(host).chain(scores).collect())
 }
 
 fn missing(id: &str) -> Refusal {
-    Refusal::new(ErrorCode::NotFound, format!("there is no banned address with the id \"{id}\""))
+    Refusal::new(
+        ErrorCode::NotFound,
+        format!("there is no banned address, and none with a score, with the id \"{id}\""),
+    )
 }
 
 fn host(ban: &BannedAddress) -> Value {
     json!({ "id": id_of(&ban.address), "ip": ban.address, "ban_time": ban.end(), "score": ban.score })
+}
+
+fn scored(address: &ScoredAddress) -> Value {
+    json!({ "id": id_of(&address.address), "ip": address.address, "score": address.score })
 }
 
 /// The bytes of the text in hexadecimal: addresses of networks have a slash, which paths cannot have in a name.

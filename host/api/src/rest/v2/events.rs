@@ -1,6 +1,7 @@
 //! Events: changes of objects, from the audit records, the outcomes of logins, from the records of hook calls, and what
 //! sessions did to files most recently.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use axum::extract::State;
@@ -48,8 +49,8 @@ pub fn routes() -> Vec<Route> {
             provider,
         ))
         .needs(UseCase::ListAudit)
-        .query("actions", text(), "Only this action: add, update or delete.")
-        .query("object_types", text(), "Only objects of this kind, such as user.")
+        .query("actions", text(), "Only these actions, separated by commas, such as add,update,delete.")
+        .query("object_types", text(), "Only objects of these kinds, separated by commas, such as user,folder.")
         .query("object_name", text(), "Only the object of this name."),
         selected(Route::new(
             Method::GET,
@@ -109,17 +110,22 @@ fn text(query: &Query, name: &str) -> Option<String> {
     query.text(name).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// The names in a list that commas separate, each once.
+fn names(query: &Query, name: &str) -> Vec<String> {
+    query.names(name).into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 async fn provider(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
     let Selection { since, until, before, limit } = Selection::of(&query)?;
     let wanted = AuditQuery {
         before,
         since,
         until,
-        action: text(&query, "actions"),
+        actions: names(&query, "actions"),
         outcome: Some(AuditOutcome::Done),
         address: query.value("ip", "an address")?,
         author: text(&query, "username"),
-        kind: text(&query, "object_types"),
+        kinds: names(&query, "object_types"),
         name: text(&query, "object_name"),
         limit,
     };

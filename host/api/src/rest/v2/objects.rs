@@ -123,16 +123,11 @@ fn shown(object: &ShownObject) -> Response {
 async fn list(api: &RestApi, actor: &Actor, names: &Names, uri: &Uri, query: &Query) -> Result<Response, Refusal> {
     let (page, objects) = (Page::of(query)?, &api.administration.objects);
     let found = match &page {
-        Page::After(request) => objects.list(actor, names.kind, request.clone()).await?,
+        Page::After(request) => objects.list(actor, names.kind, pages::and_one(request)).await?,
         Page::At(offset) => objects.page_at(actor, names.kind, offset.clone()).await?,
     };
-    let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
-    let last = documents.last().and_then(|last| last.get("name")?.as_str().map(str::to_owned));
-    let has_more = match pages::behind(&page, documents.len(), last.as_deref()) {
-        Some(request) => !objects.list(actor, names.kind, request).await?.is_empty(),
-        None => false,
-    };
-    Ok(pages::list(uri, &documents, last.filter(|_| has_more)))
+    let (documents, next) = pages::cut(&page, pages::named(found, "name"));
+    Ok(pages::list(uri, &documents, next))
 }
 
 async fn show(api: &RestApi, actor: &Actor, names: &Names, name: &str) -> Result<Response, Refusal> {
@@ -160,8 +155,13 @@ async fn update(
             based.expected(&now.document, now.revision, Some(&document))?
         }
     };
-    let replaced = objects.replace(actor, names.kind, name, &document, expected).await;
-    let replaced = replaced.map_err(|error| based.refusal(error))?;
+    let replaced = match objects.replace(actor, names.kind, name, &document, expected).await {
+        Ok(replaced) => replaced,
+        Err(error) => {
+            let now = async { objects.show(actor, names.kind, name).await.map(|(now, _)| now.document) };
+            return Err(based.refusal_of_change(error, now, &document).await);
+        }
+    };
     let [message, _] = names.done;
     Ok(tagged(done(StatusCode::OK, message), version_of(&replaced.document, replaced.revision)))
 }

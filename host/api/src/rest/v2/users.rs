@@ -50,19 +50,11 @@ pub fn routes() -> Vec<Route> {
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let (page, users) = (Page::of(&query)?, &api.administration.users);
     let (found, descending) = match &page {
-        Page::After(request) => (users.list(&actor, request.clone()).await?, false),
+        Page::After(request) => (users.list(&actor, pages::and_one(request)).await?, false),
         Page::At(offset) => (users.page_at(&actor, offset.clone()).await?, offset.descending),
     };
-    let last = found.next.clone();
-    let items = documents(found, descending);
-    let has_more = match pages::behind(&page, items.len(), last.as_deref()) {
-        Some(request) => {
-            let more = users.list(&actor, request).await?;
-            !more.accounts.is_empty() || !more.invalid.is_empty()
-        }
-        None => false,
-    };
-    Ok(pages::list(&uri, &items, last.filter(|_| has_more)))
+    let (items, next) = pages::cut(&page, documents(found, descending));
+    Ok(pages::list(&uri, &items, next))
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
@@ -81,7 +73,7 @@ async fn update(
     based: IfMatch,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
-    Ok(changes::changed(&edit_user(&api, &actor, &name, UserEdit::Replace(document), &based).await?))
+    Ok(changes::changed(&edit_user(&api, &actor, (&name, None), UserEdit::Replace(document), &based).await?))
 }
 
 async fn delete(
@@ -90,6 +82,6 @@ async fn delete(
     Name(name): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    delete_user(&api, &actor, &name, &based).await?;
+    delete_user(&api, &actor, (&name, None), &based).await?;
     Ok(done(StatusCode::OK, "User deleted"))
 }

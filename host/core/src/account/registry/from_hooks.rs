@@ -145,7 +145,7 @@ impl Accounts {
     /// # Errors
     /// The store fails.
     pub async fn commit_from_hook(&self, write: AccountWrite, author: &Author) -> Result<Arc<User>, StoreError> {
-        let merge = OnConflict::Merge;
+        let merge = OnConflict::MergeByName;
         let written = match write {
             AccountWrite::Unchanged(user) => return Ok(user),
             // Several first logins of a user may run at the same time: another may have added or deleted the account.

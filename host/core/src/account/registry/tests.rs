@@ -213,3 +213,23 @@ async fn what_the_server_counts_is_not_set_from_outside() {
     assert_eq!((changed.usage, changed.last_login, changed.max_sessions), (counted, 7, 4));
     assert_eq!((changed.id, changed.username.as_str()), (stored.id, "alice"));
 }
+
+#[tokio::test]
+async fn an_account_that_was_added_under_the_same_name_is_another_one() {
+    let (accounts, author) = (accounts("/srv"), Author::system());
+    let changed = async |on_conflict: OnConflict| {
+        let mut stale = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
+        stale.set("description", serde_json::json!("stale"));
+        accounts.delete("alice", &author).await.unwrap();
+        add(&accounts, draft("alice", "{}")).await.unwrap();
+        accounts.update(stale, on_conflict, &author).await.is_ok()
+    };
+    add(&accounts, draft("alice", "{}")).await.unwrap();
+    for (on_conflict, expected) in
+        [(OnConflict::Merge, false), (OnConflict::Refuse, false), (OnConflict::MergeByName, true)]
+    {
+        assert_eq!(changed(on_conflict).await, expected, "{on_conflict:?}");
+        let stored = accounts.find("alice").await.unwrap().unwrap().to_document(Audience::Redacted);
+        assert_eq!(stored.get("description").is_some_and(|text| text == "stale"), expected, "{on_conflict:?}");
+    }
+}
