@@ -35,7 +35,7 @@ pub struct Httpd {
     /// request to the REST interfaces with a token or an API key as well.
     pub login_pre_scope: String,
     /// A file of users of `/api/v1` as htpasswd writes it, with bcrypt or MD5-crypt, relative to the configuration
-    /// directory; empty: administrators only.
+    /// directory, read at each log-in; empty: administrators only.
     pub auth_user_file: String,
     /// Has no effect: the server has no pages of files.
     pub templates_path: String,
