@@ -48,6 +48,7 @@ mod plugin_accounts;
 mod plugin_commands;
 mod plugin_projects;
 mod plugins;
+mod proxies;
 mod quotas;
 mod reload;
 mod rest;
