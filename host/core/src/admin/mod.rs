@@ -96,7 +96,7 @@ pub use objects::{ObjectAdministration, ShownObject};
 pub use own_account::{OwnAccount, Person};
 pub use own_changes::OwnChange;
 pub use own_confirmation::{Confirmation, NeededConfirmation};
-pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
+pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError, TakenRequest};
 pub use plugins::{HookInventory, HookLink, KeptValue, PluginAdministration, PluginDetails, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
