@@ -51,6 +51,7 @@ mod reach;
 #[cfg(test)]
 mod reach_tests;
 mod scans;
+mod session_claims;
 mod sessions;
 mod status;
 mod storage;
