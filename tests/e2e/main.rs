@@ -33,6 +33,7 @@ mod image;
 mod key_value_file;
 mod links;
 mod logins;
+mod lost_passwords;
 mod made_for_accounts;
 mod migration;
 mod names_in_bytes;
