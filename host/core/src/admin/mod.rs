@@ -122,7 +122,7 @@ use crate::guard::Defender;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::hook::review::{LoginPre, PasswordResetPre};
 use crate::hook::{Chain, Observers};
-use crate::login::ExternalAuthCache;
+use crate::login::{ExternalAuthCache, OneTimeCodes};
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -192,6 +192,8 @@ pub struct AdministrationPorts {
     pub defender: Arc<Defender>,
     /// What external authentication has decided a short time ago.
     pub external_auth_cache: Arc<ExternalAuthCache>,
+    /// Checks the one-time codes of users: that of the logins over SSH, where this process has them.
+    pub one_time_codes: Arc<OneTimeCodes>,
     /// Counts used quotas again.
     pub scans: Arc<QuotaScans>,
     /// The records of hook calls.
@@ -259,7 +261,7 @@ impl Administration {
             address_rule: ports.address_rule,
             clock: ports.clock.clone(),
         });
-        let codes = Arc::new(UserCodes::new(ports.accounts.clone(), ports.clock.clone()));
+        let codes = Arc::new(UserCodes::new(ports.accounts.clone(), ports.one_time_codes, ports.clock.clone()));
         let password_resets = PasswordResets {
             directory: ports.directory.clone(),
             admins: admins.clone(),

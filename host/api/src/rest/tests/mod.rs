@@ -234,6 +234,7 @@ fn api(settings: RestSettings) -> RestApi {
         usages: store.clone(),
         sessions: Arc::new(SessionRegistry::default()),
         external_auth_cache: Arc::new(no_decisions()),
+        one_time_codes: Arc::default(),
         defender: Arc::new(Defender::new(defence, Arc::default(), Arc::new(SystemClock))),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
