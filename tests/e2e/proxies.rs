@@ -58,9 +58,13 @@ impl Drop for Proxy {
 fn example(name: &str, places: &[(&str, &str)]) -> String {
     let path = tools::root().join("examples/proxies").join(name);
     let mut text = std::fs::read_to_string(path).unwrap();
-    for (real, here) in places {
+    // In two steps: a port here may have the digits of one of theirs.
+    for (index, (real, _)) in places.iter().enumerate() {
         assert!(text.contains(real), "{name} has no {real}");
-        text = text.replace(real, here);
+        text = text.replace(real, &format!("<{index}>"));
+    }
+    for (index, (_, here)) in places.iter().enumerate() {
+        text = text.replace(&format!("<{index}>"), here);
     }
     text
 }
