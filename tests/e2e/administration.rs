@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_tests::clients::{Proof, can_log_in, sftp_ok, text};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
@@ -260,4 +260,53 @@ fn administrators_and_keys_are_made_with_a_server_and_without() {
     for hidden in ["hush-hush", "$argon2id$", secret.as_str(), text_of_key.as_str()] {
         assert!(!told.contains(hidden) && !audit.contains(hidden), "{hidden}");
     }
+}
+
+#[test]
+fn tokens_are_listed_and_revoked_and_usages_set() {
+    // A10-06, A18-17
+    let site = Site::new();
+    site.user_with("alice", &["--password", "pw", "--quota-files", "50"]);
+    let add = ["admin", "add", "--username", "ann", "--password", "hush-hush", "--permissions", "*"];
+    check(&site, &add, 0, &["was added"]);
+    let server = site.start();
+    let curl = |credentials: &[&str], path: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--max-time", "30"]).args(credentials);
+        tools::run_ok(curl.arg(format!("http://127.0.0.1:{}/api/v2/{path}", server.http_port)))
+    };
+    let given: Value = serde_json::from_str(&curl(&["--user", "ann:hush-hush"], "token")).unwrap();
+    let text_of_token = given["access_token"].as_str().unwrap();
+    let header = format!("Authorization: Bearer {text_of_token}");
+    let bearer = ["--header", header.as_str()];
+    assert!(curl(&bearer, "users").contains("alice"));
+    let list = |username: &str| -> Value {
+        let listed = tools::run_ok(&mut site.tidegate(&["admin", "token", "list", "--username", username, "--json"]));
+        assert!(!listed.contains(text_of_token), "{listed}");
+        serde_json::from_str(&listed).unwrap()
+    };
+    assert_eq!(list("bob"), json!([]));
+    let id = list("ann")[0]["id"].as_str().unwrap().to_owned();
+    check(&site, &["admin", "token", "list"], 0, &[&id, "ann", "127.0.0.1"]);
+    check(&site, &["admin", "token", "revoke", "--id", &id], 0, &["was revoked"]);
+    check(&site, &["admin", "token", "revoke", "--id", &id], 1, &[]);
+    assert!(!curl(&bearer, "users").contains("alice"));
+    assert_eq!(list("ann"), json!([]));
+
+    let set = |more: &[&str], status: i32, expected: &str| {
+        check(&site, &[&["quota", "set"], more].concat(), status, &[expected]);
+    };
+    set(
+        &["--username", "alice", "--files", "3", "--bytes", "700"],
+        0,
+        "alice: 3 files, 700 bytes (was: 0 files, 0 bytes)",
+    );
+    set(&["--username", "alice", "--files", "-1", "--bytes", "-200", "--add"], 0, "alice: 2 files, 500 bytes");
+    set(&["--username", "alice", "--files", "-1", "--bytes", "0"], 1, "a usage is not below 0");
+    set(&["--username", "none", "--files", "1", "--bytes", "1"], 1, "none");
+    set(&["--files", "1", "--bytes", "1"], 2, "--username");
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["used_quota_size"], &shown["used_quota_files"]), (&json!(500), &json!(2)), "{shown}");
+    check(&site, &["audit", "list", "--kind", "user"], 0, &["set-usage user \"alice\""]);
 }

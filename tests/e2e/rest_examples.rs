@@ -243,7 +243,7 @@ impl House {
         drop(given);
         self.example("tidegate", "revoke_token", json!({"token_id": known.last().unwrap()["id"]}));
         // No key may change plugins.
-        for operation in ["install_plugin", "remove_plugin"] {
+        for operation in ["install_plugin", "remove_plugin", "forget_plugin"] {
             self.own_tokens.push(("tidegate", operation, token(&self.server, "root", "a-long-password")));
         }
         self.example("tidegate", "show_plugin", json!({"name": "removed"}));

@@ -50,7 +50,7 @@ pub use objects::{
 };
 pub use operation::{Operation, path_of};
 pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, Plugins};
-pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, UsedQuota};
+pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, SetUsage, UsedQuota};
 pub use schema::openapi;
 pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};
 pub use status::{ServerStatus, ShowStatus};

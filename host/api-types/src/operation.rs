@@ -56,6 +56,7 @@ operations! {
     "remove-exempt-network" RemoveExemptNetwork -> ExemptNetwork: "Exempt a network no longer.";
     "list-scans" ListScans -> Scans: "List the quota scans under way.";
     "scan" Scan -> ScanReport: "Count the files of an account or folder again; answers when that is done.";
+    "set-usage" SetUsage -> ScanReport: "Set the usage of an account or folder, or add to it, without counting files.";
     "check-storage" CheckStorage -> StorageReport: "Try the file systems of an account: open, list, put, get, delete.";
     "sweep-storage" SweepStorage -> SweptStorage: "Remove what killed servers have left of uploads to object storage.";
     "list-hook-links" ListHookLinks -> HookLinks: "List the links of every hook point, in the order in which they are asked.";

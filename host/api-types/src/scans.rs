@@ -44,6 +44,16 @@ pub struct Scan {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetUsage {
+    pub scope: ScanScope,
+    pub usage: UsedQuota,
+    /// Whether the usage is added to the stored one; negative numbers lower it, to 0 at least.
+    #[serde(default)]
+    pub is_added: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScanReport {
     pub scope: ScanScope,
     pub before: UsedQuota,

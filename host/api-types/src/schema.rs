@@ -15,8 +15,8 @@ use crate::{
     ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks, ListFileEvents,
     ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions,
     ListTokens, ListUsers, LoadDump, MakeResetCode, RemoveBan, RemoveExemptNetwork, RevokeToken, RotateApiKey, Scan,
-    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin,
-    UpdateObject, UpdateUser,
+    SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage,
+    UpdateAdmin, UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

@@ -136,8 +136,16 @@ impl HookInventory for Running {
         Ok(kept.collect())
     }
 
+    fn may_change(&self) -> Result<(), InventoryError> {
+        if self.settings.http_access.manage_plugins {
+            return Ok(());
+        }
+        let problem = "plugins are not changed over the network; set httpd.manage_plugins to allow it";
+        Err(InventoryError::Refused(problem.to_owned()))
+    }
+
     async fn install(&self, name: &str, plugin: SignedPlugin) -> Result<(), InventoryError> {
-        self.require_management()?;
+        self.may_change()?;
         let (directory, keys) = (self.settings.plugin_directory.clone(), self.settings.trusted_plugin_keys.clone());
         let name = name.to_owned();
         let SignedPlugin { component, signature } = plugin;
@@ -147,7 +155,7 @@ impl HookInventory for Running {
     }
 
     async fn remove(&self, name: &str) -> Result<(), InventoryError> {
-        self.require_management()?;
+        self.may_change()?;
         let (directory, name) = (self.settings.plugin_directory.clone(), name.to_owned());
         Self::on_files(move || plugin_installation::remove(&directory, &name)).await?;
         self.hooks.load().await;
@@ -156,14 +164,6 @@ impl HookInventory for Running {
 }
 
 impl Running {
-    fn require_management(&self) -> Result<(), InventoryError> {
-        if self.settings.http_access.manage_plugins {
-            return Ok(());
-        }
-        let problem = "plugins are not changed over the network; set httpd.manage_plugins to allow it";
-        Err(InventoryError::Refused(problem.to_owned()))
-    }
-
     /// Runs work on files apart from the tasks of connections.
     async fn on_files(
         work: impl FnOnce() -> Result<(), InventoryError> + Send + 'static,

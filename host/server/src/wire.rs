@@ -454,6 +454,7 @@ impl Services {
             scans: self.scans.clone(),
             defender: self.defender.clone(),
             external_auth_cache: self.external_auth_cache.clone(),
+            one_time_codes: self.login.one_time_codes().clone(),
             login_pre_scope: settings.http_access.login_pre_scope,
             address_rule: settings.address_rule,
             file_history: self.file_history.clone(),

@@ -8,14 +8,14 @@ use tidegate_api_types::{
     FileEvents, ForgetCredentials, ForgetPlugin, ForgottenCredentials, ForgottenPlugin, HookCounters, HookLinks,
     HookRun, HookRuns, ListAudit, ListBans, ListExemptNetworks, ListFileEvents, ListHookCounters, ListHookLinks,
     ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan, RemoveExemptNetwork, RemovedBan,
-    Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport,
-    SweepStorage, SweptStorage, UpdateUser, User, Users,
+    Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, SetUsage, ShowHookRun, ShowStatus, ShowUser,
+    StorageReport, SweepStorage, SweptStorage, UpdateUser, User, Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::file_history::FileRecordFilter;
 use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
-use tidegate_core::quota::RunningScan;
+use tidegate_core::quota::{NewUsage, RunningScan, UsedQuota};
 use tidegate_core::secret::Secret;
 
 use super::{AdminApi, Handle, answers};
@@ -92,6 +92,16 @@ impl Handle<ListScans> for AdminApi {
 impl Handle<Scan> for AdminApi {
     async fn handle(&self, actor: &Actor, request: Scan) -> Result<ScanReport, AdminError> {
         let report = self.administration.scans.scan(actor, &answers::scope_of(request.scope)).await?;
+        Ok(answers::scan_report(report))
+    }
+}
+
+impl Handle<SetUsage> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: SetUsage) -> Result<ScanReport, AdminError> {
+        let SetUsage { scope, usage, is_added } = request;
+        let usage = UsedQuota { size: usage.size, files: usage.files };
+        let usage = if is_added { NewUsage::Add(usage) } else { NewUsage::Is(usage) };
+        let report = self.administration.scans.set_usage(actor, &answers::scope_of(scope), usage).await?;
         Ok(answers::scan_report(report))
     }
 }

@@ -23,7 +23,7 @@ use tidegate_api_types::{
     ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks, ListFileEvents,
     ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions,
     ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork, RevokeToken,
-    RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser,
+    RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser,
     SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};

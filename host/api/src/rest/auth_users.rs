@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tidegate_api_types::ErrorCode;
 use tidegate_core::password::PasswordHash;
@@ -12,22 +12,29 @@ use tidegate_core::turns::Waiter;
 
 use crate::answer::Refusal;
 
-/// The users of the file, each with all permissions.
-#[derive(Debug, Default)]
-pub struct AuthUsers(HashMap<String, PasswordHash>);
+/// The users of the file, each with all permissions. It is read at each log-in: whom htpasswd removes from it may not go
+/// on until the server's next start.
+#[derive(Debug)]
+pub struct AuthUsers(PathBuf);
+
+type Users = HashMap<String, PasswordHash>;
 
 impl AuthUsers {
-    /// Reads a file.
+    /// The users of a file that can be read now.
     ///
     /// # Errors
     /// A sentence: the file cannot be read, or a line is not valid.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path);
+        Self::users(path, std::fs::read_to_string(path))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    fn users(path: &Path, text: std::io::Result<String>) -> Result<Users, String> {
         let text = text.map_err(|error| format!("the file {} cannot be read: {error}", path.display()))?;
         Self::parse(&text).map_err(|problem| format!("{}, {problem}", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Users, String> {
         let mut users = HashMap::new();
         for (index, line) in
             text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
@@ -43,13 +50,13 @@ impl AuthUsers {
                 return Err(format!("line {number}: the name is empty, or is there already"));
             }
         }
-        Ok(Self(users))
+        Ok(users)
     }
 
     /// Whether the file has the user with this password.
     ///
     /// # Errors
-    /// The password could not be compared.
+    /// The file cannot be used any more, or the password could not be compared: the credentials were not judged.
     pub async fn holds(
         &self,
         passwords: &dyn Passwords,
@@ -57,9 +64,15 @@ impl AuthUsers {
         secret: &Secret,
         address: Option<IpAddr>,
     ) -> Result<bool, Refusal> {
+        let users = Self::users(&self.0, tokio::fs::read_to_string(&self.0).await).map_err(|problem| {
+            let message = format!("httpd.auth_user_file: {problem}; names with passwords are refused by /api/v1");
+            tracing::error!(sender = "httpd", message);
+            // The client is a stranger, whom paths are no business of.
+            Refusal::new(ErrorCode::Unavailable, "the file of users cannot be used; the log says more")
+        })?;
         // A name that is not there takes as long as one that is.
-        let found = self.0.get(name);
-        let Some(hash) = found.or_else(|| self.0.values().next()) else { return Ok(false) };
+        let found = users.get(name);
+        let Some(hash) = found.or_else(|| users.values().next()) else { return Ok(false) };
         let matches = passwords.matches(Waiter { address, account: name }, hash, secret).await;
         let matches = matches.map_err(|error| Refusal::new(ErrorCode::Unavailable, error.to_string()))?;
         Ok(matches && found.is_some())
@@ -72,7 +85,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<usize, &str>) {
         match (AuthUsers::parse(text), expected) {
-            (Ok(users), Ok(expected)) => assert_eq!(users.0.len(), expected, "{text}"),
+            (Ok(users), Ok(expected)) => assert_eq!(users.len(), expected, "{text}"),
             (Err(problem), Err(expected)) => assert!(problem.contains(expected), "{text}: {problem}"),
             (outcome, _) => panic!("{text}: {outcome:?}"),
         }

@@ -9,13 +9,27 @@ use tidegate_core::secret::Secret;
 /// Authenticates administrators; see [`Administration::authentication`].
 #[async_trait]
 pub trait Authenticate: Send + Sync {
-    async fn basic(
+    /// What is asked before [`judge`](Self::judge), or before the door compares the password with others.
+    async fn ask(&self, username: &str, password: &Secret, client: &DoorClient) -> Result<(), AuthenticationError>;
+
+    async fn judge(
         &self,
         username: &str,
         password: &Secret,
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError>;
+
+    async fn basic(
+        &self,
+        username: &str,
+        password: &Secret,
+        one_time_code: Option<&str>,
+        client: &DoorClient,
+    ) -> Result<Actor, AuthenticationError> {
+        self.ask(username, password, client).await?;
+        self.judge(username, password, one_time_code, client).await
+    }
 
     async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError>;
 
@@ -28,14 +42,18 @@ pub trait Authenticate: Send + Sync {
 
 #[async_trait]
 impl Authenticate for Administration {
-    async fn basic(
+    async fn ask(&self, username: &str, password: &Secret, client: &DoorClient) -> Result<(), AuthenticationError> {
+        self.authentication.ask(username, password, client).await
+    }
+
+    async fn judge(
         &self,
         username: &str,
         password: &Secret,
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
-        self.authentication.basic(username, password, one_time_code, client).await
+        self.authentication.judge(username, password, one_time_code, client).await
     }
 
     async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {

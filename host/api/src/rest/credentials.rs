@@ -172,14 +172,16 @@ async fn basic(
     headers: &HeaderMap,
     client: &Client,
 ) -> Result<Actor, Refusal> {
+    let code = one_time_code(headers)?;
+    let door = door_client(client, headers);
+    // D-05: a user of the file logs in as well.
+    api.authentication.ask(name, secret, &door).await.map_err(refusal)?;
     if let Some(users) = &api.settings.auth_users
         && users.holds(&*api.passwords, name, secret, client.address).await?
     {
         return Ok(unstored_administrator(name, client));
     }
-    let code = one_time_code(headers)?;
-    let door = door_client(client, headers);
-    api.authentication.basic(name, secret, code.as_deref(), &door).await.map_err(refusal)
+    api.authentication.judge(name, secret, code.as_deref(), &door).await.map_err(refusal)
 }
 
 /// An administrator who is not stored, with all permissions, but without the rights of the server's owner on its own

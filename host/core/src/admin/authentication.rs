@@ -126,7 +126,30 @@ impl Authentication {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
-        self.before.login(ADMINS.kind, username, password, client).await?;
+        self.ask(username, password, client).await?;
+        self.judge(username, password, one_time_code, client).await
+    }
+
+    /// Asks the hooks about a log-in, before its credentials are looked at: by [`judge`](Self::judge), or by a door that
+    /// knows passwords of others than administrators.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub async fn ask(&self, username: &str, password: &Secret, client: &DoorClient) -> Result<(), AuthenticationError> {
+        self.before.login(ADMINS.kind, username, password, client).await
+    }
+
+    /// What [`basic`](Self::basic) does after it has asked the hooks.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub async fn judge(
+        &self,
+        username: &str,
+        password: &Secret,
+        one_time_code: Option<&str>,
+        client: &DoorClient,
+    ) -> Result<Actor, AuthenticationError> {
         let found = self.administrator(username).await?;
         if let Some(seconds) = found.as_ref().and_then(|found| self.pause(found, one_time_code)) {
             return Err(AuthenticationError::Paused(seconds));

@@ -52,6 +52,7 @@ mod reach;
 #[cfg(test)]
 mod reach_tests;
 mod scans;
+mod session_claims;
 mod sessions;
 mod status;
 mod storage;
@@ -97,7 +98,7 @@ pub use objects::{ObjectAdministration, ShownObject};
 pub use own_account::{OwnAccount, Person};
 pub use own_changes::OwnChange;
 pub use own_confirmation::{Confirmation, NeededConfirmation};
-pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
+pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError, TakenRequest};
 pub use plugins::{HookInventory, HookLink, KeptValue, PluginAdministration, PluginDetails, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
@@ -122,7 +123,7 @@ use crate::guard::Defender;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::hook::review::{LoginPre, PasswordResetPre};
 use crate::hook::{Chain, Observers};
-use crate::login::ExternalAuthCache;
+use crate::login::{ExternalAuthCache, OneTimeCodes};
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -194,6 +195,8 @@ pub struct AdministrationPorts {
     pub defender: Arc<Defender>,
     /// What external authentication has decided a short time ago.
     pub external_auth_cache: Arc<ExternalAuthCache>,
+    /// Checks the one-time codes of users: that of the logins over SSH, where this process has them.
+    pub one_time_codes: Arc<OneTimeCodes>,
     /// Counts used quotas again.
     pub scans: Arc<QuotaScans>,
     /// The records of hook calls.
@@ -261,7 +264,7 @@ impl Administration {
             address_rule: ports.address_rule,
             clock: ports.clock.clone(),
         });
-        let codes = Arc::new(UserCodes::new(ports.accounts.clone(), ports.clock.clone()));
+        let codes = Arc::new(UserCodes::new(ports.accounts.clone(), ports.one_time_codes, ports.clock.clone()));
         let password_resets = PasswordResets {
             directory: ports.directory.clone(),
             admins: admins.clone(),

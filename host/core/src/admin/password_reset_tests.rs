@@ -117,6 +117,20 @@ pub(super) fn house_with(passwords: Arc<dyn Passwords>, hook: Option<&'static st
     House { store, admins, resets, audit, clock, defender, root: Actor::local("root", Door::Socket) }
 }
 
+impl House {
+    /// A request, with all that is done about it.
+    pub(super) async fn lose(
+        &self,
+        owner: PasswordOwner,
+        client: &DoorClient,
+        request: WebRequest,
+    ) -> Result<(), ResetError> {
+        let taken = self.resets.request(owner, client, request)?;
+        self.resets.follow_up(taken).await;
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn no_code_is_handed_out_where_accounts_are_only_read() {
     // A8-17
@@ -246,16 +260,16 @@ async fn guesses_score_and_requests_are_recorded() {
     assert!(house.defender.refuses("192.0.2.1".parse().unwrap()));
     let asking = client("192.0.2.2");
     for number in 0..7 {
-        let asked = house.resets.request(PasswordOwner::User, &asking, request("ann")).await;
+        let asked = house.lose(PasswordOwner::User, &asking, request("ann")).await;
         assert_eq!(asked, if number < 5 { Ok(()) } else { Err(ResetError::TooMany) }, "{number}");
     }
     house.clock.0.fetch_add(60_000, Ordering::Relaxed);
-    assert_eq!(house.resets.request(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
+    assert_eq!(house.lose(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
     let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     // Nothing is done about a name that was asked for three times within the hour.
     assert_eq!(house.audit.list(&house.root, query.clone()).await.unwrap().len(), 1);
     house.clock.0.fetch_add(60 * 60_000, Ordering::Relaxed);
-    assert_eq!(house.resets.request(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
+    assert_eq!(house.lose(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
     let records = house.audit.list(&house.root, query).await.unwrap();
     assert_eq!(records.len(), 2);
     assert_eq!((records[0].record.kind.as_str(), records[0].record.name.as_str()), ("user", "ann"));
@@ -268,7 +282,7 @@ async fn a_hook_that_denies_ends_the_request_and_the_answer_is_the_same() {
     let link = Arc::new(Link::new(Arc::new(Guarding), LinkSettings::default()));
     house.resets.hooks = Some(Arc::new(Chain::new(Arc::default(), vec![link])));
     for name in ["ann", "denied", "broken"] {
-        let asked = house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await;
+        let asked = house.lose(PasswordOwner::User, &client("192.0.2.2"), request(name)).await;
         assert_eq!(asked, Ok(()), "{name}");
     }
     let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
@@ -278,10 +292,27 @@ async fn a_hook_that_denies_ends_the_request_and_the_answer_is_the_same() {
 }
 
 #[tokio::test]
+async fn so_many_requests_are_under_way_at_a_time() {
+    // D-10: whether there is such a name, or a hook takes its time, is not known before the answer.
+    let house = house();
+    let ask = |number: usize, name: &str| {
+        let address = format!("10.0.{}.{}", number / 250, number % 250);
+        house.resets.request(PasswordOwner::User, &client(&address), request(name))
+    };
+    let mut taken: Vec<_> = (0..256).map(|number| ask(number, "none").unwrap()).collect();
+    assert_eq!(ask(300, "none").map(drop), Err(ResetError::TooMany));
+    house.resets.follow_up(taken.pop().unwrap()).await;
+    let next = ask(301, "none").unwrap();
+    assert_eq!(ask(302, "none").map(drop), Err(ResetError::TooMany));
+    drop((taken, next));
+    assert!(ask(303, "none").is_ok());
+}
+
+#[tokio::test]
 async fn a_full_table_refuses_nobody_else() {
     let house = house();
     let ask = async |address: &str| {
-        let asked = house.resets.request(PasswordOwner::User, &client(address), request("ann")).await;
+        let asked = house.lose(PasswordOwner::User, &client(address), request("ann")).await;
         asked != Err(ResetError::TooMany)
     };
     for number in 0..10_001_u32 {
@@ -324,7 +355,7 @@ async fn names_that_no_program_can_be_given_are_refused() {
     // A11-03
     let house = house();
     for name in ["ann\0", &*"x".repeat(1 << 17)] {
-        match house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await {
+        match house.lose(PasswordOwner::User, &client("192.0.2.2"), request(name)).await {
             Err(ResetError::Admin(error)) => assert_eq!(error.kind(), AdminErrorKind::Invalid, "{name:.9?}"),
             outcome => panic!("{name:.9?}: {outcome:?}"),
         }

@@ -1,6 +1,6 @@
 //! Lost passwords (D-10): a code that an administrator hands out gives a new password once, to whom and where a log-in
 //! with it is allowed. Answers to the client are the same for names that exist, names that do not and names that are
-//! refused, and cost the same.
+//! refused, and take as long.
 
 use core::net::IpAddr;
 use std::collections::HashMap;
@@ -39,6 +39,8 @@ const REQUESTS_OF_NAME: u32 = 3;
 const HOUR: i64 = 60 * MINUTE;
 /// Addresses, and names, whose requests are counted.
 const COUNTED: usize = 10_000;
+/// Requests that something is done about at a time.
+const UNDER_WAY: usize = 256;
 
 /// Whose password was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +81,8 @@ pub enum ResetError {
     /// A hook that decides about logins failed: the code was not looked at.
     #[error("a hook that decides about logins failed; the log says more")]
     Hook,
-    /// The address asks too often.
-    #[error("there were too many requests from this address; try again in a minute")]
+    /// The address asks too often, or too many do.
+    #[error("there were too many requests; try again in a minute")]
     TooMany,
     /// The new password cannot be set, or the store failed.
     #[error(transparent)]
@@ -114,6 +116,18 @@ pub struct PasswordResets {
 pub struct Requests {
     addresses: Mutex<Counts<Source>>,
     names: Mutex<Counts<(&'static str, String)>>,
+    /// Held by each request that something is done about.
+    under_way: Arc<()>,
+}
+
+/// A request that was taken, for [`PasswordResets::follow_up`].
+#[derive(Debug)]
+#[must_use = "nothing is done about it otherwise"]
+pub struct TakenRequest {
+    owner: PasswordOwner,
+    client: DoorClient,
+    request: WebRequest,
+    _place: Arc<()>,
 }
 
 /// The period of the last request of each, and how many there were in it.
@@ -170,48 +184,56 @@ impl Requests {
 }
 
 impl PasswordResets {
-    /// A client says that a password was lost: hooks are asked, and if they allow it, the request is recorded, so that
-    /// an administrator can hand out a code; also why one would be of no use. The answer says nothing of that.
+    /// A client says that a password was lost. The door answers before it [follows that up](Self::follow_up): neither
+    /// hooks nor the store, which take longer for some names, are asked here.
     ///
     /// # Errors
     /// `TooMany`, or the name is one that no hook could be given.
-    pub async fn request(
+    pub fn request(
         &self,
         owner: PasswordOwner,
         client: &DoorClient,
         request: WebRequest,
-    ) -> Result<(), ResetError> {
-        if !self.requests.take(client.address, self.clock.now()) {
+    ) -> Result<TakenRequest, ResetError> {
+        let place = self.requests.under_way.clone();
+        let is_full = Arc::strong_count(&place).saturating_sub(2) >= UNDER_WAY;
+        if is_full || !self.requests.take(client.address, self.clock.now()) {
             return Err(ResetError::TooMany);
         }
-        let (username, kind) = (request.username.clone(), owner.collection().kind);
-        if let Err(unfit) = check_name(&username) {
+        if let Err(unfit) = check_name(&request.username) {
             return Err(AdminError::InvalidForHooks(unfit.to_string()).into());
         }
+        Ok(TakenRequest { owner, client: client.clone(), request, _place: place })
+    }
+
+    /// Asks hooks about the request. If they allow it, it is recorded, so that an administrator can hand out a code; also
+    /// why one would be of no use.
+    pub async fn follow_up(&self, taken: TakenRequest) {
+        let TakenRequest { owner, client, request, _place } = taken;
+        let (username, kind) = (request.username.clone(), owner.collection().kind);
         // What hooks say of logins holds here, whether the name exists or not.
-        if self.before.login(kind, &username, &Secret::new(""), client).await.is_err() {
-            return Ok(());
+        if self.before.login(kind, &username, &Secret::new(""), &client).await.is_err() {
+            return;
         }
         if !self.requests.take_name(kind, &username, self.clock.now()) {
-            return Ok(());
+            return;
         }
         if let Some(hooks) = &self.hooks {
             match hooks.decide(&mut PasswordResetPre(Arc::new(request))).await {
                 Ok(decision) if decision.verdict == Review::Allow => {}
-                Ok(_) => return Ok(()),
+                Ok(_) => return,
                 Err(failure) => {
                     let message = format!("the hook {} failed: {}", failure.hook, failure.error);
                     tracing::error!(sender = "password_reset_pre_hook", message);
-                    return Ok(());
+                    return;
                 }
             }
         }
-        let problem = match self.why_refused(owner, &username, client).await {
+        let problem = match self.why_refused(owner, &username, &client).await {
             Ok(problem) => problem,
             Err(error) => Some(format!("it was not found out whether a code would be of use: {error}")),
         };
-        self.audit.lost_password(kind, &username, client, problem).await;
-        Ok(())
+        self.audit.lost_password(kind, &username, &client, problem).await;
     }
 
     /// Why a code for that name would be of no use to that client now; None: it would be.

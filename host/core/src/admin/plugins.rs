@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Actor, AdminError, Audit, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin, UseCase};
+use super::{
+    Actor, AdminError, Audit, Identity, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin, UseCase,
+};
 
 /// One link of a hook point, as `tidegate hook list` shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +128,14 @@ pub trait HookInventory: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether administrators over the network may change plugins.
+    ///
+    /// # Errors
+    /// They may not, as the sentence says.
+    fn may_change(&self) -> Result<(), InventoryError> {
+        Err(InventoryError::Refused("plugins are not changed over the network".to_owned()))
+    }
+
     /// Puts a plugin into the plugin directory, and returns when it is loaded.
     ///
     /// # Errors
@@ -195,12 +205,17 @@ impl PluginAdministration {
         Ok(())
     }
 
-    /// Gives up the gates that a plugin served, which refuse while its file is missing.
+    /// Gives up the gates that a plugin served, which refuse while its file is missing: what they refused is allowed
+    /// then, as if the plugin had been changed.
     ///
     /// # Errors
-    /// The actor lacks `manage_system`, or no gate waits for the plugin.
+    /// The actor lacks `manage_system` or is an API key, the settings do not allow it over the network, or no gate waits
+    /// for the plugin.
     pub async fn forget(&self, actor: &Actor, name: &str) -> Result<(), AdminError> {
         self.audit.allow(actor, UseCase::ForgetPlugin, name).await?;
+        if actor.identity != Identity::Owner {
+            self.inventory.may_change()?;
+        }
         self.inventory.forget(name).await.map_err(AdminError::NoPlugin)?;
         self.audit.done(actor, "forget", "plugin", name, String::new()).await;
         Ok(())
@@ -212,14 +227,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::super::audit::tests::{Kept, audit};
-    use super::super::{AdminErrorKind, AdminPermission, Permissions};
+    use super::super::{AdminErrorKind, AdminPermission, KeyScope, Permissions};
     use super::*;
     use crate::connection::LoginMethod;
     use crate::ports::Door;
 
-    /// One plugin, `gone`, is missing; `broken`: nothing can be listed.
+    /// One plugin, `gone`, is missing.
     struct Inventory {
+        /// Nothing can be listed.
         is_broken: bool,
+        /// Plugins may be changed over the network.
+        is_open: bool,
     }
 
     #[async_trait]
@@ -259,6 +277,10 @@ mod tests {
             event.get("hook").cloned().ok_or_else(|| InventoryError::Invalid("the event says no hook point".to_owned()))
         }
 
+        fn may_change(&self) -> Result<(), InventoryError> {
+            if self.is_open { Ok(()) } else { Err(InventoryError::Refused("not over the network".to_owned())) }
+        }
+
         async fn install(&self, _: &str, _: SignedPlugin) -> Result<(), InventoryError> {
             Err(InventoryError::Refused("plugins are not changed over the network".to_owned()))
         }
@@ -270,7 +292,8 @@ mod tests {
 
     fn house(is_broken: bool) -> (PluginAdministration, Arc<Kept>, Actor) {
         let (kept, audit) = audit();
-        let administration = PluginAdministration { inventory: Arc::new(Inventory { is_broken }), audit };
+        let inventory = Arc::new(Inventory { is_broken, is_open: false });
+        let administration = PluginAdministration { inventory, audit };
         (administration, kept, Actor::local("root", Door::Socket))
     }
 
@@ -309,6 +332,29 @@ mod tests {
         assert!(kept.lines().is_empty());
         administration.forget(&root, "gone").await.unwrap();
         assert_eq!(kept.lines(), ["root forget plugin gone"]);
+    }
+
+    #[tokio::test]
+    async fn gates_are_let_go_over_the_network_where_plugins_may_be_changed() {
+        let owner = Identity::Owner;
+        let of = |name: &str| (name.to_owned(), 1);
+        let administrator = || Identity::Administrator { admin: of("root"), credential: String::new(), by_token: true };
+        let key = || Identity::ApiKey { admin: Some("root".to_owned()), scope: KeyScope::default() };
+        for (identity, is_open, expected) in [
+            (owner.clone(), false, Ok(())),
+            (owner, true, Ok(())),
+            (administrator(), false, Err(AdminErrorKind::Refused)),
+            (administrator(), true, Ok(())),
+            (key(), false, Err(AdminErrorKind::Forbidden)),
+            (key(), true, Err(AdminErrorKind::Forbidden)),
+        ] {
+            let (administration, _, root) = house(false);
+            let inventory = Arc::new(Inventory { is_broken: false, is_open });
+            let administration = PluginAdministration { inventory, ..administration };
+            let actor = Actor { identity: identity.clone(), ..root };
+            let outcome = administration.forget(&actor, "gone").await.map_err(|error| error.kind());
+            assert_eq!(outcome, expected, "{identity:?} {is_open}");
+        }
     }
 
     #[tokio::test]

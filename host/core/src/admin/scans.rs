@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Actor, AdminError, Audit, UseCase};
+use crate::ports::StoreError;
 use crate::quota::{NewUsage, QuotaScans, RunningScan, ScanReport, Scope, StartedScan};
 
 /// Use cases about quota scans.
@@ -56,10 +57,13 @@ impl ScanAdministration {
     /// Replaces the usage of an account or folder, or adds to it, without counting files.
     ///
     /// # Errors
-    /// The actor lacks `quota_scans`, a scan of the scope is under way, usages are not tracked, there is no such
-    /// account or folder, or the store fails.
+    /// The actor lacks `quota_scans`, the usage is below 0, a scan of the scope is under way, usages are not tracked,
+    /// there is no such account or folder, or the store fails.
     pub async fn set_usage(&self, actor: &Actor, scope: &Scope, usage: NewUsage) -> Result<ScanReport, AdminError> {
         self.audit.allow(actor, UseCase::SetUsage, scope.name()).await?;
+        if matches!(&usage, NewUsage::Is(usage) if usage.size < 0 || usage.files < 0) {
+            return Err(StoreError::Refused("a usage is not below 0".to_owned()).into());
+        }
         let report = self.scans.set_usage(scope, usage).await?;
         self.note(actor, "set-usage", &report).await;
         Ok(report)

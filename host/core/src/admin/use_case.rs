@@ -138,7 +138,7 @@ use_cases! {
     /// Taking a plugin out of the plugin directory.
     RemovePlugin = "plugin"."remove", ManageSystem, People;
     /// Giving up the gates of a missing plugin.
-    ForgetPlugin = "plugin"."forget", ManageSystem, WholeServer;
+    ForgetPlugin = "plugin"."forget", ManageSystem, People;
     /// Listing the records of hook calls.
     ListRuns = "run"."list", ViewEvents, WholeServer;
     /// Showing the record of one hook call.

@@ -89,6 +89,7 @@ fn administration() -> Administration {
         sessions: Arc::default(),
         defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), clock.clone())),
         external_auth_cache: Arc::new(ExternalAuthCache::new(Duration::ZERO, Arc::default(), clock.clone()).unwrap()),
+        one_time_codes: Arc::default(),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
         file_history: Arc::new(crate::file_history::FileHistory::new(

@@ -18,14 +18,15 @@ const DIGEST: usize = 64;
 /// Checks the codes of users.
 pub struct UserCodes {
     accounts: Arc<Accounts>,
-    codes: OneTimeCodes,
+    codes: Arc<OneTimeCodes>,
     clock: Arc<dyn Clock>,
 }
 
 impl UserCodes {
-    /// Codes of which none was wrong yet.
-    pub fn new(accounts: Arc<Accounts>, clock: Arc<dyn Clock>) -> Self {
-        Self { accounts, codes: OneTimeCodes::default(), clock }
+    /// The codes of these accounts. `codes`: counts the wrong ones, over SSH as well, so that no user is guessed at twice
+    /// as fast through two doors.
+    pub fn new(accounts: Arc<Accounts>, codes: Arc<OneTimeCodes>, clock: Arc<dyn Clock>) -> Self {
+        Self { accounts, codes, clock }
     }
 
     /// For how many seconds a log-in to the account is refused, because codes were wrong; None: it is not. This is asked
@@ -132,4 +133,32 @@ fn payload(secret: Option<&Value>) -> Option<&str> {
 /// The digest of a recovery code. Those that were moved here from another server are stored as they are.
 fn as_digest(text: &str) -> String {
     if text.len() == DIGEST { text.to_owned() } else { digest_of(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::user_tests::PaperPasswords;
+    use super::*;
+    use crate::account::CredentialRule;
+    use crate::memory::MemoryStore;
+    use crate::ports::SystemClock;
+
+    #[test]
+    fn wrong_codes_are_counted_over_both_doors() {
+        // B4-02
+        let json = r#"{"username":"u","home_dir":"/u","permissions":{"/":["*"]},"filters":{"totp_config":
+            {"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}}}}"#;
+        let user = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        let account = EffectiveAccount::ungrouped(user);
+        let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(SystemClock));
+        let over_ssh = Arc::new(OneTimeCodes::default());
+        let accounts = Arc::new(Accounts::new(store, Arc::new(PaperPasswords), None));
+        let over_http = UserCodes::new(accounts, over_ssh.clone(), clock.clone());
+        for number in 0..5 {
+            assert_eq!(over_http.pause(&account, Some("000000")), None, "{number}");
+            // No code of six digits.
+            assert_eq!(over_ssh.check(&account, &Secret::new("x"), clock.now()), Err(CodeRefusal::Wrong), "{number}");
+        }
+        assert!(over_http.pause(&account, Some("000000")).is_some());
+    }
 }

@@ -142,7 +142,7 @@ async fn requests_are_answered_alike_and_recorded_with_what_stands_in_the_way() 
     house.user("may", json!({})).await;
     house.user("may-not", json!({"status": 0})).await;
     for name in ["may", "may-not", "none"] {
-        assert_eq!(house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
+        assert_eq!(house.lose(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
     }
     let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     let mut records = house.audit.list(&house.root, query).await.unwrap();
@@ -199,7 +199,7 @@ async fn login_pre_hooks_hold_for_lost_passwords() {
     {
         let code = house.code_of_user(name).await.unwrap();
         assert_eq!(house.set(name, &code, "new").await, expected, "{name}");
-        assert_eq!(house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
+        assert_eq!(house.lose(PasswordOwner::User, &client("192.0.2.2"), request(name)).await, Ok(()));
     }
     let query = AuditQuery { actions: vec!["lost-password".to_owned()], limit: 100, ..AuditQuery::default() };
     let records = house.audit.list(&house.root, query).await.unwrap();

@@ -154,7 +154,7 @@ pub(super) fn house_asking(store: &Arc<MemoryStore>, scope: LoginPreScope) -> Ho
         directory: store.clone(),
         users: users.clone(),
         sessions: user_sessions.clone(),
-        codes: Arc::new(UserCodes::new(accounts.clone(), clock.clone())),
+        codes: Arc::new(UserCodes::new(accounts.clone(), Arc::default(), clock.clone())),
         before: before.clone(),
         audit: audit.clone(),
         observers: None,

@@ -18,6 +18,7 @@ use super::acting::may_go_on;
 use super::admin_document::Administrator;
 use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, new_token};
+use super::session_claims::{CLAIM, holding};
 use super::tokens::{id_of, number_of, text_of};
 use super::user_credential::has_credential_of;
 use super::{AuthenticationError, DoorClient, IssuedToken, PAGE};
@@ -38,10 +39,9 @@ use crate::session::{EndReason, KeptPassword, LiveSession, Session, Traffic};
 const SESSION: &str = "session";
 /// The time between looks for sessions that have ended.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Milliseconds after which a session that has not begun never will: its server was killed.
+/// Milliseconds after which a session that has not begun, and for which no server holds the claim, never will: its server
+/// was killed.
 const LONGEST_BEGINNING: i64 = 180_000;
-/// Milliseconds that a server has for telling hooks, before another one does it in its place.
-const CLAIM: i64 = 60_000;
 /// Ends that are told at the same time.
 const AT_ONCE: usize = 16;
 /// Tries to note an end while the session is in use.
@@ -141,8 +141,11 @@ impl WebSessions {
             self.keep(&digest, &session);
             return Ok(IssuedToken { text, expires_at });
         };
-        let version = self.write(&digest, Write::Add(document("begins", 0)), None).await?;
-        let verdict = hooks.create.decide(&mut SessionCreate(session.clone())).await;
+        let beginning = document("begins", 0);
+        let version = self.write(&digest, Write::Add(beginning.clone()), None).await?;
+        let asked = StoredDocument { name: digest.clone(), version, document: beginning, problem: None };
+        let mut event = SessionCreate(session.clone());
+        let (verdict, version) = holding(&*self.directory, &*self.clock, asked, hooks.create.decide(&mut event)).await;
         let refusal = match verdict.map(|decision| decision.verdict) {
             Ok(Review::Allow | Review::Done) => None,
             Ok(Review::Deny(denial)) => {
@@ -202,7 +205,11 @@ impl WebSessions {
             if state_of(&stored) == "ends" {
                 return Err(StoreError::NotFound(TOKENS.object(&stored.name)));
             }
-            let write = self.ended(&stored, reason, None);
+            let write = Write::Replace {
+                document: self.ended(&stored, reason, None),
+                expected: stored.version,
+                reset: Vec::new(),
+            };
             match self.write(&stored.name, write, audit.clone()).await {
                 // It was made good for longer meanwhile.
                 Err(StoreError::Conflict(object)) => match self.directory.find(&TOKENS, &stored.name).await? {
@@ -220,7 +227,7 @@ impl WebSessions {
 
     /// The document of a session that has ended; the token is no longer good. `claimed_at`: when this server began to
     /// tell hooks.
-    fn ended(&self, stored: &StoredDocument, reason: EndReason, claimed_at: Option<i64>) -> Write {
+    fn ended(&self, stored: &StoredDocument, reason: EndReason, claimed_at: Option<i64>) -> Map<String, Value> {
         let mut document = stored.document.clone();
         document.insert("expires_at".to_owned(), json!(0));
         if let Some(session) = document.get_mut(SESSION) {
@@ -233,7 +240,7 @@ impl WebSessions {
                 set(session, "claimed_at", json!(at));
             }
         }
-        Write::Replace { document, expected: stored.version, reset: Vec::new() }
+        document
     }
 
     /// Tells hooks of the sessions that have ended, by whatever server or command.
@@ -273,7 +280,8 @@ impl WebSessions {
                 Ok((!is_claimed).then(|| EndReason::from_name(text(stored, "reason")).unwrap_or_default()))
             }
             "begins" => {
-                let is_over = number_of(stored, "created_at").saturating_add(LONGEST_BEGINNING) <= now;
+                let held_at = number_of(stored, "created_at").max(number(stored, "claimed_at"));
+                let is_over = held_at.saturating_add(LONGEST_BEGINNING) <= now;
                 Ok(is_over.then_some(EndReason::Error))
             }
             _ if number_of(stored, "expires_at") <= now => Ok(Some(EndReason::Expired)),
@@ -304,8 +312,9 @@ impl WebSessions {
     /// Tells hooks of one end, unless another server does, and removes the session.
     async fn tell(&self, stored: &StoredDocument, reason: EndReason) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let write = self.ended(stored, reason, Some(now));
-        match self.write(&stored.name, write, None).await {
+        let document = self.ended(stored, reason, Some(now));
+        let write = Write::Replace { document: document.clone(), expected: stored.version, reset: Vec::new() };
+        let version = match self.write(&stored.name, write, None).await {
             Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => return Ok(()),
             outcome => outcome?,
         };
@@ -318,7 +327,9 @@ impl WebSessions {
             session.live.ends_because(reason);
             let ended_at = Some(number(stored, "ended_at")).filter(|at| *at > 0).unwrap_or(now);
             let lasted = u64::try_from(ended_at.saturating_sub(session.opened_at)).unwrap_or(0);
-            hooks.destroy.deliver(SessionDestroy { session, reason, duration: Duration::from_millis(lasted) }).await;
+            let event = SessionDestroy { session, reason, duration: Duration::from_millis(lasted) };
+            let claimed = StoredDocument { name: stored.name.clone(), version, document, problem: None };
+            holding(&*self.directory, &*self.clock, claimed, hooks.destroy.deliver(event)).await;
         }
         match self.write(&stored.name, Write::Delete { expected: None }, None).await {
             Err(StoreError::NotFound(_)) | Ok(_) => Ok(()),
@@ -467,6 +478,13 @@ fn text<'a>(stored: &'a StoredDocument, field: &str) -> &'a str {
 
 fn number(stored: &StoredDocument, field: &str) -> i64 {
     member(stored, field).and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Sets a member of what a token's document says of its session.
+pub(super) fn set_in_session(document: &mut Map<String, Value>, field: &str, value: Value) {
+    if let Some(session) = document.get_mut(SESSION) {
+        set(session, field, value);
+    }
 }
 
 fn set(object: &mut Value, field: &str, value: Value) {

@@ -25,13 +25,13 @@ pub use checks::{AccountCheck, account_checks};
 pub use conversation::Step;
 pub use external_auth_cache::ExternalAuthCache;
 pub use hooks::LoginHooks;
+pub use one_time_code::{CodeRefusal, OneTimeCodes, RightCode};
 pub use outcome::{Offer, Outcome};
 pub use refusal::{Refusal, RefusalReason};
 
 use self::checks::comes_before;
 use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
-pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes, RightCode};
 use self::public_keys::OfferedKey;
 use self::store_probe::StoreProbe;
 use self::turned_away::TurnedAway;
@@ -83,7 +83,7 @@ pub struct LoginService {
     /// A hash that the passwords of unknown users are compared with, so that they take as long as those of known
     /// ones.
     decoy: PasswordHash,
-    codes: OneTimeCodes,
+    codes: Arc<OneTimeCodes>,
     probe: StoreProbe,
     turned_away: TurnedAway,
 }
@@ -92,6 +92,11 @@ impl LoginService {
     /// The open sessions of this server.
     pub fn sessions(&self) -> &Arc<SessionRegistry> {
         &self.ports.sessions
+    }
+
+    /// Checks the one-time codes of users, and counts the wrong ones of each.
+    pub fn one_time_codes(&self) -> &Arc<OneTimeCodes> {
+        &self.codes
     }
 
     /// Scores offences, and knows the banned addresses.
@@ -109,7 +114,7 @@ impl LoginService {
         Self {
             ports,
             decoy: PasswordHash::decoy(),
-            codes: OneTimeCodes::default(),
+            codes: Arc::default(),
             probe: StoreProbe::default(),
             turned_away: TurnedAway::default(),
         }

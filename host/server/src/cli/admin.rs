@@ -11,7 +11,7 @@ use tidegate_api_types::{
 use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
 use super::user::{PAGE, change};
-use super::{Place, login_link, read_source};
+use super::{Place, login_link, read_source, token};
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
@@ -38,6 +38,11 @@ pub enum AdminCommand {
     Totp(TotpArguments),
     /// Make a code with which the administrator sets a new password once
     ResetCode(login_link::ResetCodeArguments),
+    /// List and revoke the tokens of administrators
+    Token {
+        #[command(subcommand)]
+        command: token::TokenCommand,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +126,7 @@ pub async fn run(command: AdminCommand) -> anyhow::Result<()> {
         AdminCommand::Delete(arguments) => delete(arguments).await,
         AdminCommand::Totp(arguments) => totp(arguments).await,
         AdminCommand::ResetCode(arguments) => login_link::reset_code(arguments, true).await,
+        AdminCommand::Token { command } => token::run(command).await,
     }
 }
 

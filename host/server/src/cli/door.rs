@@ -163,6 +163,7 @@ impl Process {
             scans,
             defender,
             external_auth_cache,
+            one_time_codes: Arc::default(),
             login_pre_scope,
             address_rule,
             file_history,

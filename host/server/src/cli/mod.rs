@@ -28,6 +28,7 @@ mod quota;
 mod reference;
 mod storage;
 mod times;
+mod token;
 mod user;
 mod user_arguments;
 mod user_fields;

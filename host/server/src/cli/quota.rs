@@ -3,14 +3,14 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use clap::Subcommand;
-use tidegate_api_types::{ListScans, ObjectKind, Scan, ScanReport, ScanScope, UsedQuota};
+use clap::{Args, Subcommand};
+use tidegate_api_types::{ListScans, ObjectKind, Scan, ScanReport, ScanScope, SetUsage, UsedQuota};
 
 use super::Place;
 use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
 use super::object::all_objects;
-use super::user::{for_each_page, warn_of_invalid};
+use super::user::{change, for_each_page, warn_of_invalid};
 use crate::control::Control;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
@@ -18,23 +18,76 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Debug, Subcommand)]
 pub enum QuotaCommand {
     /// Count the files of accounts and folders again, and store what they use
-    Scan {
-        #[command(flatten)]
-        place: Place,
-        /// Only this account (repeatable)
-        #[arg(long, short)]
-        username: Vec<String>,
-        /// Only this folder (repeatable)
-        #[arg(long)]
-        folder: Vec<String>,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Scan(ScanArguments),
+    /// Store what an account or a folder uses, without counting its files
+    Set(SetArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ScanArguments {
+    #[command(flatten)]
+    place: Place,
+    /// Only this account (repeatable)
+    #[arg(long, short)]
+    username: Vec<String>,
+    /// Only this folder (repeatable)
+    #[arg(long)]
+    folder: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SetArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The account
+    #[arg(long, short, required_unless_present = "folder", conflicts_with = "folder")]
+    username: Option<String>,
+    /// The folder
+    #[arg(long)]
+    folder: Option<String>,
+    /// The number of its files
+    #[arg(long, allow_negative_numbers = true)]
+    files: i64,
+    /// Their size, in bytes
+    #[arg(long, allow_negative_numbers = true)]
+    bytes: i64,
+    /// Add the numbers to what is stored; negative ones lower it
+    #[arg(long)]
+    add: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub async fn run(command: QuotaCommand) -> anyhow::Result<()> {
-    let QuotaCommand::Scan { place, username, folder, json } = command;
+    match command {
+        QuotaCommand::Scan(arguments) => scan_all(arguments).await,
+        QuotaCommand::Set(arguments) => set(arguments).await,
+    }
+}
+
+async fn set(arguments: SetArguments) -> anyhow::Result<()> {
+    let SetArguments { place, username, folder, files, bytes, add, json } = arguments;
+    let scope = match (username, folder) {
+        (Some(name), _) => ScanScope::Account(name),
+        (None, Some(name)) => ScanScope::Folder(name),
+        (None, None) => anyhow::bail!("say --username or --folder"),
+    };
+    let usage = UsedQuota { size: bytes, files };
+    let report = change(&place, SetUsage { scope, usage, is_added: add }).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+async fn scan_all(arguments: ScanArguments) -> anyhow::Result<()> {
+    let ScanArguments { place, username, folder, json } = arguments;
     let mut door = Door::open(&place, Purpose::Look).await?;
     let mut scopes: Vec<ScanScope> = username.into_iter().map(ScanScope::Account).collect();
     scopes.extend(folder.into_iter().map(ScanScope::Folder));

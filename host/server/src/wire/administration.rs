@@ -8,7 +8,7 @@ use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory, L
 use tidegate_core::file_history::FileHistory;
 use tidegate_core::guard::Defender;
 use tidegate_core::history::History;
-use tidegate_core::login::ExternalAuthCache;
+use tidegate_core::login::{ExternalAuthCache, OneTimeCodes};
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::SystemClock;
 use tidegate_core::quota::QuotaScans;
@@ -26,6 +26,7 @@ pub struct Administered {
     pub scans: Arc<QuotaScans>,
     pub defender: Arc<Defender>,
     pub external_auth_cache: Arc<ExternalAuthCache>,
+    pub one_time_codes: Arc<OneTimeCodes>,
     pub login_pre_scope: LoginPreScope,
     pub address_rule: AddressRule,
     pub file_history: Arc<FileHistory>,
@@ -46,6 +47,7 @@ pub fn admin_api(
         scans,
         defender,
         external_auth_cache,
+        one_time_codes,
         login_pre_scope,
         address_rule,
         file_history,
@@ -59,6 +61,7 @@ pub fn admin_api(
         scans,
         defender,
         external_auth_cache,
+        one_time_codes,
         hook_runs: stores.database.clone(),
         file_history,
         inventory,

@@ -212,6 +212,7 @@ impl House {
             usages: store.clone(),
             sessions: Arc::new(SessionRegistry::default()),
             external_auth_cache: Arc::new(no_decisions()),
+            one_time_codes: Arc::default(),
             defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock))),
             scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
             hook_runs: store.clone(),

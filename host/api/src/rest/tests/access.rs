@@ -199,6 +199,50 @@ async fn users_of_the_file_are_served() {
 }
 
 #[tokio::test]
+async fn the_file_is_read_at_each_log_in() {
+    // A3-53
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let carol = "carol:$1$salt$hush\n";
+    std::fs::write(file.path(), carol).unwrap();
+    let auth_users = Some(AuthUsers::read(file.path()).unwrap());
+    let house = House::with(RestSettings { auth_users, ..RestSettings::default() });
+    let (carol, dave, invalid) = (Some(carol), Some("dave:$1$salt$hush\n"), Some("carol:hush\n"));
+    for (text, name, password, expected) in [
+        (carol, "carol", "hush", 200),
+        (dave, "carol", "hush", 401),
+        (dave, "dave", "hush", 200),
+        (Some(""), "dave", "hush", 401),
+        (Some(""), "all", "pw", 200),
+        // Nobody is let in by what the file had before, and nobody scores for what the server cannot read.
+        (invalid, "carol", "hush", 503),
+        (invalid, "all", "pw", 503),
+        (carol, "carol", "hush", 200),
+        (None, "carol", "hush", 503),
+    ] {
+        match text {
+            Some(text) => std::fs::write(file.path(), text).unwrap(),
+            None => std::fs::remove_file(file.path()).unwrap(),
+        }
+        let answer = house.send("GET", "/api/v1/user", &[("authorization", &basic(name, password))], "").await;
+        assert_eq!(answer.status, expected, "{text:?} {name}: {}", answer.text);
+        assert!(!answer.text.contains(file.path().to_str().unwrap()), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_asked_about_users_of_the_file() {
+    // A3-53, D-05
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "none-may:$1$salt$hush\nhook-fails:$1$salt$hush\nbob:$1$salt$hush\n").unwrap();
+    let auth_users = Some(AuthUsers::read(file.path()).unwrap());
+    let house = House::with(RestSettings { auth_users, ..RestSettings::default() });
+    for (name, expected) in [("bob", 200), ("none-may", 401), ("hook-fails", 503)] {
+        let answer = house.send("GET", "/api/v1/user", &[("authorization", &basic(name, "hush"))], "").await;
+        assert_eq!(answer.status, expected, "{name}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn users_of_the_file_are_not_the_owner_of_the_server() {
     // A3-53
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -129,7 +129,8 @@ impl HookInventory for NoHooks {
 }
 
 /// Administrators whose name is their only permission; `all` has each, and `none` has none. `only:CASE` and `but:CASE` are
-/// keys with such a scope, `role:NAME` has a role. The password is `pw`, and tokens and keys are the names.
+/// keys with such a scope, `role:NAME` has a role. The password is `pw`, and tokens and keys are the names. Hooks deny
+/// `none-may`, and fail for `hook-fails`.
 struct ByName;
 
 impl ByName {
@@ -161,7 +162,15 @@ impl ByName {
 
 #[async_trait]
 impl Authenticate for ByName {
-    async fn basic(
+    async fn ask(&self, username: &str, _: &Secret, _: &DoorClient) -> Result<(), AuthenticationError> {
+        match username {
+            "none-may" => Err(AuthenticationError::Denied),
+            "hook-fails" => Err(AuthenticationError::Hook),
+            _ => Ok(()),
+        }
+    }
+
+    async fn judge(
         &self,
         username: &str,
         password: &Secret,
@@ -225,6 +234,7 @@ fn api(settings: RestSettings) -> RestApi {
         usages: store.clone(),
         sessions: Arc::new(SessionRegistry::default()),
         external_auth_cache: Arc::new(no_decisions()),
+        one_time_codes: Arc::default(),
         defender: Arc::new(Defender::new(defence, Arc::default(), Arc::new(SystemClock))),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),

@@ -69,7 +69,7 @@ pub fn routes() -> Vec<Route> {
             Method::DELETE,
             "/plugins/{name}/gates",
             "forget_plugin",
-            "Let go of the gates that a missing plugin served.",
+            "Let go of the gates that a missing plugin served, if httpd.manage_plugins allows it.",
             forget,
         )
         .needs(UseCase::ForgetPlugin)

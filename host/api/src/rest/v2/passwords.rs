@@ -78,7 +78,7 @@ async fn admin_forgot(
     Name(name): Name,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    ask(&api, PasswordOwner::Administrator, &client, name, &headers).await
+    ask(&api, PasswordOwner::Administrator, &client, name, &headers)
 }
 
 async fn admin_reset(
@@ -101,7 +101,7 @@ async fn user_forgot(
     Name(name): Name,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    ask(&api, PasswordOwner::User, &client, name, &headers).await
+    ask(&api, PasswordOwner::User, &client, name, &headers)
 }
 
 async fn user_reset(
@@ -118,7 +118,7 @@ async fn user_code(State(api): State<RestApi>, Caller(actor): Caller, Name(name)
     Ok(made(&api.administration.password_resets.hand_out(&actor, PasswordOwner::User, &name).await?))
 }
 
-async fn ask(
+fn ask(
     api: &RestApi,
     owner: PasswordOwner,
     client: &Client,
@@ -136,8 +136,10 @@ async fn ask(
         user_agent: header(USER_AGENT),
         session_id: String::new(),
     };
-    let asked = api.administration.password_resets.request(owner, &door_client(client, headers), request).await;
-    asked.map_err(refusal)?;
+    let taken = api.administration.password_resets.request(owner, &door_client(client, headers), request);
+    let (taken, administration) = (taken.map_err(refusal)?, api.administration.clone());
+    // After the answer: its time would tell whether the name exists.
+    tokio::spawn(async move { administration.password_resets.follow_up(taken).await });
     Ok(done(StatusCode::OK, "If the name exists, an administrator can hand out a code for a new password"))
 }
 

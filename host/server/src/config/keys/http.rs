@@ -28,14 +28,14 @@ pub struct Httpd {
     /// Serves `/api/v1` without credentials to clients on this machine, over a loopback address. Each program on the
     /// machine can then change accounts.
     pub legacy_open: bool,
-    /// Lets administrators with `manage_system` install, replace and remove plugins over `/api/tidegate`: only what one
-    /// of `plugins.trusted_keys` has signed.
+    /// Lets administrators with `manage_system` install, replace and remove plugins over `/api/tidegate`, only what one of
+    /// `plugins.trusted_keys` has signed, and let go of the gates of missing ones there and in the web admin.
     pub manage_plugins: bool,
     /// What `login-pre` hooks are asked about over HTTP: `logins` (names with passwords, and login links), or `all`: each
     /// request to the REST interfaces with a token or an API key as well.
     pub login_pre_scope: String,
     /// A file of users of `/api/v1` as htpasswd writes it, with bcrypt or MD5-crypt, relative to the configuration
-    /// directory; empty: administrators only.
+    /// directory, read at each log-in; empty: administrators only.
     pub auth_user_file: String,
     /// Has no effect: the server has no pages of files.
     pub templates_path: String,
