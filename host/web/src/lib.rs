@@ -20,6 +20,7 @@ mod last_calls;
 mod links;
 mod live;
 mod login;
+mod made_up;
 mod navigation;
 mod objects;
 mod overview;

@@ -45,6 +45,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::connections::routes());
     routes.extend(crate::runs::routes());
     routes.extend(crate::hooks::routes());
+    routes.extend(crate::made_up::routes());
     routes.extend(crate::plugins::routes());
     routes.extend(crate::bans::routes());
     routes.extend(crate::quota::routes());

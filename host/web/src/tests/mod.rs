@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod client_changes;
 mod client_codes;
+mod hooks;
 mod hostile;
 mod hostile_client;
 mod live;

@@ -1,0 +1,77 @@
+//! Pages about hooks: what they did lately, and their records.
+
+use std::time::Duration;
+
+use tidegate_core::history::Reading;
+use tidegate_core::hook::{Exchange, HookKind, HookRun};
+use tidegate_core::metrics::Counts;
+use tidegate_core::ports::HookRunStore;
+
+use super::{HOSTILE, House};
+
+/// A call of the hook that is configured, so many minutes after 1970.
+fn run(minute: i64, kind: &'static str, duration: Duration) -> HookRun {
+    HookRun {
+        at: minute * 60_000,
+        kind,
+        hook: format!("/opt/{HOSTILE}").as_str().into(),
+        adapter: "program",
+        connection: None,
+        username: None,
+        address: None,
+        about: None,
+        outcome: "allow",
+        detail: String::new(),
+        is_error: false,
+        decided: true,
+        duration,
+        exchange: Exchange::default(),
+    }
+}
+
+impl House {
+    async fn count_hooks(&self, minute: i64) {
+        let hooks = self.store.counters().await.unwrap();
+        let (at, counts) = (minute * 60_000, Counts::default());
+        self.web.history.record(&Reading { at, counts, running: (0, 0), hooks: Some(hooks) });
+    }
+}
+
+#[tokio::test]
+async fn the_slowest_hook_is_that_of_the_last_hour() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let calls = |count: usize, duration| -> Vec<HookRun> { vec![run(0, "login-pre", duration); count] };
+    house.store.append(calls(2_000, Duration::from_micros(10))).await.unwrap();
+    house.count_hooks(0).await;
+    let page = house.get("/web/hooks", &root).await.text;
+    assert!(page.contains("no hook was called in the last hour") && page.contains(">2000<"), "{page}");
+    house.store.append(calls(3, Duration::from_secs(1))).await.unwrap();
+    // Before and after the minute is over.
+    for minute in 1..3 {
+        let page = house.get("/web/hooks", &root).await.text;
+        assert!(page.contains("at login-pre, ≤ 2.0 s for 99 of 100 calls in the last hour"), "{minute} {page}");
+        assert!(page.contains(">3<") && page.contains(">2003<"), "{minute} {page}");
+        house.count_hooks(minute).await;
+    }
+    assert!(house.get("/web/hooks", &root).await.text.contains("id=\"plot-login-pre-times\""));
+    // What an hour ago was slow is not slow now, but is in the last day.
+    for minute in 3..90 {
+        house.count_hooks(minute).await;
+    }
+    assert!(house.get("/web/hooks", &root).await.text.contains("no hook was called in the last hour"));
+    assert!(house.get("/web/hooks?span=day", &root).await.text.contains("for 99 of 100 calls in the last day"));
+}
+
+#[tokio::test]
+async fn each_hook_point_is_there() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let page = house.get("/web/hooks", &root).await.text;
+    let (chains, without) = page.split_once("Hook points at which no hook is asked").unwrap();
+    for point in HookKind::ALL {
+        let has_chain = chains.contains(&format!("id=\"chain-{point}\""));
+        assert_eq!(has_chain, point == HookKind::LoginPre, "{point}");
+        assert_eq!(without.contains(&format!(">{point}<")), !has_chain, "{point}");
+    }
+}
