@@ -112,7 +112,8 @@ pub trait HookInventory: Send + Sync {
     /// Accounts cannot be read.
     async fn explain(&self, login: &LoginQuestion) -> Result<LoginExplanation, String>;
 
-    /// Asks the configured hooks about a made-up event, which has the keys of `tidegate hook test --file`.
+    /// Asks the configured hooks about a made-up event, which has the keys of `tidegate hook test --file`: all hooks of the
+    /// point, or the one that `only` names.
     ///
     /// # Errors
     /// The event is not valid, or the hooks cannot be asked.
