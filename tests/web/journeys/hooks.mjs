@@ -128,6 +128,20 @@ async function aHookIsAskedAboutWhatIsMadeUp(open, { password }) {
     await window.visit('/web/hooks');
     await window.press('Ask about a made-up event');
     await window.look();
+    // A login, of one hook beside all of its point.
+    const one = await page.locator('[name="hook"] option', { hasText: /login-pre: \S*sundays\.sh/ }).getAttribute('value');
+    await page.locator('[name="hook"]').selectOption(one);
+    await page.locator('[name="username"]').fill('eve');
+    await page.locator('[name="password"]').fill('guess');
+    await window.press('Ask the configured hooks');
+    const verdicts = page.locator('#verdicts tbody tr');
+    assert.equal(await verdicts.count(), 2);
+    for (const row of await verdicts.allInnerTexts()) assert.match(row, /deny[\s\S]*sundays\.sh[\s\S]*closed on Sundays/);
+    assert.ok(!(await page.content()).includes('guess'), 'no password is shown');
+    await window.look();
+    await window.press('A file operation');
+    await window.look();
+    await window.press('Any event, as JSON');
     const ask = async (event) => {
         await page.locator('[name="hook"]').selectOption('login-pre');
         await page.locator('[name="event"]').fill(event);

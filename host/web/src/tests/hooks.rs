@@ -75,3 +75,34 @@ async fn each_hook_point_is_there() {
         assert_eq!(without.contains(&format!(">{point}<")), !has_chain, "{point}");
     }
 }
+
+#[tokio::test]
+async fn a_hook_is_asked_beside_all_of_its_point() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let one = format!("login-pre /opt/{HOSTILE}");
+    let form = house.get("/web/hooks/test?username=ann", &root).await.text;
+    assert!(form.contains("login-pre: all hooks") && form.contains("beside all hooks"), "{form}");
+    assert!(form.contains("value=\"ann\"") && form.contains("name=\"public_key\""), "{form}");
+    let file = house.get("/web/hooks/test?about=file", &root).await.text;
+    assert!(file.contains("No hook is configured that could be asked"), "{file}");
+    let check = async |fields: &[(&str, &str)], has: &[&str], lacks: &[&str]| {
+        let page = house.post("/web/hooks/test", &root, fields).await.text;
+        has.iter().for_each(|part| assert!(page.contains(part), "{fields:?} {part} {page}"));
+        lacks.iter().for_each(|part| assert!(!page.contains(part), "{fields:?} {part} {page}"));
+        assert!(super::hostile::is_text(&page), "{page}");
+    };
+    let password = ("password", "guess");
+    check(
+        &[("hook", "login-pre"), ("username", "ann"), password],
+        &["All hooks of login-pre", "about.user"],
+        &["about.only", " alone"],
+    )
+    .await;
+    check(&[("hook", one.as_str()), ("username", "ann")], &["All hooks of login-pre", " alone", "about.only"], &[])
+        .await;
+    let event = ("event", "{\"only\": \"a\", \"ip\": \"::1\"}");
+    check(&[("hook", "login-pre"), event], &["a alone", "about.ip", "about.only"], &[]).await;
+    let wrong = house.post("/web/hooks/test", &root, &[("hook", "login-pre"), ("event", "{")]).await;
+    assert_eq!((wrong.status, wrong.text.contains("no JSON object")), (400, true), "{}", wrong.text);
+}

@@ -124,7 +124,7 @@ impl HookInventory for HostileHooks {
 
     async fn test(&self, event: Map<String, Value>) -> Result<Value, InventoryError> {
         match event.get("hook") {
-            Some(hook) => Ok(json!({"hook": hook, "verdict": HOSTILE})),
+            Some(hook) => Ok(json!({"hook": hook, "verdict": HOSTILE, "about": event})),
             None => Err(InventoryError::Invalid("the event says no hook point".to_owned())),
         }
     }
