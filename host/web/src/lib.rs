@@ -31,6 +31,7 @@ mod problem;
 mod quota;
 mod request;
 mod route;
+mod run_list;
 mod runs;
 mod text;
 mod transport;

@@ -44,6 +44,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::objects::routes());
     routes.extend(crate::connections::routes());
     routes.extend(crate::runs::routes());
+    routes.extend(crate::run_list::routes());
     routes.extend(crate::hooks::routes());
     routes.extend(crate::made_up::routes());
     routes.extend(crate::plugins::routes());

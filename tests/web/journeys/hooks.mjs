@@ -102,6 +102,15 @@ async function callsAreFilteredAndFollowed(open, { password }) {
         return rows.length > 0 && rows.every((row) => row.textContent.includes('eve'));
     });
     await window.look();
+    await page.getByLabel('Hook point', { exact: true }).selectOption('login');
+    await page.waitForURL('**kind=login&**');
+    await page.waitForFunction(() => {
+        const rows = [...document.querySelectorAll('#runs tbody tr')];
+        return rows.length > 0 && rows.every((row) => !row.textContent.includes('login-pre'));
+    });
+    await page.getByLabel('Before', { exact: true }).fill('1999-12-31');
+    await page.waitForFunction(() => document.querySelector('#runs').textContent.includes('There are no such calls'));
+    await window.visit('/web/runs?username=eve');
     await window.press('Refresh every two seconds');
     await page.waitForResponse((response) => response.url().includes('part=table'));
     const user = page.getByLabel('User', { exact: true });

@@ -106,3 +106,37 @@ async fn a_hook_is_asked_beside_all_of_its_point() {
     let wrong = house.post("/web/hooks/test", &root, &[("hook", "login-pre"), ("event", "{")]).await;
     assert_eq!((wrong.status, wrong.text.contains("no JSON object")), (400, true), "{}", wrong.text);
 }
+
+#[tokio::test]
+async fn calls_are_selected_by_point_and_time_and_come_by_page() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let took = Duration::from_millis(1);
+    let runs = (1..=230).map(|minute| run(minute, if minute % 2 == 0 { "login-pre" } else { "login" }, took));
+    house.store.append(runs.collect()).await.unwrap();
+    let ids = |page: &str| -> Vec<u64> {
+        let ids = page.split("<tr id=\"run-").skip(1);
+        ids.map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
+    };
+    let check = async |query: &str, expected: Vec<u64>| {
+        let page = house.get(&format!("/web/runs?{query}"), &root).await.text;
+        assert_eq!(ids(&page), expected, "{query} {page}");
+    };
+    check("since=1970-01-01+03:48", vec![230, 229, 228]).await;
+    check("since=1970-01-01+03:48&until=1970-01-01+03:50&kind=login-pre", vec![228]).await;
+    check("kind=login&until=1970-01-01+00:04", vec![3, 1]).await;
+    check("until=1970-01-01", vec![]).await;
+    check("until=soon", vec![]).await;
+    assert!(house.get("/web/runs?until=soon", &root).await.text.contains("A time cannot be read"));
+    // All of one point, page by page.
+    let (mut path, mut seen, mut pages) = ("/web/runs?kind=login-pre".to_owned(), Vec::new(), 0);
+    loop {
+        let page = house.get(&path, &root).await.text;
+        assert!(page.contains("<option value=\"login-pre\" selected>"), "{page}");
+        assert_eq!(page.contains("To the newest"), pages > 0, "{path}");
+        (seen, pages) = ([seen, ids(&page)].concat(), pages + 1);
+        let Some(next) = page.split("rel=\"next\" href=\"").nth(1) else { break };
+        path = next.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
+    }
+    assert_eq!((pages, seen), (2, (1..=115).rev().map(|half| half * 2).collect::<Vec<u64>>()));
+}
