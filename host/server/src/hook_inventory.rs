@@ -53,6 +53,7 @@ fn plugin_state(plugin: PluginInfo) -> PluginState {
             signer: plugin.signer,
             limits: plugin.limits.map(limits).unwrap_or_default(),
             config: plugin.config,
+            left_of_schema: plugin.left_of_schema,
         },
     }
 }

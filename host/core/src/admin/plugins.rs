@@ -65,6 +65,9 @@ pub struct PluginDetails {
     pub limits: Vec<(&'static str, String)>,
     /// The settings that it was given, as JSON. They may have what is for the plugin alone.
     pub config: Value,
+    /// The settings were checked against the schema of the plugin, but for these keywords of it, which are left to the plugin;
+    /// None: there is no schema.
+    pub left_of_schema: Option<Vec<String>>,
 }
 
 /// A value that a plugin keeps.

@@ -184,7 +184,7 @@ impl Bench {
     }
 }
 
-/// Copies the component and its settings, under a name of its own.
+/// Copies the component, its settings and their schema, under a name of its own.
 fn copy_component(file: &Path, place: &Path) -> anyhow::Result<()> {
     let plugins = place.join("plugins");
     std::fs::create_dir(&plugins)?;
@@ -199,10 +199,12 @@ fn copy_component(file: &Path, place: &Path) -> anyhow::Result<()> {
         std::fs::copy(&signature, plugins.join(format!("{name}.wasm.sig")))
             .with_context(|| format!("the signature {} cannot be read", signature.display()))?;
     }
-    let settings: PathBuf = file.with_extension("toml");
-    if settings.exists() {
-        std::fs::copy(&settings, plugins.join(format!("{name}.toml")))
-            .with_context(|| format!("the settings {} cannot be read", settings.display()))?;
+    for (extension, what) in [("toml", "settings"), ("schema.json", "schema of its settings")] {
+        let beside: PathBuf = file.with_extension(extension);
+        if beside.exists() {
+            std::fs::copy(&beside, plugins.join(format!("{name}.{extension}")))
+                .with_context(|| format!("the {what} {} cannot be read", beside.display()))?;
+        }
     }
     Ok(())
 }

@@ -111,6 +111,7 @@ impl HookInventory for HostileHooks {
                 signer: Some(HOSTILE.to_owned()),
                 limits: vec![("Calls at once", "1".to_owned())],
                 config: json!({HOSTILE: HOSTILE}),
+                left_of_schema: Some(vec![HOSTILE.to_owned()]),
             },
         }])
     }
