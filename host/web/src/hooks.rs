@@ -120,7 +120,7 @@ fn chain(point: HookKind, links: &[&HookLink], counted: Option<&Counted>) -> Vec
     let Some(counted) = counted else { return blocks };
     let mut drawn = plots((&format!("plot-{point}"), &format!("at {point}")), counted, (point.as_str(), None));
     // A hook that is alone has the lines of its point.
-    let several = if links.len() > 1 { links } else { &[] };
+    let several: &[&HookLink] = if links.len() > 1 { links } else { &[] };
     for (index, link) in several.iter().enumerate() {
         let (id, title) = (format!("plot-{point}-{index}"), format!("of {} at {point}", link.target));
         drawn.extend(plots((&id, &title), counted, (point.as_str(), Some(&at(link)))));
