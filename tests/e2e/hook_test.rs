@@ -86,6 +86,28 @@ fn a_file_event_and_a_conversation() {
     assert_eq!(document[0]["runs"][0]["is_error"], true, "{document}");
 }
 
+#[test]
+fn one_of_the_configured_hooks_is_asked_alone() {
+    let site = Site::new();
+    let refuses = site.script("refuses.sh", "#!/bin/sh\necho never\nexit 1\n").display().to_string();
+    let allows = site.script("allows.sh", "#!/bin/sh\nexit 0\n").display().to_string();
+    let link = |path: &str| format!("[[hook.login-pre.hook]]\nhook = \"{path}\"\n");
+    let site = site.config(&format!("{}{}", link(&refuses), link(&allows)));
+    for (only, verdict) in [(None, "deny"), (Some(&refuses), "deny"), (Some(&allows), "allow")] {
+        let mut arguments = vec!["login-pre", "--expect", verdict];
+        arguments.extend(only.iter().flat_map(|only| ["--only", only.as_str()]));
+        let (output, said) = test(&site, &arguments);
+        assert!(output.status.success(), "{only:?}: {said}");
+    }
+    let (output, said) = test(&site, &["login-pre", "--only", "/bin/true"]);
+    assert!(
+        !output.status.success() && said.contains("\"/bin/true\" is configured") && said.contains(&allows),
+        "{said}"
+    );
+    let (output, _) = test(&site, &["login-pre", "--only", &allows, "--link", "/bin/true"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// The contract's own table, through the component and through a script.
 #[test]
 fn a_table_is_run_through_every_adapter() {

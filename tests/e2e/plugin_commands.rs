@@ -103,6 +103,28 @@ fn what_fails_at_its_start_is_said_as_that() {
 }
 
 #[test]
+fn settings_are_checked_against_the_schema_beside_the_plugin() {
+    let schema = include_str!("../../plugins/upload-policy/config.schema.json");
+    for (settings, schema, expected) in [
+        ("[config]\nmax_bytes = 5\n", schema, None),
+        ("", schema, None),
+        ("[config]\nmax_bytes = -1\n", schema, Some("config.max_bytes is less than 0 (by upload-policy.schema.json)")),
+        ("[config]\nmax_byte = 5\n", schema, Some("config.max_byte is not known")),
+        ("[[config.contents]]\nnames = [1]\n", schema, Some("config.contents[0].magic is missing")),
+        ("", "{", Some("upload-policy.schema.json: it is not JSON")),
+    ] {
+        let site = Site::new();
+        site.plugin("upload-policy", &tools::guest("upload-policy"), settings);
+        site.write("plugins/upload-policy.schema.json", schema);
+        let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
+        match expected {
+            Some(problem) => assert!(listed.contains(problem), "{settings}: {listed}"),
+            None => assert!(listed.contains("exports "), "{settings}: {listed}"),
+        }
+    }
+}
+
+#[test]
 fn a_pool_without_room_is_said_as_that() {
     let site = Site::new();
     for number in 0..9 {

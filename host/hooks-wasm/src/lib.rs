@@ -9,6 +9,7 @@ mod claimed_gates;
 mod component_file;
 mod componentize;
 mod computing;
+mod config_schema;
 mod engine;
 mod inspection;
 mod limits;

@@ -69,6 +69,7 @@ pub(crate) struct State {
 pub(crate) struct Seen {
     digest: String,
     settings: Option<String>,
+    schema: Option<String>,
     signature: Option<String>,
     /// Why the plugin could not be loaded; `None` if it was.
     pub error: Option<LoadError>,
@@ -76,12 +77,12 @@ pub(crate) struct Seen {
 
 impl Seen {
     fn of(files: &Files) -> Self {
-        let Files { digest, settings, signature, .. } = files;
-        Self { digest: digest.clone(), settings: settings.clone(), signature: signature.clone(), error: None }
+        let Files { digest, settings, schema, signature, .. } = files.clone();
+        Self { digest, settings, schema, signature, error: None }
     }
 
     fn unreadable(error: LoadError) -> Self {
-        Self { digest: String::new(), settings: None, signature: None, error: Some(error) }
+        Self { digest: String::new(), settings: None, schema: None, signature: None, error: Some(error) }
     }
 
     fn has_passing_error(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::background::{Background, NotDone};
 use crate::capability::egress::Egress;
 use crate::claimed_gates::{all_gates, claimed_gates};
 use crate::component_file::{self, LoadError};
+use crate::config_schema::ConfigSchema;
 use crate::engine::{self, EngineError};
 use crate::loader::PluginPorts;
 use crate::plugin::Loaded;
@@ -33,6 +34,7 @@ const COMPILE_TIME: Duration = Duration::from_secs(240);
 const COMPILERS: usize = 2;
 
 /// The files of one plugin.
+#[derive(Clone)]
 pub struct Files {
     /// The content of `NAME.wasm`.
     pub component: Arc<Vec<u8>>,
@@ -40,6 +42,8 @@ pub struct Files {
     pub digest: String,
     /// The text of `NAME.toml`, if there is one.
     pub settings: Option<String>,
+    /// The text of `NAME.schema.json`, if there is one.
+    pub schema: Option<String>,
     /// The text of `NAME.wasm.sig`; read only if there are trusted keys.
     pub signature: Option<String>,
 }
@@ -132,6 +136,7 @@ impl Loading {
         if let Some(wanted) = settings.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(&digest)) {
             return Err(LoadError::OtherDigest { found: digest, wanted: wanted.clone() });
         }
+        let left_of_schema = check_config(name, files.schema.as_deref(), &settings)?;
         let secrets = settings.read_secrets().map_err(|error| LoadError::Settings(error.to_string()))?;
         let unlinkable =
             |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" "));
@@ -146,7 +151,7 @@ impl Loading {
         let guest = Guest::new(self.engine.clone(), instance, shared);
         guest.try_out().await.map_err(at_start)?;
         let version = digest.get(..12).unwrap_or_default().into();
-        Ok(Loaded { guest, digest, version, hooks, exports, imports, signer, calls })
+        Ok(Loaded { guest, digest, version, hooks, exports, imports, signer, left_of_schema, calls })
     }
 
     /// A plugin's settings: those of the configuration, else those of its file (`text`), else the defaults.
@@ -170,6 +175,17 @@ impl Loading {
         let signature = files.signature.as_ref().ok_or(LoadError::Unsigned)?;
         keys.verify(&files.component, signature).map(Some).map_err(LoadError::Untrusted)
     }
+}
+
+/// Checks the settings against the schema of the plugin, if there is one, and gives the keywords that are left to the plugin.
+fn check_config(name: &str, schema: Option<&str>, settings: &PluginSettings) -> Result<Option<Vec<String>>, LoadError> {
+    let Some(text) = schema else { return Ok(None) };
+    let schema =
+        ConfigSchema::parse(text).map_err(|problem| LoadError::Settings(format!("{name}.schema.json: {problem}")))?;
+    schema
+        .check(&settings.config)
+        .map_err(|problem| LoadError::Settings(format!("{problem} (by {name}.schema.json)")))?;
+    Ok(Some(schema.left()))
 }
 
 /// Why an instance could not be made.
@@ -200,6 +216,10 @@ fn component_path(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.wasm"))
 }
 
+fn schema_file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.schema.json"))
+}
+
 fn settings_file(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.toml"))
 }
@@ -221,15 +241,19 @@ fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable
     if name.is_empty() || !name.chars().all(is_valid) {
         return Err(Unusable { error: LoadError::Name, gates: claimed_gates(&component), is_gone: false });
     }
-    let settings = read_if_there(&settings_file(directory, name)).map_err(|problem| Unusable {
-        error: LoadError::Settings(format!("{name}.toml: {problem}")),
-        gates: claimed_gates(&component),
-        is_gone: false,
-    })?;
+    let text = |path: PathBuf, file: &str| {
+        read_if_there(&path).map_err(|problem| Unusable {
+            error: LoadError::Settings(format!("{name}.{file}: {problem}")),
+            gates: claimed_gates(&component),
+            is_gone: false,
+        })
+    };
+    let settings = text(settings_file(directory, name), "toml")?;
+    let schema = text(schema_file(directory, name), "schema.json")?;
     let signature = || plugin_file::read_text(&directory.join(format!("{name}.wasm.sig"))).ok();
     let signature = if is_signed { signature() } else { None };
     let digest = hexadecimal(&Sha256::digest(&component));
-    Ok(Files { component: Arc::new(component), digest, settings, signature })
+    Ok(Files { component: Arc::new(component), digest, settings, schema, signature })
 }
 
 fn read_if_there(path: &Path) -> Result<Option<String>, String> {

@@ -32,6 +32,8 @@ pub struct PluginInfo {
     pub limits: Option<Limits>,
     /// `[config]`, as it was given to the component in service.
     pub config: serde_json::Value,
+    /// Keywords of the schema of its settings that are left to the component; None: there is no schema.
+    pub left_of_schema: Option<Vec<String>>,
 }
 
 /// Why no gate was let go.
@@ -112,6 +114,7 @@ impl State {
             signer: loaded.as_ref().and_then(|loaded| loaded.signer.clone()),
             limits: loaded.as_ref().map(|loaded| loaded.settings().limits),
             config: loaded.as_ref().map(|loaded| loaded.settings().config.clone()).unwrap_or_default(),
+            left_of_schema: loaded.as_ref().and_then(|loaded| loaded.left_of_schema.clone()),
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Loaded {
     pub imports: Vec<String>,
     /// The fingerprint of the key that has signed the file; None: no signature is needed.
     pub signer: Option<String>,
+    /// Keywords of the schema of its settings that are left to the plugin; None: there is no schema.
+    pub left_of_schema: Option<Vec<String>>,
     /// Places for the calls that may be under way (`limits.concurrency`).
     pub calls: Places,
 }

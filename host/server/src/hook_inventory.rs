@@ -53,6 +53,7 @@ fn plugin_state(plugin: PluginInfo) -> PluginState {
             signer: plugin.signer,
             limits: plugin.limits.map(limits).unwrap_or_default(),
             config: plugin.config,
+            left_of_schema: plugin.left_of_schema,
         },
     }
 }
@@ -180,7 +181,8 @@ fn event_of(event: Map<String, Value>) -> Result<Case, InventoryError> {
     let case: Case = serde_json::from_value(Value::Object(event))
         .map_err(|error| InventoryError::Invalid(format!("the event cannot be read: {error}")))?;
     if !case.link.is_empty() {
-        let problem = "an event over the network cannot name a link; the configured hooks are asked";
+        let problem = "an event over the network cannot name a link; the configured hooks are asked, or the one of them \
+                       that \"only\" names";
         return Err(InventoryError::Invalid(problem.to_owned()));
     }
     case.kind().map_err(|error| InventoryError::Invalid(sentence(error)))?;
@@ -271,6 +273,7 @@ mod tests {
             (found, expected) => panic!("{found:?} {expected:?}"),
         };
         check(json!({"hook": "login-pre", "user": "ann"}), Ok("login-pre"));
+        check(json!({"hook": "login-pre", "only": "/opt/one-that-is-configured"}), Ok("login-pre"));
         check(json!({}), Err("hook point"));
         check(json!({"hook": "login-never"}), Err("login-never"));
         check(json!({"hook": "login-pre", "link": "/bin/sh"}), Err("cannot name a link"));

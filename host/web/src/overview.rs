@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use tidegate_core::admin::UseCase;
-use tidegate_core::history::Span;
+use tidegate_core::history::{Calls, Span};
 use tidegate_core::ports::AuditQuery;
 use tidegate_core::session::TransferView;
 
@@ -130,7 +130,7 @@ fn plots(asked: &Asked) -> Vec<Block> {
     }
     if asked.may(UseCase::ListCounters) {
         let all = |span: &Span| Some(span.calls.values().map(|calls| calls.all).sum());
-        let failed = |span: &Span| Some(span.calls.values().map(|calls| calls.failed).sum());
+        let failed = |span: &Span| Some(span.calls.values().map(Calls::failed).sum());
         plots.push(plot(("plot-hooks", "Calls of hooks"), of, &[("calls", &all), ("failed", &failed)], &count));
     }
     if plots.is_empty() { Vec::new() } else { vec![range.tabs("/web"), Block::Plots(plots)] }

@@ -31,6 +31,13 @@ impl Range {
         }
     }
 
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Hour => "the last hour",
+            Self::Day => "the last day",
+        }
+    }
+
     /// Links to the same page with the other range.
     pub fn tabs(self, path: &str) -> Block {
         let tab = |text, range, query: &str| Tab { text, address: format!("{path}{query}"), is_current: self == range };

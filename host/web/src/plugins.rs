@@ -35,6 +35,18 @@ fn state(plugin: &PluginState) -> Cell {
     }
 }
 
+/// Whether the server knows that the settings are right.
+fn said_of_settings(plugin: &PluginState) -> (Tone, String) {
+    match plugin.details.left_of_schema.as_deref() {
+        Some([]) => (Tone::Good, "checked against the plugin's schema".to_owned()),
+        Some(left) => {
+            let left = left.join(", ");
+            (Tone::Good, format!("checked against the plugin's schema, of which the plugin itself checks: {left}"))
+        }
+        None => (Tone::Plain, format!("not checked by the server: there is no {}.schema.json", plugin.name)),
+    }
+}
+
 fn lines_or_none(lines: &[String]) -> Cell {
     if lines.is_empty() { Cell::text("none") } else { Cell::Lines(lines.to_vec()) }
 }
@@ -93,7 +105,8 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         let signer = plugin.details.signer.clone();
         let signer = signer.map_or_else(|| Cell::text("not needed (plugins.trusted_keys)"), Cell::Code);
         facts.push(("Signed by".to_owned(), signer));
-        facts.push(("Settings".to_owned(), Cell::mark(Tone::Good, "checked, and in use")));
+        let (tone, text) = said_of_settings(&plugin);
+        facts.push(("Settings".to_owned(), Cell::mark(tone, text)));
     }
     facts.extend(plugin.details.limits.iter().map(|(name, value)| ((*name).to_owned(), Cell::Number(value.clone()))));
     if asked.may(UseCase::ListRuns) {
@@ -158,4 +171,33 @@ async fn reload(asked: Asked) -> Result<Response, Problem> {
 async fn forget(asked: Asked) -> Result<Response, Problem> {
     asked.web.administration.plugins.forget(asked.actor()?, asked.form.text("name")).await?;
     Ok(see("/web/plugins?done=forgotten"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::admin::PluginDetails;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_checked_where_there_is_a_schema() {
+        let check = |left: Option<&[&str]>, expected: (Tone, &str)| {
+            let left_of_schema = left.map(|left| left.iter().map(|word| (*word).to_owned()).collect());
+            let plugin = PluginState {
+                name: "guard".to_owned(),
+                digest: Some("ab".to_owned()),
+                hooks: Vec::new(),
+                grants: Vec::new(),
+                closed_gates: Vec::new(),
+                error: None,
+                details: PluginDetails { left_of_schema, ..PluginDetails::default() },
+            };
+            let (tone, text) = said_of_settings(&plugin);
+            assert_eq!((tone, text.as_str()), expected);
+        };
+        check(None, (Tone::Plain, "not checked by the server: there is no guard.schema.json"));
+        check(Some(&[]), (Tone::Good, "checked against the plugin's schema"));
+        let left = "checked against the plugin's schema, of which the plugin itself checks: oneOf, pattern";
+        check(Some(&["oneOf", "pattern"]), (Tone::Good, left));
+    }
 }

@@ -45,7 +45,9 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::connections::routes());
     routes.extend(crate::runs::routes());
     routes.extend(crate::refused::routes());
+    routes.extend(crate::run_list::routes());
     routes.extend(crate::hooks::routes());
+    routes.extend(crate::made_up::routes());
     routes.extend(crate::plugins::routes());
     routes.extend(crate::bans::routes());
     routes.extend(crate::quota::routes());

@@ -1,98 +1,22 @@
-//! Records of hook calls: lists, one record as a step, and which hooks a login would meet.
+//! One record of a hook call, as a page and as a step of an attempt, and which hooks a login would meet.
 
 use axum::response::Response;
 use tidegate_core::admin::{LoginQuestion, UseCase};
 use tidegate_core::connection::LoginMethod;
-use tidegate_core::ports::{RunFilter, StoredRun};
+use tidegate_core::ports::StoredRun;
 
 use crate::guard::Need;
 use crate::judgement::{ACCEPT, LOGIN, tone};
-use crate::live;
 use crate::problem::Problem;
 use crate::request::{Asked, address};
 use crate::route::Route;
 use crate::text::{bytes, microseconds, natural, time};
-use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Rendered, Step, Table, Tone};
-
-/// Records of a page.
-const LIMIT: u32 = 100;
+use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Step, Table, Tone};
 
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get("/web/runs", Need::For(UseCase::ListRuns), list),
         Route::get("/web/runs/show", Need::For(UseCase::ShowRun), one),
         Route::get("/web/explain", Need::For(UseCase::ExplainHooks), explain),
-    ]
-}
-
-fn input(asked: &Asked, name: &str, label: &str) -> Control {
-    Control::Input(Input::new(name, label, asked.query.text(name), InputKind::Search))
-}
-
-async fn table(asked: &Asked) -> Result<Table, Problem> {
-    let filter = RunFilter {
-        username: asked.query.given("username"),
-        hook: asked.query.given("hook"),
-        outcome: asked.query.given("outcome"),
-        address: asked.query.given("address"),
-        connection: asked.query.given("connection"),
-        limit: LIMIT,
-        ..RunFilter::default()
-    };
-    let mut runs = asked.web.administration.hook_runs.list(asked.actor()?, filter).await?;
-    runs.reverse();
-    let head = ["Time", "Hook point", "Hook", "User", "Address", "Outcome", "Took"];
-    let mut table = Table::new("runs", "The newest calls; times are in UTC", &head, "There are no such calls.");
-    table.rows = runs.iter().map(row).collect();
-    table.ids = runs.iter().map(|run| format!("run-{}", run.id)).collect();
-    Ok(table)
-}
-
-async fn list(asked: Asked) -> Result<Response, Problem> {
-    if asked.is_fragment && asked.query.text("part") == "table" {
-        return live::part(&asked, table(&asked)).await;
-    }
-    let table = table(&asked).await?;
-    let controls = vec![
-        input(&asked, "username", "User"),
-        input(&asked, "hook", "Hook"),
-        input(&asked, "outcome", "Outcome"),
-        input(&asked, "address", "Address"),
-        input(&asked, "connection", "Connection"),
-    ];
-    let mut form = Form::search("filter", "/web/runs", controls);
-    let is_live = asked.query.text("live") == "1";
-    // The part that refreshes itself asks for what is shown.
-    form.live = if is_live { "live-runs" } else { "runs" };
-    if is_live {
-        form.hidden.push(("live", "1".to_owned()));
-    }
-    let mut fields: Vec<_> =
-        ["username", "hook", "outcome", "address", "connection"].map(|name| (name, asked.query.text(name))).into();
-    let (text, live) = if is_live { ("Stop refreshing", "") } else { ("Refresh every two seconds", "1") };
-    fields.push(("live", live));
-    let action = Action { text: text.to_owned(), address: address("/web/runs", &fields), tone: Tone::Plain };
-    let mut blocks = vec![Block::Form(form), Block::Actions(vec![action])];
-    blocks.push(if is_live {
-        fields.pop();
-        fields.push(("part", "table"));
-        let inner = Rendered::blocks(&[Block::Table(table)]);
-        Block::Live { id: "live-runs", address: address("/web/runs", &fields), inner }
-    } else {
-        Block::Table(table)
-    });
-    Ok(asked.page("Hook calls", blocks))
-}
-
-fn row(run: &StoredRun) -> Vec<Cell> {
-    vec![
-        time(run.at),
-        Cell::link(run.kind.clone(), format!("/web/runs/show?id={}", run.id)),
-        Cell::text(run.hook.clone()),
-        Cell::text(run.username.clone().unwrap_or_default()),
-        Cell::text(run.address.clone().unwrap_or_default()),
-        Cell::mark(tone(run), run.outcome.clone()),
-        Cell::Number(microseconds(run.duration_us)),
     ]
 }
 

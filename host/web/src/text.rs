@@ -41,7 +41,7 @@ pub fn seconds(count: u64) -> String {
     }
 }
 
-pub const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A time in milliseconds since 1970.
 pub fn moment(at: i64) -> Moment {
@@ -50,6 +50,12 @@ pub fn moment(at: i64) -> Moment {
     let text = |format: &str| time.strftime(format).to_string();
     let shown = if is_far(at) { "after the year 9999".to_owned() } else { text("%Y-%m-%d %H:%M:%S") };
     Moment { machine: text("%Y-%m-%dT%H:%M:%SZ"), text: shown }
+}
+
+/// The milliseconds since 1970 of a time in UTC, or of the beginning of a day, as people write them.
+pub fn at_time(text: &str) -> Option<i64> {
+    let time = text.parse::<DateTime>().or_else(|_| format!("{text} 00:00:00").parse()).ok()?;
+    i64::try_from(time.duration_since(EPOCH).as_millis()).ok()
 }
 
 /// Whether a time, in milliseconds since 1970, is later than dates are written.
@@ -94,6 +100,15 @@ mod tests {
         }
         assert_eq!(moment(1_700_000_000_000).text, "2023-11-14 22:13:20");
         assert_eq!(moment(253_402_300_799_000).text, "9999-12-31 23:59:59");
+        for (text, expected) in [
+            ("2023-11-14 22:13:20", Some(1_700_000_000_000)),
+            ("2023-11-14 22:13", Some(1_699_999_980_000)),
+            ("2023-11-14", Some(1_699_920_000_000)),
+            ("2023-11", None),
+            ("now", None),
+        ] {
+            assert_eq!(at_time(text), expected, "{text}");
+        }
         assert!(!is_far(253_402_300_799_999) && is_far(253_402_300_800_000));
         let far = moment(i64::MAX);
         assert_eq!((far.text.as_str(), far.machine.starts_with("9999-12-31T")), ("after the year 9999", true));

@@ -109,6 +109,15 @@ async function callsAreFilteredAndFollowed(open, { password }) {
         return rows.length > 0 && rows.every((row) => row.textContent.includes('eve'));
     });
     await window.look();
+    await page.getByLabel('Hook point', { exact: true }).selectOption('login');
+    await page.waitForURL('**kind=login&**');
+    await page.waitForFunction(() => {
+        const rows = [...document.querySelectorAll('#runs tbody tr')];
+        return rows.length > 0 && rows.every((row) => !row.textContent.includes('login-pre'));
+    });
+    await page.getByLabel('Before', { exact: true }).fill('1999-12-31');
+    await page.waitForFunction(() => document.querySelector('#runs').textContent.includes('There are no such calls'));
+    await window.visit('/web/runs?username=eve');
     await window.press('Refresh every two seconds');
     await page.waitForResponse((response) => response.url().includes('part=table'));
     const user = page.getByLabel('User', { exact: true });
@@ -135,6 +144,20 @@ async function aHookIsAskedAboutWhatIsMadeUp(open, { password }) {
     await window.visit('/web/hooks');
     await window.press('Ask about a made-up event');
     await window.look();
+    // A login, of one hook beside all of its point.
+    const one = await page.locator('[name="hook"] option', { hasText: /login-pre: \S*sundays\.sh/ }).getAttribute('value');
+    await page.locator('[name="hook"]').selectOption(one);
+    await page.locator('[name="username"]').fill('eve');
+    await page.locator('[name="password"]').fill('guess');
+    await window.press('Ask the configured hooks');
+    const verdicts = page.locator('#verdicts tbody tr');
+    assert.equal(await verdicts.count(), 2);
+    for (const row of await verdicts.allInnerTexts()) assert.match(row, /deny[\s\S]*sundays\.sh[\s\S]*closed on Sundays/);
+    assert.ok(!(await page.content()).includes('guess'), 'no password is shown');
+    await window.look();
+    await window.press('A file operation');
+    await window.look();
+    await window.press('Any event, as JSON');
     const ask = async (event) => {
         await page.locator('[name="hook"]').selectOption('login-pre');
         await page.locator('[name="event"]').fill(event);

@@ -104,16 +104,18 @@ impl PluginAdministration {
         Ok(())
     }
 
-    /// Asks the configured hooks about a made-up event; nothing is stored of it but what the hooks themselves store.
+    /// Asks the configured hooks, or the one of them that `only` names, about a made-up event; nothing is stored of it but what the hooks themselves store.
     /// The answer is the report that `tidegate hook test --json` gives.
     ///
     /// # Errors
     /// The actor lacks `manage_system`, the event is not valid, or the hooks cannot be asked.
     pub async fn test(&self, actor: &Actor, event: Map<String, Value>) -> Result<Value, AdminError> {
-        let hook = event.get("hook").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (hook, only) = (text("hook"), text("only"));
         self.audit.allow(actor, UseCase::TestHooks, &hook).await?;
         let report = self.inventory.test(event).await?;
-        self.audit.done(actor, "test", "hook", &hook, String::new()).await;
+        let detail = if only.is_empty() { only } else { format!("only the hook {only}") };
+        self.audit.done(actor, "test", "hook", &hook, detail).await;
         Ok(report)
     }
 }

@@ -67,6 +67,9 @@ pub struct PluginDetails {
     pub limits: Vec<(&'static str, String)>,
     /// The settings that it was given, as JSON. They may have what is for the plugin alone.
     pub config: Value,
+    /// The settings were checked against the schema of the plugin, but for these keywords of it, which are left to the plugin;
+    /// None: there is no schema.
+    pub left_of_schema: Option<Vec<String>>,
 }
 
 /// A value that a plugin keeps.
@@ -114,7 +117,8 @@ pub trait HookInventory: Send + Sync {
     /// Accounts cannot be read.
     async fn explain(&self, login: &LoginQuestion) -> Result<LoginExplanation, String>;
 
-    /// Asks the configured hooks about a made-up event, which has the keys of `tidegate hook test --file`.
+    /// Asks the configured hooks about a made-up event, which has the keys of `tidegate hook test --file`: all hooks of the
+    /// point, or the one that `only` names.
     ///
     /// # Errors
     /// The event is not valid, or the hooks cannot be asked.

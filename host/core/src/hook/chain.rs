@@ -55,6 +55,12 @@ impl<E: HookEvent> Chain<E> {
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// A chain of the links to the hook of that name alone. They share their places with those of this chain.
+    pub fn only(&self, name: &str) -> Self {
+        let links = self.links().iter().filter(|link| link.name() == name).cloned().collect();
+        Self::new(self.host.clone(), links)
+    }
+
     /// A number that is another one each time the links, or their plugins, were replaced: what earlier links have
     /// decided need not hold for later ones.
     pub fn generation(&self) -> u64 {
@@ -302,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn replaced_links_hold_from_the_next_call() {
+    async fn links_are_replaced_and_selected() {
         let link = |name, answer| {
             Arc::new(Link::new(
                 Arc::new(Scripted(name, Behaviour::Says(Answer::Final(answer)))) as Arc<dyn Hook<Question>>,
@@ -312,5 +318,13 @@ mod tests {
         let chain = Chain::new(Arc::default(), vec![link("old", "old")]);
         chain.replace(vec![link("new", "new")]);
         assert_eq!(chain.decide(&mut Question).await.unwrap().verdict, Answer::Final("new"));
+        let chain = Chain::new(Arc::default(), vec![link("a", "1"), link("b", "2"), link("a", "3")]);
+        for (name, links, verdict) in
+            [("a", 2, Answer::Final("1")), ("b", 1, Answer::Final("2")), ("none", 0, Answer::Pass)]
+        {
+            let only = chain.only(name);
+            assert_eq!((only.links().len(), only.decide(&mut Question).await.unwrap().verdict), (links, verdict));
+        }
+        assert_eq!(chain.links().len(), 3);
     }
 }

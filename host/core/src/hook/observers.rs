@@ -68,8 +68,17 @@ pub struct Untold {
 impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Observers without links.
     pub fn new(host: Arc<HookHost>) -> Arc<Self> {
+        Self::of(Chain::new(host, Vec::new()))
+    }
+
+    /// Observers with the links to the hook of that name alone.
+    pub fn only(&self, name: &str) -> Arc<Self> {
+        Self::of(self.chain.only(name))
+    }
+
+    fn of(chain: Chain<E>) -> Arc<Self> {
         Arc::new(Self {
-            chain: Chain::new(host, Vec::new()),
+            chain,
             queue: EventQueue::new(),
             taking: Mutex::new(()),
             again: Again::new(),

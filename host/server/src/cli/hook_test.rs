@@ -23,6 +23,9 @@ pub struct TestArguments {
     /// One hook instead of the configured ones: a program, a URL, plugin:NAME, or a component's file
     #[arg(long)]
     link: Option<String>,
+    /// One of the configured hooks instead of all of them, by its name in `tidegate hook list`
+    #[arg(long, conflicts_with = "link")]
+    only: Option<String>,
     /// The user name, as a client would send it
     #[arg(long, visible_alias = "username", default_value = "test_user")]
     user: String,
@@ -68,6 +71,9 @@ impl TestArguments {
             if let Some(link) = &self.link {
                 cases.iter_mut().for_each(|case| case.link.clone_from(link));
             }
+            if let Some(only) = &self.only {
+                cases.iter_mut().for_each(|case| case.only.clone_from(only));
+            }
             return Ok(cases);
         }
         let public_key = self.public_key.as_ref().map(|key| text_or_file(key)).transpose()?;
@@ -79,6 +85,7 @@ impl TestArguments {
             name: String::new(),
             hook: self.hook.clone().unwrap_or_default(),
             link: self.link.clone().unwrap_or_default(),
+            only: self.only.clone().unwrap_or_default(),
             user: self.user.clone(),
             password: self.password.clone(),
             public_key,

@@ -17,6 +17,8 @@ pub struct Case {
     /// One hook instead of the configured chain: a program's path, a URL, `plugin:NAME`, or the
     /// path of a component.
     pub link: String,
+    /// One of the configured hooks, by its name in `tidegate hook list`, instead of all of them.
+    pub only: String,
     #[serde(alias = "username")]
     pub user: String,
     pub password: Option<String>,
@@ -49,6 +51,7 @@ impl Default for Case {
             name: String::new(),
             hook: String::new(),
             link: String::new(),
+            only: String::new(),
             user: "test_user".to_owned(),
             password: None,
             public_key: None,

@@ -16,7 +16,7 @@ pub struct Known {
     pub directory: Arc<dyn Directory>,
 }
 
-/// The outcome of the chain as a whole.
+/// The outcome of the chain as a whole, or of the one hook of it that the case names.
 #[derive(Debug)]
 pub struct Tested {
     /// The name of a verdict, `told`, or `failed`.
@@ -32,6 +32,7 @@ pub async fn gate<E: GateEvent + Testable>(
     case: Arc<Case>,
     known: Known,
 ) -> anyhow::Result<Tested> {
+    let chain = if case.only.is_empty() { chain } else { Arc::new(chain.only(&case.only)) };
     let mut event = E::made_up(&case, known.stored.as_ref())?.with_groups_of(&known.directory);
     Ok(match chain.decide(&mut event).await {
         Ok(decision) => {
@@ -53,6 +54,7 @@ pub async fn observers<E: HookEvent<Verdict = ()> + Testable>(
     case: Arc<Case>,
     known: Known,
 ) -> anyhow::Result<Tested> {
+    let observers = if case.only.is_empty() { observers } else { observers.only(&case.only) };
     let event = E::made_up(&case, known.stored.as_ref())?;
     Ok(match observers.tell(&event).await {
         Ok(()) => {

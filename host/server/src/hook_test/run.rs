@@ -16,7 +16,7 @@ use super::{Case, Known, Report, Tested};
 use crate::cli::backup::stores_to_look_at;
 use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, DataProvider, Loaded, Settings};
-use crate::wire::{Hooks, Stores};
+use crate::wire::{Hooks, LinkInfo, Stores};
 
 /// A journal that keeps the records of links for the report.
 #[derive(Default)]
@@ -114,14 +114,20 @@ impl Bench {
         let stored = self.stored(&case).await?;
         let point = self.hooks.points.points().iter().find(|point| point.kind() == kind);
         let point = point.ok_or_else(|| anyhow!("the hook point {kind} is missing"))?;
+        let links = point.links();
+        let is_asked = |link: &LinkInfo| case.only.is_empty() || link.description.target == case.only;
+        if !links.is_empty() && !links.iter().any(is_asked) {
+            let names: Vec<_> = links.iter().map(|link| link.description.target.as_str()).collect();
+            anyhow::bail!("no hook \"{}\" is configured for {kind}; there are: {}", case.only, names.join(", "));
+        }
         // A plugin that is not loaded would look like one that exports no such hook.
         let broken = self.hooks.plugins().into_iter().find_map(|plugin| plugin.error.map(|error| (plugin.name, error)));
-        let says_nothing = point.links().iter().all(|link| link.description.health == NOT_LOADED);
+        let says_nothing = links.iter().all(|link| !is_asked(link) || link.description.health == NOT_LOADED);
         if let Some((name, error)) = broken.filter(|_| says_nothing) {
             anyhow::bail!("the plugin \"{name}\" was not loaded: {error}");
         }
         anyhow::ensure!(
-            !point.links().is_empty(),
+            !links.is_empty(),
             "no hook is there for {kind}; name one with --link, or see: tidegate hook list"
         );
         let known = Known { stored: stored.clone(), directory: self.stores.directory.clone() };
@@ -178,7 +184,7 @@ impl Bench {
     }
 }
 
-/// Copies the component and its settings, under a name of its own.
+/// Copies the component, its settings and their schema, under a name of its own.
 fn copy_component(file: &Path, place: &Path) -> anyhow::Result<()> {
     let plugins = place.join("plugins");
     std::fs::create_dir(&plugins)?;
@@ -193,10 +199,12 @@ fn copy_component(file: &Path, place: &Path) -> anyhow::Result<()> {
         std::fs::copy(&signature, plugins.join(format!("{name}.wasm.sig")))
             .with_context(|| format!("the signature {} cannot be read", signature.display()))?;
     }
-    let settings: PathBuf = file.with_extension("toml");
-    if settings.exists() {
-        std::fs::copy(&settings, plugins.join(format!("{name}.toml")))
-            .with_context(|| format!("the settings {} cannot be read", settings.display()))?;
+    for (extension, what) in [("toml", "settings"), ("schema.json", "schema of its settings")] {
+        let beside: PathBuf = file.with_extension(extension);
+        if beside.exists() {
+            std::fs::copy(&beside, plugins.join(format!("{name}.{extension}")))
+                .with_context(|| format!("the {what} {} cannot be read", beside.display()))?;
+        }
     }
     Ok(())
 }

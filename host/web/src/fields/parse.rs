@@ -1,12 +1,11 @@
 //! From the fields of a form to a document.
 
-use jiff::civil::DateTime;
 use serde_json::{Map, Value, json};
 use tidegate_core::account::fields::{Field, Kind, Maintainer};
 
 use super::within;
 use crate::request::Fields;
-use crate::text::{EPOCH, is_far};
+use crate::text::{at_time, is_far};
 
 /// What is wrong with inputs, by the path of the field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,8 +179,7 @@ fn scalar(kind: Kind, text: &str) -> Result<Value, String> {
             {
                 return Ok(json!(at));
             }
-            let time = trimmed.parse::<DateTime>().or_else(|_| format!("{trimmed} 00:00:00").parse());
-            let at = time.ok().and_then(|time| i64::try_from(time.duration_since(EPOCH).as_millis()).ok());
+            let at = at_time(trimmed);
             at.map(Value::from).ok_or_else(|| "This is no time such as 2030-12-31 23:59:59.".to_owned())
         }
         Kind::Anything if trimmed.is_empty() => Ok(Value::Null),

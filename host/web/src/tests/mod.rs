@@ -7,6 +7,7 @@ mod away;
 mod client;
 mod client_changes;
 mod client_codes;
+mod hooks;
 mod hostile;
 mod hostile_client;
 mod live;
@@ -113,6 +114,7 @@ impl HookInventory for HostileHooks {
                 signer: Some(HOSTILE.to_owned()),
                 limits: vec![("Calls at once", "1".to_owned())],
                 config: json!({HOSTILE: HOSTILE}),
+                left_of_schema: Some(vec![HOSTILE.to_owned()]),
             },
         }])
     }
@@ -126,7 +128,7 @@ impl HookInventory for HostileHooks {
 
     async fn test(&self, event: Map<String, Value>) -> Result<Value, InventoryError> {
         match event.get("hook") {
-            Some(hook) => Ok(json!({"hook": hook, "verdict": HOSTILE})),
+            Some(hook) => Ok(json!({"hook": hook, "verdict": HOSTILE, "about": event})),
             None => Err(InventoryError::Invalid("the event says no hook point".to_owned())),
         }
     }

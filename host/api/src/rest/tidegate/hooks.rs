@@ -55,11 +55,12 @@ pub fn routes() -> Vec<Route> {
             Method::POST,
             "/hooks/test",
             "test_hooks",
-            "Ask the configured hooks about a made-up event, whose keys are those of `tidegate hook test --file`.",
+            "Ask the configured hooks about a made-up event, whose keys are those of `tidegate hook test --file`; \
+             `only` names one of them, as the list of links has it.",
             test,
         )
         .needs(UseCase::TestHooks)
-        .body(json!({"type": "object", "properties": {"hook": kinds}, "required": ["hook"]}))
+        .body(json!({"type": "object", "properties": {"hook": kinds, "only": text()}, "required": ["hook"]}))
         .answers(200, json!({"type": "object"})),
         Route::new(
             Method::GET,
