@@ -16,6 +16,7 @@ use super::{
 use crate::connection::WebVisit;
 use crate::ports::{
     ADMINS, AuditRecord, Change, Clock, Directory, Door, PageRequest, StoreError, StoredDocument, TOKENS, USERS, Write,
+    detail_part,
 };
 use crate::secret::Secret;
 use crate::session::EndReason;
@@ -136,7 +137,7 @@ impl Tokens {
         match (found.pop(), found.is_empty()) {
             (Some(stored), true) if id.len() >= ID_LENGTH => {
                 let record = actor.author.did("delete", TOKENS.kind, &shown(&stored).id, self.clock.now());
-                let detail = format!("admin: {}", shown(&stored).admin);
+                let detail = detail_part(&format!("admin: {}", shown(&stored).admin));
                 let audit = Some(AuditRecord { detail, ..record });
                 Ok(self.sessions.end(stored, EndReason::AdminClosed, audit).await?)
             }
