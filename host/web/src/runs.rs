@@ -187,8 +187,9 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
     let ban = ban_of(&asked, &who).await?;
     if let Some(ban) = &ban {
         let text = format!(
-            "The address is banned until {} UTC: its connections are refused before any log-in.",
-            crate::text::moment(ban.until).text
+            "The address is banned until {} UTC, so that its connections are refused before any log-in. The reason: {}.",
+            crate::text::moment(ban.until).text,
+            ban.reason()
         );
         blocks.push(Block::Note(Tone::Bad, text));
         let (text, address) = ("To the bans".to_owned(), "/web/bans".to_owned());
