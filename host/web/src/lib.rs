@@ -32,6 +32,7 @@ mod request;
 mod route;
 mod runs;
 mod text;
+mod tokens;
 mod transport;
 mod upload;
 mod view;

@@ -49,6 +49,14 @@ pub struct ShownToken {
     pub expires_at: i64,
 }
 
+impl ShownToken {
+    /// The text after which the page begins that follows this token: after its id come all digests that begin with it,
+    /// and `g` is no digit of theirs.
+    pub fn after(&self) -> String {
+        format!("{}g", self.id)
+    }
+}
+
 /// What a token says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
