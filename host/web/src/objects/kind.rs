@@ -124,7 +124,7 @@ impl Kind {
     }
 
     /// None: accounts and administrators.
-    fn object(self) -> Option<ObjectKind> {
+    pub fn object(self) -> Option<ObjectKind> {
         match self {
             Self::Group => Some(ObjectKind::Group),
             Self::Folder => Some(ObjectKind::Folder),
