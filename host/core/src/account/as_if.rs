@@ -1,19 +1,23 @@
 //! A store as it would be after changes that are not made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
-use super::stored::has_credential;
-use super::{AccountDraft, Accounts, Audience, CredentialRule, InvalidAccount, Validated};
+use super::stored::{folder_name, has_credential};
+use super::{
+    AccountDraft, Accounts, Audience, CredentialRule, EffectiveAccount, InvalidAccount, MembershipKind, User,
+    Validated, in_force,
+};
 use crate::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
-    StoredDocument, Version,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, FOLDERS, GROUPS, MaintainedChange, PageRequest,
+    ROLES, StoreError, StoredDocument, Version,
 };
 
-/// A store in which some documents are others, to read them by their names. Lists are those of the store, and nothing
-/// can be written.
+/// A store in which some documents are others, or are read once, to find them by their names. Lists are those of the
+/// store, and nothing can be written.
 pub(crate) struct AsIf {
     directory: Arc<dyn Directory>,
     /// None: there is no such document.
@@ -29,6 +33,21 @@ impl AsIf {
     /// As if this were stored; None: as if there were nothing of that name.
     pub fn set(&mut self, collection: &'static Collection, name: &str, document: Option<StoredDocument>) {
         self.documents.insert((collection.kind, name.to_owned()), document);
+    }
+
+    /// Reads documents that are asked for several times. What is read is what was stored then.
+    async fn read(&mut self, collection: &'static Collection, names: BTreeSet<String>) -> Result<(), StoreError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = names.into_iter().collect();
+        let found = self.directory.find_all(collection, names.clone()).await?;
+        names.iter().for_each(|name| self.set(collection, name, None));
+        for stored in found {
+            let name = stored.name.clone();
+            self.set(collection, &name, Some(stored));
+        }
+        Ok(())
     }
 
     fn other(&self, collection: &'static Collection, name: &str) -> Option<&Option<StoredDocument>> {
@@ -107,6 +126,32 @@ impl Directory for AsIf {
 }
 
 impl Accounts {
+    /// The users with what their groups give them, in their order, with a few questions to the store; None: the role or
+    /// a group of the user is not there, or cannot be used.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn all_in_force(&self, users: &[User]) -> Result<Vec<Option<EffectiveAccount>>, StoreError> {
+        let mut known = AsIf::new(self.shared_directory());
+        known.read(&ROLES, users.iter().filter_map(|user| user.role()).map(str::to_owned).collect()).await?;
+        let memberships = users.iter().flat_map(|user| user.memberships());
+        let giving = memberships.filter(|membership| membership.kind != MembershipKind::Member);
+        known.read(&GROUPS, giving.map(|membership| membership.group).collect()).await?;
+        let groups = known.documents.values().flatten().filter_map(|group| group.document.get("virtual_folders"));
+        let folders = groups.filter_map(Value::as_array).flatten().filter_map(Value::as_object).filter_map(folder_name);
+        let folders = folders.collect();
+        known.read(&FOLDERS, folders).await?;
+        let mut all = Vec::with_capacity(users.len());
+        for user in users {
+            all.push(match in_force(&known, user.clone()).await {
+                Ok(account) => Some(account),
+                Err(StoreError::Invalid { .. }) => None,
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(all)
+    }
+
     /// The account as [`update`](Self::update) would store the draft of it, but for a new password, which is not hashed.
     ///
     /// # Errors
