@@ -107,9 +107,7 @@ export const OWN_FORMS = [
     '/web/client/keys/add',
     '/web/client/keys/remove',
     '/web/client/codes',
-    '/web/client/codes/make',
     '/web/client/codes/confirm',
-    '/web/client/codes/remove',
 ];
 
 /// All permissions that a page or a form needs.
