@@ -104,7 +104,7 @@ fn both(first: &[Value], second: &[Value]) -> Vec<String> {
             following.entry(last.clone()).or_default().push(entry);
         }
     }
-    let mut order = following.remove(&None).unwrap_or_default();
+    let mut order = following.remove(&None::<String>).unwrap_or_default();
     for entry in first.iter().map(identity) {
         let after = following.remove(&Some(entry.clone())).unwrap_or_default();
         if placed.insert(entry.clone()) {

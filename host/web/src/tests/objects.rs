@@ -104,6 +104,28 @@ async fn of_two_who_edit_at_once_none_is_lost() {
 }
 
 #[tokio::test]
+async fn of_two_who_add_to_a_list_both_entries_stay() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let root = house.log_in("root").await;
+    let (one, other) = (house.get(EDIT, &root).await, house.get(EDIT, &root).await);
+    let deny = async |page: &Answer, network: &str| {
+        go_on(&house, &root, page, EDIT, &[("form", "1"), ("filters.denied_ip", network)]).await
+    };
+    let (one, other) = (deny(&one, "192.0.2.0/24").await, deny(&other, "198.51.100.0/24").await);
+    let save = async |page: &Answer| go_on(&house, &root, page, EDIT, &[("step", "save")]).await;
+    assert_eq!(save(&one).await.status, 303);
+    let conflict = save(&other).await;
+    assert_eq!(conflict.status, 409);
+    let merged = go_on(&house, &root, &conflict, EDIT, &[("step", "preview")]).await;
+    assert_eq!(save(&merged).await.status, 303);
+    let mut denied: Vec<String> =
+        serde_json::from_value(house.document("alice").await["filters"]["denied_ip"].clone()).unwrap();
+    denied.sort_unstable();
+    assert_eq!(denied, ["192.0.2.0/24", "198.51.100.0/24"]);
+}
+
+#[tokio::test]
 async fn fields_without_an_input_stay_and_passwords_too() {
     let house = House::new().await;
     house.user("alice").await;
