@@ -71,6 +71,7 @@ fn a_guesser_is_refused_and_others_are_not() {
     assert!(other_address_can_log_in(&server), "{}", server.log());
     let listed = bans(&site);
     assert!(listed[0]["ip"] == "127.0.0.1" && listed[0]["score"] == 6, "{listed}");
+    assert_eq!(listed[0]["reason"], "2 denied logins, 1 login with an unknown name", "{listed}");
     tools::run_ok(&mut site.tidegate(&["ban", "remove", "127.0.0.1"]));
     assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
 }

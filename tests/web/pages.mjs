@@ -43,6 +43,7 @@ export const PAGES = [
     ['/web/audit', ['view_events']],
     ['/web/keys', ['manage_apikeys']],
     ['/web/keys/new', ['manage_apikeys']],
+    ['/web/tokens', ['manage_admins']],
     ['/web/configuration', ['manage_system']],
     ['/web/users/effective?name=ada', ['view_users']],
     ['/web/users/codes?name=ada', ['edit_users']],
@@ -106,9 +107,7 @@ export const OWN_FORMS = [
     '/web/client/keys/add',
     '/web/client/keys/remove',
     '/web/client/codes',
-    '/web/client/codes/make',
     '/web/client/codes/confirm',
-    '/web/client/codes/remove',
 ];
 
 /// All permissions that a page or a form needs.

@@ -114,6 +114,7 @@ async function takeAll(run, theme, width) {
         'admin-edit': '/web/admins/edit?name=chief',
         roles: '/web/roles',
         keys: '/web/keys',
+        tokens: '/web/tokens',
         'key-new': '/web/keys/new',
         configuration: '/web/configuration',
         account: '/web/account',

@@ -20,6 +20,8 @@ pub struct Ban {
     pub ip: String,
     /// The score that led to the ban; 0: an administrator has banned the address.
     pub score: u32,
+    /// Why the address is banned: by an administrator, or what it scored for.
+    pub reason: String,
     /// When the ban ends (RFC 3339, UTC).
     pub ban_time: String,
 }

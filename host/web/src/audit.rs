@@ -58,6 +58,7 @@ fn row(stored: StoredAudit) -> Vec<Cell> {
         AuditOutcome::Refused => Tone::Warning,
         AuditOutcome::Failed => Tone::Bad,
     };
+    let parts = record.parts().into_iter().map(str::to_owned).collect();
     let author = if record.author.name.is_empty() { "the server".to_owned() } else { record.author.name };
     vec![
         time(record.at),
@@ -66,7 +67,7 @@ fn row(stored: StoredAudit) -> Vec<Cell> {
         Cell::text(record.author.address.map(|address| address.to_string()).unwrap_or_default()),
         Cell::text(format!("{} {} {}", record.action, record.kind, record.name)),
         Cell::mark(tone, record.outcome.as_str()),
-        Cell::Lines(record.detail.split("; ").map(str::to_owned).collect()),
+        Cell::Lines(parts),
     ]
 }
 

@@ -27,15 +27,15 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     let bans = asked.web.administration.bans.list(asked.actor()?).await?;
     let (can_end, knows_runs) = (asked.may(UseCase::RemoveBan), asked.may(UseCase::ListRuns));
     let mut table = Table::new("bans", "Banned addresses; times are in UTC", &[], "No address is banned.");
-    table.head = vec!["Address", "Why", "Until", "Left"];
+    table.head = vec!["Address", "Why", "Score", "Until", "Left"];
     table.head.extend(can_end.then_some("End"));
     let now = SystemClock.now();
     for ban in bans {
-        let why = if ban.score == 0 { "by an administrator".to_owned() } else { format!("score {}", ban.score) };
         let link = address("/web/refused", &[("who", &ban.address)]);
         let mut cells = vec![
             if knows_runs { Cell::link(ban.address.clone(), link) } else { Cell::text(ban.address.clone()) },
-            Cell::text(why),
+            Cell::text(ban.reason()),
+            Cell::Number(ban.score.to_string()),
             time(ban.until),
             Cell::Number(seconds(natural(ban.until.saturating_sub(now)) / 1000)),
         ];

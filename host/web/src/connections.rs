@@ -175,6 +175,8 @@ async fn close(asked: Asked) -> Result<Response, Problem> {
 
 async fn close_and_ban(asked: Asked) -> Result<Response, Problem> {
     let (administration, actor, id) = (&asked.web.administration, asked.actor()?, asked.form.text("id"));
+    // Before anything is said about the connection.
+    administration.audit.allow(actor, UseCase::AddBan, id).await?;
     let sessions = administration.sessions.list(actor).await?;
     let session = sessions.iter().find(|session| session.id.as_str() == id);
     let address = session.map(|session| session.connection.remote.ip().to_canonical().to_string());

@@ -1,4 +1,4 @@
-//! API keys, and the tokens of administrators.
+//! API keys.
 
 use axum::response::Response;
 use serde_json::{Map, Value};
@@ -23,7 +23,6 @@ pub fn routes() -> Vec<Route> {
         Route::post("/web/keys/new", Need::For(UseCase::AddApiKey), add),
         Route::post("/web/keys/rotate", Need::For(UseCase::RotateApiKey), rotate),
         Route::post("/web/keys/delete", Need::For(UseCase::DeleteApiKey), delete),
-        Route::post("/web/tokens/revoke", Need::For(UseCase::RevokeToken), revoke),
     ]
 }
 
@@ -45,9 +44,6 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Actions(vec![crate::view::Action { text, address, tone: Tone::Good }]));
     }
     blocks.push(Block::Table(table));
-    if asked.may(UseCase::ListTokens) {
-        blocks.push(tokens(&asked).await?);
-    }
     Ok(asked.page("API keys", blocks))
 }
 
@@ -94,32 +90,6 @@ fn row(asked: &Asked, key: &ShownObject) -> Vec<Cell> {
         time(number("last_use_at")),
         Cell::Buttons(buttons),
     ]
-}
-
-async fn tokens(asked: &Asked) -> Result<Block, Problem> {
-    let request = PageRequest { limit: LIMIT, ..PageRequest::default() };
-    let tokens = asked.web.administration.tokens.list(asked.actor()?, request).await?;
-    let head = ["Administrator", "Door", "Address", "Since", "Until", "Do"];
-    let mut table = Table::new("tokens", "Where administrators are logged in", &head, "No administrator is logged in.");
-    for token in tokens {
-        let button = asked.may(UseCase::RevokeToken).then(|| Button {
-            id: format!("revoke-{}", token.id),
-            text: "End",
-            of: format!("the session of {} from {}", token.admin, token.address),
-            address: "/web/tokens/revoke".to_owned(),
-            hidden: vec![("id", token.id.clone())],
-            tone: Tone::Bad,
-        });
-        table.rows.push(vec![
-            Cell::text(token.admin),
-            Cell::text(token.door.as_str()),
-            Cell::text(token.address),
-            time(token.created_at),
-            time(token.expires_at),
-            Cell::Buttons(button.into_iter().collect()),
-        ]);
-    }
-    Ok(Block::Table(table))
 }
 
 /// Use cases that a key may be for; those with which a key could widen its permissions are left out.
@@ -178,10 +148,5 @@ async fn rotate(asked: Asked) -> Result<Response, Problem> {
 
 async fn delete(asked: Asked) -> Result<Response, Problem> {
     asked.web.administration.api_keys.delete(asked.actor()?, asked.form.text("id")).await?;
-    Ok(see("/web/keys?done=revoked"))
-}
-
-async fn revoke(asked: Asked) -> Result<Response, Problem> {
-    asked.web.administration.tokens.revoke_by_id(asked.actor()?, asked.form.text("id")).await?;
     Ok(see("/web/keys?done=revoked"))
 }

@@ -36,6 +36,7 @@ mod route;
 mod run_list;
 mod runs;
 mod text;
+mod tokens;
 mod transport;
 mod upload;
 mod view;

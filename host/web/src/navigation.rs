@@ -18,6 +18,7 @@ const MENU: &[(&str, &str, Option<UseCase>)] = &[
     ("Dump and load", "/web/dump", Some(UseCase::Dump)),
     ("Audit", "/web/audit", Some(UseCase::ListAudit)),
     ("Administrators", "/web/admins", Some(UseCase::ListAdmins)),
+    ("Logged in", "/web/tokens", Some(UseCase::ListTokens)),
     ("Roles", "/web/roles", Some(UseCase::ListRoles)),
     ("API keys", "/web/keys", Some(UseCase::ListApiKeys)),
     ("Configuration", "/web/configuration", Some(UseCase::ShowConfiguration)),

@@ -40,8 +40,11 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
     let ban = ban_of(&asked, &who).await?;
     let elsewhere = if before.is_none() { of_other_doors(&asked, &who).await? } else { None };
     if let Some(ban) = &ban {
-        let until = moment(ban.until).text;
-        let text = format!("The address is banned until {until} UTC: its connections are refused before any log-in.");
+        let text = format!(
+            "The address is banned until {} UTC, so that its connections are refused before any log-in. The reason: {}.",
+            moment(ban.until).text,
+            ban.reason()
+        );
         blocks.push(Block::Note(Tone::Bad, text));
         blocks.push(Block::Actions(vec![action("To the bans", "/web/bans".to_owned())]));
     }

@@ -53,6 +53,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::quota::routes());
     routes.extend(crate::audit::routes());
     routes.extend(crate::keys::routes());
+    routes.extend(crate::tokens::routes());
     routes.extend(crate::configuration::routes());
     routes.extend(crate::codes::routes());
     routes.extend(crate::links::routes());

@@ -86,9 +86,9 @@ async function sessionsOfOthersAreEnded(open, { address, password }) {
     const [window, colleague] = [await open(), await open()];
     await colleague.logIn('colleague', 'pw');
     await window.logIn('root', password);
-    await window.visit('/web/keys');
+    await window.visit('/web/tokens');
     await window.page.getByRole('button', { name: /^End .*colleague/ }).click();
-    await window.page.waitForURL('**done=revoked');
+    await window.page.waitForURL('**done=ended');
     await colleague.page.goto(`${address}/web/users`);
     assert.equal(new URL(colleague.page.url()).pathname, '/web/login');
 }

@@ -70,8 +70,7 @@ impl Handle<ListTokens> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListTokens) -> Result<Tokens, AdminError> {
         let request = PageRequest { after: request.after, prefix: None, limit: request.limit };
         let page = self.administration.tokens.list(actor, request).await?;
-        // After the id come all digests that begin with it: `g` is no digit of theirs.
-        let next = page.last().map(|last| format!("{}g", last.id));
+        let next = page.last().map(ShownToken::after);
         Ok(Tokens { tokens: page.into_iter().map(token).collect(), next })
     }
 }

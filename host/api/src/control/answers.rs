@@ -33,8 +33,8 @@ fn transfer(transfer: TransferView) -> api::Transfer {
 }
 
 pub fn ban(banned: BannedAddress) -> api::Ban {
-    let ban_time = banned.end();
-    api::Ban { ip: banned.address, score: banned.score, ban_time }
+    let (reason, ban_time) = (banned.reason(), banned.end());
+    api::Ban { ip: banned.address, score: banned.score, reason, ban_time }
 }
 
 pub fn exempt_networks(networks: ExemptNetworks) -> api::ExemptNetworks {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::endpoints;
 use super::fields::{self, Field};
 use super::write::{changed_of, is_unset};
+use crate::ports::{DETAIL_SEPARATOR, detail_part};
 
 /// Bytes of the longest text for one value.
 const VALUE: usize = 120;
@@ -24,11 +25,11 @@ pub fn difference(known: &'static [Field], base: &Map<String, Value>, document: 
     let mut text = String::new();
     for (index, part) in parts.iter().enumerate() {
         if text.len() + part.len() > ALL {
-            text.push_str(&format!("; and {} more", parts.len() - index));
+            text.push_str(&format!("{DETAIL_SEPARATOR}and {} more", parts.len() - index));
             break;
         }
         if index > 0 {
-            text.push_str("; ");
+            text.push_str(DETAIL_SEPARATOR);
         }
         text.push_str(part);
     }
@@ -64,7 +65,7 @@ fn compare(path: &str, name: &str, before: Option<&Value>, after: Option<&Value>
     }
     let is_secret = |value: Option<&Value>| value.is_some_and(|value| endpoints::is_secret(name, value));
     if fields::is_secret(name) || SECRETS.contains(&name) || is_secret(before) || is_secret(after) {
-        parts.push(format!("{path}: changed"));
+        parts.push(detail_part(&format!("{path}: changed")));
         return;
     }
     // One of the two may be missing.
@@ -75,11 +76,18 @@ fn compare(path: &str, name: &str, before: Option<&Value>, after: Option<&Value>
     if let (Some(before), Some(after)) = (object(before), object(after)) {
         let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
         for name in names {
-            compare(&format!("{path}.{name}"), name, before.get(name), after.get(name), parts);
+            compare(&format!("{path}.{}", member(name)), name, before.get(name), after.get(name), parts);
         }
         return;
     }
-    parts.push(format!("{path}: {} -> {}", shown(before), shown(after)));
+    parts.push(detail_part(&format!("{path}: {} -> {}", shown(before), shown(after))));
+}
+
+/// The name of a member in a path. Some are chosen by people, such as the directories of permissions: one that could
+/// look like more than a name is quoted.
+fn member(name: &str) -> String {
+    let is_plain = |character: char| character.is_alphanumeric() || "_-./*".contains(character);
+    if name.chars().all(is_plain) { name.to_owned() } else { Value::from(name).to_string() }
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -166,6 +174,20 @@ mod tests {
             ["filters.allowed_ip: none -> [\"10.0.0.1\"]", "filters.allowed_ip: [\"10.0.0.1\"] -> none"],
         );
         check(json!({}), ["", ""]);
+    }
+
+    #[test]
+    fn what_somebody_typed_is_no_part_of_its_own() {
+        check(
+            json!({"description": "a", "email": "x"}),
+            json!({"description": "x; permissions: \"a\" -> \"b\"", "email": "y;z"}),
+            "email: \"x\" -> \"y;z\"; description: \"a\" -> \"x\\u003b permissions: \\\"a\\\" -> \\\"b\\\"\"",
+        );
+        check(
+            json!({"permissions": {"/a/b.c": ["list"]}}),
+            json!({"permissions": {"/x; uid: 0 -> 7": ["*"]}}),
+            "permissions./a/b.c: [\"list\"] -> none; permissions.\"/x\\u003b uid: 0 -> 7\": none -> [\"*\"]",
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! one validation makes a [`User`], which is what is stored. Sessions have an [`EffectiveAccount`]: the
 //! user with what its groups give it, which cannot be stored.
 
+mod as_if;
 mod combining;
 mod concurrent;
 mod difference;
@@ -51,6 +52,7 @@ mod values;
 mod view;
 mod write;
 
+pub(crate) use as_if::AsIf;
 pub use difference::{added, difference, removed};
 pub use document::DocumentError;
 pub(crate) use document::merge_fields;

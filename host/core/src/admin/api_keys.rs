@@ -13,7 +13,8 @@ use crate::account::{Accounts, difference};
 use crate::hook::Observers;
 use crate::hook::observation::{Change as Told, CredentialChanged};
 use crate::ports::{
-    ADMINS, API_KEYS, AuditRecord, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, Version, Write,
+    ADMINS, API_KEYS, AuditRecord, Change, Clock, DETAIL_SEPARATOR, Directory, PageRequest, StoreError, StoredDocument,
+    Version, Write, detail_part,
 };
 use crate::secret::Secret;
 
@@ -318,12 +319,12 @@ fn credential_of(document: &Map<String, Value>, modifying: bool) -> CredentialCh
 
 /// What a key is for, in its audit records.
 fn scope_text(document: &Map<String, Value>) -> String {
-    let shown = |field: &str| document.get(field).map(|value| format!("{field}: {value}"));
+    let shown = |field: &str| document.get(field).map(|value| detail_part(&format!("{field}: {value}")));
     let mut text = ["name", "admin", "allow", "deny", "ips", "expires_at", "max_uses"]
         .into_iter()
         .filter_map(shown)
         .collect::<Vec<_>>()
-        .join("; ");
+        .join(DETAIL_SEPARATOR);
     if text.len() > 1_000 {
         let end = (0..=1_000).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{Actor, AdminError, Audit, UseCase};
-use crate::guard::{BanRefusal, Defender, Source};
+use crate::guard::{Ban, BanRefusal, Defender, Source};
+use crate::hook::observation::Offences;
 use crate::network;
 
 /// A banned address.
@@ -18,6 +19,8 @@ pub struct BannedAddress {
     pub address: String,
     /// The score that led to the ban; 0: an administrator has banned the address.
     pub score: u32,
+    /// What it scored for.
+    pub offences: Offences,
     /// When the ban ends, in milliseconds since 1970.
     pub until: i64,
 }
@@ -35,6 +38,23 @@ impl BannedAddress {
     /// The end of the ban in UTC (RFC 3339).
     pub fn end(&self) -> String {
         Timestamp::from_millisecond(self.until).unwrap_or(Timestamp::MAX).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// Why the address is banned, such as `5 denied logins, 1 login with an unknown name`.
+    pub fn reason(&self) -> String {
+        if self.score == 0 {
+            return "by an administrator".to_owned();
+        }
+        let Offences { login_failed, user_not_found, no_login_tried, limit_exceeded } = self.offences;
+        let offences = [
+            (login_failed, "denied login", "denied logins"),
+            (user_not_found, "login with an unknown name", "logins with unknown names"),
+            (no_login_tried, "connection without a login", "connections without a login"),
+            (limit_exceeded, "connection above a limit", "connections above a limit"),
+        ];
+        let counted = offences.into_iter().filter(|(count, ..)| *count > 0);
+        let texts = counted.map(|(count, one, several)| format!("{count} {}", if count == 1 { one } else { several }));
+        texts.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -65,10 +85,11 @@ impl BanAdministration {
     /// The actor lacks `view_defender`.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<BannedAddress>, AdminError> {
         self.audit.allow(actor, UseCase::ListBans, "").await?;
-        let bans = self.defender.bans().into_iter();
-        Ok(bans
-            .map(|(source, ban)| BannedAddress { address: source.to_string(), score: ban.score, until: ban.until })
-            .collect())
+        let banned = |(source, ban): (Source, Ban)| {
+            let Ban { score, offences, until, .. } = ban;
+            BannedAddress { address: source.to_string(), score, offences, until }
+        };
+        Ok(self.defender.bans().into_iter().map(banned).collect())
     }
 
     /// The addresses with a score that are not banned, those with the highest one at the beginning.
@@ -101,7 +122,7 @@ impl BanAdministration {
         })?;
         let address = Source::from(address).to_string();
         self.audit.done(actor, "add", "ban", &address, String::new()).await;
-        Ok(BannedAddress { address, score: 0, until })
+        Ok(BannedAddress { address, score: 0, offences: Offences::default(), until })
     }
 
     /// Ends the ban of an address, and forgets its score. The answer is the address as the list shows it.
@@ -261,6 +282,24 @@ mod tests {
         check("", None);
     }
 
+    #[test]
+    fn bans_say_what_led_to_them() {
+        let check =
+            |score, [login_failed, user_not_found, no_login_tried, limit_exceeded]: [u16; 4], expected: &str| {
+                let offences = Offences { login_failed, user_not_found, no_login_tried, limit_exceeded };
+                assert_eq!(BannedAddress { address: String::new(), score, offences, until: 0 }.reason(), expected);
+            };
+        check(0, [0, 0, 0, 0], "by an administrator");
+        check(10, [5, 0, 0, 0], "5 denied logins");
+        check(15, [1, 6, 0, 0], "1 denied login, 6 logins with unknown names");
+        check(
+            16,
+            [0, 1, 1, 1],
+            "1 login with an unknown name, 1 connection without a login, 1 connection above a limit",
+        );
+        check(16, [0, 0, 2, 4], "2 connections without a login, 4 connections above a limit");
+    }
+
     #[tokio::test]
     async fn networks_are_exempted_and_recorded() {
         let (kept, audit) = audit::tests::audit();
@@ -323,7 +362,8 @@ mod tests {
         assert_eq!(bans.add(&root, "192.0.2", None).await.map_err(kind), Err(AdminErrorKind::Invalid));
         assert_eq!(bans.add(&root, "10.0.0.1", None).await.map_err(kind), Err(AdminErrorKind::Refused));
         assert_eq!(bans.add(&root, "192.0.2.1", None).await.unwrap().address, "192.0.2.1");
-        let shown = |until| BannedAddress { address: String::new(), score: 0, until }.end();
+        let shown =
+            |until| BannedAddress { address: String::new(), score: 0, offences: Offences::default(), until }.end();
         assert_eq!(
             (shown(1_000), shown(i64::MAX)),
             ("1970-01-01T00:00:01Z".to_owned(), "9999-12-30T22:00:00Z".to_owned())

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Actor, AdminError, UseCase, UserAdministration};
-use crate::account::{Audience, MembershipKind};
+use crate::account::{Audience, EffectiveAccount, MembershipKind, User};
 use crate::ports::{StoreError, USERS};
 
 /// An account as it is stored and as it is in force, without secrets.
@@ -70,6 +70,22 @@ impl UserAdministration {
         let groups = giving.collect();
         let in_force = self.accounts.in_force(user).await?.to_document(Audience::Redacted);
         Ok(ShownEffective { stored, in_force, groups })
+    }
+}
+
+impl UserAdministration {
+    /// What is in force for accounts of a list, in its order; None: the role or a group of an account is not there, or
+    /// cannot be used.
+    ///
+    /// # Errors
+    /// The actor lacks `view_users`, or the store fails.
+    pub async fn all_in_force(
+        &self,
+        actor: &Actor,
+        users: &[User],
+    ) -> Result<Vec<Option<EffectiveAccount>>, AdminError> {
+        self.audit.allow(actor, UseCase::ListUsers, "").await?;
+        Ok(self.accounts.all_in_force(users).await?)
     }
 }
 

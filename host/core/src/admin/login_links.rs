@@ -20,6 +20,7 @@ use crate::hook::Observers;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::ports::{
     AuditRecord, Author, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, USERS, Write,
+    detail_part,
 };
 use crate::secret::Secret;
 
@@ -189,7 +190,8 @@ impl LoginLinks {
         ];
         let document: Map<_, _> = fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
         let record = actor.author.did(case.action(), case.kind(), username, now);
-        let detail = format!("name: {name}; max_uses: {max_uses}; expires_at: {expires_at}; ips: {}", ips.join(", "));
+        let told = detail_part(&name);
+        let detail = format!("name: {told}; max_uses: {max_uses}; expires_at: {expires_at}; ips: {}", ips.join(", "));
         let audit = Some(AuditRecord { detail, ..record });
         let digest = digest_of(text.expose());
         let write = Write::Add(document);
@@ -244,7 +246,7 @@ impl LoginLinks {
             return Err(missing());
         }
         let record = actor.author.did(case.action(), case.kind(), &link.username, self.clock.now());
-        let audit = Some(AuditRecord { detail: format!("name: {}", link.name), ..record });
+        let audit = Some(AuditRecord { detail: format!("name: {}", detail_part(&link.name)), ..record });
         let write = Write::Delete { expected: None };
         let change = Change { collection: &TOKENS, name: stored.name, write, announce: false, audit };
         self.directory.commit(vec![change]).await?;
@@ -284,7 +286,7 @@ impl LoginLinks {
         };
         let author = Author { name: link.username.clone(), door: client.door, address: client.address };
         let record = author.did("login", "user", &link.username, self.clock.now());
-        let detail = format!("with the login link \"{}\" of \"{}\"", link.name, link.created_by);
+        let detail = detail_part(&format!("with the login link \"{}\" of \"{}\"", link.name, link.created_by));
         let visit = WebVisit { login_key: link.name, impersonator: String::new(), ..client.visit.clone() };
         self.sessions.begin_by_link(&link.username, client, visit, AuditRecord { detail, ..record }, maker).await
     }

@@ -53,6 +53,7 @@ mod reach;
 mod reach_tests;
 mod scans;
 mod session_claims;
+mod session_forecast;
 mod sessions;
 mod status;
 mod storage;
@@ -101,6 +102,7 @@ pub use own_confirmation::{Confirmation, NeededConfirmation};
 pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError, TakenRequest};
 pub use plugins::{HookInventory, HookLink, KeptValue, PluginAdministration, PluginDetails, PluginState};
 pub use scans::ScanAdministration;
+pub use session_forecast::{SessionForecast, SessionForecasts};
 pub use sessions::SessionAdministration;
 pub use status::StatusAdministration;
 pub use storage::{
@@ -141,6 +143,8 @@ pub struct Administration {
     pub objects: ObjectAdministration,
     /// Open sessions.
     pub sessions: SessionAdministration,
+    /// What changes would do to open sessions.
+    pub forecasts: SessionForecasts,
     /// Banned addresses.
     pub bans: BanAdministration,
     /// Credentials that external authentication has decided about.
@@ -264,6 +268,14 @@ impl Administration {
             address_rule: ports.address_rule,
             clock: ports.clock.clone(),
         });
+        let forecasts = SessionForecasts {
+            users: users.clone(),
+            directory: ports.directory.clone(),
+            sessions: ports.sessions.clone(),
+            audit: audit.clone(),
+            address_rule: ports.address_rule,
+            clock: ports.clock.clone(),
+        };
         let codes = Arc::new(UserCodes::new(ports.accounts.clone(), ports.one_time_codes, ports.clock.clone()));
         let password_resets = PasswordResets {
             directory: ports.directory.clone(),
@@ -331,6 +343,7 @@ impl Administration {
             authentication,
             objects,
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },
+            forecasts,
             bans: BanAdministration { defender: ports.defender, audit: audit.clone() },
             credentials: CredentialAdministration { cache: ports.external_auth_cache, audit: audit.clone() },
             storage: StorageAdministration {

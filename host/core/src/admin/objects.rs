@@ -246,7 +246,10 @@ pub(super) fn cases(kind: ObjectKind) -> Cases {
     }
 }
 
-fn validated(kind: ObjectKind, document: Map<String, Value>) -> Result<(String, Map<String, Value>), AdminError> {
+pub(super) fn validated(
+    kind: ObjectKind,
+    document: Map<String, Value>,
+) -> Result<(String, Map<String, Value>), AdminError> {
     let invalid = |problem| AdminError::Object { noun: kind.collection().noun, problem };
     kind.validated(document).map_err(invalid)
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::connection::WebVisit;
 use crate::ports::{
     ADMINS, AuditRecord, Change, Clock, Directory, Door, PageRequest, StoreError, StoredDocument, TOKENS, USERS, Write,
+    detail_part,
 };
 use crate::secret::Secret;
 use crate::session::EndReason;
@@ -46,6 +47,14 @@ pub struct ShownToken {
     pub created_at: i64,
     /// Milliseconds since 1970.
     pub expires_at: i64,
+}
+
+impl ShownToken {
+    /// The text after which the page begins that follows this token: after its id come all digests that begin with it,
+    /// and `g` is no digit of theirs.
+    pub fn after(&self) -> String {
+        format!("{}g", self.id)
+    }
 }
 
 /// What a token says.
@@ -136,7 +145,7 @@ impl Tokens {
         match (found.pop(), found.is_empty()) {
             (Some(stored), true) if id.len() >= ID_LENGTH => {
                 let record = actor.author.did("delete", TOKENS.kind, &shown(&stored).id, self.clock.now());
-                let detail = format!("admin: {}", shown(&stored).admin);
+                let detail = detail_part(&format!("admin: {}", shown(&stored).admin));
                 let audit = Some(AuditRecord { detail, ..record });
                 Ok(self.sessions.end(stored, EndReason::AdminClosed, audit).await?)
             }

@@ -190,7 +190,7 @@ impl UserAdministration {
 }
 
 impl UserEdit {
-    fn applied_to(&self, stored: StoredDocument) -> Result<AccountDraft, AdminError> {
+    pub(super) fn applied_to(&self, stored: StoredDocument) -> Result<AccountDraft, AdminError> {
         match self {
             Self::Merge { document, replaced } => {
                 let mut document = document.clone();

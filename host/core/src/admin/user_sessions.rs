@@ -16,7 +16,7 @@ use super::{Actor, AdminError, Audit, AuthenticationError, DoorClient, IssuedTok
 use super::{BeforeLogins, Tokens, UserPolicy, WebSessions};
 use crate::account::EffectiveAccount;
 use crate::connection::WebVisit;
-use crate::ports::{AuditRecord, Clock, Directory, Door, StoreError, TOKENS, USERS};
+use crate::ports::{AuditRecord, Clock, Directory, Door, StoreError, TOKENS, USERS, detail_part};
 use crate::secret::Secret;
 
 /// What a token of a user is for: it names no administrator.
@@ -97,7 +97,7 @@ impl UserSessions {
         }
         let impersonator = actor.author.name.clone();
         let record = actor.author.did(case.action(), case.kind(), username, self.clock.now());
-        let detail = format!("\"{impersonator}\" acts as \"{username}\"");
+        let detail = detail_part(&format!("\"{impersonator}\" acts as \"{username}\""));
         let visit = WebVisit { impersonator, login_key: String::new(), ..client.visit.clone() };
         let acting = vec![(ACTING, acting(&*self.directory, actor).await?)];
         match self.begin_with(username, client, visit, AuditRecord { detail, ..record }, (None, acting)).await {

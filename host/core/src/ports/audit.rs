@@ -9,6 +9,9 @@ use super::StoreError;
 /// The records that a store keeps; older ones are dropped.
 pub const AUDIT_KEPT: i64 = 100_000;
 
+/// Between the parts of a detail.
+pub const DETAIL_SEPARATOR: &str = "; ";
+
 /// The way in which administration is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Door {
@@ -135,6 +138,22 @@ pub struct AuditRecord {
     pub detail: String,
 }
 
+impl AuditRecord {
+    /// The parts of the detail, each of which says one thing. Of a refusal it is one text, whatever that repeats.
+    pub fn parts(&self) -> Vec<&str> {
+        match self.outcome {
+            AuditOutcome::Done => self.detail.split(DETAIL_SEPARATOR).collect(),
+            AuditOutcome::Refused | AuditOutcome::Failed => vec![self.detail.as_str()],
+        }
+    }
+}
+
+/// A text as a part of a detail: nothing in it looks like the end of the part. The escape is that of JSON, which the
+/// values in details are.
+pub fn detail_part(text: &str) -> String {
+    text.replace(DETAIL_SEPARATOR, "\\u003b ")
+}
+
 /// An audit record as a store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAudit {
@@ -216,5 +235,21 @@ mod tests {
         assert!(
             AuditOutcome::ALL.into_iter().all(|outcome| AuditOutcome::from_name(outcome.as_str()) == Some(outcome))
         );
+    }
+
+    #[test]
+    fn parts_of_details_are_those_that_were_put_together() {
+        let check = |outcome, texts: &[&str], expected: &[&str]| {
+            let detail = texts.iter().map(|text| detail_part(text)).collect::<Vec<_>>().join(DETAIL_SEPARATOR);
+            let record = Author::system().did("update", "user", "a", 1);
+            assert_eq!(AuditRecord { detail, outcome, ..record }.parts(), expected, "{texts:?}");
+        };
+        let done = AuditOutcome::Done;
+        check(done, &["a: 1 -> 2", "b: changed"], &["a: 1 -> 2", "b: changed"]);
+        check(done, &["a: \"x; b: 1 -> 2\"", "c;"], &["a: \"x\\u003b b: 1 -> 2\"", "c;"]);
+        check(done, &["a;b", ";; ", "c"], &["a;b", ";\\u003b ", "c"]);
+        check(done, &[], &[""]);
+        let refusal = ["there is no \"x\"", "a: 1 -> 2"];
+        check(AuditOutcome::Refused, &refusal, &["there is no \"x\"; a: 1 -> 2"]);
     }
 }

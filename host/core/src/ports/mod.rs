@@ -19,7 +19,10 @@ mod usage;
 
 use async_trait::async_trait;
 
-pub use audit::{AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoredAudit};
+pub use audit::{
+    AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, DETAIL_SEPARATOR, Door, StoredAudit,
+    detail_part,
+};
 pub use clock::{Clock, SystemClock};
 pub use collections::{ADMINS, API_KEYS, Collection, Column, ColumnKind, FOLDERS, GROUPS, ROLES, TOKENS, USERS};
 pub use directory::{

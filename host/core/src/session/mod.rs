@@ -14,6 +14,7 @@ pub use kept_password::KeptPassword;
 pub use live::{ActiveTransfer, LiveSession, TransferView};
 pub use registry::{SessionRegistry, SessionSlot};
 pub use watch::SessionWatch;
+pub(crate) use watch::{DELETED, NOT_VALID, connected_users, why_it_ends};
 
 use crate::account::{EffectiveAccount, Factors, LoginFacts};
 use crate::connection::{Connection, ConnectionId, LoginMethod};

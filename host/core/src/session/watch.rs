@@ -98,15 +98,7 @@ impl SessionWatch {
             ChangedObjects::Named(objects) => {
                 let users = objects.iter().filter(|(kind, _)| kind == USERS.kind);
                 let users = users.map(|(_, name)| name.clone());
-                let referring = objects.iter().flat_map(|(kind, name)| match kind {
-                    kind if kind == GROUPS.kind => self.connected_users(|account| {
-                        account.memberships().iter().any(|membership| membership.group == *name)
-                    }),
-                    kind if kind == FOLDERS.kind => {
-                        self.connected_users(|account| account.folders.iter().any(|folder| folder.name == *name))
-                    }
-                    _ => Vec::new(),
-                });
+                let referring = objects.iter().flat_map(|(kind, name)| connected_users(&self.sessions, kind, name));
                 users.chain(referring).collect()
             }
             ChangedObjects::All => {
@@ -130,7 +122,7 @@ impl SessionWatch {
                 Ok(found) => found,
                 Err(error @ StoreError::Invalid { .. }) => {
                     tracing::warn!(sender = "session", message = error.to_string());
-                    let end = |session| self.end(session, EndReason::AdminClosed, "it is not valid any more");
+                    let end = |session| self.end(session, EndReason::AdminClosed, NOT_VALID);
                     sessions.iter().for_each(end);
                     continue;
                 }
@@ -145,16 +137,11 @@ impl SessionWatch {
             };
             match found {
                 Some(account) => self.replace_account(&sessions, account),
-                None => sessions.iter().for_each(|session| self.end(session, EndReason::AdminClosed, "it was deleted")),
+                None => sessions.iter().for_each(|session| self.end(session, EndReason::AdminClosed, DELETED)),
             }
             self.tell_scans(&name);
         }
         unread
-    }
-
-    fn connected_users(&self, is_concerned: impl Fn(&EffectiveAccount) -> bool) -> Vec<String> {
-        let concerned = self.sessions.sessions().into_iter().filter(|session| is_concerned(&session.live.account()));
-        concerned.map(|session| session.account.username.clone()).collect()
     }
 
     async fn find(&self, username: &str) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
@@ -171,12 +158,9 @@ impl SessionWatch {
     fn replace_account(&self, sessions: &[Arc<Session>], account: Arc<EffectiveAccount>) {
         let policy = self.policy();
         for session in sessions {
-            if let Err(broken) = policy.check(&AccountRule::ALL, &account, &session.facts()) {
-                self.end(session, EndReason::AdminClosed, broken.end());
-            } else if has_other_files(&session.live.account(), &account) {
-                self.end(session, EndReason::AdminClosed, "its files are elsewhere now");
-            } else {
-                session.live.replace_account(account.clone());
+            match why_it_ends(&policy, session, &account) {
+                Some(why) => self.end(session, EndReason::AdminClosed, why),
+                None => session.live.replace_account(account.clone()),
             }
         }
     }
@@ -205,6 +189,34 @@ impl SessionWatch {
         }
         self.sessions.close(&session.id, reason);
     }
+}
+
+/// Why sessions of an account end that is not there any more.
+pub(crate) const DELETED: &str = "it was deleted";
+/// Why sessions of an account end that cannot be read any more.
+pub(crate) const NOT_VALID: &str = "it is not valid any more";
+
+/// Why the session ends when its account becomes this one, as [`AccountRule::end`] says it; None: it goes on with it.
+pub(crate) fn why_it_ends(
+    policy: &AccountPolicy,
+    session: &Session,
+    account: &EffectiveAccount,
+) -> Option<&'static str> {
+    match policy.check(&AccountRule::ALL, account, &session.facts()) {
+        Err(broken) => Some(broken.end()),
+        Ok(()) => has_other_files(&session.live.account(), account).then_some("its files are elsewhere now"),
+    }
+}
+
+/// The names of accounts with sessions that a change of the object concerns: of a folder or a group that they have.
+pub(crate) fn connected_users(sessions: &SessionRegistry, kind: &str, name: &str) -> Vec<String> {
+    let is_concerned = |account: &EffectiveAccount| match kind {
+        kind if kind == GROUPS.kind => account.memberships().iter().any(|membership| membership.group == name),
+        kind if kind == FOLDERS.kind => account.folders.iter().any(|folder| folder.name == name),
+        _ => false,
+    };
+    let concerned = sessions.sessions().into_iter().filter(|session| is_concerned(&session.live.account()));
+    concerned.map(|session| session.account.username.clone()).collect()
 }
 
 /// Whether the account's files are in another place, which its open channels would not notice.

@@ -138,7 +138,9 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(&bans)?);
     } else {
-        bans.iter().for_each(|ban| println!("{:<24} until {}  score {}", ban.ip, ban.ban_time, ban.score));
+        for ban in bans {
+            println!("{:<24} until {}  score {:<3} {}", ban.ip, ban.ban_time, ban.score, ban.reason);
+        }
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         0 => Cell::text("never"),
         at => time(at),
     };
-    blocks.push(Block::Facts(vec![
+    let mut facts = vec![
         ("Bytes stored".to_owned(), used("Bytes", natural(usage.used_quota_size), natural(account.quota_size), bytes)),
         (
             "Files stored".to_owned(),
@@ -46,9 +46,15 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
             "Downloaded".to_owned(),
             used("Downloads", natural(usage.used_download_data_transfer), megabytes("download_data_transfer"), bytes),
         ),
-        ("Last login".to_owned(), time(account.last_login)),
-        ("Account expires".to_owned(), expiry),
-    ]));
+    ];
+    let most = megabytes("total_data_transfer");
+    if most > 0 {
+        let moved = natural(usage.used_upload_data_transfer).saturating_add(natural(usage.used_download_data_transfer));
+        facts.push(("Uploaded and downloaded".to_owned(), used("Uploads and downloads", moved, most, bytes)));
+    }
+    facts.push(("Last login".to_owned(), time(account.last_login)));
+    facts.push(("Account expires".to_owned(), expiry));
+    blocks.push(Block::Facts(facts));
     let head = ["Session", "Address", "Since", "Until", "End"];
     let mut table = Table::new("sessions", "Where you are logged in by browser; times are in UTC", &head, "Nowhere.");
     for token in own.own_sessions(person).await? {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use serde_json::{Map, json};
-use tidegate_core::admin::{Actor, AdminError, DocumentChange, UseCase};
+use tidegate_core::admin::{Actor, AdminError, DocumentChange, UseCase, UserEdit};
 use tidegate_core::quota::Scope;
 
 use super::Kind;
+use super::preview::foretold;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, see};
 use crate::view::{Block, Bulk, Cell, Form, Table, Tone};
@@ -114,10 +115,29 @@ pub async fn ask(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let mut table = Table::new("ticked", count, &["Name"], "");
     table.rows = names.iter().map(|name| vec![Cell::text(name.clone())]).collect();
     let mut form = Form::post("bulk", format!("{}/bulk/do", kind.path()), Vec::new(), &what);
-    form.hidden = names.into_iter().map(|name| ("name", name)).collect();
+    form.hidden = names.iter().map(|name| ("name", name.clone())).collect();
     form.hidden.push(("action", action.name().to_owned()));
-    let note = Block::Note(Tone::Warning, action.consequence(kind).to_owned());
-    Ok(asked.page(format!("{what}?"), vec![note, Block::Form(form), Block::Table(table)]))
+    let mut blocks = vec![Block::Note(Tone::Warning, action.consequence(kind).to_owned())];
+    let sessions = sessions(kind, action, &asked, &names).await?;
+    blocks.extend(sessions.into_iter().map(|text| Block::Note(Tone::Warning, text)));
+    blocks.extend([Block::Form(form), Block::Table(table)]);
+    Ok(asked.page(format!("{what}?"), blocks))
+}
+
+/// What becomes of open sessions, as far as the administrator may know.
+async fn sessions(kind: Kind, action: Action, asked: &Asked, names: &[String]) -> Result<Vec<String>, Problem> {
+    if kind != Kind::User || !asked.may(UseCase::ListSessions) {
+        return Ok(Vec::new());
+    }
+    let (forecasts, actor) = (&asked.web.administration.forecasts, asked.actor()?);
+    foretold(match action {
+        Action::Disable => {
+            let document = Map::from_iter([("status".to_owned(), json!(0))]);
+            forecasts.of_edits(actor, names, &UserEdit::Merge { document, replaced: Vec::new() }).await
+        }
+        Action::Delete => forecasts.of_deletions(actor, names).await,
+        Action::Enable | Action::Scan => return Ok(Vec::new()),
+    })
 }
 
 pub async fn carry_out(kind: Kind, asked: Asked) -> Result<Response, Problem> {

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
-use tidegate_core::admin::AdminErrorKind;
+use tidegate_core::admin::{AdminErrorKind, UseCase};
 use tidegate_core::password::PasswordHash;
 use tidegate_core::ports::Version;
 
@@ -218,7 +218,13 @@ pub async fn ask_delete(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     };
     let mut form = Form::post("delete", format!("{}/delete", kind.path()), Vec::new(), "Delete");
     form.hidden = vec![("name", name.clone())];
-    let blocks = vec![Block::Note(Tone::Warning, text.to_owned()), Block::Form(form)];
+    let mut blocks = vec![Block::Note(Tone::Warning, text.to_owned())];
+    if kind == Kind::User && asked.may(UseCase::ListSessions) {
+        let forecasts = &asked.web.administration.forecasts;
+        let texts = preview::foretold(forecasts.of_deletions(asked.actor()?, std::slice::from_ref(&name)).await)?;
+        blocks.extend(texts.into_iter().map(|text| Block::Note(Tone::Warning, text)));
+    }
+    blocks.push(Block::Form(form));
     Ok(asked.page(format!("Delete {} {name}?", kind.noun()), blocks))
 }
 

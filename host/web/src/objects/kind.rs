@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use tidegate_core::account::fields::{ACCOUNT, Field};
-use tidegate_core::account::{Audience, ObjectKind};
+use tidegate_core::account::{Audience, ObjectKind, ObjectReferences};
 use tidegate_core::admin::{
     ADMIN_OBJECT, Actor, AdminError, AdminPermission, Administration, DocumentChange, ExpectedUser, UseCase, UserEdit,
 };
@@ -34,6 +34,8 @@ pub struct Stored {
     pub document: Map<String, Value>,
     pub problem: Option<String>,
     pub notes: Vec<String>,
+    /// The accounts and groups that have the object.
+    pub references: ObjectReferences,
 }
 
 macro_rules! cases {
@@ -124,7 +126,7 @@ impl Kind {
     }
 
     /// None: accounts and administrators.
-    fn object(self) -> Option<ObjectKind> {
+    pub fn object(self) -> Option<ObjectKind> {
         match self {
             Self::Group => Some(ObjectKind::Group),
             Self::Folder => Some(ObjectKind::Folder),
@@ -152,6 +154,7 @@ impl Kind {
                     document: user.to_document(Audience::Redacted),
                     problem: None,
                     notes: Vec::new(),
+                    references: ObjectReferences::default(),
                 };
                 return Ok(page.accounts.iter().map(stored).collect());
             }
@@ -166,12 +169,14 @@ impl Kind {
             (Self::User, _) => {
                 let shown = of.users.show(actor, name).await?;
                 let (revision, document) = (shown.revision, shown.document);
-                Ok(Stored { revision, document, problem: shown.problem, notes: shown.notes })
+                let (problem, notes) = (shown.problem, shown.notes);
+                Ok(Stored { revision, document, problem, notes, references: ObjectReferences::default() })
             }
             (_, Some(kind)) => {
                 let (shown, references) = of.objects.show(actor, kind, name).await?;
                 let mut stored = stored(shown);
-                stored.notes = references_of(references);
+                stored.notes = references_of(&references);
+                stored.references = references;
                 Ok(stored)
             }
             (_, None) => of.admins.show(actor, name).await.map(stored),
@@ -218,10 +223,11 @@ impl Kind {
 }
 
 fn stored(shown: tidegate_core::admin::ShownObject) -> Stored {
-    Stored { revision: shown.revision, document: shown.document, problem: shown.problem, notes: Vec::new() }
+    let (notes, references) = (Vec::new(), ObjectReferences::default());
+    Stored { revision: shown.revision, document: shown.document, problem: shown.problem, notes, references }
 }
 
-fn references_of(references: tidegate_core::account::ObjectReferences) -> Vec<String> {
+fn references_of(references: &ObjectReferences) -> Vec<String> {
     let line = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
     [line("Accounts that have it", &references.users), line("Groups that have it", &references.groups)]
         .into_iter()

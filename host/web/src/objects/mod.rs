@@ -8,6 +8,7 @@ mod kind;
 mod list;
 mod preview;
 mod show;
+mod usage;
 mod users;
 
 pub use kind::Kind;

@@ -3,14 +3,14 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
-use tidegate_core::admin::UseCase;
+use tidegate_core::admin::{AdminError, AdminErrorKind, SessionForecast, UseCase, UserEdit};
 
 use super::Kind;
 use super::show::capital;
 use crate::difference::differences;
 use crate::fields::unknown;
 use crate::page::Page;
-use crate::problem::Problem;
+use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address};
 use crate::view::{Action, Block, Cell, Form, Submit, Table, Tone};
 
@@ -91,8 +91,9 @@ pub async fn show(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response
             format!("The server maintains these itself, and they stay as they are: {}.", wanted.stays.join(", "));
         blocks.push(Block::Note(Tone::Warning, text));
     }
-    for text in consequences(kind, asked, wanted).await? {
-        blocks.push(Block::Note(Tone::Warning, text));
+    if !is_empty {
+        let texts = consequences(kind, asked, wanted).await?;
+        blocks.extend(texts.into_iter().map(|text| Block::Note(Tone::Warning, text)));
     }
     let save = Submit { name: "step", value: "save", text: "Save".to_owned(), tone: Tone::Good };
     let back = Submit { name: "step", value: "back", text: "Back to the form".to_owned(), tone: Tone::Plain };
@@ -105,27 +106,47 @@ pub async fn show(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response
 async fn consequences(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Vec<String>, Problem> {
     let Some(name) = &wanted.name else { return Ok(Vec::new()) };
     let is_disabled = wanted.document.get("status").and_then(Value::as_i64) == Some(0);
-    match kind {
-        Kind::User if asked.may(UseCase::ListSessions) => {
-            let sessions = asked.web.administration.sessions.list(asked.actor()?).await?;
-            let open = sessions.iter().filter(|session| session.account.username == *name).count();
-            Ok(match (open, is_disabled) {
-                (0, _) => Vec::new(),
-                (open, true) => vec![format!("This ends {open} open session(s).")],
-                (open, false) => vec![format!(
-                    "{open} open session(s) have the new rights and limits at once; those that could not log in with \
-                     them end."
-                )],
-            })
-        }
-        Kind::Admin if is_disabled || !wanted.password.is_empty() => {
-            Ok(vec!["This ends all sessions of the administrator.".to_owned()])
-        }
-        Kind::Group | Kind::Folder => {
-            Ok(vec!["Accounts that have it change with it at once, in open sessions as well.".to_owned()])
-        }
-        Kind::User | Kind::Role | Kind::Admin => Ok(Vec::new()),
+    if kind == Kind::Admin && (is_disabled || !wanted.password.is_empty()) {
+        return Ok(vec!["This ends all sessions of the administrator.".to_owned()]);
     }
+    let mut texts = Vec::new();
+    if matches!(kind, Kind::Group | Kind::Folder) {
+        texts.push("Accounts that have it change with it at once, in open sessions as well.".to_owned());
+    }
+    if asked.may(UseCase::ListSessions) {
+        let (forecasts, actor) = (&asked.web.administration.forecasts, asked.actor()?);
+        let forecast = match (kind, kind.object()) {
+            (Kind::User, _) => forecasts.of_edit(actor, name, &UserEdit::Replace(wanted.with_password())).await,
+            (Kind::Group | Kind::Folder, Some(object)) => {
+                forecasts.of_object(actor, object, name, &wanted.document).await
+            }
+            (Kind::Group | Kind::Folder | Kind::Role | Kind::Admin, _) => return Ok(texts),
+        };
+        texts.extend(foretold(forecast)?);
+    }
+    Ok(texts)
+}
+
+/// What becomes of sessions, in sentences.
+pub fn foretold(forecast: Result<SessionForecast, AdminError>) -> Result<Vec<String>, Problem> {
+    let SessionForecast { end, go_on, of_hooks, not_looked_at } = match forecast {
+        Ok(forecast) => forecast,
+        Err(error) if matches!(error.kind(), AdminErrorKind::Unavailable | AdminErrorKind::Failed) => {
+            return Err(error.into());
+        }
+        // Who saves it all the same is told so at the field.
+        Err(error) => return Ok(vec![format!("This cannot be saved. {}", sentence(&error.to_string()))]),
+    };
+    let ending = end.into_iter().map(|(why, count)| {
+        format!("This ends {count} open session(s). The reason, as the log will have it of the account: {why}.")
+    });
+    let others = [
+        (go_on, "go on, and have the new rights and limits at once"),
+        (of_hooks, "stay as they are: a hook has made their account for them"),
+        (not_looked_at, "were not looked at, because they are of too many accounts"),
+    ];
+    let others = others.into_iter().filter(|(count, _)| *count > 0);
+    Ok(ending.chain(others.map(|(count, text)| format!("{count} open session(s) {text}."))).collect())
 }
 
 /// Says what another administrator has saved meanwhile, and offers to make the changes to that.
@@ -160,4 +181,33 @@ pub async fn conflict(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Resp
     ];
     let page = Page::new(format!("{} {name} was changed meanwhile", capital(kind.noun())), blocks);
     Ok(asked.answer(page.with_status(StatusCode::CONFLICT)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::ports::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn sessions_are_foretold_in_sentences() {
+        let check = |forecast: Result<SessionForecast, AdminError>, expected: &[&str]| {
+            assert_eq!(foretold(forecast).unwrap_or_else(|problem| vec![problem.text]), expected);
+        };
+        check(Ok(SessionForecast::default()), &[]);
+        let end = [("it has expired", 2), ("it was disabled", 1)].into();
+        check(
+            Ok(SessionForecast { end, go_on: 3, of_hooks: 1, not_looked_at: 4 }),
+            &[
+                "This ends 2 open session(s). The reason, as the log will have it of the account: it has expired.",
+                "This ends 1 open session(s). The reason, as the log will have it of the account: it was disabled.",
+                "3 open session(s) go on, and have the new rights and limits at once.",
+                "1 open session(s) stay as they are: a hook has made their account for them.",
+                "4 open session(s) were not looked at, because they are of too many accounts.",
+            ],
+        );
+        check(Err(AdminError::NoSession), &["This cannot be saved. There is no such connection."]);
+        let away = AdminError::from(StoreError::Unavailable("the database is away".to_owned()));
+        assert_eq!(foretold(Err(away)).map_err(|problem| problem.status.as_u16()), Err(503));
+    }
 }

@@ -8,12 +8,13 @@ use tidegate_core::public_key::PublicKey;
 
 use super::Kind;
 use super::kind::Stored;
+use super::usage;
 use super::users::done;
 use crate::difference::flat;
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::request::{Asked, address};
-use crate::text::{bytes, moment, natural, used};
+use crate::text::moment;
 use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Tab, Table, Tone};
 
 /// Fields that are times.
@@ -42,10 +43,15 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Form(scan(kind, &name)));
     }
     match kind {
-        Kind::User => blocks.extend(of_user(&name, &stored.document)),
-        Kind::Group | Kind::Folder | Kind::Role | Kind::Admin => {}
+        Kind::User => {
+            blocks.extend(usage::of_account(&asked, &name, &stored).await?);
+            blocks.extend(keys(&stored.document));
+        }
+        Kind::Folder => blocks.extend(usage::of_shared(&asked, &name, &stored).await?),
+        Kind::Group | Kind::Role | Kind::Admin => {}
     }
-    let facts = flat(&stored.document).into_iter().filter(|(path, _)| path != "public_keys");
+    let is_shown = |path: &str| path == "public_keys" || kind == Kind::User && path == "virtual_folders";
+    let facts = flat(&stored.document).into_iter().filter(|(path, _)| !is_shown(path));
     blocks.push(Block::Heading("Fields".to_owned()));
     blocks.push(Block::Facts(facts.map(|(path, text)| fact(path, text)).collect()));
     Ok(asked.page(format!("{} {name}", capital(kind.noun())), blocks))
@@ -116,32 +122,8 @@ fn scan(kind: Kind, name: &str) -> Form {
     form
 }
 
-/// Usages with their limits, and keys with their fingerprints.
-fn of_user(name: &str, document: &Map<String, Value>) -> Vec<Block> {
-    let number = |field: &str| natural(document.get(field).and_then(Value::as_i64).unwrap_or(0));
-    let megabytes = |field: &str| number(field).saturating_mul(1 << 20);
-    let label = |what: &str| format!("{what} of {name}");
-    let usages = vec![
-        ("Bytes stored".to_owned(), used(&label("Bytes"), number("used_quota_size"), number("quota_size"), bytes)),
-        (
-            "Files stored".to_owned(),
-            used(&label("Files"), number("used_quota_files"), number("quota_files"), |n| n.to_string()),
-        ),
-        (
-            "Uploaded".to_owned(),
-            used(&label("Uploads"), number("used_upload_data_transfer"), megabytes("upload_data_transfer"), bytes),
-        ),
-        (
-            "Downloaded".to_owned(),
-            used(
-                &label("Downloads"),
-                number("used_download_data_transfer"),
-                megabytes("download_data_transfer"),
-                bytes,
-            ),
-        ),
-    ];
-    let mut blocks = vec![Block::Facts(usages)];
+/// Keys with their fingerprints.
+fn keys(document: &Map<String, Value>) -> Option<Block> {
     let lines = document.get("public_keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     let mut table = Table::new("keys", "Public keys", &["Fingerprint", "Algorithm", "Comment"], "There are no keys.");
     for line in lines {
@@ -150,10 +132,7 @@ fn of_user(name: &str, document: &Map<String, Value>) -> Vec<Block> {
             Err(error) => vec![Cell::mark(Tone::Bad, error.to_string()), Cell::text(""), Cell::Code(line.to_owned())],
         });
     }
-    if !table.rows.is_empty() {
-        blocks.push(Block::Table(table));
-    }
-    blocks
+    (!table.rows.is_empty()).then_some(Block::Table(table))
 }
 
 /// The document, to look at and to change.

@@ -1,7 +1,7 @@
 //! The list of accounts: by the beginning of their names, a page at a time, wherever in 100,000 it begins.
 
 use axum::response::Response;
-use tidegate_core::account::User;
+use tidegate_core::account::{EffectiveAccount, User};
 use tidegate_core::admin::{UseCase, problem_of};
 use tidegate_core::ports::PageRequest;
 
@@ -48,8 +48,10 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     let mut table = Table::new("users", caption, &head, "There are no such accounts.");
     let ticked = |name: &str| can_change.then(|| tick(name));
     let mut rows: Vec<(String, Vec<Cell>)> = Vec::new();
-    for user in &page.accounts {
-        rows.push((user.username.clone(), ticked(&user.username).into_iter().chain(row(user)).collect()));
+    let in_force = asked.web.administration.users.all_in_force(asked.actor()?, &page.accounts).await?;
+    for (user, in_force) in page.accounts.iter().zip(&in_force) {
+        let cells = row(user, in_force.as_ref());
+        rows.push((user.username.clone(), ticked(&user.username).into_iter().chain(cells).collect()));
     }
     for invalid in &page.invalid {
         let cells = vec![
@@ -89,16 +91,19 @@ fn name_cell(name: &str) -> Cell {
     Cell::link(name, address("/web/users/show", &[("name", name)]))
 }
 
-fn row(user: &User) -> Vec<Cell> {
+/// `in_force`: with what groups give the account; None: a group cannot be used, so that nobody logs in to it.
+fn row(user: &User, in_force: Option<&EffectiveAccount>) -> Vec<Cell> {
     let state = if user.enabled { Cell::mark(Tone::Good, "enabled") } else { Cell::mark(Tone::Bad, "disabled") };
     let usage = &user.usage;
+    let own = (user.quota_size, user.quota_files);
+    let (size, files) = in_force.map_or(own, |in_force| (in_force.quota_size, in_force.quota_files));
     let label = |what: &str| format!("{what} of {}", user.username);
     vec![
         name_cell(&user.username),
         state,
         Cell::text(user.home_dir.clone()),
-        used(&label("Bytes"), natural(usage.used_quota_size), natural(user.quota_size), bytes),
-        used(&label("Files"), natural(usage.used_quota_files), natural(user.quota_files), |count| count.to_string()),
+        used(&label("Bytes"), natural(usage.used_quota_size), natural(size), bytes),
+        used(&label("Files"), natural(usage.used_quota_files), natural(files), |count| count.to_string()),
         time(user.last_login),
     ]
 }

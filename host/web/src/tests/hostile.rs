@@ -145,7 +145,8 @@ async fn keys_and_bans_are_made_and_ended() {
     assert!(!house.get("/web/keys", &root).await.text.contains("nightly"));
     let banned = house.post("/web/bans/add", &root, &[("address", "192.0.2.9"), ("minutes", "10")]).await;
     assert_eq!(banned.header("location"), "/web/bans?done=added", "{}", banned.text);
-    assert!(house.get("/web/bans", &root).await.text.contains("End the ban of 192.0.2.9"));
+    let page = house.get("/web/bans", &root).await.text;
+    assert!(page.contains("End the ban of 192.0.2.9") && page.contains("by an administrator"), "{page}");
     assert_eq!(house.post("/web/bans/remove", &root, &[("address", "192.0.2.9")]).await.status, 303);
     assert!(!house.get("/web/bans", &root).await.text.contains("192.0.2.9"));
     assert_eq!(house.post("/web/bans/add", &root, &[("address", "here")]).await.status, 422);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, House};
+use super::{Answer, House, map};
 
 /// The value of a hidden input, as a browser sends it.
 fn hidden(answer: &Answer, name: &str) -> String {
@@ -101,6 +101,28 @@ async fn of_two_who_edit_at_once_none_is_lost() {
     assert_eq!(save(&merged).await.status, 303);
     let document = house.document("alice").await;
     assert_eq!((&document["uid"], &document["gid"]), (&json!(7), &json!(8)));
+}
+
+#[tokio::test]
+async fn of_two_who_add_to_a_list_both_entries_stay() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let root = house.log_in("root").await;
+    let (one, other) = (house.get(EDIT, &root).await, house.get(EDIT, &root).await);
+    let deny = async |page: &Answer, network: &str| {
+        go_on(&house, &root, page, EDIT, &[("form", "1"), ("filters.denied_ip", network)]).await
+    };
+    let (one, other) = (deny(&one, "192.0.2.0/24").await, deny(&other, "198.51.100.0/24").await);
+    let save = async |page: &Answer| go_on(&house, &root, page, EDIT, &[("step", "save")]).await;
+    assert_eq!(save(&one).await.status, 303);
+    let conflict = save(&other).await;
+    assert_eq!(conflict.status, 409);
+    let merged = go_on(&house, &root, &conflict, EDIT, &[("step", "preview")]).await;
+    assert_eq!(save(&merged).await.status, 303);
+    let mut denied: Vec<String> =
+        serde_json::from_value(house.document("alice").await["filters"]["denied_ip"].clone()).unwrap();
+    denied.sort_unstable();
+    assert_eq!(denied, ["192.0.2.0/24", "198.51.100.0/24"]);
 }
 
 #[tokio::test]
@@ -260,4 +282,47 @@ async fn other_objects_have_the_same_pages() {
     check("/web/groups", &[("form", "1"), ("name", "n1")]).await;
     check("/web/roles", &[("form", "1"), ("name", "n1")]).await;
     check("/web/admins", &[("form", "1"), ("username", "n1"), ("password", "pw"), ("permissions", "view_users")]).await;
+}
+
+#[tokio::test]
+async fn usages_are_shown_with_the_limits_in_force() {
+    use tidegate_core::account::ObjectKind::{Folder, Group};
+    use tidegate_core::ports::UsageStore;
+    use tidegate_core::quota::{Scope, UsedQuota};
+
+    let house = House::new().await;
+    let owner = tidegate_core::admin::Actor::local("owner", tidegate_core::ports::Door::Socket);
+    let of = &house.web.administration;
+    let group = map(json!({"name": "staff", "user_settings": {"quota_size": 4096}}));
+    of.objects.add(&owner, Group, &group).await.unwrap();
+    let folder = map(json!({"name": "team", "mapped_path": "/srv/team"}));
+    of.objects.add(&owner, Folder, &folder).await.unwrap();
+    let user = async |name: &str, more: Value| {
+        let mut document = map(json!({"username": name, "password": "pw", "status": 1, "home_dir": "/srv/u",
+                                      "permissions": {"/": ["*"]}}));
+        document.extend(map(more));
+        of.users.add(&owner, document, None).await.unwrap();
+    };
+    let own = json!({"name": "team", "virtual_path": "/team", "quota_size": 2048, "quota_files": 10});
+    let groups = json!([{"name": "staff", "type": 1}]);
+    user("alice", json!({"groups": groups, "virtual_folders": [own], "total_data_transfer": 5})).await;
+    let counted = json!({"name": "team", "virtual_path": "/t", "quota_size": -1, "quota_files": -1});
+    user("bob", json!({"virtual_folders": [counted]})).await;
+    let uses = async |scope: Scope, files| {
+        house.store.replace_usage(&scope, UsedQuota { size: 1024, files }, 1).await.unwrap();
+    };
+    uses(Scope::Account("alice".to_owned()), 1).await;
+    uses(Scope::Folder("team".to_owned()), 2).await;
+    let root = house.log_in("root").await;
+    let check = async |path: &str, texts: &[&str]| {
+        let page = house.get(path, &root).await.text;
+        for text in texts {
+            assert!(page.contains(text), "{path} {text} {page}");
+        }
+    };
+    let of_alice = ["1.0 KiB of 4.0 KiB", "1.0 KiB of 2.0 KiB", "2 of 10", "0 B of 5.0 MiB", ">/team<"];
+    check("/web/users/show?name=alice", &of_alice).await;
+    check("/web/users", &["1.0 KiB of 4.0 KiB"]).await;
+    let of_team = ["1.0 KiB of 2.0 KiB", "2 of 10", "count for the account", "/web/users/show?name=bob"];
+    check("/web/folders/show?name=team", &of_team).await;
 }

@@ -59,6 +59,39 @@ async fn sessions_are_listed_and_ended() {
 }
 
 #[tokio::test]
+async fn all_sessions_are_listed_by_pages_and_ended() {
+    let house = House::new().await;
+    house.admin("keeper", json!({"permissions": ["manage_admins"]})).await;
+    house.admin("ann", json!({})).await;
+    let keeper = house.log_in("keeper").await;
+    let mut sessions = Vec::new();
+    for _ in 0..120 {
+        sessions.push(house.log_in("ann").await);
+    }
+    assert!(house.get("/web", &keeper).await.text.contains("href=\"/web/tokens\""));
+    let (mut path, mut ids) = ("/web/tokens".to_owned(), Vec::new());
+    loop {
+        let page = house.get(&path, &keeper).await.text;
+        let buttons: Vec<_> = page.split("id=\"revoke-").skip(1).collect();
+        assert!(buttons.len() <= 100, "{}", buttons.len());
+        let of_ann = buttons.iter().filter(|button| button.contains("the session of ann from"));
+        ids.extend(of_ann.map(|button| button.split('"').next().unwrap().to_owned()));
+        let Some(next) = page.split("rel=\"next\" href=\"").nth(1) else { break };
+        path = next.split('"').next().unwrap().to_owned();
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 120);
+    for id in &ids {
+        let ended = house.post("/web/tokens/revoke", &keeper, &[("id", id)]).await;
+        assert_eq!((ended.status, ended.header("location")), (303, "/web/tokens?done=ended"), "{}", ended.text);
+    }
+    for session in sessions {
+        assert_eq!(house.get("/web", &session).await.status, 303);
+    }
+}
+
+#[tokio::test]
 async fn passwords_are_not_taken_in_the_clear_from_elsewhere() {
     let mut house = House::new().await;
     let local = house.log_in("root").await;

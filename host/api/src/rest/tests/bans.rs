@@ -77,6 +77,7 @@ async fn bans_are_added_listed_shown_and_ended() {
     let add = async |body: Value| house.ask("POST", "/api/tidegate/bans", body).await;
     let added = add(json!({"ip": "192.0.2.1", "seconds": 60})).await;
     assert_eq!((added.status, &added.body["ip"], &added.body["score"]), (201, &json!("192.0.2.1"), &json!(0)));
+    assert_eq!(added.body["reason"], "by an administrator");
     assert_eq!(add(json!({"ip": "2001:db8::7", "seconds": 120})).await.body["ip"], "2001:db8::/64");
     let refused = add(json!({"ip": "192.0.2.0/24"})).await;
     refused.refused(400, "no address");

@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tidegate_api_types::{AuditEntries, Tokens};
-use tidegate_core::admin::UseCase;
+use tidegate_core::admin::{ShownToken, UseCase};
 use tidegate_core::ports::{AuditOutcome, AuditQuery, PageRequest};
 use tidegate_core::session::Session;
 
@@ -153,8 +153,7 @@ async fn tokens(State(api): State<RestApi>, Caller(actor): Caller, query: Query)
     let after = query.text("after").filter(|text| !text.is_empty()).map(str::to_owned);
     let request = PageRequest { after, prefix: None, limit: limit(&query)? };
     let page = api.administration.tokens.list(&actor, request).await?;
-    // After the id come all digests that begin with it: `g` is no digit of theirs.
-    let next = page.last().map(|last| format!("{}g", last.id));
+    let next = page.last().map(ShownToken::after);
     Ok(answer::json(&Tokens { tokens: page.into_iter().map(token).collect(), next }))
 }
 
