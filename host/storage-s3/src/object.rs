@@ -11,7 +11,7 @@ use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageError, StorageErrorKind};
 
 use crate::above::Directories;
-use crate::budget::MemoryBudget;
+use crate::budget::AccountBudget;
 use crate::claims::{Claimed, Claims, Kind};
 use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
@@ -45,7 +45,7 @@ pub struct Bucket {
     /// The numbers of user and group that all files seem to have.
     pub owner: (u32, u32),
     /// The memory that it shares with others.
-    pub budget: Arc<MemoryBudget>,
+    pub budget: AccountBudget,
     /// The size of the first parts of uploads, in bytes.
     pub part_size: usize,
     /// The most parts that an upload sends at once.

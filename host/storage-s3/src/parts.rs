@@ -10,7 +10,7 @@ use opendal::options::{ReadOptions, WriteOptions};
 use tidegate_core::ports::storage::{Metadata, StorageError, StorageErrorKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::budget::Taken;
+use crate::budget::PartMemory;
 use crate::errors::{failed, from_store};
 use crate::kept::{Beginning, Kept};
 use crate::key::Key;
@@ -35,7 +35,9 @@ pub struct Written {
     /// Has the parts that the store knows; none: there is none yet.
     unfinished: Option<UnfinishedUpload>,
     /// The part that is being filled, and the memory that it may use.
-    part: Option<(Taken, Vec<u8>)>,
+    part: Option<(PartMemory, Vec<u8>)>,
+    /// Whether that memory is less than a whole part, and grows with what is written.
+    is_beginning: bool,
     /// The end of what was written in order.
     next: u64,
     sequence: Sequence,
@@ -44,8 +46,8 @@ pub struct Written {
     /// The object at whose end the upload goes on.
     goes_on_with: Option<Found>,
     /// Memory of parts that were sent.
-    sent: UnboundedReceiver<Taken>,
-    sender: UnboundedSender<Taken>,
+    sent: UnboundedReceiver<PartMemory>,
+    sender: UnboundedSender<PartMemory>,
     /// How many parts the upload has memory for.
     owned: usize,
     /// How many parts were sent.
@@ -59,8 +61,8 @@ pub struct Written {
 /// A part on its way to the store; its memory goes back to the upload afterwards.
 struct Sent {
     data: Vec<u8>,
-    taken: Option<Taken>,
-    sender: UnboundedSender<Taken>,
+    taken: Option<PartMemory>,
+    sender: UnboundedSender<PartMemory>,
 }
 
 impl AsRef<[u8]> for Sent {
@@ -136,6 +138,7 @@ impl Written {
             id: random_id(),
             unfinished: None,
             part: None,
+            is_beginning: false,
             next: 0,
             sequence: Sequence::default(),
             kept: Kept::Nothing,
@@ -238,13 +241,13 @@ impl Written {
         self.take_up(offset).await?;
         let offset = offset.unwrap_or(self.next);
         if offset != self.next {
-            return self.sequence.keep(self.next, offset, data);
+            return self.sequence.keep(self.next, offset, data, &self.bucket.budget);
         }
         let mut outcome = self.append(data).await;
         while outcome.is_ok()
-            && let Some(data) = self.sequence.take(self.next)
+            && let Some(early) = self.sequence.take(self.next)
         {
-            outcome = self.append(&data).await;
+            outcome = self.append(&early.data).await;
         }
         // After a part that was not stored, nothing that follows is of use.
         outcome.inspect_err(|error| self.failure = Some(error.clone()))
@@ -253,16 +256,21 @@ impl Written {
     async fn append(&mut self, mut data: &[u8]) -> Result<(), StorageError> {
         while !data.is_empty() {
             let (taken, mut part) = match self.part.take() {
+                None => self.new_part(data.len()).await?,
+                Some((taken, part)) if part.len() < taken.bytes() => (taken, part),
+                Some((taken, mut part)) if self.is_beginning => {
+                    let taken = self.grow(taken, part.len().saturating_add(data.len())).await?;
+                    part.reserve_exact(taken.bytes().saturating_sub(part.len()));
+                    (taken, part)
+                }
                 // A part goes when more follows it, so that a file of one part is one request.
-                Some((taken, part)) if part.len() >= taken.bytes() => {
+                Some((taken, part)) => {
                     if self.owned == 1 {
                         self.widen().await?;
                     }
                     self.send(taken, part).await?;
-                    self.new_part().await?
+                    self.new_part(data.len()).await?
                 }
-                Some(part) => part,
-                None => self.new_part().await?,
             };
             let (now, later) = data.split_at(data.len().min(taken.bytes().saturating_sub(part.len())));
             part.extend_from_slice(now);
@@ -300,11 +308,27 @@ impl Written {
         self.bucket.part_size.min(self.bucket.budget.largest_part())
     }
 
-    async fn new_part(&mut self) -> Result<(Taken, Vec<u8>), StorageError> {
+    /// More memory for the first part, of which so many bytes were written. What it has is kept until there is more.
+    async fn grow(&mut self, mut taken: PartMemory, written: usize) -> Result<PartMemory, StorageError> {
+        let budget = &self.bucket.budget;
+        if budget.grow_beginning(&mut taken, written) {
+            return Ok(taken);
+        }
+        let whole = budget.first(self.first_size()).await?;
+        self.is_beginning = false;
+        Ok(whole)
+    }
+
+    /// Memory for another part, of which so many bytes were written already.
+    async fn new_part(&mut self, written: usize) -> Result<(PartMemory, Vec<u8>), StorageError> {
         let (budget, first) = (self.bucket.budget.clone(), self.first_size());
         if self.owned == 0 {
             self.owned = 1;
             // Most files are small: their part grows as they do.
+            if let Some(taken) = budget.beginning(written) {
+                self.is_beginning = true;
+                return Ok((taken, Vec::new()));
+            }
             return Ok((budget.first(first).await?, Vec::new()));
         }
         if self.parts >= MAX_PARTS {
@@ -320,7 +344,7 @@ impl Written {
         Ok((taken, Vec::with_capacity(room)))
     }
 
-    async fn send(&mut self, taken: Taken, data: Vec<u8>) -> Result<(), StorageError> {
+    async fn send(&mut self, taken: PartMemory, data: Vec<u8>) -> Result<(), StorageError> {
         let unfinished = match self.unfinished.take() {
             Some(unfinished) => unfinished,
             None => self.begin().await?,
@@ -451,37 +475,4 @@ pub fn changed() -> StorageError {
 }
 
 #[cfg(test)]
-mod tests {
-    use tidegate_core::ports::storage::{FileSystem, Location, S3Location};
-    use tidegate_core::secret::Secret;
-
-    use super::*;
-    use crate::{S3FileSystems, S3Settings};
-
-    #[tokio::test]
-    async fn an_upload_has_no_more_parts_than_stores_take() {
-        let location = S3Location {
-            bucket: "b".into(),
-            endpoint: "http://127.0.0.1:1".into(),
-            access_key: "key".into(),
-            access_secret: Secret::new("secret"),
-            ..S3Location::default()
-        };
-        let file_system = FileSystem { location: Location::S3(Box::new(location)), owner: (0, 0), make_missing: true };
-        let storage = S3FileSystems::new(S3Settings::default(), Arc::default()).open(&file_system).unwrap();
-        let key = storage.bucket.prefix.key(&tidegate_core::path::VirtualPath::root()).unwrap();
-        let mut written = Written::new(storage.bucket.clone(), key, false);
-        written.widen().await.unwrap();
-        for (parts, expected) in [(0, 8 << 20), (499, 8 << 20), (500, 16 << 20), (9_999, 64 << 20)] {
-            written.parts = parts;
-            let (taken, _) = written.new_part().await.unwrap();
-            assert_eq!(taken.bytes(), expected, "{parts}");
-            written.sender.send(taken).unwrap();
-        }
-        written.parts = MAX_PARTS;
-        let refused = written.write(Some(0), b"x").await.unwrap_err();
-        assert_eq!((refused.kind, refused.message.contains("larger")), (StorageErrorKind::NoSpace, true));
-        // Nothing of it can have a name.
-        assert_eq!(written.finish().await.unwrap_err().kind, StorageErrorKind::NoSpace);
-    }
-}
+mod tests;

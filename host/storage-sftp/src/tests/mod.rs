@@ -42,7 +42,8 @@ fn settings() -> SftpSettings {
 
 fn file_system() -> FileSystem {
     let place = SftpLocation { endpoint: "h".into(), username: "u".into(), ..SftpLocation::default() };
-    FileSystem { location: Location::Sftp(Box::new(place)), owner: (0, 0), make_missing: true }
+    let location = Location::Sftp(Box::new(place));
+    FileSystem { location, account: "u".into(), owner: (0, 0), make_missing: true }
 }
 
 fn opened(fake: &Fake, atomic: bool) -> SftpStorage {

@@ -41,7 +41,7 @@ async fn storage(kind: &str, overwrite: OverwriteMode, directories: &mut Vec<tem
     directories.push(directory);
     let settings = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
     let factory = LocalStorageFactory { settings, check: None };
-    factory.open_one(&FileSystem { location, owner: (0, 0), make_missing: true }).await.unwrap()
+    factory.open_one(&FileSystem { location, account: "u".into(), owner: (0, 0), make_missing: true }).await.unwrap()
 }
 
 /// A home of the first kind with a folder of the second one at `/m`, and a quota of 100 bytes and four files.
