@@ -184,6 +184,64 @@ async fn directories_are_renamed_where_they_may_be() {
 }
 
 #[tokio::test]
+async fn a_directory_with_keys_that_are_no_names_is_not_renamed() {
+    let store = Store::start().await;
+    let storage = open(location(&store), S3Settings { rename_limit: 9, ..quick() }).unwrap();
+    for nameless in ["home/d/a ", "home/d//x", "home/d/./x", "home/d/e/b ", "home/d/e /b"] {
+        store.put("home/d/a", b"other");
+        store.put(nameless, b"x");
+        let before = store.keys();
+        let refused = storage.rename(&path("/d"), &path("/moved"), false).await.unwrap_err();
+        assert_eq!((refused.kind, store.keys()), (StorageErrorKind::Invalid, before), "{nameless:?}");
+        assert!(refused.message.contains("1 objects"), "{nameless:?} {refused}");
+        store.content.lock().unwrap().objects.clear();
+    }
+    // Nor is one whose files would have names that are too long.
+    put(&storage, "/d/f", b"x").await;
+    let long = format!("/{}", "d".repeat(1017));
+    assert_eq!(kind(storage.rename(&path("/d"), &path(&long), false).await), Err(StorageErrorKind::NameTooLong));
+    assert_eq!(store.keys(), ["home/d/f"]);
+}
+
+#[tokio::test]
+async fn what_is_replaced_while_its_directory_is_renamed_stays() {
+    // A16-04
+    let store = Store::start().await;
+    let storage = open(location(&store), S3Settings { rename_limit: 9, ..quick() }).unwrap();
+    for replaced in ["home/d/a", "home/d/b"] {
+        for file in ["/d/a", "/d/b", "/d/c"] {
+            put(&storage, file, b"old").await;
+        }
+        let mut held = store.hold("copy");
+        let (from, to) = (path("/d"), path("/moved"));
+        let replace = async {
+            held.arrived().await;
+            store.put(replaced, b"newer");
+            held.answer();
+        };
+        let (outcome, ()) = futures_util::future::join(storage.rename(&from, &to, false), replace).await;
+        let keys = ["home/moved/a", "home/moved/b", "home/moved/c"];
+        match replaced {
+            // It was copied already.
+            "home/d/a" => {
+                assert!(outcome.unwrap_err().message.contains("1 files"));
+                assert_eq!(store.keys(), [&[replaced][..], &keys[..]].concat());
+                assert_eq!(store.data(replaced).unwrap(), b"newer");
+            }
+            _ => {
+                assert_eq!(kind(outcome), Ok(()));
+                assert_eq!(
+                    (store.keys(), store.data("home/moved/b").unwrap()),
+                    (keys.map(str::to_owned).to_vec(), b"newer".to_vec())
+                );
+            }
+        }
+        store.content.lock().unwrap().objects.clear();
+        store.content.lock().unwrap().held = None;
+    }
+}
+
+#[tokio::test]
 async fn what_object_storage_lacks_is_refused() {
     // A16-03
     let (_store, storage) = started().await;
