@@ -383,6 +383,10 @@ impl DirectoryReader for WithMounts {
     fn passed_over(&self) -> Option<StorageError> {
         self.reader.as_ref()?.passed_over()
     }
+
+    fn nameless(&self) -> u64 {
+        self.reader.as_ref().map_or(0, |reader| reader.nameless())
+    }
 }
 
 #[cfg(test)]

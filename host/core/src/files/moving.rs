@@ -309,6 +309,11 @@ impl FileService {
             if let Some(error) = reader.passed_over() {
                 return Err(error.into());
             }
+            if reader.nameless() > 0 {
+                let (number, place) = (reader.nameless(), directory.display());
+                let text = format!("{number} entries of \"{place}\" cannot be names of files and would be left behind");
+                return Err(FileError::Invalid(text));
+            }
         }
         Ok(contents)
     }

@@ -162,7 +162,7 @@ pub(super) async fn names(storage: &dyn Storage, directory: &str) -> Vec<String>
         if entries.is_empty() {
             names.sort();
             assert_eq!(names.drain(..2).collect::<Vec<_>>(), [".", ".."], "{directory}");
-            assert!(reader.passed_over().is_none());
+            assert!(reader.passed_over().is_none() && reader.nameless() == 0);
             return names;
         }
         names.extend(entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()));
