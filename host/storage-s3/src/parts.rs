@@ -22,8 +22,11 @@ use crate::unfinished_upload::{Request, UnfinishedUpload};
 const MAX_PARTS: u64 = 10_000;
 /// After as many parts they become twice as large.
 const PARTS_OF_A_SIZE: u64 = 500;
-/// The most bytes that one request can copy inside the store.
+/// The most bytes that one request can copy inside the store, by the rules of Amazon S3.
 const MAX_COPY: u64 = 5 << 30;
+/// How many bytes one request copies if there are enough parts: even a slow store does that in the time it has, and little
+/// is repeated when it does not.
+const COPY: u64 = 256 << 20;
 
 /// What was written of an upload.
 pub struct Written {
@@ -155,8 +158,9 @@ impl Written {
     /// Copies a part of an object inside the store, in the version that was found, behind what was written.
     async fn copy(&mut self, old: &Found, mut offset: u64) -> Result<(), StorageError> {
         let size = old.metadata.size;
+        let length = copy_length(size.saturating_sub(offset), self.parts);
         while offset < size {
-            let end = size.min(offset + MAX_COPY);
+            let end = size.min(offset.saturating_add(length));
             let (range, if_match) = ((offset..end).into(), old.etag.clone());
             let options = ReadOptions { range, if_match, ..ReadOptions::default() };
             let unfinished = match self.unfinished.take() {
@@ -462,6 +466,14 @@ enum Named {
     ThisUpload,
     /// None: nothing has it.
     Other(Option<Metadata>),
+}
+
+/// How many bytes each request copies of so many, after so many parts: about the same, so that none is less than stores take
+/// as a part, and so many that half of the parts are left for what follows.
+fn copy_length(bytes: u64, parts: u64) -> u64 {
+    let at_most = (MAX_PARTS.saturating_sub(parts) / 2).max(1);
+    let length = bytes.div_ceil(at_most).clamp(COPY, MAX_COPY);
+    bytes.div_ceil(bytes.div_ceil(length).max(1))
 }
 
 /// A number that no other upload has, in hexadecimal digits; without random numbers the same for all.

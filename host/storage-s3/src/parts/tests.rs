@@ -6,6 +6,25 @@ use tidegate_core::secret::Secret;
 use super::*;
 use crate::{S3FileSystems, S3Settings};
 
+#[test]
+fn copies_are_small_and_leave_parts_for_what_follows() {
+    let check = |bytes: u64, parts: u64, expected: u64, requests: u64| {
+        let length = copy_length(bytes, parts);
+        assert_eq!((length, bytes.div_ceil(length.max(1))), (expected, requests), "{bytes} {parts}");
+    };
+    check(0, 0, 0, 0);
+    check(1, 0, 1, 1);
+    check(COPY, 0, COPY, 1);
+    // Two halves, and not a whole one with a byte behind it.
+    check(COPY + 1, 0, COPY / 2 + 1, 2);
+    check(5 << 30, 0, COPY, 20);
+    check(1 << 40, 0, COPY, 4096);
+    check(5 << 40, 0, 1_099_511_628, 5000);
+    check(1 << 40, 9_000, 2_199_023_256, 500);
+    check(20 << 30, 9_996, 5 << 30, 4);
+    check(5 << 30, MAX_PARTS, 5 << 30, 1);
+}
+
 #[tokio::test]
 async fn an_upload_has_no_more_parts_than_stores_take() {
     let location = S3Location {
