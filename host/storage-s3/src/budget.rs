@@ -21,6 +21,10 @@ pub const UNIT: usize = 1024;
 pub const SMALLEST_PART: usize = 5 << 20;
 /// The least memory that an upload has, in bytes.
 const LEAST: usize = 4 << 10;
+/// The least by which a part is enlarged, in bytes.
+const LEAST_ADDED: usize = 1 << 20;
+/// An upload that has parts waits so many times shorter for larger ones: two that wait for each other go on with smaller ones.
+const SHARE_OF_PATIENCE: u32 = 10;
 /// The most memory of an upload that has no whole part, in bytes.
 const MOST_OF_A_BEGINNING: usize = 1 << 20;
 
@@ -62,23 +66,18 @@ pub struct AccountBudget {
 /// Memory that is taken from the budget of uploads until it is dropped.
 #[derive(Debug)]
 pub struct PartMemory {
-    bytes: usize,
-    portions: Vec<Portion>,
+    first: Portion,
+    added: Vec<Portion>,
 }
 
 impl PartMemory {
-    fn new(bytes: usize, portion: Portion) -> Self {
-        Self { bytes, portions: vec![portion] }
+    fn new(first: Portion) -> Self {
+        Self { first, added: Vec::new() }
     }
 
-    fn add(&mut self, bytes: usize, portion: Portion) {
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.portions.push(portion);
-    }
-
-    /// How much it is.
+    /// How much it is, in bytes.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.added.iter().map(Portion::bytes).fold(self.first.bytes(), usize::saturating_add)
     }
 }
 
@@ -107,15 +106,16 @@ impl AccountBudget {
     /// beginning, or there is no memory for more beginnings.
     pub fn beginning(&self, bytes: usize) -> Option<PartMemory> {
         let bytes = of_beginning(bytes)?;
-        Some(PartMemory::new(bytes, self.budget.beginnings.take_spare(&self.account, bytes, 0)?))
+        Some(PartMemory::new(self.budget.beginnings.take_spare(&self.account, bytes, 0)?))
     }
 
     /// Adds to the memory of a beginning, of which so many bytes were written. False: as [`beginning`](Self::beginning).
     pub fn grow_beginning(&self, taken: &mut PartMemory, bytes: usize) -> bool {
         let Some(bytes) = of_beginning(bytes) else { return false };
-        let more = bytes.saturating_sub(taken.bytes);
-        let portion = self.budget.beginnings.take_spare(&self.account, more, 0);
-        portion.map(|portion| taken.add(more, portion)).is_some()
+        let more = bytes.saturating_sub(taken.bytes());
+        let Some(portion) = self.budget.beginnings.take_spare(&self.account, more, 0) else { return false };
+        taken.added.push(portion);
+        true
     }
 
     /// Takes memory for so many bytes that wait for others before them.
@@ -147,16 +147,36 @@ impl AccountBudget {
 
     /// Takes memory for another part, if there is some to spare: half of it is kept for second parts.
     pub fn another(&self, bytes: usize) -> Option<PartMemory> {
-        Some(PartMemory::new(bytes, self.spare(bytes)?))
+        Some(PartMemory::new(self.spare(bytes)?))
     }
 
-    /// Adds to memory that was taken, if there is some to spare.
+    /// Adds to the memory of a part as much as there is to spare, until it is so many bytes. What was added earlier is given
+    /// back where somebody waits for it.
     pub fn enlarge(&self, taken: &mut PartMemory, bytes: usize) {
-        let more = bytes.saturating_sub(taken.bytes);
+        if taken.added.iter().any(Portion::is_wanted) {
+            taken.added.clear();
+        }
+        let mut more = bytes.saturating_sub(taken.bytes());
+        while more >= LEAST_ADDED {
+            match self.spare(more) {
+                Some(portion) => {
+                    taken.added.push(portion);
+                    return;
+                }
+                None => more /= 2,
+            }
+        }
+    }
+
+    /// As [`enlarge`](Self::enlarge), and waits a while for what there is not.
+    pub async fn enlarge_patiently(&self, taken: &mut PartMemory, bytes: usize) {
+        self.enlarge(taken, bytes);
+        let more = bytes.saturating_sub(taken.bytes());
+        let patience = self.budget.limits.patience / SHARE_OF_PATIENCE;
         if more > 0
-            && let Some(portion) = self.spare(more)
+            && let Ok(portion) = tokio::time::timeout(patience, self.budget.more.take(&self.account, more)).await
         {
-            taken.add(more, portion);
+            taken.added.push(portion);
         }
     }
 
@@ -174,7 +194,7 @@ impl AccountBudget {
         let is_scarce = pool.free() < pool.size() / 4 * 3;
         let bytes = if is_scarce { bytes.min(SMALLEST_PART) } else { bytes };
         let waited = tokio::time::timeout(self.budget.limits.patience, pool.take(&self.account, bytes)).await;
-        waited.map(|portion| PartMemory::new(bytes, portion)).map_err(|_| {
+        waited.map(PartMemory::new).map_err(|_| {
             let text = "the server has no memory for another upload to object storage; try again later";
             StorageError::new(StorageErrorKind::NoSpace, text)
         })
@@ -200,6 +220,8 @@ pub fn take_now(budget: &Arc<Semaphore>, bytes: usize) -> Option<Taken> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const MIB: usize = 1 << 20;
@@ -231,13 +253,33 @@ mod tests {
         assert!(one.another(7 * MIB).is_none());
         assert_eq!(one.another(6 * MIB).map(|taken| taken.bytes()), Some(6 * MIB));
         let enlarged = first.last_mut().unwrap();
-        one.enlarge(enlarged, 12 * MIB);
-        assert_eq!(enlarged.bytes(), 5 * MIB);
-        one.enlarge(enlarged, 11 * MIB);
+        // Six are to spare, so that it gets half of twelve.
+        one.enlarge(enlarged, 17 * MIB);
         assert_eq!(enlarged.bytes(), 11 * MIB);
         assert!(one.another(1).is_none());
+        one.enlarge(enlarged, 17 * MIB);
+        assert_eq!(enlarged.bytes(), 11 * MIB);
+        // With patience it also gets what is kept for others, and nothing if that is not enough.
+        one.enlarge_patiently(enlarged, 13 * MIB).await;
+        assert_eq!(enlarged.bytes(), 13 * MIB);
+        one.enlarge_patiently(enlarged, 64 * MIB).await;
+        assert_eq!(enlarged.bytes(), 13 * MIB);
         drop(first);
         assert!(one.another(MIB).is_some() && one.first(8 * MIB).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_added_is_given_back_where_somebody_waits() {
+        let (one, other) = budgets();
+        let mut large = one.first(8 * MIB).await.unwrap();
+        one.enlarge(&mut large, 22 * MIB);
+        let second = other.second(8 * MIB).await.unwrap();
+        assert_eq!((large.bytes(), second.bytes()), (22 * MIB, 5 * MIB));
+        let mut waiting = Box::pin(other.second(8 * MIB));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        one.enlarge(&mut large, 22 * MIB);
+        assert_eq!(large.bytes(), 8 * MIB);
+        assert!(waiting.await.is_ok());
     }
 
     #[test]

@@ -22,6 +22,8 @@ use crate::unfinished_upload::{Request, UnfinishedUpload};
 const MAX_PARTS: u64 = 10_000;
 /// After as many parts they become twice as large.
 const PARTS_OF_A_SIZE: u64 = 500;
+/// After as many parts, those that are left are few: an upload waits a while for memory that lets them be large.
+const PARTS_WITHOUT_PATIENCE: u64 = 8_000;
 /// The most bytes that one request can copy inside the store, by the rules of Amazon S3.
 const MAX_COPY: u64 = 5 << 30;
 /// How many bytes one request copies if there are enough parts: even a slow store does that in the time it has, and little
@@ -343,7 +345,11 @@ impl Written {
         let size = first.checked_shl(doublings).unwrap_or(usize::MAX).clamp(first, budget.largest_part());
         // There is always one: `widen` has taken one more than can be on their way.
         let mut taken = self.sent.recv().await.ok_or_else(over)?;
-        budget.enlarge(&mut taken, size);
+        if self.parts < PARTS_WITHOUT_PATIENCE {
+            budget.enlarge(&mut taken, size);
+        } else {
+            budget.enlarge_patiently(&mut taken, size).await;
+        }
         let room = taken.bytes();
         Ok((taken, Vec::with_capacity(room)))
     }

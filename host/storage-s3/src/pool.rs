@@ -40,6 +40,18 @@ pub struct Portion {
     bytes: usize,
 }
 
+impl Portion {
+    /// How many bytes it is.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether somebody waits for memory of the same pool.
+    pub fn is_wanted(&self) -> bool {
+        !self.pool.lock().waiting.is_empty()
+    }
+}
+
 /// A place in the queue of a pool, until it is dropped.
 struct Place<'a> {
     pool: &'a Pool,
@@ -184,7 +196,7 @@ mod tests {
         assert!(pool.take_spare(&account, 10, 21).is_none());
         let taken = pool.take_spare(&account, 10, 20).unwrap();
         assert!(pool.take_spare(&named("b"), 10, 11).is_none());
-        assert_eq!((pool.free(), taken.bytes, pool.size()), (20, 10, 30));
+        assert_eq!((pool.free(), taken.bytes(), pool.size()), (20, 10, 30));
     }
 
     #[test]
@@ -209,7 +221,7 @@ mod tests {
         let (pool, a) = (Pool::new(30), named("a"));
         let taken = pool.take_spare(&a, 20, 0).unwrap();
         let mut gone = Box::pin(pool.take(&a, 25));
-        assert!(gone.as_mut().now_or_never().is_none());
+        assert!(!taken.is_wanted() && gone.as_mut().now_or_never().is_none() && taken.is_wanted());
         let mut next = Box::pin(pool.take(&a, 5));
         drop(gone);
         drop(taken);
