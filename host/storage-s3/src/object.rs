@@ -1,5 +1,6 @@
 //! A bucket, and what its objects are to clients.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -199,6 +200,7 @@ impl Bucket {
                 if let Some(set) = found.user_metadata().and_then(|all| all.get(MODIFIED).and_then(seconds)) {
                     (metadata.modified, metadata.accessed) = (set, set);
                 }
+                metadata.version = found.etag().map_or(0, number_of);
                 let upload = found.user_metadata().and_then(|all| all.get(UPLOAD).map(str::to_owned));
                 Ok(Some(Found { metadata, etag: found.etag().map(str::to_owned), upload }))
             }
@@ -256,7 +258,7 @@ impl Bucket {
         let (uid, gid) = self.owner;
         let mode = if kind == FileKind::Directory { DIRECTORY } else { FILE };
         let id = self.id(text);
-        Metadata { kind, size: 0, mode, uid, gid, accessed: modified, modified, links: 1, id }
+        Metadata { kind, size: 0, mode, uid, gid, accessed: modified, modified, links: 1, id, version: 0 }
     }
 
     /// The id of what has a key: the beginning of a hash of store, bucket and key.
@@ -282,6 +284,13 @@ impl Bucket {
             name_max: 1024,
         }
     }
+}
+
+/// A number that is another one for another version.
+fn number_of(etag: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    etag.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The whole seconds of a time as rclone writes it.

@@ -126,6 +126,17 @@ async fn keys_that_are_no_names_count_for_no_quota() {
 }
 
 #[tokio::test]
+async fn another_content_is_another_version() {
+    let (store, storage) = started().await;
+    let version = async || storage.metadata(&path("/f")).await.unwrap().version;
+    store.put("home/f", b"one");
+    let first = version().await;
+    assert_eq!((first, first != 0), (version().await, true));
+    store.put("home/f", b"two");
+    assert_ne!(first, version().await);
+}
+
+#[tokio::test]
 async fn listings_come_page_by_page() {
     let (store, storage) = started().await;
     store.content.lock().unwrap().page = 10;
