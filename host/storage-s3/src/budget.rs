@@ -145,9 +145,10 @@ impl AccountBudget {
         self.wait(&self.budget.more, bytes).await
     }
 
-    /// Takes memory for another part, if there is some to spare: half of it is kept for second parts.
+    /// Takes memory for another part, if there is some to spare. Since it stays with the upload, most is kept for second
+    /// parts, of which one account may want many.
     pub fn another(&self, bytes: usize) -> Option<PartMemory> {
-        Some(PartMemory::new(self.spare(bytes)?))
+        Some(PartMemory::new(self.spare(bytes, self.budget.more.size() / 8 * 5)?))
     }
 
     /// Adds to the memory of a part as much as there is to spare, until it is so many bytes. What was added earlier is given
@@ -158,7 +159,7 @@ impl AccountBudget {
         }
         let mut more = bytes.saturating_sub(taken.bytes());
         while more >= LEAST_ADDED {
-            match self.spare(more) {
+            match self.spare(more, self.budget.more.size() / 2) {
                 Some(portion) => {
                     taken.added.push(portion);
                     return;
@@ -185,9 +186,8 @@ impl AccountBudget {
         &self.budget.downloads
     }
 
-    fn spare(&self, bytes: usize) -> Option<Portion> {
-        let more = &self.budget.more;
-        more.take_spare(&self.account, bytes, more.size() / 2)
+    fn spare(&self, bytes: usize, kept: usize) -> Option<Portion> {
+        self.budget.more.take_spare(&self.account, bytes, kept)
     }
 
     async fn wait(&self, pool: &Arc<Pool>, bytes: usize) -> Result<PartMemory, StorageError> {
@@ -249,9 +249,9 @@ mod tests {
         assert_eq!(other.first(8 * MIB).await.unwrap().bytes(), 5 * MIB);
         let second = one.second(8 * MIB).await.unwrap();
         assert_eq!(second.bytes(), 8 * MIB);
-        // Half of it is kept.
-        assert!(one.another(7 * MIB).is_none());
-        assert_eq!(one.another(6 * MIB).map(|taken| taken.bytes()), Some(6 * MIB));
+        // Most of it is kept.
+        assert!(one.another(3 * MIB).is_none());
+        assert_eq!(one.another(2 * MIB).map(|taken| taken.bytes()), Some(2 * MIB));
         let enlarged = first.last_mut().unwrap();
         // Six are to spare, so that it gets half of twelve.
         one.enlarge(enlarged, 17 * MIB);

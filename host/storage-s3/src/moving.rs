@@ -115,7 +115,6 @@ impl Bucket {
     }
 
     async fn rename_directory(&self, from: &Key, to: &Key) -> Result<(), StorageError> {
-        let (old, new) = (from.directory(), to.directory());
         let limit = self.rename_limit;
         let Some(keys) = self.keys_below(from, limit.max(1)).await? else {
             let text = match limit {
