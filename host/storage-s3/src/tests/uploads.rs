@@ -297,9 +297,9 @@ async fn idle_uploads_of_a_few_bytes_are_in_nobodys_way() {
     }
     put(&storage, "/large", &bytes(20 * MIB)).await;
     // Nor are bytes that wait for those before them, of which there are no more than fit.
-    let mut outcomes = Vec::new();
+    let (early, mut outcomes) = (bytes(MIB / 2), Vec::new());
     for upload in &uploads {
-        outcomes.push(kind(upload.write_at(2, &bytes(MIB / 2)).await));
+        outcomes.push(kind(upload.write_at(2, &early).await));
     }
     assert!(outcomes.contains(&Ok(())) && outcomes.contains(&Err(StorageErrorKind::NoSpace)));
     put(&storage, "/large", &bytes(20 * MIB)).await;
