@@ -69,6 +69,7 @@ mod tests {
             modified,
             links: 1,
             id: FileId::default(),
+            version: 0,
         };
         let mut line = Vec::new();
         put_long_name(&mut line, b"name", &metadata, 1_700_000_000);

@@ -1,8 +1,10 @@
 //! The memory that uploads of a server share, beside that of its downloads.
 //!
-//! Uploads take it part by part. An upload waits only for its first part, when it holds none, and once more for
-//! its second, which is taken from another half: uploads that need two parts cannot starve each other with
-//! first ones. From then on it uses its own parts again; it has more than two only while there is memory to spare.
+//! An upload begins with little memory, which grows with what was written. When that is more than a small file, it waits for
+//! a whole part, and once more for its second, which is taken from another half: uploads that need two parts cannot starve
+//! each other with first ones. From then on it uses its own parts again; it has more than two only while there is memory to
+//! spare. Each half is a [`Pool`], in which no account gets so much that nothing is left for others. What an upload has is
+//! waited for in one order only: beginnings, first parts, second ones. So uploads cannot wait for each other in a circle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +12,21 @@ use std::time::Duration;
 use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::pool::{Pool, Portion};
 use crate::read_budget::ReadBudget;
 
-/// The unit of the budgets, in bytes.
+/// The unit of the budget of downloads, in bytes.
 pub const UNIT: usize = 1024;
+/// The smallest part that stores take, in bytes. Where memory is scarce, parts are no larger.
+pub const SMALLEST_PART: usize = 5 << 20;
+/// The least memory that an upload has, in bytes.
+const LEAST: usize = 4 << 10;
+/// The least by which a part is enlarged, in bytes.
+const LEAST_ADDED: usize = 1 << 20;
+/// An upload that has parts waits so many times shorter for larger ones: two that wait for each other go on with smaller ones.
+const SHARE_OF_PATIENCE: u32 = 10;
+/// The most memory of an upload that has no whole part, in bytes.
+const MOST_OF_A_BEGINNING: usize = 1 << 20;
 
 /// How much memory there is, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,127 +48,260 @@ impl Default for MemoryLimits {
 /// The memory that all object storages of a server share.
 #[derive(Debug)]
 pub struct MemoryBudget {
-    first: Arc<Semaphore>,
-    more: Arc<Semaphore>,
+    /// An eighth: for beginnings, and for what waits for bytes before it.
+    beginnings: Arc<Pool>,
+    first: Arc<Pool>,
+    more: Arc<Pool>,
     downloads: Arc<ReadBudget>,
     limits: MemoryLimits,
 }
 
-/// Memory that is taken from a budget until it is dropped.
-#[derive(Debug)]
-pub struct Taken {
-    bytes: usize,
-    _permits: Vec<OwnedSemaphorePermit>,
+/// The budget, as an account uses it.
+#[derive(Debug, Clone)]
+pub struct AccountBudget {
+    budget: Arc<MemoryBudget>,
+    account: Arc<str>,
 }
 
-impl Taken {
-    /// How much it is.
+/// Memory that is taken from the budget of uploads until it is dropped.
+#[derive(Debug)]
+pub struct PartMemory {
+    first: Portion,
+    added: Vec<Portion>,
+}
+
+impl PartMemory {
+    fn new(first: Portion) -> Self {
+        Self { first, added: Vec::new() }
+    }
+
+    /// How much it is, in bytes.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.added.iter().map(Portion::bytes).fold(self.first.bytes(), usize::saturating_add)
     }
 }
 
 impl MemoryBudget {
     /// A budget of this size.
     pub fn new(limits: MemoryLimits) -> Self {
-        let of = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
+        let beginnings = limits.uploads / 8;
+        let half = limits.uploads.saturating_sub(beginnings) / 2;
         let downloads = Arc::new(ReadBudget::new(limits.downloads));
-        Self { first: of(limits.uploads / 2), more: of(limits.uploads / 2), downloads, limits }
+        Self { beginnings: Pool::new(beginnings), first: Pool::new(half), more: Pool::new(half), downloads, limits }
+    }
+}
+
+impl AccountBudget {
+    /// The share of an account in a budget.
+    pub fn new(budget: Arc<MemoryBudget>, account: &str) -> Self {
+        Self { budget, account: Arc::from(account) }
     }
 
     /// The largest part that an upload may have: an eighth of the budget, so that several uploads go on.
     pub fn largest_part(&self) -> usize {
-        self.limits.uploads / 8
+        self.budget.limits.uploads / 8
     }
 
-    /// Takes memory for the first part of an upload.
+    /// Takes memory for the beginning of an upload, of which so many bytes were written. None: they are more than a
+    /// beginning, or there is no memory for more beginnings.
+    pub fn beginning(&self, bytes: usize) -> Option<PartMemory> {
+        let bytes = of_beginning(bytes)?;
+        Some(PartMemory::new(self.budget.beginnings.take_spare(&self.account, bytes, 0)?))
+    }
+
+    /// Adds to the memory of a beginning, of which so many bytes were written. False: as [`beginning`](Self::beginning).
+    pub fn grow_beginning(&self, taken: &mut PartMemory, bytes: usize) -> bool {
+        let Some(bytes) = of_beginning(bytes) else { return false };
+        let more = bytes.saturating_sub(taken.bytes());
+        let Some(portion) = self.budget.beginnings.take_spare(&self.account, more, 0) else { return false };
+        taken.added.push(portion);
+        true
+    }
+
+    /// Takes memory for so many bytes that wait for others before them.
+    ///
+    /// # Errors
+    /// `NoSpace`: there is none. Nobody waits for it, since those who have it wait for parts.
+    pub fn early(&self, bytes: usize) -> Result<Portion, StorageError> {
+        self.budget.beginnings.take_spare(&self.account, bytes, 0).ok_or_else(|| {
+            let text = "the server has no memory for writes that arrive out of order; send the file in order, or later";
+            StorageError::new(StorageErrorKind::NoSpace, text)
+        })
+    }
+
+    /// Takes memory for the first part of an upload: so many bytes, or less where memory is scarce.
     ///
     /// # Errors
     /// `NoSpace`: there was none for a long time.
-    pub async fn first(&self, bytes: usize) -> Result<Taken, StorageError> {
-        self.wait(&self.first, bytes).await
+    pub async fn first(&self, bytes: usize) -> Result<PartMemory, StorageError> {
+        self.wait(&self.budget.first, bytes).await
     }
 
-    /// Takes memory for the second part of an upload.
+    /// Takes memory for the second part of an upload: so many bytes, or less where memory is scarce.
     ///
     /// # Errors
     /// `NoSpace`: there was none for a long time.
-    pub async fn second(&self, bytes: usize) -> Result<Taken, StorageError> {
-        self.wait(&self.more, bytes).await
+    pub async fn second(&self, bytes: usize) -> Result<PartMemory, StorageError> {
+        self.wait(&self.budget.more, bytes).await
     }
 
-    /// Takes memory for another part, if there is some to spare: half of it is kept for second parts.
-    pub fn another(&self, bytes: usize) -> Option<Taken> {
-        let kept = self.limits.uploads / 4 / UNIT;
-        let is_spare = self.more.available_permits() >= kept.saturating_add(bytes.div_ceil(UNIT));
-        if is_spare { take_now(&self.more, bytes) } else { None }
+    /// Takes memory for another part, if there is some to spare. Since it stays with the upload, most is kept for second
+    /// parts, of which one account may want many.
+    pub fn another(&self, bytes: usize) -> Option<PartMemory> {
+        Some(PartMemory::new(self.spare(bytes, self.budget.more.size() / 8 * 5)?))
+    }
+
+    /// Adds to the memory of a part as much as there is to spare, until it is so many bytes. What was added earlier is given
+    /// back where somebody waits for it.
+    pub fn enlarge(&self, taken: &mut PartMemory, bytes: usize) {
+        if taken.added.iter().any(Portion::is_wanted) {
+            taken.added.clear();
+        }
+        let mut more = bytes.saturating_sub(taken.bytes());
+        while more >= LEAST_ADDED {
+            match self.spare(more, self.budget.more.size() / 2) {
+                Some(portion) => {
+                    taken.added.push(portion);
+                    return;
+                }
+                None => more /= 2,
+            }
+        }
+    }
+
+    /// As [`enlarge`](Self::enlarge), and waits a while for what there is not.
+    pub async fn enlarge_patiently(&self, taken: &mut PartMemory, bytes: usize) {
+        self.enlarge(taken, bytes);
+        let more = bytes.saturating_sub(taken.bytes());
+        let patience = self.budget.limits.patience / SHARE_OF_PATIENCE;
+        if more > 0
+            && let Ok(portion) = tokio::time::timeout(patience, self.budget.more.take(&self.account, more)).await
+        {
+            taken.added.push(portion);
+        }
     }
 
     /// The memory for what is read ahead of downloads.
     pub fn downloads(&self) -> &Arc<ReadBudget> {
-        &self.downloads
+        &self.budget.downloads
     }
 
-    /// Adds to memory that was taken, if there is some now.
-    pub fn enlarge(&self, taken: &mut Taken, bytes: usize) {
-        if let Some(more) = self.another(bytes.saturating_sub(taken.bytes)) {
-            taken.bytes += more.bytes;
-            taken._permits.extend(more._permits);
-        }
+    fn spare(&self, bytes: usize, kept: usize) -> Option<Portion> {
+        self.budget.more.take_spare(&self.account, bytes, kept)
     }
 
-    async fn wait(&self, budget: &Arc<Semaphore>, bytes: usize) -> Result<Taken, StorageError> {
-        let waited = tokio::time::timeout(self.limits.patience, budget.clone().acquire_many_owned(units(bytes))).await;
-        match waited {
-            Ok(Ok(permit)) => Ok(Taken { bytes, _permits: vec![permit] }),
-            Ok(Err(_)) | Err(_) => {
-                let text = "the server has no memory for another upload to object storage; try again later";
-                Err(StorageError::new(StorageErrorKind::NoSpace, text))
-            }
-        }
+    async fn wait(&self, pool: &Arc<Pool>, bytes: usize) -> Result<PartMemory, StorageError> {
+        let is_scarce = pool.free() < pool.size() / 4 * 3;
+        let bytes = if is_scarce { bytes.min(SMALLEST_PART) } else { bytes };
+        let waited = tokio::time::timeout(self.budget.limits.patience, pool.take(&self.account, bytes)).await;
+        waited.map(PartMemory::new).map_err(|_| {
+            let text = "the server has no memory for another upload to object storage; try again later";
+            StorageError::new(StorageErrorKind::NoSpace, text)
+        })
     }
 }
 
-/// Takes memory, if there is so much now.
+/// The memory of a beginning of so many bytes; none: it is more than a beginning.
+fn of_beginning(bytes: usize) -> Option<usize> {
+    (bytes <= MOST_OF_A_BEGINNING).then(|| bytes.next_power_of_two().max(LEAST))
+}
+
+/// Memory that is taken from the budget of downloads until it is dropped.
+#[derive(Debug)]
+pub struct Taken {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Takes memory of downloads, if there is so much now.
 pub fn take_now(budget: &Arc<Semaphore>, bytes: usize) -> Option<Taken> {
-    let permit = budget.clone().try_acquire_many_owned(units(bytes)).ok()?;
-    Some(Taken { bytes, _permits: vec![permit] })
-}
-
-fn units(bytes: usize) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
+    let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+    Some(Taken { _permit: budget.clone().try_acquire_many_owned(units).ok()? })
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const MIB: usize = 1 << 20;
 
-    fn budget() -> MemoryBudget {
-        MemoryBudget::new(MemoryLimits { uploads: 4 * MIB, downloads: MIB, patience: Duration::from_secs(9) })
+    /// The budget of two accounts: 8 MiB for beginnings, and twice 28 MiB for parts.
+    fn budgets() -> (AccountBudget, AccountBudget) {
+        let limits = MemoryLimits { uploads: 64 * MIB, downloads: MIB, patience: Duration::from_secs(9) };
+        let budget = Arc::new(MemoryBudget::new(limits));
+        (AccountBudget::new(budget.clone(), "a"), AccountBudget::new(budget, "b"))
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_is_taken_than_there_is() {
-        let budget = budget();
-        let mut first = budget.first(MIB).await.unwrap();
-        let second = budget.first(MIB).await.unwrap();
-        let refused = budget.first(MIB).await.unwrap_err();
+        let (one, other) = budgets();
+        let mut first = Vec::new();
+        // Smaller ones where memory is scarce.
+        for expected in [8, 5, 5] {
+            let taken = one.first(8 * MIB).await.unwrap();
+            assert_eq!(taken.bytes(), expected * MIB);
+            first.push(taken);
+        }
+        let refused = one.first(8 * MIB).await.unwrap_err();
         assert_eq!(refused.kind, StorageErrorKind::NoSpace);
-        drop(second);
-        assert!(budget.first(MIB).await.is_ok());
-        // The other half is untouched by first parts.
-        let more = budget.second(MIB).await.unwrap();
-        // One is kept.
-        assert!(budget.another(1).is_none());
-        drop(more);
-        assert!(budget.another(MIB).is_some_and(|taken| taken.bytes() == MIB) && budget.another(2 * MIB).is_none());
-        budget.enlarge(&mut first, 2 * MIB);
-        assert_eq!(first.bytes(), 2 * MIB);
-        budget.enlarge(&mut first, 3 * MIB);
-        assert_eq!((first.bytes(), budget.another(1).is_none()), (2 * MIB, true));
+        // There is some for another account, and the other half is untouched by first parts.
+        assert_eq!(other.first(8 * MIB).await.unwrap().bytes(), 5 * MIB);
+        let second = one.second(8 * MIB).await.unwrap();
+        assert_eq!(second.bytes(), 8 * MIB);
+        // Most of it is kept.
+        assert!(one.another(3 * MIB).is_none());
+        assert_eq!(one.another(2 * MIB).map(|taken| taken.bytes()), Some(2 * MIB));
+        let enlarged = first.last_mut().unwrap();
+        // Six are to spare, so that it gets half of twelve.
+        one.enlarge(enlarged, 17 * MIB);
+        assert_eq!(enlarged.bytes(), 11 * MIB);
+        assert!(one.another(1).is_none());
+        one.enlarge(enlarged, 17 * MIB);
+        assert_eq!(enlarged.bytes(), 11 * MIB);
+        // With patience it also gets what is kept for others, and nothing if that is not enough.
+        one.enlarge_patiently(enlarged, 13 * MIB).await;
+        assert_eq!(enlarged.bytes(), 13 * MIB);
+        one.enlarge_patiently(enlarged, 64 * MIB).await;
+        assert_eq!(enlarged.bytes(), 13 * MIB);
         drop(first);
-        assert!(budget.another(MIB).is_some());
+        assert!(one.another(MIB).is_some() && one.first(8 * MIB).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_was_added_is_given_back_where_somebody_waits() {
+        let (one, other) = budgets();
+        let mut large = one.first(8 * MIB).await.unwrap();
+        one.enlarge(&mut large, 22 * MIB);
+        let second = other.second(8 * MIB).await.unwrap();
+        assert_eq!((large.bytes(), second.bytes()), (22 * MIB, 5 * MIB));
+        let mut waiting = Box::pin(other.second(8 * MIB));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        one.enlarge(&mut large, 22 * MIB);
+        assert_eq!(large.bytes(), 8 * MIB);
+        assert!(waiting.await.is_ok());
+    }
+
+    #[test]
+    fn the_memory_of_a_beginning_grows_with_what_was_written() {
+        let (one, other) = budgets();
+        let check = |bytes: usize, expected: Option<usize>| {
+            let taken = one.beginning(bytes).map(|taken| taken.bytes());
+            assert_eq!(taken, expected, "{bytes}");
+            let grown =
+                one.beginning(1).and_then(|mut taken| one.grow_beginning(&mut taken, bytes).then_some(taken.bytes()));
+            assert_eq!(grown, expected, "{bytes}");
+        };
+        check(1, Some(4 << 10));
+        check(5 << 10, Some(8 << 10));
+        check(100_000, Some(128 << 10));
+        check(MIB, Some(MIB));
+        check(MIB + 1, None);
+        // One byte in each of many files is little, and one account does not get all of it.
+        let files: Vec<_> = (0..1300).map_while(|_| one.beginning(1)).collect();
+        assert_eq!(files.len(), 1300);
+        let many: Vec<_> = std::iter::from_fn(|| one.early(MIB / 2).ok()).collect();
+        assert!(many.len() < 8 && other.early(MIB).is_ok());
+        assert_eq!(one.early(MIB).unwrap_err().kind, StorageErrorKind::NoSpace);
     }
 }

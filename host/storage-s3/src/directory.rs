@@ -28,7 +28,7 @@ pub struct S3Directory {
     /// The first entry, which showed that there is such a directory.
     first: Option<Entry>,
     seen: Seen,
-    passed_over: u64,
+    nameless: u64,
 }
 
 /// The last names that were given out.
@@ -71,7 +71,7 @@ impl S3Directory {
         let above = bucket.directory(&bucket.key(&path.parent())?);
         let entry = |name: &[u8], metadata: Metadata| DirectoryEntry { name: name.to_vec(), metadata };
         let own = vec![entry(b".", bucket.directory(&key)), entry(b"..", above)];
-        Ok(Self { bucket, key, lister: Mutex::new(lister), own, first, seen: Seen::default(), passed_over: 0 })
+        Ok(Self { bucket, key, lister: Mutex::new(lister), own, first, seen: Seen::default(), nameless: 0 })
     }
 
     /// What clients see of a listed key; none: no name leads there, or the name was there already.
@@ -80,7 +80,7 @@ impl S3Directory {
             return None;
         }
         let Some((name, is_directory)) = self.key.name_of(listed.path()) else {
-            self.passed_over += 1;
+            self.nameless += 1;
             return None;
         };
         let name = name.as_bytes().to_vec();
@@ -119,9 +119,10 @@ impl DirectoryReader for S3Directory {
     }
 
     fn passed_over(&self) -> Option<StorageError> {
-        (self.passed_over > 0).then(|| {
-            let text = format!("{} objects in the bucket have keys that cannot be names of files", self.passed_over);
-            StorageError::new(StorageErrorKind::Invalid, text)
-        })
+        None
+    }
+
+    fn nameless(&self) -> u64 {
+        self.nameless
     }
 }

@@ -57,8 +57,7 @@ impl KeyPrefix {
         let key = format!("/{}{names}", self.0);
         // With the `/` of a directory, and without the one at the beginning.
         if key.len() > MAX_KEY {
-            let text = format!("the name is too long for object storage: keys have at most {MAX_KEY} bytes");
-            return Err(StorageError::new(StorageErrorKind::NameTooLong, text));
+            return Err(too_long());
         }
         Ok(Key { text: key, root: self.0.len() + 1 })
     }
@@ -110,10 +109,37 @@ impl Key {
         (can_be_in_key(name) && !name.contains('/')).then_some((name, is_directory))
     }
 
+    /// What a key has behind this directory's own, which is empty for its marker. `listed`: a key of a listing of all below
+    /// the directory, without a `/` before it; none: no path leads there.
+    pub fn names_below<'a>(&self, listed: &'a str) -> Option<&'a str> {
+        let directory = self.directory();
+        let below = listed.strip_prefix(directory.strip_prefix('/')?)?;
+        let mut names = below.strip_suffix('/').unwrap_or(below).split('/');
+        (below.is_empty() || names.all(can_be_in_key)).then_some(below)
+    }
+
+    /// The key of what has these names below this directory.
+    ///
+    /// # Errors
+    /// `NameTooLong`: no object can have that key.
+    pub fn below(&self, names: &str) -> Result<Self, StorageError> {
+        let text = format!("{}{}", self.directory(), names.strip_suffix('/').unwrap_or(names));
+        let text = text.strip_suffix('/').unwrap_or(&text);
+        if text.len() > MAX_KEY {
+            return Err(too_long());
+        }
+        Ok(Self { text: text.to_owned(), root: self.root })
+    }
+
     /// Whether a listed key is this directory's own marker.
     pub fn is_marker(&self, listed: &str) -> bool {
         self.directory().strip_prefix('/') == Some(listed)
     }
+}
+
+fn too_long() -> StorageError {
+    let text = format!("the name is too long for object storage: keys have at most {MAX_KEY} bytes");
+    StorageError::new(StorageErrorKind::NameTooLong, text)
 }
 
 /// Whether a name between two `/` arrives at the store as it is, and comes back in listings.

@@ -1,12 +1,13 @@
 //! Files in a bucket of a store that speaks S3 (A16).
 //!
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
-//! uploads of a server share, and `kept` is what stays of the old object; `reading` reads one version of an object, `ahead`
-//! knows which `window`s of it are on their way, out of the `read_budget` of all downloads; `directory` lists; `moving`
-//! renames; `counted` counts requests, `answered` refuses answers to another question than was asked, `absence` knows stores
-//! that are away, and `patience` how long one is waited for; `missing` are names that nothing had a moment ago, which `listed`
-//! finds; `above` refuses names below a file, and `claims` are the names that sessions of this server make at the moment;
-//! `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
+//! uploads of a server share, in `pool`s that no account empties, and `kept` is what stays of the old object; `reading`
+//! reads one version of an object, `ahead` knows which `window`s of it are on their way, out of the `read_budget` of all
+//! downloads; `directory` lists; `moving` renames; `counted` counts requests, `answered` refuses answers to another question
+//! than was asked, `absence` knows stores that are away, and `patience` how long one is waited for; `missing` are names that
+//! nothing had a moment ago, which `listed` finds; `above` refuses names below a file, and `claims` are the names that
+//! sessions of this server make at the moment; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a
+//! killed server has left.
 
 mod above;
 mod absence;
@@ -25,6 +26,7 @@ mod moving;
 mod object;
 mod parts;
 mod patience;
+mod pool;
 mod read_budget;
 mod reading;
 mod sequence;

@@ -6,7 +6,7 @@ use opendal::options::{CopyOptions, ListOptions};
 use tidegate_core::ports::storage::{FileKind, StorageError, StorageErrorKind};
 
 use crate::claims::Kind;
-use crate::errors::{failed, from_store, unsupported};
+use crate::errors::{failed, from_store, not_found, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
 use crate::patience::bounded;
@@ -70,7 +70,13 @@ impl Bucket {
                 let outcome = self.copy(from.file(), to.file(), moved.metadata.size).await;
                 self.forget_directory(to);
                 outcome?;
-                self.remove_if_unchanged(from, moved.etag.as_deref()).await
+                match self.remove_if_unchanged(from, moved.etag.as_deref()).await? {
+                    true => Ok(()),
+                    false => {
+                        let text = "the file was replaced while it was renamed: it has both names now";
+                        Err(failed(StorageErrorKind::Other, text))
+                    }
+                }
             }
         }
     }
@@ -99,20 +105,16 @@ impl Bucket {
         self.operator.copy_options(from, to, options).await.map(drop).map_err(|error| from_store(&error))
     }
 
-    /// Removes an object that was copied, unless it was replaced since: that one would be lost.
-    async fn remove_if_unchanged(&self, key: &Key, etag: Option<&str>) -> Result<(), StorageError> {
+    /// Removes an object that was copied. False: it was replaced since, and stays, because that one would be lost.
+    async fn remove_if_unchanged(&self, key: &Key, etag: Option<&str>) -> Result<bool, StorageError> {
         match self.find_file(key).await? {
-            Some(now) if now.etag.as_deref() == etag => self.remove(key.file()).await,
-            None => Ok(()),
-            Some(_) => {
-                let text = "the file was replaced while it was renamed: it has both names now";
-                Err(failed(StorageErrorKind::Other, text))
-            }
+            Some(now) if now.etag.as_deref() == etag => self.remove(key.file()).await.map(|()| true),
+            Some(_) => Ok(false),
+            None => Ok(true),
         }
     }
 
     async fn rename_directory(&self, from: &Key, to: &Key) -> Result<(), StorageError> {
-        let (old, new) = (from.directory(), to.directory());
         let limit = self.rename_limit;
         let Some(keys) = self.keys_below(from, limit.max(1)).await? else {
             let text = match limit {
@@ -128,33 +130,44 @@ impl Bucket {
         if limit == 0 && keys.iter().any(|key| !from.is_marker(key)) {
             return Err(unsupported("object storage renames files and empty directories only"));
         }
-        let mut moved = Vec::with_capacity(keys.len());
-        for key in keys {
-            let source = format!("/{key}");
-            let Some(below) = source.strip_prefix(&old) else { continue };
-            let target = format!("{new}{below}");
-            match source.ends_with('/') {
-                true => {
-                    let made = async { self.operator.create_dir(&target).await.map_err(|error| from_store(&error)) };
-                    bounded("making a directory", made).await?;
-                }
-                false => {
-                    let found = async { self.operator.stat(&source).await.map_err(|error| from_store(&error)) };
-                    let size = bounded("looking for a file", found).await?.content_length();
-                    self.copy(&source, &target, size).await?;
-                }
-            }
-            moved.push(source);
-            if moved.len().is_multiple_of(1000) {
-                let message = format!("renaming a directory in object storage: {} objects are copied", moved.len());
+        // Before the first copy: opendal would take another object for one whose key no path leads to.
+        let moves = moves(from, to, &keys)?;
+        let mut etags = Vec::with_capacity(moves.len());
+        for moved in &moves {
+            etags.push(self.copy_one(moved).await?);
+            if etags.len().is_multiple_of(1000) {
+                let message = format!("renaming a directory in object storage: {} objects are copied", etags.len());
                 tracing::info!(sender = "s3", message);
             }
         }
         // Only when all are there: a rename that breaks off loses nothing.
-        for source in moved {
-            self.remove(&source).await?;
+        let mut replaced = 0_usize;
+        for (moved, etag) in moves.iter().zip(etags) {
+            if moved.is_marker {
+                self.remove(&moved.from.directory()).await?;
+            } else if !self.remove_if_unchanged(&moved.from, etag.as_deref()).await? {
+                replaced += 1;
+            }
+        }
+        if replaced > 0 {
+            let text =
+                format!("{replaced} files were replaced while their directory was renamed: they are in both now");
+            return Err(failed(StorageErrorKind::Other, &text));
         }
         Ok(())
+    }
+
+    /// Copies an object, and answers its version; none: it is the marker of a directory.
+    async fn copy_one(&self, moved: &Move) -> Result<Option<String>, StorageError> {
+        if moved.is_marker {
+            let to = moved.to.directory();
+            let made = async { self.operator.create_dir(&to).await.map_err(|error| from_store(&error)) };
+            bounded("making a directory", made).await?;
+            return Ok(None);
+        }
+        let found = self.find_file(&moved.from).await?.ok_or_else(not_found)?;
+        self.copy(moved.from.file(), moved.to.file(), found.metadata.size).await?;
+        Ok(found.etag)
     }
 
     /// The keys in and below a directory, its marker among them; none: there are more than `limit` besides that.
@@ -174,4 +187,33 @@ impl Bucket {
         }
         Ok(Some(keys))
     }
+}
+
+/// An object that gets another key.
+struct Move {
+    from: Key,
+    to: Key,
+    /// Whether it is the marker of a directory.
+    is_marker: bool,
+}
+
+/// Where the objects of a directory go.
+///
+/// # Errors
+/// `Invalid` if no path leads to one of them, `NameTooLong` if none would.
+fn moves(from: &Key, to: &Key, listed: &[String]) -> Result<Vec<Move>, StorageError> {
+    let below: Vec<_> = listed.iter().filter_map(|listed| from.names_below(listed)).collect();
+    let nameless = listed.len().saturating_sub(below.len());
+    if nameless > 0 {
+        let text = format!(
+            "the directory has {nameless} objects whose keys cannot be names of files, so that it is not renamed; rename or \
+             remove them with a program of the store"
+        );
+        return Err(failed(StorageErrorKind::Invalid, &text));
+    }
+    let moves = below.into_iter().map(|names| -> Result<Move, StorageError> {
+        let is_marker = names.is_empty() || names.ends_with('/');
+        Ok(Move { from: from.below(names)?, to: to.below(names)?, is_marker })
+    });
+    moves.collect()
 }

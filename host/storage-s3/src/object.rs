@@ -1,5 +1,6 @@
 //! A bucket, and what its objects are to clients.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +12,7 @@ use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageError, StorageErrorKind};
 
 use crate::above::Directories;
-use crate::budget::MemoryBudget;
+use crate::budget::AccountBudget;
 use crate::claims::{Claimed, Claims, Kind};
 use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
@@ -45,7 +46,7 @@ pub struct Bucket {
     /// The numbers of user and group that all files seem to have.
     pub owner: (u32, u32),
     /// The memory that it shares with others.
-    pub budget: Arc<MemoryBudget>,
+    pub budget: AccountBudget,
     /// The size of the first parts of uploads, in bytes.
     pub part_size: usize,
     /// The most parts that an upload sends at once.
@@ -199,6 +200,7 @@ impl Bucket {
                 if let Some(set) = found.user_metadata().and_then(|all| all.get(MODIFIED).and_then(seconds)) {
                     (metadata.modified, metadata.accessed) = (set, set);
                 }
+                metadata.version = found.etag().map_or(0, number_of);
                 let upload = found.user_metadata().and_then(|all| all.get(UPLOAD).map(str::to_owned));
                 Ok(Some(Found { metadata, etag: found.etag().map(str::to_owned), upload }))
             }
@@ -256,7 +258,7 @@ impl Bucket {
         let (uid, gid) = self.owner;
         let mode = if kind == FileKind::Directory { DIRECTORY } else { FILE };
         let id = self.id(text);
-        Metadata { kind, size: 0, mode, uid, gid, accessed: modified, modified, links: 1, id }
+        Metadata { kind, size: 0, mode, uid, gid, accessed: modified, modified, links: 1, id, version: 0 }
     }
 
     /// The id of what has a key: the beginning of a hash of store, bucket and key.
@@ -282,6 +284,13 @@ impl Bucket {
             name_max: 1024,
         }
     }
+}
+
+/// A number that is another one for another version.
+fn number_of(etag: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    etag.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The whole seconds of a time as rclone writes it.

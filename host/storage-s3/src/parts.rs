@@ -10,7 +10,7 @@ use opendal::options::{ReadOptions, WriteOptions};
 use tidegate_core::ports::storage::{Metadata, StorageError, StorageErrorKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::budget::Taken;
+use crate::budget::PartMemory;
 use crate::errors::{failed, from_store};
 use crate::kept::{Beginning, Kept};
 use crate::key::Key;
@@ -22,8 +22,13 @@ use crate::unfinished_upload::{Request, UnfinishedUpload};
 const MAX_PARTS: u64 = 10_000;
 /// After as many parts they become twice as large.
 const PARTS_OF_A_SIZE: u64 = 500;
-/// The most bytes that one request can copy inside the store.
+/// After as many parts, those that are left are few: an upload waits a while for memory that lets them be large.
+const PARTS_WITHOUT_PATIENCE: u64 = 8_000;
+/// The most bytes that one request can copy inside the store, by the rules of Amazon S3.
 const MAX_COPY: u64 = 5 << 30;
+/// How many bytes one request copies if there are enough parts: even a slow store does that in the time it has, and little
+/// is repeated when it does not.
+const COPY: u64 = 256 << 20;
 
 /// What was written of an upload.
 pub struct Written {
@@ -35,7 +40,9 @@ pub struct Written {
     /// Has the parts that the store knows; none: there is none yet.
     unfinished: Option<UnfinishedUpload>,
     /// The part that is being filled, and the memory that it may use.
-    part: Option<(Taken, Vec<u8>)>,
+    part: Option<(PartMemory, Vec<u8>)>,
+    /// Whether that memory is less than a whole part, and grows with what is written.
+    is_beginning: bool,
     /// The end of what was written in order.
     next: u64,
     sequence: Sequence,
@@ -44,8 +51,8 @@ pub struct Written {
     /// The object at whose end the upload goes on.
     goes_on_with: Option<Found>,
     /// Memory of parts that were sent.
-    sent: UnboundedReceiver<Taken>,
-    sender: UnboundedSender<Taken>,
+    sent: UnboundedReceiver<PartMemory>,
+    sender: UnboundedSender<PartMemory>,
     /// How many parts the upload has memory for.
     owned: usize,
     /// How many parts were sent.
@@ -59,8 +66,8 @@ pub struct Written {
 /// A part on its way to the store; its memory goes back to the upload afterwards.
 struct Sent {
     data: Vec<u8>,
-    taken: Option<Taken>,
-    sender: UnboundedSender<Taken>,
+    taken: Option<PartMemory>,
+    sender: UnboundedSender<PartMemory>,
 }
 
 impl AsRef<[u8]> for Sent {
@@ -136,6 +143,7 @@ impl Written {
             id: random_id(),
             unfinished: None,
             part: None,
+            is_beginning: false,
             next: 0,
             sequence: Sequence::default(),
             kept: Kept::Nothing,
@@ -152,8 +160,9 @@ impl Written {
     /// Copies a part of an object inside the store, in the version that was found, behind what was written.
     async fn copy(&mut self, old: &Found, mut offset: u64) -> Result<(), StorageError> {
         let size = old.metadata.size;
+        let length = copy_length(size.saturating_sub(offset), self.parts);
         while offset < size {
-            let end = size.min(offset + MAX_COPY);
+            let end = size.min(offset.saturating_add(length));
             let (range, if_match) = ((offset..end).into(), old.etag.clone());
             let options = ReadOptions { range, if_match, ..ReadOptions::default() };
             let unfinished = match self.unfinished.take() {
@@ -238,13 +247,13 @@ impl Written {
         self.take_up(offset).await?;
         let offset = offset.unwrap_or(self.next);
         if offset != self.next {
-            return self.sequence.keep(self.next, offset, data);
+            return self.sequence.keep(self.next, offset, data, &self.bucket.budget);
         }
         let mut outcome = self.append(data).await;
         while outcome.is_ok()
-            && let Some(data) = self.sequence.take(self.next)
+            && let Some(early) = self.sequence.take(self.next)
         {
-            outcome = self.append(&data).await;
+            outcome = self.append(&early.data).await;
         }
         // After a part that was not stored, nothing that follows is of use.
         outcome.inspect_err(|error| self.failure = Some(error.clone()))
@@ -253,16 +262,21 @@ impl Written {
     async fn append(&mut self, mut data: &[u8]) -> Result<(), StorageError> {
         while !data.is_empty() {
             let (taken, mut part) = match self.part.take() {
+                None => self.new_part(data.len()).await?,
+                Some((taken, part)) if part.len() < taken.bytes() => (taken, part),
+                Some((taken, mut part)) if self.is_beginning => {
+                    let taken = self.grow(taken, part.len().saturating_add(data.len())).await?;
+                    part.reserve_exact(taken.bytes().saturating_sub(part.len()));
+                    (taken, part)
+                }
                 // A part goes when more follows it, so that a file of one part is one request.
-                Some((taken, part)) if part.len() >= taken.bytes() => {
+                Some((taken, part)) => {
                     if self.owned == 1 {
                         self.widen().await?;
                     }
                     self.send(taken, part).await?;
-                    self.new_part().await?
+                    self.new_part(data.len()).await?
                 }
-                Some(part) => part,
-                None => self.new_part().await?,
             };
             let (now, later) = data.split_at(data.len().min(taken.bytes().saturating_sub(part.len())));
             part.extend_from_slice(now);
@@ -300,11 +314,27 @@ impl Written {
         self.bucket.part_size.min(self.bucket.budget.largest_part())
     }
 
-    async fn new_part(&mut self) -> Result<(Taken, Vec<u8>), StorageError> {
+    /// More memory for the first part, of which so many bytes were written. What it has is kept until there is more.
+    async fn grow(&mut self, mut taken: PartMemory, written: usize) -> Result<PartMemory, StorageError> {
+        let budget = &self.bucket.budget;
+        if budget.grow_beginning(&mut taken, written) {
+            return Ok(taken);
+        }
+        let whole = budget.first(self.first_size()).await?;
+        self.is_beginning = false;
+        Ok(whole)
+    }
+
+    /// Memory for another part, of which so many bytes were written already.
+    async fn new_part(&mut self, written: usize) -> Result<(PartMemory, Vec<u8>), StorageError> {
         let (budget, first) = (self.bucket.budget.clone(), self.first_size());
         if self.owned == 0 {
             self.owned = 1;
             // Most files are small: their part grows as they do.
+            if let Some(taken) = budget.beginning(written) {
+                self.is_beginning = true;
+                return Ok((taken, Vec::new()));
+            }
             return Ok((budget.first(first).await?, Vec::new()));
         }
         if self.parts >= MAX_PARTS {
@@ -315,12 +345,16 @@ impl Written {
         let size = first.checked_shl(doublings).unwrap_or(usize::MAX).clamp(first, budget.largest_part());
         // There is always one: `widen` has taken one more than can be on their way.
         let mut taken = self.sent.recv().await.ok_or_else(over)?;
-        budget.enlarge(&mut taken, size);
+        if self.parts < PARTS_WITHOUT_PATIENCE {
+            budget.enlarge(&mut taken, size);
+        } else {
+            budget.enlarge_patiently(&mut taken, size).await;
+        }
         let room = taken.bytes();
         Ok((taken, Vec::with_capacity(room)))
     }
 
-    async fn send(&mut self, taken: Taken, data: Vec<u8>) -> Result<(), StorageError> {
+    async fn send(&mut self, taken: PartMemory, data: Vec<u8>) -> Result<(), StorageError> {
         let unfinished = match self.unfinished.take() {
             Some(unfinished) => unfinished,
             None => self.begin().await?,
@@ -440,6 +474,14 @@ enum Named {
     Other(Option<Metadata>),
 }
 
+/// How many bytes each request copies of so many, after so many parts: about the same, so that none is less than stores take
+/// as a part, and so many that half of the parts are left for what follows.
+fn copy_length(bytes: u64, parts: u64) -> u64 {
+    let at_most = (MAX_PARTS.saturating_sub(parts) / 2).max(1);
+    let length = bytes.div_ceil(at_most).clamp(COPY, MAX_COPY);
+    bytes.div_ceil(bytes.div_ceil(length).max(1))
+}
+
 /// A number that no other upload has, in hexadecimal digits; without random numbers the same for all.
 fn random_id() -> String {
     format!("{:016x}", getrandom::u64().unwrap_or_default())
@@ -451,37 +493,4 @@ pub fn changed() -> StorageError {
 }
 
 #[cfg(test)]
-mod tests {
-    use tidegate_core::ports::storage::{FileSystem, Location, S3Location};
-    use tidegate_core::secret::Secret;
-
-    use super::*;
-    use crate::{S3FileSystems, S3Settings};
-
-    #[tokio::test]
-    async fn an_upload_has_no_more_parts_than_stores_take() {
-        let location = S3Location {
-            bucket: "b".into(),
-            endpoint: "http://127.0.0.1:1".into(),
-            access_key: "key".into(),
-            access_secret: Secret::new("secret"),
-            ..S3Location::default()
-        };
-        let file_system = FileSystem { location: Location::S3(Box::new(location)), owner: (0, 0), make_missing: true };
-        let storage = S3FileSystems::new(S3Settings::default(), Arc::default()).open(&file_system).unwrap();
-        let key = storage.bucket.prefix.key(&tidegate_core::path::VirtualPath::root()).unwrap();
-        let mut written = Written::new(storage.bucket.clone(), key, false);
-        written.widen().await.unwrap();
-        for (parts, expected) in [(0, 8 << 20), (499, 8 << 20), (500, 16 << 20), (9_999, 64 << 20)] {
-            written.parts = parts;
-            let (taken, _) = written.new_part().await.unwrap();
-            assert_eq!(taken.bytes(), expected, "{parts}");
-            written.sender.send(taken).unwrap();
-        }
-        written.parts = MAX_PARTS;
-        let refused = written.write(Some(0), b"x").await.unwrap_err();
-        assert_eq!((refused.kind, refused.message.contains("larger")), (StorageErrorKind::NoSpace, true));
-        // Nothing of it can have a name.
-        assert_eq!(written.finish().await.unwrap_err().kind, StorageErrorKind::NoSpace);
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ use tidegate_core::ports::storage::{
 };
 
 use crate::above::Directories;
-use crate::budget::{MemoryBudget, MemoryLimits};
+use crate::budget::{AccountBudget, MemoryBudget, MemoryLimits, SMALLEST_PART};
 use crate::claims::{Claims, Kind};
 use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
@@ -34,8 +34,8 @@ use crate::unfinished::{UnfinishedUploads, region_of};
 use crate::upload::S3Upload;
 
 const MIB: usize = 1 << 20;
-/// The smallest part that stores take, and the size of parts of accounts that name none.
-const PART_SIZES: (usize, usize) = (5 * MIB, 8 * MIB);
+/// The size of the first parts of accounts that name none.
+const USUAL_PART: usize = 8 * MIB;
 const CONCURRENCY: usize = 4;
 /// The pause before a request is repeated for the first time; each next one is twice as long.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
@@ -87,12 +87,12 @@ impl S3FileSystems {
     /// The description is wrong, or is of another kind of file system.
     pub fn open(&self, file_system: &FileSystem) -> Result<S3Storage, StorageError> {
         match &file_system.location {
-            Location::S3(location) => self.open_bucket(location, file_system.owner),
+            Location::S3(location) => self.open_bucket(location, file_system),
             Location::Directory(_) | Location::Sftp(_) => Err(unsupported("this storage has no files of that kind")),
         }
     }
 
-    fn open_bucket(&self, location: &S3Location, owner: (u32, u32)) -> Result<S3Storage, StorageError> {
+    fn open_bucket(&self, location: &S3Location, file_system: &FileSystem) -> Result<S3Storage, StorageError> {
         let wrong = |text: &str| failed(StorageErrorKind::Invalid, text);
         if location.bucket.is_empty() || location.bucket.contains('/') {
             return Err(wrong("s3config.bucket is not the name of a bucket"));
@@ -101,8 +101,8 @@ impl S3FileSystems {
             return Err(wrong("s3config.access_key and s3config.access_secret are set together, or neither is"));
         }
         let part_size = match location.upload_part_size {
-            0 => PART_SIZES.1,
-            size => usize::try_from(size).unwrap_or(usize::MAX).saturating_mul(MIB).max(PART_SIZES.0),
+            0 => USUAL_PART,
+            size => usize::try_from(size).unwrap_or(usize::MAX).saturating_mul(MIB).max(SMALLEST_PART),
         };
         let concurrency = match location.upload_concurrency {
             0 => CONCURRENCY,
@@ -117,8 +117,8 @@ impl S3FileSystems {
             prefix: KeyPrefix::new(&location.key_prefix)?,
             url: format!("s3://{}", location.bucket),
             identity: format!("{}\0{}", location.endpoint, location.bucket),
-            owner,
-            budget: self.budget.clone(),
+            owner: file_system.owner,
+            budget: AccountBudget::new(self.budget.clone(), &file_system.account),
             part_size,
             concurrency,
             rename_limit: self.settings.rename_limit,

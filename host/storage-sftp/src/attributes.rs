@@ -36,6 +36,7 @@ pub fn metadata(attributes: &Attributes, id: FileId) -> Metadata {
         modified: i64::from(modified),
         links: 1,
         id,
+        version: 0,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use tidegate_core::path::VirtualPath;
-use tidegate_core::ports::storage::{DirectoryEntry, DirectoryReader, FileKind, StorageError, StorageErrorKind};
+use tidegate_core::ports::storage::{DirectoryEntry, DirectoryReader, FileKind, StorageError};
 
 use crate::attributes::of_entry;
 use crate::errors::{Fault, not_a_directory};
@@ -24,7 +24,7 @@ pub struct SftpDirectory {
     names: VecDeque<Name>,
     /// None: the end was reached.
     next: Option<Pending>,
-    passed_over: usize,
+    nameless: u64,
 }
 
 impl SftpDirectory {
@@ -52,7 +52,7 @@ impl SftpDirectory {
         let handle = RemoteHandle::opened(session, pending).await?;
         let next = Some(handle.request(fxp::READDIR, |packet| packet));
         let (storage, path) = (storage.clone(), found.path);
-        Ok(Self { storage, path, handle, own, names: VecDeque::new(), next, passed_over: 0 })
+        Ok(Self { storage, path, handle, own, names: VecDeque::new(), next, nameless: 0 })
     }
 
     /// The entry of a name; None: it cannot be a name of a file here.
@@ -62,7 +62,7 @@ impl SftpDirectory {
         }
         let is_name = !name.name.is_empty() && !name.name.contains(&b'/') && !name.name.contains(&0);
         let Some(path) = VirtualPath::resolve(&self.path, &name.name).ok().filter(|_| is_name) else {
-            self.passed_over += 1;
+            self.nameless += 1;
             return None;
         };
         let attributes = of_entry(name.attributes, &name.line);
@@ -97,9 +97,10 @@ impl DirectoryReader for SftpDirectory {
     }
 
     fn passed_over(&self) -> Option<StorageError> {
-        (self.passed_over > 0).then(|| {
-            let text = format!("{} names at the SFTP server cannot be names of files", self.passed_over);
-            StorageError::new(StorageErrorKind::Invalid, text)
-        })
+        None
+    }
+
+    fn nameless(&self) -> u64 {
+        self.nameless
     }
 }

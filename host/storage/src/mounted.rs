@@ -220,11 +220,14 @@ impl Storage for MountedStorage {
             }
         }
         for name in mounted {
-            if let Ok(at) = VirtualPath::resolve(path, &name)
-                && let Ok(metadata) = self.look(&at, true).await
-            {
-                shown.push(DirectoryEntry { name, metadata });
-            }
+            let at = VirtualPath::resolve(path, &name)
+                .map_err(|error| StorageError::new(StorageErrorKind::NameTooLong, error.to_string()))?;
+            let metadata = match self.look(&at, true).await {
+                Ok(metadata) => metadata,
+                // A mount that cannot be reached covers what is there all the same.
+                Err(_) => Metadata { kind: FileKind::Directory, ..self.look(path, true).await? },
+            };
+            shown.push(DirectoryEntry { name, metadata });
         }
         Ok(Box::new(WithMounts { reader, mounted: shown, shown: false }))
     }
@@ -333,12 +336,17 @@ impl Storage for MountedStorage {
     }
 
     async fn sweep(&self, before: i64) -> Result<Swept, StorageError> {
-        let mut all = self.home.sweep(before).await?;
+        let mut all = self.home.sweep(before).await;
         for mount in &self.mounts {
-            let Swept { aborted, left } = mount.storage.sweep(before).await?;
-            all = Swept { aborted: all.aborted + aborted, left: all.left + left };
+            all = match (all, mount.storage.sweep(before).await) {
+                (Ok(all), Ok(Swept { aborted, left })) => {
+                    Ok(Swept { aborted: all.aborted + aborted, left: all.left + left })
+                }
+                // The others are swept all the same.
+                (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+            };
         }
-        Ok(all)
+        all
     }
 
     fn user_name(&self, uid: u32) -> Option<String> {
@@ -382,6 +390,10 @@ impl DirectoryReader for WithMounts {
 
     fn passed_over(&self) -> Option<StorageError> {
         self.reader.as_ref()?.passed_over()
+    }
+
+    fn nameless(&self) -> u64 {
+        self.reader.as_ref().map_or(0, |reader| reader.nameless())
     }
 }
 

@@ -14,7 +14,8 @@ impl AccountValues {
     /// `NotFound`: a folder has no `mapped_path`. `Invalid`: its file system is not one that the server has.
     pub fn file_tree(&self) -> Result<TreeDescription, StorageError> {
         let owner = (self.uid, self.gid);
-        let at = |location, make_missing| FileSystem { location, owner, make_missing };
+        let account = &self.username;
+        let at = |location, make_missing| FileSystem { location, account: account.clone(), owner, make_missing };
         let mounts = self.folders.iter().map(|folder| {
             let place = location(&folder.filesystem, &folder.mapped_path).map_err(|error| wrong(&error))?;
             if place == Location::Directory(String::new()) {
@@ -61,7 +62,8 @@ impl TreeDescription {
         let filesystem = document.get("filesystem").and_then(Value::as_object).unwrap_or(&none);
         let path = document.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
         let location = location(filesystem, path).map_err(|error| wrong(&error))?;
-        Ok(Self { root: FileSystem { location, owner: (0, 0), make_missing: true }, mounts: Vec::new() })
+        let root = FileSystem { location, account: String::new(), owner: (0, 0), make_missing: true };
+        Ok(Self { root, mounts: Vec::new() })
     }
 }
 

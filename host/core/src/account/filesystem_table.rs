@@ -31,8 +31,12 @@ const S3: &[Field] = &[
     field("storage_class", Kind::Text, "Of new objects"),
     field("acl", Kind::Text, "Of new objects"),
     field("key_prefix", Kind::Text, "What keys of the account begin with"),
-    field("upload_part_size", NATURAL, "MB of the first parts, at least 5; 0 means 8"),
-    field("upload_concurrency", NATURAL, "Parts at once, as far as there is memory; 0 means 4"),
+    field(
+        "upload_part_size",
+        NATURAL,
+        "MB of the first parts, from 5 to an eighth of `common.upload_memory`; 0 means 8",
+    ),
+    field("upload_concurrency", NATURAL, "Parts at once, at most 64 and as far as there is memory; 0 means 4"),
     field("upload_part_max_time", NATURAL, "Seconds; kept for other servers, here it is 300"),
     field("download_part_size", NATURAL, "MB; kept for other servers, here it follows the reader"),
     field(

@@ -71,6 +71,9 @@ impl Opened {
 
     /// Gives an upload its name, and counts the file and the one that it replaces.
     pub(super) async fn finish(&mut self) -> Result<(), FileError> {
+        // A store puts all of the object together.
+        let files = self.files.clone();
+        let _waits = files.session.live.long_request_began();
         if self.quota.is_none() {
             self.follow_account().await?;
         }

@@ -185,7 +185,17 @@ impl FileService {
         if let (Some(quota), Some(names)) = (&mut file.quota, &names.target) {
             quota.complete(names, &file.source, replaced.as_ref());
         }
-        let removed = if removes { self.remove_copied(&file.from).await } else { Ok(None) };
+        let removed = match removes {
+            // To finish may take long, and what was written meanwhile would be lost.
+            true => match self.require_unchanged(&sides, &file.from, &file.source).await {
+                Ok(()) => self.remove_copied(&file.from).await,
+                Err(error) => {
+                    let text = format!("the file was copied, and has both names, since the old one stays: {error}");
+                    Err(FileError::Failed(text))
+                }
+            },
+            false => Ok(None),
+        };
         if let Ok(Some(removed)) = &removed {
             names.removed(removed, &sides);
         }
@@ -207,8 +217,8 @@ impl FileService {
     async fn require_unchanged(&self, sides: &Sides, from: &VirtualPath, before: &Metadata) -> Result<(), FileError> {
         sides.require_unwritten(before)?;
         let now = self.tree().symlink_metadata(from).await?;
-        let is_same = (now.id, now.size, now.modified) == (before.id, before.size, before.modified);
-        if is_same { Ok(()) } else { Err(changed()) }
+        let seen = |file: &Metadata| (file.id, file.size, file.modified, file.version);
+        if seen(&now) == seen(before) { Ok(()) } else { Err(changed()) }
     }
 
     async fn move_directory(
@@ -227,7 +237,7 @@ impl FileService {
                 return Err(FileError::Failed("the directory is not empty".into()));
             }
         }
-        let contents = self.contents(from, self.context.rename_limit).await?;
+        let mut contents = self.contents(from, self.context.rename_limit).await?;
         let sides = Sides::of(self, from, to);
         if !sides.is_one {
             sides.check_room(self, to, contents.used).await?;
@@ -237,13 +247,18 @@ impl FileService {
             self.tree().create_directory(to, Some(mode)).await?;
         }
         let mut copied = 0_usize;
-        for (path, metadata) in &contents.entries {
+        for (path, metadata) in &mut contents.entries {
             let target = VirtualPath::resolve(to, path.below(from).relative())?;
             if metadata.kind == FileKind::Directory {
                 self.tree().create_directory(&target, Some(metadata.mode & PERMISSION_BITS)).await?;
                 continue;
             }
-            let arriving = self.copy_over((path, metadata), &target, false, protocol).await?;
+            // Listings do not say all by which a change is seen.
+            *metadata = self.tree().symlink_metadata(path).await?;
+            if metadata.kind != FileKind::File {
+                return Err(changed());
+            }
+            let arriving = self.copy_over((&*path, &*metadata), &target, false, protocol).await?;
             let files = self.clone();
             to_the_end(async move { files.arrive(arriving, false).await }).await?;
             copied += 1;
@@ -308,6 +323,11 @@ impl FileService {
             // What cannot be named would be left behind, and with it the old directory.
             if let Some(error) = reader.passed_over() {
                 return Err(error.into());
+            }
+            if reader.nameless() > 0 {
+                let (number, place) = (reader.nameless(), directory.display());
+                let text = format!("{number} entries of \"{place}\" cannot be names of files and would be left behind");
+                return Err(FileError::Invalid(text));
             }
         }
         Ok(contents)

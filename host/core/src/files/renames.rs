@@ -162,6 +162,7 @@ impl FileService {
         replace: bool,
         protocol: Protocol,
     ) -> Result<(), FileError> {
+        let _waits = self.session.live.long_request_began();
         let is_of_one_kind = self.storage.kind(from) == self.storage.kind(to);
         if is_of_one_kind && self.rename_at_once(from, to, replace).await? {
             return Ok(());

@@ -11,12 +11,25 @@ pub(super) struct Visible {
     reader: Box<dyn DirectoryReader>,
     directory: VirtualPath,
     patterns: Option<FilePatterns>,
+    /// Whether the log has how many entries have no name.
+    is_logged: bool,
 }
 
 impl Visible {
     /// `patterns`: None: no name is hidden by a pattern.
     pub fn new(reader: Box<dyn DirectoryReader>, directory: &VirtualPath, patterns: Option<FilePatterns>) -> Self {
-        Self { reader, directory: directory.clone(), patterns }
+        Self { reader, directory: directory.clone(), patterns, is_logged: false }
+    }
+
+    fn log_nameless(&mut self) {
+        let nameless = self.reader.nameless();
+        if nameless > 0 && !self.is_logged {
+            self.is_logged = true;
+            let place = self.directory.display();
+            let message =
+                format!("the listing of \"{place}\" leaves out {nameless} entries that cannot be names of files");
+            tracing::info!(sender = "sftpd", message);
+        }
     }
 
     fn shows(&self, name: &[u8]) -> bool {
@@ -31,6 +44,7 @@ impl DirectoryReader for Visible {
         loop {
             let mut entries = self.reader.next_entries(max).await?;
             if entries.is_empty() {
+                self.log_nameless();
                 return Ok(entries);
             }
             entries.retain(|entry| self.shows(&entry.name));
@@ -42,5 +56,9 @@ impl DirectoryReader for Visible {
 
     fn passed_over(&self) -> Option<StorageError> {
         self.reader.passed_over()
+    }
+
+    fn nameless(&self) -> u64 {
+        self.reader.nameless()
     }
 }

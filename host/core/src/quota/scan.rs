@@ -91,7 +91,8 @@ pub async fn survey(tree: &ScanTree) -> Result<Survey, StorageError> {
 /// `excluded` are left out, symbolic links are not followed, and what vanishes during the count is left out.
 ///
 /// # Errors
-/// If a directory cannot be read completely, or is too deep for a path.
+/// If a directory cannot be read completely, or is too deep for a path. Entries to which no path leads are left out, and
+/// the log says how many they are.
 pub async fn count(
     tree: &ScanTree,
     excluded: &HashSet<FileId>,
@@ -102,6 +103,7 @@ pub async fn count(
 
 async fn examine(tree: &ScanTree, excluded: &HashSet<FileId>, progress: &ScanProgress) -> Result<Survey, StorageError> {
     let mut used = UsedQuota::default();
+    let mut nameless = 0_u64;
     let mut several_names = HashSet::new();
     let mut waiting = tree.roots.clone();
     while let Some(directory) = waiting.pop() {
@@ -145,6 +147,12 @@ async fn examine(tree: &ScanTree, excluded: &HashSet<FileId>, progress: &ScanPro
             let message = format!("what is in \"{}\" cannot be counted: {error}", directory.display());
             return Err(StorageError::new(error.kind, message));
         }
+        // Nobody can read or remove them here, so that they do not keep an account from all else either.
+        nameless += reader.nameless();
+    }
+    if nameless > 0 {
+        let message = format!("a count of files leaves out {nameless} entries that cannot be names of files");
+        tracing::warn!(sender = "quota", message);
     }
     Ok(Survey { used, has_several_names: !several_names.is_empty() })
 }

@@ -10,7 +10,7 @@ use crate::ports::{Change, Directory, NodeName, SystemClock, USERS, UsageStore, 
 
 pub(super) fn file(inode: u64, size: u64) -> Metadata {
     let id = FileId::new(u128::from(inode));
-    Metadata { kind: FileKind::File, size, mode: 0, uid: 0, gid: 0, accessed: 0, modified: 0, links: 1, id }
+    Metadata { kind: FileKind::File, size, mode: 0, uid: 0, gid: 0, accessed: 0, modified: 0, links: 1, id, version: 0 }
 }
 
 pub(super) fn no_tree() -> ScanTree {

@@ -37,6 +37,8 @@ pub struct LiveSession {
     transfers: Mutex<Vec<Arc<ActiveTransfer>>>,
     /// The number of commands that are running.
     commands: AtomicUsize,
+    /// The number of requests under way that may take long.
+    long_requests: AtomicUsize,
     /// The number of open files and directories of all SFTP channels of the session.
     pub handles: AtomicUsize,
     /// Protocol and command of the channel that was opened last.
@@ -146,6 +148,16 @@ impl Drop for RunningCommand<'_> {
     }
 }
 
+/// A request of a session that may take long; it counts as answered when this is dropped.
+pub struct LongRequest<'a>(&'a LiveSession);
+
+impl Drop for LongRequest<'_> {
+    fn drop(&mut self) {
+        self.0.moves();
+        self.0.long_requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl LiveSession {
     /// `address`: the client's, for limits by network; `now`: milliseconds since 1970.
     pub fn new(account: Arc<EffectiveAccount>, address: IpAddr, now: i64) -> Self {
@@ -159,6 +171,7 @@ impl LiveSession {
             debts: Mutex::default(),
             transfers: Mutex::default(),
             commands: AtomicUsize::new(0),
+            long_requests: AtomicUsize::new(0),
             handles: AtomicUsize::new(0),
             channel: Mutex::new(("SSH", String::new())),
             end_reason: Mutex::default(),
@@ -305,6 +318,18 @@ impl LiveSession {
     pub fn command_began(&self) -> RunningCommand<'_> {
         self.commands.fetch_add(1, Ordering::Relaxed);
         RunningCommand(self)
+    }
+
+    /// Counts a request as under way until the answer is dropped. A client that waits for it is not idle, though nothing
+    /// moves here: a store may copy for long (A4-13).
+    pub fn long_request_began(&self) -> LongRequest<'_> {
+        self.long_requests.fetch_add(1, Ordering::Relaxed);
+        LongRequest(self)
+    }
+
+    /// Whether the client waits for a request that may take long.
+    pub fn waits(&self) -> bool {
+        self.long_requests.load(Ordering::Relaxed) > 0
     }
 
     /// Whether ending the session now would break off a transfer or a command.

@@ -176,7 +176,7 @@ impl SessionWatch {
             let idle = Duration::from_millis(u64::try_from(now - session.live.last_activity()).unwrap_or(0));
             if let Err(broken) = policy.check(&AccountRule::IN_TIME, &account, &session.facts()) {
                 self.end(&session, EndReason::AdminClosed, broken.end());
-            } else if self.idle_timeout.is_some_and(|limit| idle >= limit) {
+            } else if self.idle_timeout.is_some_and(|limit| idle >= limit) && !session.live.waits() {
                 self.end(&session, EndReason::Idle, "nothing happened for too long");
             }
         }
@@ -396,6 +396,28 @@ mod tests {
         // A1-14, A4-13
         assert_eq!(check("", Some(""), 59_999).await.0, None);
         assert_eq!(check("", Some(""), 60_000).await.0, Some(EndReason::Idle));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_long_request_is_not_idle() {
+        // A4-13
+        let (_accounts, mut watch, session, _slot) = watched("").await;
+        let clock = Arc::new(PaperClock::default());
+        watch.clock = clock.clone();
+        let (one, other) = (session.live.long_request_began(), session.live.long_request_began());
+        clock.0.store(session.live.last_activity() + 600_000, Ordering::Relaxed);
+        watch.end_what_is_over();
+        drop(one);
+        clock.0.store(session.live.last_activity() + 600_000, Ordering::Relaxed);
+        watch.end_what_is_over();
+        assert_eq!(session.live.end_reason(), None);
+        // The time without anything to do begins with the answer.
+        drop(other);
+        for (later, expected) in [(59_999, None), (60_000, Some(EndReason::Idle))] {
+            clock.0.store(session.live.last_activity() + later, Ordering::Relaxed);
+            watch.end_what_is_over();
+            assert_eq!(session.live.end_reason(), expected, "{later}");
+        }
     }
 
     #[tokio::test]

@@ -47,6 +47,8 @@ pub struct Settings {
     pub set_attributes: SetAttributesPolicy,
     /// Whether directories with files are renamed where every file has to be copied.
     pub copying_renames: bool,
+    /// The memory that all uploads to object storage share, in bytes.
+    pub upload_memory: usize,
     pub grace_time: Duration,
     pub database: DatabaseSettings,
     pub users_base_dir: Option<String>,

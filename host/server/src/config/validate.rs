@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ use crate::named_secrets::NamedSecrets;
 use crate::version;
 
 const DEFAULT_AUTH_TRIES: usize = 6;
+/// In MiB.
+const DEFAULT_UPLOAD_MEMORY: usize = 512;
+/// The least has room for parts of the usual size; in MiB.
+const UPLOAD_MEMORY: RangeInclusive<usize> = 64..=1 << 20;
 
 /// Collects problems while the settings are built.
 pub(super) struct Check<'a> {
@@ -90,6 +95,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         overwrite: upload_mode(config, &mut check),
         set_attributes: setstat_mode(config, &mut check),
         copying_renames: rename_mode(config, &mut check),
+        upload_memory: upload_memory(config, &mut check),
         grace_time: Duration::from_secs(config.common.grace_time),
         database: database::settings(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),
@@ -313,6 +319,19 @@ fn rename_mode(config: &Config, check: &mut Check<'_>) -> bool {
             false
         }
     }
+}
+
+/// In bytes.
+fn upload_memory(config: &Config, check: &mut Check<'_>) -> usize {
+    let mib = match config.common.upload_memory {
+        0 => DEFAULT_UPLOAD_MEMORY,
+        mib => mib,
+    };
+    if !UPLOAD_MEMORY.contains(&mib) {
+        let (least, most) = (UPLOAD_MEMORY.start(), UPLOAD_MEMORY.end());
+        check.problem("common.upload_memory", format!("{mib} is neither 0 nor from {least} to {most} MiB"));
+    }
+    mib.saturating_mul(1 << 20)
 }
 
 fn tracking(config: &Config, check: &mut Check<'_>) -> Tracking {

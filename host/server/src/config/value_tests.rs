@@ -167,6 +167,20 @@ fn directories_in_object_storage_are_renamed_if_that_is_wanted() {
 }
 
 #[test]
+fn uploads_share_the_memory_that_is_set() {
+    for (line, expected) in
+        [("", 512), ("upload_memory = 0", 512), ("upload_memory = 64", 64), ("upload_memory = 6144", 6144)]
+    {
+        let settings = read("tidegate.toml", &format!("[common]\n{line}\n"), &[]).unwrap();
+        assert_eq!(settings.upload_memory, expected << 20, "{line}");
+    }
+    for wrong in ["1", "63", "1048577"] {
+        let text = format!("[common]\nupload_memory = {wrong}\n");
+        check_error("tidegate.toml", &text, &["common.upload_memory", "line 2", wrong]);
+    }
+}
+
+#[test]
 fn secrets_that_accounts_name_are_texts_files_or_variables() {
     // A8-15
     let text = "[secrets]\na = \"clear\"\nb = { file = \"/srv/key\" }\nc = { env = \"KEY\" }\n";

@@ -12,7 +12,7 @@ use tidegate_core::ports::storage::{FileSystem, Location, RootCheck, Storage, St
 use tidegate_storage::{
     Cleaned, FileSystems, Leftovers, LocalStorageFactory, LocalStorageSettings, OverwriteMode, open_tree,
 };
-use tidegate_storage_s3::{S3FileSystems, S3Settings};
+use tidegate_storage_s3::{MemoryLimits, S3FileSystems, S3Settings};
 use tidegate_storage_sftp::{SftpFileSystems, SftpSettings};
 
 use super::rename_limit;
@@ -39,7 +39,8 @@ impl Storages {
         let leftovers = Arc::new(leftovers);
         let rename_limit = rename_limit(settings);
         let secrets = settings.secrets.clone();
-        let s3 = S3Settings { rename_limit, ..S3Settings::default() };
+        let memory = MemoryLimits { uploads: settings.upload_memory, ..MemoryLimits::default() };
+        let s3 = S3Settings { memory, rename_limit, ..S3Settings::default() };
         let sftp = SftpSettings {
             atomic: settings.overwrite != OverwriteMode::Standard,
             keep_partial: settings.overwrite == OverwriteMode::AtomicWithResume,

@@ -18,7 +18,7 @@ async fn leave<T: std::fmt::Debug>(held: &mut Held, call: impl Future<Output = T
 #[tokio::test]
 async fn an_upload_whose_client_leaves_during_a_write_is_aborted() {
     let store = Store::start().await;
-    // Parts of 5 MiB, four of which are first ones: what was not given back would be missed.
+    // Parts of 5 MiB, and two first ones of an account at most: what was not given back would be missed.
     let memory = MemoryLimits { uploads: 40 * MIB, downloads: MIB, patience: Duration::from_secs(5) };
     let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
     let data = bytes(20 * MIB);

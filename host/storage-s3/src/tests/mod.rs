@@ -70,7 +70,11 @@ fn open(location: S3Location, settings: S3Settings) -> Result<S3Storage, Storage
 }
 
 fn open_counted(location: Location, settings: S3Settings, metrics: Arc<Metrics>) -> Result<S3Storage, StorageError> {
-    S3FileSystems::new(settings, metrics).open(&FileSystem { location, owner: (7, 8), make_missing: true })
+    S3FileSystems::new(settings, metrics).open(&of_account("u", location))
+}
+
+fn of_account(name: &str, location: Location) -> FileSystem {
+    FileSystem { location, account: name.to_owned(), owner: (7, 8), make_missing: true }
 }
 
 async fn started() -> (Store, S3Storage) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidegate_core::ports::storage::{FileKind, SetAttributes};
+use tidegate_core::quota::{ScanTree, survey};
 
 use super::*;
 
@@ -109,7 +110,30 @@ async fn keys_that_are_no_names_are_counted() {
     }
     found.sort();
     assert_eq!(found, [".", "..", "d", "f"]);
-    assert!(reader.passed_over().unwrap().message.starts_with("3 objects"));
+    assert_eq!((reader.nameless(), reader.passed_over().is_none()), (3, true));
+}
+
+#[tokio::test]
+async fn keys_that_are_no_names_count_for_no_quota() {
+    // A10-06
+    let (store, storage) = started().await;
+    for key in ["home/f", "home/ends ", "home//double", "home/d/g", "home/d/g ", "home/d /h"] {
+        store.put(key, b"12345");
+    }
+    let tree = ScanTree { storage: Arc::new(storage), roots: vec![VirtualPath::root()], skip: Vec::new() };
+    let used = survey(&tree).await.unwrap().used;
+    assert_eq!((used.files, used.size), (2, 10));
+}
+
+#[tokio::test]
+async fn another_content_is_another_version() {
+    let (store, storage) = started().await;
+    let version = async || storage.metadata(&path("/f")).await.unwrap().version;
+    store.put("home/f", b"one");
+    let first = version().await;
+    assert_eq!((first, first != 0), (version().await, true));
+    store.put("home/f", b"two");
+    assert_ne!(first, version().await);
 }
 
 #[tokio::test]
@@ -181,6 +205,64 @@ async fn directories_are_renamed_where_they_may_be() {
     let refused = storage.rename(&path("/moved"), &path("/d"), false).await;
     assert_eq!(kind(refused), Err(StorageErrorKind::Unsupported));
     assert_eq!(store.keys().len(), 5);
+}
+
+#[tokio::test]
+async fn a_directory_with_keys_that_are_no_names_is_not_renamed() {
+    let store = Store::start().await;
+    let storage = open(location(&store), S3Settings { rename_limit: 9, ..quick() }).unwrap();
+    for nameless in ["home/d/a ", "home/d//x", "home/d/./x", "home/d/e/b ", "home/d/e /b"] {
+        store.put("home/d/a", b"other");
+        store.put(nameless, b"x");
+        let before = store.keys();
+        let refused = storage.rename(&path("/d"), &path("/moved"), false).await.unwrap_err();
+        assert_eq!((refused.kind, store.keys()), (StorageErrorKind::Invalid, before), "{nameless:?}");
+        assert!(refused.message.contains("1 objects"), "{nameless:?} {refused}");
+        store.content.lock().unwrap().objects.clear();
+    }
+    // Nor is one whose files would have names that are too long.
+    put(&storage, "/d/f", b"x").await;
+    let long = format!("/{}", "d".repeat(1017));
+    assert_eq!(kind(storage.rename(&path("/d"), &path(&long), false).await), Err(StorageErrorKind::NameTooLong));
+    assert_eq!(store.keys(), ["home/d/f"]);
+}
+
+#[tokio::test]
+async fn what_is_replaced_while_its_directory_is_renamed_stays() {
+    // A16-04
+    let store = Store::start().await;
+    let storage = open(location(&store), S3Settings { rename_limit: 9, ..quick() }).unwrap();
+    for replaced in ["home/d/a", "home/d/b"] {
+        for file in ["/d/a", "/d/b", "/d/c"] {
+            put(&storage, file, b"old").await;
+        }
+        let mut held = store.hold("copy");
+        let (from, to) = (path("/d"), path("/moved"));
+        let replace = async {
+            held.arrived().await;
+            store.put(replaced, b"newer");
+            held.answer();
+        };
+        let (outcome, ()) = futures_util::future::join(storage.rename(&from, &to, false), replace).await;
+        let keys = ["home/moved/a", "home/moved/b", "home/moved/c"];
+        match replaced {
+            // It was copied already.
+            "home/d/a" => {
+                assert!(outcome.unwrap_err().message.contains("1 files"));
+                assert_eq!(store.keys(), [&[replaced][..], &keys[..]].concat());
+                assert_eq!(store.data(replaced).unwrap(), b"newer");
+            }
+            _ => {
+                assert_eq!(kind(outcome), Ok(()));
+                assert_eq!(
+                    (store.keys(), store.data("home/moved/b").unwrap()),
+                    (keys.map(str::to_owned).to_vec(), b"newer".to_vec())
+                );
+            }
+        }
+        store.content.lock().unwrap().objects.clear();
+        store.content.lock().unwrap().held = None;
+    }
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ pub struct Content {
     /// The kind of the next request whose answer is lost: it is done, and answered as if the store were away.
     pub lost_answer: Option<&'static str>,
     /// The kind of the requests that are done, and answered when the store is told to.
-    held: Option<(&'static str, watch::Sender<usize>, watch::Receiver<bool>)>,
+    pub held: Option<(&'static str, watch::Sender<usize>, watch::Receiver<bool>)>,
     number: u64,
     /// How many uploads are not complete.
     unfinished: watch::Sender<usize>,

@@ -255,9 +255,11 @@ async fn a_synchronized_file_would_be_one_that_is_stored() {
 #[tokio::test]
 async fn uploads_share_the_memory() {
     let store = Store::start().await;
-    // In parts of 8 MiB: four first ones, and four others, of which two are kept for second ones.
+    // In parts of 8 MiB, or 5 where memory is scarce: 28 MiB for first ones, and for others. An account gets 18 of them.
     let memory = MemoryLimits { uploads: 64 * MIB, downloads: MIB, patience: Duration::from_millis(50) };
-    let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
+    let file_systems = S3FileSystems::new(S3Settings { memory, ..quick() }, Arc::default());
+    let open = |name| file_systems.open(&of_account(name, Location::S3(Box::new(location(&store))))).unwrap();
+    let (storage, other) = (open("one"), open("other"));
     let data = bytes(40 * MIB);
     let mut uploads = Vec::new();
     for number in 0..3 {
@@ -265,20 +267,42 @@ async fn uploads_share_the_memory() {
         upload.write_at(0, &data).await.unwrap();
         uploads.push(upload);
     }
-    // The fourth has a first part, and no second.
+    // The fourth has a beginning, and no part.
     let fourth = storage.begin_upload(&path("/fourth"), PUT).await.unwrap();
-    fourth.write_at(0, &data[..8 * MIB]).await.unwrap();
-    let waiting = storage.begin_upload(&path("/more"), PUT).await.unwrap();
-    let refused = waiting.write_at(0, b"x").await.unwrap_err();
+    fourth.write_at(0, &data[..MIB]).await.unwrap();
+    let refused = fourth.write_at(MIB as u64, b"x").await.unwrap_err();
     assert_eq!((refused.kind, refused.message.contains("memory")), (StorageErrorKind::NoSpace, true));
-    assert_eq!(kind(fourth.write_at(8 * MIB as u64, b"x").await), Err(StorageErrorKind::NoSpace));
+    // Neither small files nor other accounts miss anything.
+    put(&storage, "/small", &data[..MIB]).await;
+    put(&other, "/large", &data).await;
     for upload in uploads {
         finish(&*upload).await.unwrap();
     }
-    put(&storage, "/more", b"x").await;
-    for number in 0..3 {
-        assert!(store.data(&format!("home/{number}")).unwrap() == data);
+    put(&storage, "/more", &data).await;
+    for name in ["0", "1", "2", "large", "more"] {
+        assert!(store.data(&format!("home/{name}")).unwrap() == data, "{name}");
     }
+}
+
+#[tokio::test]
+async fn idle_uploads_of_a_few_bytes_are_in_nobodys_way() {
+    let store = Store::start().await;
+    let memory = MemoryLimits { uploads: 64 * MIB, downloads: MIB, patience: Duration::from_millis(50) };
+    let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
+    let mut uploads = Vec::new();
+    for number in 0..500 {
+        let upload = storage.begin_upload(&path(&format!("/{number}")), PUT).await.unwrap();
+        upload.write_at(0, b"x").await.unwrap();
+        uploads.push(upload);
+    }
+    put(&storage, "/large", &bytes(20 * MIB)).await;
+    // Nor are bytes that wait for those before them, of which there are no more than fit.
+    let (early, mut outcomes) = (bytes(MIB / 2), Vec::new());
+    for upload in &uploads {
+        outcomes.push(kind(upload.write_at(2, &early).await));
+    }
+    assert!(outcomes.contains(&Ok(())) && outcomes.contains(&Err(StorageErrorKind::NoSpace)));
+    put(&storage, "/large", &bytes(20 * MIB)).await;
 }
 
 #[tokio::test]

@@ -109,7 +109,8 @@ async fn look(ssh: &Ssh, known: &[&PrivateKey], change: impl FnOnce(&mut SftpLoc
         ..SftpLocation::default()
     };
     change(&mut place);
-    let file_system = FileSystem { location: Location::Sftp(Box::new(place)), owner: (0, 0), make_missing: true };
+    let location = Location::Sftp(Box::new(place));
+    let file_system = FileSystem { location, account: "u".into(), owner: (0, 0), make_missing: true };
     let storage = SftpFileSystems::new(settings(), Arc::default()).open(&file_system).unwrap();
     storage.metadata(&path("/f")).await.map(|found| found.size)
 }

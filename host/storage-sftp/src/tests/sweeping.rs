@@ -46,6 +46,32 @@ async fn old_files_with_temporary_names_are_removed_in_all_directories() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_swept_is_said_and_keeps_nothing_else() {
+    for (packet, after, code, removed, expected) in [
+        (fxp::OPENDIR, 1, fx::PERMISSION_DENIED, 2, Err(StorageErrorKind::PermissionDenied)),
+        (fxp::OPENDIR, 2, fx::PERMISSION_DENIED, 2, Err(StorageErrorKind::PermissionDenied)),
+        (fxp::READDIR, 2, fx::PERMISSION_DENIED, 2, Err(StorageErrorKind::PermissionDenied)),
+        (fxp::REMOVE, 0, fx::PERMISSION_DENIED, 2, Err(StorageErrorKind::PermissionDenied)),
+        // It has vanished meanwhile.
+        (fxp::OPENDIR, 1, fx::NO_SUCH_FILE, 2, Ok(())),
+        (fxp::REMOVE, 1, fx::NO_SUCH_FILE, 2, Ok(())),
+    ] {
+        let fake = Fake::new(ALL);
+        for directory in ["/a", "/b", "/c"] {
+            fake.directory(directory);
+            fake.file(&format!("{directory}/{}", left("old")), b"x", 100);
+        }
+        let storage = opened(&fake, true);
+        fake.rule(packet, after, Instead::Refuse(code, "no"));
+        let outcome = storage.sweep(i64::MAX).await;
+        if let Err(error) = &outcome {
+            assert!(error.message.contains("2 unfinished uploads were removed, and 1 "), "{error:?}");
+        }
+        assert_eq!((kind(outcome), 3 - fake.paths().len()), (expected, removed), "{packet} {after} {code}");
+    }
+}
+
+#[tokio::test]
 async fn an_upload_whose_server_was_gone_is_swept() {
     let fake = Fake::new(ALL);
     let storage = opened(&fake, true);

@@ -52,7 +52,7 @@ impl Subject {
         let prefix = directory.path().join("home").display().to_string();
         let place = SftpLocation { endpoint: "h".into(), username: "u".into(), prefix, ..SftpLocation::default() };
         let location = Location::Sftp(Box::new(place));
-        let file_system = FileSystem { location, owner: (0, 0), make_missing: true };
+        let file_system = FileSystem { location, account: "u".into(), owner: (0, 0), make_missing: true };
         let storage = SftpFileSystems::by(Arc::new(SftpServer), settings, Arc::default()).open(&file_system).unwrap();
         let name = format!("sftp {overwrite:?}");
         Self { name, overwrite, storage: Arc::new(storage), knows_files: false, _directory: directory }
@@ -162,7 +162,7 @@ pub(super) async fn names(storage: &dyn Storage, directory: &str) -> Vec<String>
         if entries.is_empty() {
             names.sort();
             assert_eq!(names.drain(..2).collect::<Vec<_>>(), [".", ".."], "{directory}");
-            assert!(reader.passed_over().is_none());
+            assert!(reader.passed_over().is_none() && reader.nameless() == 0);
             return names;
         }
         names.extend(entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()));

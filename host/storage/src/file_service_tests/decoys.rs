@@ -266,7 +266,7 @@ async fn what_a_hook_takes_away_does_not_count() {
     for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
         let directory = tempfile::tempdir().unwrap();
         let home = Location::Directory(directory.path().join("home").display().to_string());
-        let root = FileSystem { location: home, owner: (0, 0), make_missing: true };
+        let root = FileSystem { location: home, account: "u".into(), owner: (0, 0), make_missing: true };
         let settings = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
         let description = TreeDescription { root, mounts: Vec::new() };
         let storage = LocalStorageFactory { settings, check: None }.open(&description).await.unwrap();

@@ -41,7 +41,7 @@ async fn storage(kind: &str, overwrite: OverwriteMode, directories: &mut Vec<tem
     directories.push(directory);
     let settings = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
     let factory = LocalStorageFactory { settings, check: None };
-    factory.open_one(&FileSystem { location, owner: (0, 0), make_missing: true }).await.unwrap()
+    factory.open_one(&FileSystem { location, account: "u".into(), owner: (0, 0), make_missing: true }).await.unwrap()
 }
 
 /// A home of the first kind with a folder of the second one at `/m`, and a quota of 100 bytes and four files.
@@ -241,7 +241,7 @@ fn with_limit(on: &Fixture, rename_limit: usize) -> Arc<FileService> {
 #[tokio::test]
 async fn what_breaks_off_or_is_in_the_way_loses_nothing() {
     let content = vec![b'x'; MIB];
-    for act in ["drop", "name taken", "file shrinks", "file is replaced", "nothing"] {
+    for act in ["drop", "name taken", "file shrinks", "file is replaced", "file is rewritten", "nothing"] {
         let kinds = ("local", "memory");
         let tree = tree_of(kinds, OverwriteMode::AtomicWithResume, 4 * MIB, OWN, no_hooks()).await;
         tree.put("/a", &content).await.unwrap();
@@ -253,9 +253,9 @@ async fn what_breaks_off_or_is_in_the_way_loses_nothing() {
         assert!(tree.on.storage.metadata(&path("/m/b")).await.is_err(), "{act}");
         let size = MIB as i64;
         let storage = tree.on.storage.clone();
-        let written = async |name: &str| {
+        let written = async |name: &str, content: &[u8]| {
             let file = storage.open_in_place(&path(name), PUT).await.unwrap();
-            file.write_at(0, b"other").await.unwrap();
+            file.write_at(0, content).await.unwrap();
         };
         let used = match act {
             "drop" => [(size, 1), (0, 0)],
@@ -270,8 +270,17 @@ async fn what_breaks_off_or_is_in_the_way_loses_nothing() {
             }
             "file is replaced" => {
                 storage.remove_file(&path("/a")).await.unwrap();
-                written("/a").await;
+                written("/a", b"other").await;
                 [(5, 1), (0, 0)]
+            }
+            // It has its size, and its time in seconds.
+            "file is rewritten" => {
+                let before = storage.metadata(&path("/a")).await.unwrap();
+                written("/a", &vec![b'y'; MIB]).await;
+                let times = Some((before.accessed, before.modified));
+                let times = SetAttributes { times, ..Default::default() };
+                storage.set_attributes(&path("/a"), &times, true).await.unwrap();
+                [(size, 1), (0, 0)]
             }
             _ => [(0, 0), (size, 1)],
         };

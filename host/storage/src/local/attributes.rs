@@ -33,6 +33,8 @@ pub fn from_stat(stat: &Stat) -> Metadata {
         modified: stat.st_mtime,
         links: stat.st_nlink,
         id: FileId::new(u128::from(stat.st_dev) << 64 | u128::from(stat.st_ino)),
+        // Programs can set the time of the last change of the content, but not this one.
+        version: stat.st_ctime.unsigned_abs().wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec),
     }
 }
 

@@ -60,4 +60,8 @@ impl DirectoryReader for LocalDirectory {
     fn passed_over(&self) -> Option<StorageError> {
         self.passed_over.map(from_errno)
     }
+
+    fn nameless(&self) -> u64 {
+        0
+    }
 }

@@ -91,7 +91,7 @@ impl StorageFactory for LocalStorageFactory {
 impl FileSystems for LocalStorageFactory {
     /// On another thread, because making and opening a directory may wait for a disk or another machine.
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
-        let FileSystem { location, owner: (uid, gid), make_missing } = file_system.clone();
+        let FileSystem { location, owner: (uid, gid), make_missing, account: _ } = file_system.clone();
         let (settings, owner) = (self.settings.clone(), Owner { uid, gid });
         let path = match location {
             Location::Directory(path) => PathBuf::from(path),

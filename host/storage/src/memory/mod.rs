@@ -492,4 +492,8 @@ impl DirectoryReader for MemoryDirectory {
     fn passed_over(&self) -> Option<StorageError> {
         None
     }
+
+    fn nameless(&self) -> u64 {
+        0
+    }
 }

@@ -131,6 +131,7 @@ impl Nodes {
             modified: node.modified,
             links: node.links,
             id: FileId::new(u128::from(self.tree) << 64 | u128::from(id)),
+            version: 0,
         })
     }
 

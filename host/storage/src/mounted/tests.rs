@@ -7,6 +7,8 @@ use super::*;
 use crate::local::{LocalStorageFactory, LocalStorageSettings};
 use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use tidegate_core::ports::StorageFactory;
+use tidegate_core::ports::storage::{Location, SftpLocation};
+use tidegate_storage_sftp::{Dial, SftpFileSystems, SftpSettings, Streams};
 
 fn path(text: &str) -> VirtualPath {
     VirtualPath::parse_normalised(text).unwrap()
@@ -71,6 +73,45 @@ async fn folders_are_seen_in_their_places() {
         let named = VirtualPath::resolve(&path("/shared"), name).unwrap();
         assert_eq!(storage.host_path(&named), directory.path().join("a").join(OsStr::from_bytes(name)));
     }
+}
+
+/// A server that is away.
+struct Away;
+
+#[async_trait]
+impl Dial for Away {
+    async fn dial(&self, _place: &SftpLocation) -> Result<Streams, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Other, "it is away"))
+    }
+}
+
+#[tokio::test]
+async fn a_folder_whose_server_is_away_is_seen_and_covers_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(directory.path().join("home/away/deep")).unwrap();
+    std::fs::write(directory.path().join("home/away/covered"), "x").unwrap();
+    std::fs::write(directory.path().join("home/file"), "x").unwrap();
+    let location = Location::Directory(directory.path().join("home").display().to_string());
+    let file_system = |location| FileSystem { location, account: "u".into(), owner: (0, 0), make_missing: true };
+    let factory = LocalStorageFactory { settings: LocalStorageSettings::default(), check: None };
+    let home = factory.open_one(&file_system(location)).await.unwrap();
+    let place = SftpLocation { endpoint: "h".into(), username: "u".into(), ..SftpLocation::default() };
+    let far = SftpFileSystems::by(Arc::new(Away), SftpSettings::default(), Arc::default());
+    let far = || Arc::new(far.open(&file_system(Location::Sftp(Box::new(place.clone())))).unwrap()) as Arc<dyn Storage>;
+    let mounts = ["/away", "/none/away"].map(|at| Mount { at: path(at), storage: far() });
+    let storage: Arc<dyn Storage> = Arc::new(MountedStorage::new(home, mounts.into()));
+    for (at, expected) in [("/", &["away", "file", "none"][..]), ("/none", &["away"][..])] {
+        assert_eq!(names(&storage, at).await, expected, "{at}");
+        let mut reader = storage.read_directory(&path(at)).await.unwrap();
+        let entries = reader.next_entries(9).await.unwrap();
+        let away = entries.iter().find(|entry| entry.name == b"away").unwrap();
+        assert_eq!(away.metadata.kind, FileKind::Directory, "{at}");
+    }
+    // What is asked of it fails, and nothing of what it covers is seen.
+    for at in ["/away", "/away/covered", "/none/away"] {
+        assert_eq!(storage.metadata(&path(at)).await.unwrap_err().kind, StorageErrorKind::Other, "{at}");
+    }
+    assert!(storage.read_directory(&path("/away")).await.is_err());
 }
 
 #[tokio::test]

@@ -36,6 +36,9 @@ pub struct Metadata {
     pub links: u64,
     /// Identifies the file, under whatever name.
     pub id: FileId,
+    /// Another number when the content is another one, even within a second and of the same size; 0: that is not known, as in
+    /// listings of some storages.
+    pub version: u64,
 }
 
 /// Identifies a file under whatever name: unique among all storages of a server. File systems use device and

@@ -255,8 +255,11 @@ pub trait DirectoryReader: Send + Sync {
     /// The next entries, at most `max`; empty at the end. Includes `.` and `..`.
     async fn next_entries(&mut self, max: usize) -> Result<Vec<DirectoryEntry>, StorageError>;
 
-    /// Why some entries were left out so far; none: no entry was.
+    /// Why some entries were left out so far that could not be read; none: no entry was.
     fn passed_over(&self) -> Option<StorageError>;
+
+    /// How many entries were left out so far because no path leads to them: what they are called cannot be a name.
+    fn nameless(&self) -> u64;
 }
 
 /// One name in a directory.

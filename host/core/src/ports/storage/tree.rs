@@ -26,6 +26,8 @@ pub struct MountDescription {
 pub struct FileSystem {
     /// Where the files are kept.
     pub location: Location,
+    /// The account that uses it; empty: none does. What accounts share is divided by it.
+    pub account: String,
     /// Numbers of the user and group of new files; 0 leaves the server's own (A5-16).
     pub owner: (u32, u32),
     /// Whether the file system's root directory is made if it is missing (A4-11).

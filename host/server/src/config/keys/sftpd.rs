@@ -151,6 +151,10 @@ pub struct Common {
     /// to a folder in a bucket or on another disk. 0: they are refused. 1: directories of at most 10000 files are renamed; a
     /// rename that breaks off leaves the old directory, or both.
     pub rename_mode: i32,
+    /// Memory that all uploads to object storage share: 64 to 1048576; 0 means 512. A part of an upload has at most an eighth
+    /// of it, and an upload at most 10000 parts, so that 512 are enough for files of some 550 GiB, and 6144 for 5 TiB.
+    /// Unit: MiB
+    pub upload_memory: usize,
     /// Wins over `sftpd.umask`.
     /// Old name: `sftpd.umask`
     #[serde(deserialize_with = "text_or_number")]
