@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp, sftp_ok};
-use tidegate_tests::object_store::{Home, Kind};
+use tidegate_tests::homes::{Home, Kind};
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxf, fxp};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec};
-use tidegate_tests::object_store::Kind;
+use tidegate_tests::homes::Kind;
 use tidegate_tests::raw_sftp::{RawSftp, fields, init, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxf, fxp};

@@ -1,97 +1,15 @@
 //! Accounts whose files are on another SFTP server, OpenSSH's, with OpenSSH's client (ADR 26).
 
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use tidegate_tests::clients::{Proof, key, openssh, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, openssh, sftp, sftp_ok, text};
+use tidegate_tests::openssh_server::Sshd;
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 const MIB: usize = 1 << 20;
-
-/// OpenSSH's server, for the user that runs the tests.
-struct Sshd {
-    process: Child,
-    directory: PathBuf,
-    port: u16,
-    /// The directory that has the files.
-    files: PathBuf,
-    user: String,
-    fingerprint: String,
-    key: PathBuf,
-}
-
-impl Sshd {
-    fn start(site: &Site) -> Self {
-        let directory = site.path("sshd");
-        let files = directory.join("files");
-        std::fs::create_dir_all(&files).unwrap();
-        let user_key = key(&directory, "user");
-        let host_key = key(&directory, "host");
-        std::fs::copy(directory.join("user.pub"), directory.join("authorized")).unwrap();
-        let shown = tools::run_ok(Command::new("ssh-keygen").arg("-lf").arg(&host_key));
-        let fingerprint = shown.split_whitespace().nth(1).unwrap().to_owned();
-        let user = tools::run_ok(Command::new("id").arg("-un")).trim().to_owned();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = format!(
-            "ListenAddress 127.0.0.1\nPort {port}\nHostKey {}\nPidFile none\nAuthorizedKeysFile {}\nStrictModes no\n\
-             UsePAM no\nPermitRootLogin yes\nPasswordAuthentication yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n",
-            host_key.display(),
-            directory.join("authorized").display(),
-        );
-        std::fs::write(directory.join("config"), config).unwrap();
-        // Root's server wants this directory.
-        let _ = std::fs::create_dir_all("/run/sshd");
-        let process = run(&directory, port);
-        Self { process, directory, port, files, user, fingerprint, key: user_key }
-    }
-
-    /// `filesystem` of an account or a folder that has the files here.
-    fn filesystem(&self, change: impl FnOnce(&mut serde_json::Value)) -> serde_json::Value {
-        let mut config = serde_json::json!({
-            "endpoint": format!("127.0.0.1:{}", self.port), "username": self.user, "fingerprints": [self.fingerprint],
-            "private_key": std::fs::read_to_string(&self.key).unwrap(), "prefix": self.files.join("home"),
-        });
-        change(&mut config);
-        serde_json::json!({"provider": 5, "sftpconfig": config})
-    }
-
-    /// Ends the server and its sessions.
-    fn kill(&mut self) {
-        let mut ending = vec![self.process.id()];
-        while let Some(pid) = ending.pop() {
-            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-            ending.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
-        }
-        let _ = self.process.wait();
-    }
-
-    fn restart(&mut self) {
-        self.process = run(&self.directory, self.port);
-    }
-
-    fn home(&self) -> PathBuf {
-        self.files.join("home")
-    }
-}
-
-fn run(directory: &Path, port: u16) -> Child {
-    let mut sshd = Command::new("/usr/sbin/sshd");
-    sshd.arg("-D").arg("-e").arg("-f").arg(directory.join("config"));
-    let process = sshd.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    waiting::until("sshd listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-    process
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 /// Adds the user `alice`, whose home is on the other server.
 fn add_user(site: &Site, filesystem: &serde_json::Value, more: serde_json::Value) {

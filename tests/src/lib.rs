@@ -11,7 +11,9 @@
 pub mod clients;
 pub mod container;
 pub mod databases;
+pub mod homes;
 pub mod object_store;
+pub mod openssh_server;
 pub mod processes;
 pub mod raw_sftp;
 pub mod server;

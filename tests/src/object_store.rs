@@ -2,25 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::server::Site;
 use crate::{tools, waiting};
-
-/// What an account keeps its files in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A directory of the host.
-    Local,
-    /// A bucket, whose objects are files in a directory, and which has no directories.
-    S3,
-}
-
-impl Kind {
-    pub const ALL: [Self; 2] = [Self::Local, Self::S3];
-}
 
 /// Names a store that runs elsewhere: its address, and the names of its bucket, region, key and secret.
 const ELSEWHERE: &str = "TIDEGATE_TEST_STORE";
@@ -117,45 +103,5 @@ fn files(directory: &Path, above: &str, found: &mut Vec<String>) {
             true => files(&entry.path(), &format!("{name}/"), found),
             false => found.push(name),
         }
-    }
-}
-
-/// The directory in which an account's files are found, whatever keeps them.
-pub struct Home {
-    path: PathBuf,
-    _store: Option<Store>,
-}
-
-impl Deref for Home {
-    type Target = Path;
-
-    fn deref(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl AsRef<Path> for Home {
-    fn as_ref(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Site {
-    /// An account with all permissions and the password `pw`, whose files are of this kind.
-    pub fn user_of(&self, kind: Kind, name: &str, arguments: &[&str]) -> Home {
-        let arguments = [&["--password", "pw"], arguments].concat();
-        if kind == Kind::Local {
-            let path = self.user_with(name, &arguments);
-            std::fs::create_dir_all(&path).unwrap();
-            return Home { path, _store: None };
-        }
-        let store = Store::start(self);
-        let document =
-            format!(r#"{{"username":"{name}","status":1,"permissions":{{"/":["*"]}},{}}}"#, store.file_system());
-        let document = self.write(&format!("{name}-files.json"), document);
-        self.user_with(name, &[&["--from-json", document.to_str().unwrap()], &arguments[..]].concat());
-        let path = store.bucket.join("home");
-        std::fs::create_dir_all(&path).unwrap();
-        Home { path, _store: Some(store) }
     }
 }

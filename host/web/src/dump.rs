@@ -70,6 +70,7 @@ async fn attempt(mut asked: Asked) -> Result<Response, Problem> {
     let (text, _place) = file.ok_or_else(|| Problem::wrong("Choose the file of a dump."))?;
     let text = Arc::new(text);
     let session = session(&asked)?;
+    let _parsed = asked.web.administration.backups.room.to_parse(&text).await?;
     let (dump, left) = dump_of(&text)?;
     let (loaded, _) = asked.web.administration.backups.load(asked.actor()?, dump, true).await?;
     let (mut blocks, can_be_loaded) = report(&loaded);
@@ -94,7 +95,9 @@ async fn load(asked: Asked) -> Result<Response, Problem> {
         "The server no longer has the file: it was kept for ten minutes, or another one was uploaded. Upload it again.";
     let kept = kept.ok_or_else(|| Problem::wrong(gone))?;
     let length = u64::try_from(kept.text.len()).unwrap_or(u64::MAX);
-    let _place = asked.web.administration.backups.room.to_load(length).await?;
+    let room = &asked.web.administration.backups.room;
+    let _place = room.to_load(length).await?;
+    let _parsed = room.to_parse(&kept.text).await?;
     let (dump, _) = dump_of(&kept.text)?;
     let (loaded, is_stored) = asked.web.administration.backups.load(asked.actor()?, dump, false).await?;
     if is_stored {

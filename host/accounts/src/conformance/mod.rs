@@ -154,6 +154,7 @@ macro_rules! adapters {
                     groups::groups_are_kept_and_give_what_they_have,
                     folders::a_hook_makes_no_folders,
                     writers::two_writers_lose_nothing,
+                    writers::no_change_of_thousands_by_four_writers_is_lost,
                     writers::a_whole_document_is_refused_after_another_change,
                     writers::what_another_writer_refers_to_is_not_deleted,
                     writers::a_one_time_code_is_good_once,

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tidegate_core::account::{
     AccountDraft, AccountError, AccountWrite, CredentialRule, ObjectKind, ObjectWriting, OnConflict, PlannedChanges,
 };
-use tidegate_core::ports::{AccountKey, Author, Door, StoreError, USERS, Write};
+use tidegate_core::ports::{AccountKey, Author, Door, StoreError, StoredDocument, Stores, USERS, Write};
 use tidegate_core::turns::Waiter;
 
-use super::{Adapter, add, author, commit, document, find, user};
+use super::{Adapter, add, author, change, commit, document, find, user};
 
 const FIELDS: [&str; 7] =
     ["max_sessions", "quota_size", "quota_files", "upload_bandwidth", "download_bandwidth", "uid", "gid"];
+/// Each writer has one of the fields; the last one is raised by all of them.
+const WRITERS: usize = 4;
+const SHARED: &str = "gid";
+/// The changes of each writer; each is of every second account.
+const ROUNDS: usize = 125;
+const ACCOUNTS: usize = 16;
 
 pub async fn two_writers_lose_nothing(adapter: Adapter) {
     // A9-06
@@ -49,6 +55,60 @@ pub async fn two_writers_lose_nothing(adapter: Adapter) {
     admin.update(closed, OnConflict::Merge, &author()).await.unwrap();
     let committed = hook.commit_from_hook(write, &Author::new("alice", Door::Hook)).await.unwrap();
     assert!(!committed.enabled && committed.filters.max_upload_file_size == 5);
+}
+
+/// Raises two numbers of each of these accounts in one change, however often another writer is first.
+async fn raise(store: &dyn Stores, names: Vec<String>, own: &'static str) {
+    loop {
+        let found = store.find_all(&USERS, names.clone()).await.unwrap();
+        assert_eq!(found.len(), names.len());
+        let changes = found.into_iter().map(|StoredDocument { name, version: expected, mut document, .. }| {
+            for field in [own, SHARED] {
+                let number = number(&document, field);
+                document.insert(field.to_owned(), json!(number + 1));
+            }
+            change(&name, Write::Replace { document, expected, reset: Vec::new() })
+        });
+        match store.commit(changes.collect()).await {
+            Ok(_) => return,
+            Err(StoreError::Conflict(_) | StoreError::Busy(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn number(document: &Map<String, Value>, field: &str) -> i64 {
+    document.get(field).and_then(Value::as_i64).unwrap_or(0)
+}
+
+pub async fn no_change_of_thousands_by_four_writers_is_lost(adapter: Adapter) {
+    // A9-06
+    let store = adapter.open();
+    let names: Vec<String> = (0..ACCOUNTS).map(|number| format!("user{number:02}")).collect();
+    store.commit(names.iter().map(|name| change(name, Write::Add(document("/srv/home")))).collect()).await.unwrap();
+    let barrier = Arc::new(tokio::sync::Barrier::new(WRITERS));
+    let write = |(writer, own): (usize, &'static str)| {
+        let (store, barrier, names) = (adapter.open(), barrier.clone(), names.clone());
+        async move {
+            barrier.wait().await;
+            for round in 0..ROUNDS {
+                let some = names.iter().skip((writer + round) % 2).step_by(2).cloned().collect();
+                raise(&*store, some, own).await;
+            }
+        }
+    };
+    let tasks: Vec<_> = FIELDS.into_iter().take(WRITERS).enumerate().map(|own| tokio::spawn(write(own))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let mut changes = 0;
+    for stored in adapter.open().find_all(&USERS, names).await.unwrap() {
+        let all = number(&stored.document, SHARED);
+        let own: i64 = FIELDS.into_iter().take(WRITERS).map(|field| number(&stored.document, field)).sum();
+        assert_eq!((own, stored.version.revision), (all, all), "{}", stored.name);
+        changes += all;
+    }
+    assert_eq!(changes, i64::try_from(WRITERS * ROUNDS * ACCOUNTS / 2).unwrap());
 }
 
 pub async fn a_whole_document_is_refused_after_another_change(adapter: Adapter) {

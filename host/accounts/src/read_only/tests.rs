@@ -10,6 +10,7 @@ use tidegate_core::memory::MemoryStore;
 use tidegate_core::ports::{
     AccountKey, Author, Change, ChangedObjects, Door, FOLDERS, PageRequest, StoreError, Stores, USERS, Write,
 };
+use tidegate_core::secret::Secret;
 
 use mysql_async::prelude::Queryable;
 
@@ -17,7 +18,7 @@ use crate::conformance::{change, document};
 use crate::postgresql::test_server::Server;
 use crate::sql::remote::test_cases::TestServer;
 use crate::{
-    DatabaseServerSettings, SqliteDatabase, TableNames, read_only_mysql, read_only_postgresql, read_only_sqlite,
+    DatabaseServerSettings, SqliteDatabase, TableNames, mysql, read_only_mysql, read_only_postgresql, read_only_sqlite,
 };
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
@@ -127,32 +128,30 @@ async fn a_view_in_a_file_is_read() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
-#[tokio::test]
-async fn a_role_that_may_only_read_a_view_is_enough() {
-    let mut server = Server::start();
-    let raw = server.raw().await;
-    raw.batch_execute(&example("postgresql.sql")).await.unwrap();
-    raw.batch_execute(&customers("false")).await.unwrap();
-    raw.batch_execute("CREATE VIEW poor AS SELECT number AS id, login AS username FROM customers").await.unwrap();
-    raw.batch_execute("GRANT SELECT ON poor TO tidegate").await.unwrap();
-    let open = |users: &str, own: Arc<dyn Stores>| {
-        let (username, tables) = ("tidegate".to_owned(), names(users));
-        read_only_postgresql(DatabaseServerSettings { username, tables, ..server.settings() }, own)
-    };
-    let own = || Arc::new(MemoryStore::default());
+/// A role that may read the view `file_accounts`, and `poor`, which lacks columns, and nothing else. `open` makes the stores
+/// of a table as that role.
+async fn check_role<S: TestServer>(
+    mut server: S,
+    role: &str,
+    open: impl Fn(&S, &str, Arc<dyn Stores>) -> Result<Arc<dyn Stores>, StoreError>,
+) {
+    // A8-17
+    let poor = "CREATE VIEW poor AS SELECT number AS id, login AS username FROM customers";
+    server.database().sql(poor);
+    server.database().sql(&format!("GRANT SELECT ON poor TO {role}"));
     let directory = tempfile::tempdir().unwrap();
     let kept = Arc::new(SqliteDatabase::open(&directory.path().join("tidegate.db")).unwrap());
-    let stores = open("file_accounts", kept).unwrap();
+    let stores = open(&server, "file_accounts", kept).unwrap();
     check(&stores).await;
-    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
-    let tables: i64 = raw.query_typed(tables, &[]).await.unwrap()[0].get(0);
-    assert_eq!(tables, 1, "nothing was made");
+    let tables = "SELECT table_name FROM information_schema.tables \
+         WHERE table_schema IN ('public', 'tidegate') AND table_type = 'BASE TABLE'";
+    assert_eq!(server.database().sql(tables).trim(), "customers", "nothing was made");
     for (users, expected) in [
         ("customers", "grant SELECT on it"),
         ("nothing", "grant SELECT on it"),
         ("poor", "lacks the columns status, home_dir, permissions"),
     ] {
-        let refused = open(users, own()).err().unwrap().to_string();
+        let refused = open(&server, users, Arc::new(MemoryStore::default())).err().unwrap().to_string();
         assert!(refused.contains(expected), "{refused}");
     }
     // The accounts are away, and the rest is not.
@@ -163,6 +162,32 @@ async fn a_role_that_may_only_read_a_view_is_enough() {
     assert!(is_away(stores.changes(Some(&token)).await.unwrap_err()));
     assert!(is_away(stores.wait_for_changes(&token).await.unwrap_err()));
     assert!(stores.find(&FOLDERS, "shared").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_role_of_postgresql_that_may_only_read_a_view_is_enough() {
+    let mut server = Server::start();
+    server.database().sql(&example("postgresql.sql"));
+    server.database().sql(&customers("false"));
+    check_role(server, "tidegate", |server, users, own| {
+        let (username, tables) = ("tidegate".to_owned(), names(users));
+        read_only_postgresql(DatabaseServerSettings { username, tables, ..server.settings() }, own)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_role_of_mariadb_that_may_only_read_a_view_is_enough() {
+    let mut server = mysql::test_server::Server::start();
+    // The users of other tests have all rights.
+    server.database().sql("DROP USER tidegate@'%', tidegate@localhost");
+    server.database().sql(&example("mysql.sql"));
+    server.database().sql(&customers("FALSE"));
+    check_role(server, "tidegate@localhost", |server, users, own| {
+        let (password, tables) = (Some(Secret::new("change this")), names(users));
+        read_only_mysql(DatabaseServerSettings { password, tables, ..server.settings() }, own)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -222,7 +247,7 @@ async fn the_collation_of_a_column_leaves_no_name_out() {
 
 #[tokio::test]
 async fn a_table_that_is_not_in_utf_8_is_read_to_its_end() {
-    let server = crate::mysql::test_server::Server::start();
+    let server = mysql::test_server::Server::start();
     let mut raw = server.raw().await;
     for sql in [
         "CREATE TABLE people (login VARCHAR(100) CHARACTER SET latin1)".to_owned(),

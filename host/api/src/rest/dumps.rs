@@ -238,11 +238,13 @@ impl ScanAfterLoad {
 /// Loads a dump, or nothing; the report names every document.
 ///
 /// # Errors
-/// The text is no dump, a document cannot be loaded, the actor lacks the permission, or the store fails.
+/// The text is no dump, a document cannot be loaded, other loads have the room, the actor lacks the permission, or the store
+/// fails.
 pub async fn load(api: &RestApi, actor: &Actor, text: Text, scans: ScanAfterLoad) -> Result<Loaded, Refusal> {
     let Text { bytes, place } = text;
+    let parsed = api.administration.backups.room.to_parse(&bytes).await?;
     let mut document: Map<String, Value> = parse(&bytes)?;
-    drop(bytes);
+    drop((bytes, place));
     let mut take = |name: &str| match document.remove(name) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(value) => serde_json::from_value::<Vec<Map<String, Value>>>(value)
@@ -265,7 +267,7 @@ pub async fn load(api: &RestApi, actor: &Actor, text: Text, scans: ScanAfterLoad
     if !is_stored && report.failed > 0 {
         return Err(refused(&report));
     }
-    drop(place);
+    drop(parsed);
     scan(api, actor, limited);
     Ok(Loaded { left })
 }

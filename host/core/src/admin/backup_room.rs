@@ -7,9 +7,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::AdminError;
+use super::parsed_size::parsed_size;
 
-/// Bytes of all that is loaded at the same time: twice the largest document that a door takes.
+/// Bytes of all texts that are loaded at the same time: twice the largest document that a door takes.
 const LOADED: u32 = 512 << 20;
+/// Bytes of the values of all of them, once they are parsed. One that has more is parsed alone.
+const PARSED: u32 = 1 << 30;
 /// Dumps that are made at the same time: of each, a page of documents is in memory.
 const MADE: usize = 4;
 /// How long a request waits for room.
@@ -19,6 +22,7 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct BackupRoom {
     loaded: Arc<Semaphore>,
+    parsed: Arc<Semaphore>,
     made: Arc<Semaphore>,
 }
 
@@ -31,20 +35,33 @@ pub struct BackupPlace {
 
 impl Default for BackupRoom {
     fn default() -> Self {
-        let permits = usize::try_from(LOADED).unwrap_or(Semaphore::MAX_PERMITS);
-        Self { loaded: Arc::new(Semaphore::new(permits)), made: Arc::new(Semaphore::new(MADE)) }
+        let of_bytes = |bytes: u32| {
+            let permits = usize::try_from(bytes).unwrap_or(Semaphore::MAX_PERMITS);
+            Arc::new(Semaphore::new(permits))
+        };
+        Self { loaded: of_bytes(LOADED), parsed: of_bytes(PARSED), made: Arc::new(Semaphore::new(MADE)) }
     }
 }
 
 impl BackupRoom {
-    /// Room for a document that is loaded, which has at most so many bytes. It is taken before the document is read, and
-    /// kept until the load is over.
+    /// Room for a text that is loaded, which has at most so many bytes. It is taken before the text is read, and kept as
+    /// long as it is in memory.
     ///
     /// # Errors
     /// Other loads have kept the room for ten seconds.
     pub async fn to_load(&self, bytes: u64) -> Result<BackupPlace, AdminError> {
         let bytes = u32::try_from(bytes).unwrap_or(LOADED).clamp(1, LOADED);
         place(&self.loaded, bytes, "loaded").await
+    }
+
+    /// Room for the values of a JSON text. It is taken before the text is parsed, and kept until the load is over. Who has it
+    /// must not wait for [room for a text](Self::to_load): those that have that may wait for this.
+    ///
+    /// # Errors
+    /// Other loads have kept the room for ten seconds.
+    pub async fn to_parse(&self, text: &[u8]) -> Result<BackupPlace, AdminError> {
+        let bytes = u32::try_from(parsed_size(text)).unwrap_or(PARSED).clamp(1, PARSED);
+        place(&self.parsed, bytes, "loaded").await
     }
 
     /// Room for a dump that is made, until its last part was taken.
@@ -84,6 +101,13 @@ mod tests {
         drop((first, second));
         // One that is larger than all room takes all of it, and does not wait for ever.
         drop(room.to_load(u64::MAX).await.unwrap());
+        // Small texts of many values take as much as they will have in memory.
+        let values = format!("[{}]", vec![r#"{"":0}"#; 1_500_000].join(","));
+        let first = room.to_parse(values.as_bytes()).await.unwrap();
+        assert!(room.to_parse(values.as_bytes()).await.is_err());
+        drop((room.to_parse(b"{}").await.unwrap(), room.to_load(large).await.unwrap()));
+        drop(first);
+        drop(room.to_parse(values.as_bytes()).await.unwrap());
         let made: Vec<_> = [room.to_make().await, room.to_make().await, room.to_make().await, room.to_make().await]
             .into_iter()
             .map(Result::unwrap)

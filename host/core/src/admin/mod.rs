@@ -44,6 +44,7 @@ mod own_account;
 mod own_changes;
 mod own_codes;
 mod own_confirmation;
+mod parsed_size;
 #[cfg(test)]
 mod password_reset_tests;
 mod password_resets;
