@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(kept(&mut sequence, 40, 39, 1), refused);
         assert_eq!(kept(&mut sequence, 0, WINDOW as u64 + 1, 1), refused);
         assert_eq!(kept(&mut sequence, 0, 30, WINDOW), refused);
-        assert_eq!(sequence.take(0), None);
+        assert!(sequence.take(0).is_none());
         assert_eq!(sequence.take(10).map(|early| early.data.len()), Some(10));
         assert!(!sequence.is_empty());
         assert_eq!(sequence.take(20).map(|early| early.data.len()), Some(10));

@@ -149,7 +149,7 @@ async fn of_other_doors(asked: &Asked, who: &str) -> Result<Option<Table>, Probl
         return Ok(None);
     }
     let refused = || AuditQuery {
-        action: Some("login".to_owned()),
+        actions: vec!["login".to_owned()],
         outcome: Some(AuditOutcome::Refused),
         limit: OTHER_DOORS,
         ..AuditQuery::default()

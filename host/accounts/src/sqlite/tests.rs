@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use tidegate_core::account::{find_stored, find_user, list_users};
-use tidegate_core::ports::{PageRequest, Write};
+use tidegate_core::ports::{Directory, PageRequest, Write};
 
 use super::*;
 use crate::conformance::{add, commit, document, invalid};
