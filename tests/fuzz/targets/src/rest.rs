@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tidegate_core::account::Accounts;
-use tidegate_core::admin::{Actor, Audit, UserAdministration, UserEdit};
+use tidegate_core::admin::{Actor, Audit, ExpectedUser, UserAdministration, UserEdit};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::{Door, Passwords, SystemClock};
@@ -34,15 +34,15 @@ pub fn rest_user(bytes: &[u8]) {
                 } else {
                     vec![]
                 };
-                users.edit(&root, "alice", &UserEdit::Merge { document, replaced }, None).await
+                users.edit(&root, "alice", &UserEdit::Merge { document, replaced }, ExpectedUser::Any).await
             }
-            _ => users.edit(&root, "alice", &UserEdit::Replace(document), None).await,
+            _ => users.edit(&root, "alice", &UserEdit::Replace(document), ExpectedUser::Any).await,
         };
         match outcome {
             Ok(shown) => {
                 assert_eq!(shown.problem, None);
                 let name = shown.document["username"].as_str().unwrap();
-                let again = users.edit(&root, name, &UserEdit::Replace(shown.document.clone()), None).await;
+                let again = users.edit(&root, name, &UserEdit::Replace(shown.document.clone()), ExpectedUser::Any).await;
                 assert_eq!(again.unwrap_or_else(|error| panic!("{error}")).document, shown.document);
             }
             Err(error) => assert!(!error.to_string().is_empty(), "a document was refused without a reason"),
