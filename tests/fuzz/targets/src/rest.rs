@@ -42,7 +42,8 @@ pub fn rest_user(bytes: &[u8]) {
             Ok(shown) => {
                 assert_eq!(shown.problem, None);
                 let name = shown.document["username"].as_str().unwrap();
-                let again = users.edit(&root, name, &UserEdit::Replace(shown.document.clone()), ExpectedUser::Any).await;
+                let again =
+                    users.edit(&root, name, &UserEdit::Replace(shown.document.clone()), ExpectedUser::Any).await;
                 assert_eq!(again.unwrap_or_else(|error| panic!("{error}")).document, shown.document);
             }
             Err(error) => assert!(!error.to_string().is_empty(), "a document was refused without a reason"),
