@@ -75,6 +75,7 @@ impl Directory for SqliteDatabase {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        self.version.check()?;
         let patience = Patience::for_changes(changes.len());
         let versions = self.write_with(patience, move |connection| commit(connection, &changes)).await?;
         self.committed.notify_waiters();

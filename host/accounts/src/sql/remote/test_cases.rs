@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate_core::ports::{
-    AccountKey, BatchName, ChangeToken, ChangedObjects, Directory, RunFilter, StoreError, Stores, USERS, Write,
+    AccountKey, BatchName, Change, ChangeToken, ChangedObjects, Directory, RunFilter, StoreError, Stores, USERS, Write,
 };
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 use tidegate_core::secret::Secret;
@@ -368,6 +368,11 @@ pub async fn a_server_beside_newer_tables_refuses(running: &dyn Directory, token
     assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("newer release")), "{error}");
     let error = running.find(&USERS, "alice").await.unwrap_err();
     assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("update it")), "{error}");
+    // Nor does it write what the newer tables may have another form for.
+    let write = Write::Delete { expected: None };
+    let name = "alice".to_owned();
+    let change = Change { collection: &USERS, name, write, announce: false, audit: None };
+    assert!(matches!(running.commit(vec![change]).await, Err(StoreError::Unavailable(_))));
 }
 
 /// Accounts of the older server, with a secret that can be decrypted and with one that cannot.

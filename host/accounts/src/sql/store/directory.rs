@@ -76,6 +76,7 @@ impl<D: Database> Directory for SqlStore<D> {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        self.version.check()?;
         let (patience, changes) = (Patience::for_changes(changes.len()), Arc::new(changes));
         let versions = transact(&*self.database, patience, move |transaction| {
             let changes = changes.clone();
