@@ -280,3 +280,32 @@ async fn links_are_neither_listed_nor_ended_as_tokens() {
     // The session that began with the link.
     assert_eq!(left.iter().map(|token| token.admin.as_str()).collect::<Vec<_>>(), ["user:alice"]);
 }
+
+#[tokio::test]
+async fn links_rest_while_the_account_is_of_another_role() {
+    // D-08, D-11: whether the link, the session that a user has from it, and the one in which the administrator acts are good.
+    let rest = client(Door::Rest);
+    let house = House::new();
+    for role in ["sales", "service"] {
+        house.role(role).await;
+    }
+    let ann = json!({"username": "ann", "password": "pw", "permissions": ["*"], "role": "sales"});
+    house.admins.add(&house.root, &map(ann), None).await.unwrap();
+    house.user("alice", json!({"role": "sales"})).await;
+    let ann = house.authentication.basic("ann", &Secret::new("pw"), None, &rest).await.unwrap();
+    let wish = LinkWish { max_uses: Some(9), ..LinkWish::default() };
+    let link = house.links.add(&ann, "alice", wish).await.unwrap().text;
+    let from_link = house.redeem(&link).await.unwrap();
+    let acting = house.user_sessions.impersonate(&ann, "alice", &rest).await.unwrap().text;
+    let is_good = async |token: &Secret| house.user_sessions.of_token(token.expose(), &rest).await.is_ok();
+    for (role, expected) in
+        [("sales", [true, true, true]), ("service", [false, true, false]), ("sales", [true, true, false])]
+    {
+        let patch = DocumentChange::Fields { patches: vec![map(json!({ "role": role }))], replaced: Vec::new() };
+        house.users.update(&house.root, "alice", patch, None).await.unwrap();
+        // The server ends what is not good any more.
+        drop(house.seen().await);
+        let good = [house.redeem(&link).await.is_ok(), is_good(&from_link).await, is_good(&acting).await];
+        assert_eq!(good, expected, "{role}");
+    }
+}
