@@ -37,7 +37,7 @@ pub(super) const ID_LENGTH: usize = 16;
 pub struct ShownToken {
     /// The first 16 characters of its digest.
     pub id: String,
-    /// The administrator to whom it was issued.
+    /// The administrator to whom it was issued; `user:NAME`: the user.
     pub admin: String,
     /// The address to which it was issued; empty: the host itself.
     pub address: String,
