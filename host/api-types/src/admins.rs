@@ -108,6 +108,7 @@ pub struct Tokens {
 pub struct Token {
     /// Names the token; it cannot be used to log in.
     pub id: String,
+    /// The administrator to whom it was issued; `user:NAME`: the user.
     pub admin: String,
     /// The address to which the token was issued; empty: the host itself.
     pub address: String,

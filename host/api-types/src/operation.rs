@@ -75,7 +75,7 @@ operations! {
     "update-admin" UpdateAdmin -> StoredObject: "Change an administrator.";
     "delete-admin" DeleteAdmin -> DeletedAdmin: "Delete an administrator; its tokens and keys are no longer good.";
     "set-admin-codes" SetAdminCodes -> AdminCodes: "Give an administrator new one-time codes, or take them away.";
-    "list-tokens" ListTokens -> Tokens: "List the tokens of administrators, a page at a time.";
+    "list-tokens" ListTokens -> Tokens: "List the tokens of administrators and users, a page at a time.";
     "revoke-token" RevokeToken -> RevokedToken: "Revoke a token of an administrator.";
     "list-api-keys" ListApiKeys -> ApiKeys: "List API keys, a page at a time.";
     "show-api-key" ShowApiKey -> StoredObject: "Show one API key without its text.";

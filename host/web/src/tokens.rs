@@ -40,8 +40,7 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
 }
 
 fn row(token: ShownToken, may_end: bool) -> Vec<Cell> {
-    // What a link or a code stands for is said on the page of its user.
-    let of = if token.admin.is_empty() { "a link or code".to_owned() } else { token.admin };
+    let of = token.admin;
     let button = may_end.then(|| Button {
         id: format!("revoke-{}", token.id),
         text: "End",

@@ -1,9 +1,12 @@
 //! The file `httpd.auth_user_file`: lines `NAME:HASH`, as htpasswd(1) writes them (A3-53).
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use tidegate_api_types::ErrorCode;
 use tidegate_core::password::PasswordHash;
 use tidegate_core::ports::Passwords;
@@ -25,11 +28,11 @@ impl AuthUsers {
     /// # Errors
     /// A sentence: the file cannot be read, or a line is not valid.
     pub fn read(path: &Path) -> Result<Self, String> {
-        Self::users(path, std::fs::read_to_string(path))?;
+        Self::users(path, text_of(path))?;
         Ok(Self(path.to_owned()))
     }
 
-    fn users(path: &Path, text: std::io::Result<String>) -> Result<Users, String> {
+    fn users(path: &Path, text: io::Result<String>) -> Result<Users, String> {
         let text = text.map_err(|error| format!("the file {} cannot be read: {error}", path.display()))?;
         Self::parse(&text).map_err(|problem| format!("{}, {problem}", path.display()))
     }
@@ -64,7 +67,10 @@ impl AuthUsers {
         secret: &Secret,
         address: Option<IpAddr>,
     ) -> Result<bool, Refusal> {
-        let users = Self::users(&self.0, tokio::fs::read_to_string(&self.0).await).map_err(|problem| {
+        let path = self.0.clone();
+        let text = tokio::task::spawn_blocking(move || text_of(&path)).await;
+        let text = text.unwrap_or_else(|error| Err(error.into()));
+        let users = Self::users(&self.0, text).map_err(|problem| {
             let message = format!("httpd.auth_user_file: {problem}; names with passwords are refused by /api/v1");
             tracing::error!(sender = "httpd", message);
             // The client is a stranger, whom paths are no business of.
@@ -77,6 +83,22 @@ impl AuthUsers {
         let matches = matches.map_err(|error| Refusal::new(ErrorCode::Unavailable, error.to_string()))?;
         Ok(matches && found.is_some())
     }
+}
+
+/// The text of a regular file. To open a FIFO would wait for a writer, each log-in with a thread of its own, and a server
+/// does not stop before its threads; to open some devices has an effect. So the kind of file is looked at twice.
+fn text_of(path: &Path) -> io::Result<String> {
+    let check = |metadata: std::fs::Metadata| match metadata.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not a regular file")),
+    };
+    check(path.metadata()?)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    check(file.metadata()?)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -103,5 +125,26 @@ mod tests {
         check("a:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", Err("bcrypt"));
         check("a:clear", Err("bcrypt"));
         check(&format!(":{md5}"), Err("line 1"));
+    }
+
+    #[test]
+    fn regular_files_alone_are_read() {
+        // A3-53
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        std::fs::write(place("file"), "").unwrap();
+        std::fs::create_dir(place("directory")).unwrap();
+        std::os::unix::fs::symlink("file", place("link")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, place("fifo"), Mode::RUSR | Mode::WUSR).unwrap();
+        let check = |name: &str, expected: Result<(), &str>| match (AuthUsers::read(&place(name)), expected) {
+            (Ok(_), Ok(())) => {}
+            (Err(problem), Err(expected)) => assert!(problem.contains(expected), "{name}: {problem}"),
+            (outcome, _) => panic!("{name}: {outcome:?}"),
+        };
+        check("file", Ok(()));
+        check("link", Ok(()));
+        check("fifo", Err("not a regular file"));
+        check("directory", Err("not a regular file"));
+        check("none", Err("cannot be read"));
     }
 }

@@ -92,7 +92,7 @@ async fn administrator(
 
 /// Whether the administrator or the key that a document names may still do what it came to be by; one that names none is
 /// as good as ever. What an administrator began by its password ends with the password, and what one with a role began
-/// ends where the account is not of the role. `account`: the account that it is for; None: it is for none.
+/// is of no use while the account is not of the role. `account`: the account that it is for; None: it is for none.
 pub(super) async fn may_act(
     directory: &dyn Directory,
     of: &StoredDocument,

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::user_tests::map;
 use super::web_session_tests::{House, client};
 use super::*;
-use crate::ports::Door;
+use crate::ports::{Door, PageRequest};
 use crate::secret::Secret;
 
 #[tokio::test]
@@ -245,5 +245,67 @@ async fn what_an_administrator_with_a_role_began_ends_where_the_account_is_of_an
         let seen = house.seen().await;
         let ends = seen.iter().filter(|line| line.starts_with("destroy") && line.ends_with("admin-closed")).count();
         assert_eq!(ends, if expected { 0 } else { sessions.len() }, "{moved:?} {role}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn links_are_neither_listed_nor_ended_as_tokens() {
+    // A18-17, D-08
+    let rest = client(Door::Rest);
+    let house = House::new();
+    house.admin("ann").await;
+    house.user("alice", json!({})).await;
+    let ann = house.authentication.basic("ann", &Secret::new("pw"), None, &rest).await.unwrap();
+    house.authentication.issue_token(&ann).await.unwrap();
+    house.user_sessions.impersonate(&ann, "alice", &rest).await.unwrap();
+    let link = house.links.add(&ann, "alice", LinkWish::default()).await.unwrap();
+    let one_click = house.links.add_for_portal(&ann, "alice", "webmail").await.unwrap().text;
+    let all = PageRequest { limit: 100, ..PageRequest::default() };
+    let listed = house.tokens.list(&house.root, all.clone()).await.unwrap();
+    let mut owners: Vec<_> = listed.iter().map(|token| token.admin.as_str()).collect();
+    owners.sort_unstable();
+    assert_eq!(owners, ["ann", "user:alice"]);
+    for id in [link.link.id.clone(), super::tokens::id_of(one_click.expose())] {
+        let refused = house.tokens.revoke_by_id(&house.root, &id).await.unwrap_err();
+        assert_eq!(refused.kind(), AdminErrorKind::NotFound, "{id}");
+    }
+    // Who logs out with the text of a link ends nothing either.
+    house.authentication.revoke(link.text.expose()).await.unwrap();
+    assert_eq!(house.links.list(&house.root, "alice").await.unwrap().len(), 2);
+    assert!(house.redeem(&link.text).await.is_ok());
+    for token in &listed {
+        house.tokens.revoke_by_id(&house.root, &token.id).await.unwrap();
+    }
+    let left = house.tokens.list(&house.root, all).await.unwrap();
+    // The session that began with the link.
+    assert_eq!(left.iter().map(|token| token.admin.as_str()).collect::<Vec<_>>(), ["user:alice"]);
+}
+
+#[tokio::test]
+async fn links_rest_while_the_account_is_of_another_role() {
+    // D-08, D-11: whether the link, the session that a user has from it, and the one in which the administrator acts are good.
+    let rest = client(Door::Rest);
+    let house = House::new();
+    for role in ["sales", "service"] {
+        house.role(role).await;
+    }
+    let ann = json!({"username": "ann", "password": "pw", "permissions": ["*"], "role": "sales"});
+    house.admins.add(&house.root, &map(ann), None).await.unwrap();
+    house.user("alice", json!({"role": "sales"})).await;
+    let ann = house.authentication.basic("ann", &Secret::new("pw"), None, &rest).await.unwrap();
+    let wish = LinkWish { max_uses: Some(9), ..LinkWish::default() };
+    let link = house.links.add(&ann, "alice", wish).await.unwrap().text;
+    let from_link = house.redeem(&link).await.unwrap();
+    let acting = house.user_sessions.impersonate(&ann, "alice", &rest).await.unwrap().text;
+    let is_good = async |token: &Secret| house.user_sessions.of_token(token.expose(), &rest).await.is_ok();
+    for (role, expected) in
+        [("sales", [true, true, true]), ("service", [false, true, false]), ("sales", [true, true, false])]
+    {
+        let patch = DocumentChange::Fields { patches: vec![map(json!({ "role": role }))], replaced: Vec::new() };
+        house.users.update(&house.root, "alice", patch, None).await.unwrap();
+        // The server ends what is not good any more.
+        drop(house.seen().await);
+        let good = [house.redeem(&link).await.is_ok(), is_good(&from_link).await, is_good(&acting).await];
+        assert_eq!(good, expected, "{role}");
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{AdminError, Reach, UseCase};
 use crate::ports::{Author, Door};
+use crate::session::Session;
 
 /// An actor: an author (a name, a door and an address) with permissions. A door makes it once the client is
 /// authenticated; use cases only ask it.
@@ -228,6 +229,11 @@ impl Actor {
     /// Whether an account with that role is for the actor.
     pub fn has_account_of(&self, role: Option<&str>) -> bool {
         self.role.is_none() || self.role.as_deref() == role
+    }
+
+    /// Whether the session is for the actor: its account may have got another role since the login.
+    pub fn has_session(&self, session: &Session) -> bool {
+        self.has_account_of(session.live.account().role())
     }
 }
 

@@ -9,7 +9,7 @@ use super::credential_text::{digest_of, new_key, new_key_id};
 use super::key_document::{ApiKey, KEY_OBJECT, check, not_valid, shown};
 use super::{Actor, AdminError, Audit, Identity, PAGE, PAGE_AND_ONE, ShownObject, UseCase};
 use crate::account::fields::Maintainer;
-use crate::account::{Accounts, difference};
+use crate::account::{Accounts, difference, invalid};
 use crate::hook::Observers;
 use crate::hook::observation::{Change as Told, CredentialChanged};
 use crate::ports::{
@@ -95,7 +95,7 @@ impl ApiKeys {
     }
 
     /// Puts a document in the place of a key's, which keeps its text and its uses. What the document omits has its
-    /// default, but for the administrator, who stays. `expected`: the state that the change is based on; None: any.
+    /// default, but for the administrator, who stays; an empty name is refused where there is one. `expected`: the state that the change is based on; None: any.
     ///
     /// # Errors
     /// As [`add`](Self::add); and there is no such key, it has another version than the expected one (`Conflict`), or it
@@ -123,6 +123,11 @@ impl ApiKeys {
         check(&document, if is_same_end { 0 } else { self.clock.now() }).map_err(not_valid)?;
         let mut changes = Vec::new();
         let given = document.get("admin").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if before.is_some() && given.is_empty() {
+            // Elsewhere it stands for the actor, which could take over a key without naming itself.
+            let problem = "must name an administrator; leave the field out to keep the one that the key has";
+            return Err(not_valid(invalid("admin", problem)));
+        }
         let limiting = if before.as_ref().is_some_and(|before| before.name == given) {
             // The key of one who was deleted does not become that of another with the same name.
             before
@@ -142,6 +147,7 @@ impl ApiKeys {
             changes.push(Change { collection: &ADMINS, name: limiting.name, write, announce: false, audit: None });
         }
         let detail = difference(KEY_OBJECT, &stored.document, &document);
+        document.insert("updated_at".to_owned(), json!(self.clock.now()));
         let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
         changes.push(self.change(actor, case, &stored.name, write, detail));
         self.directory.commit(changes).await?;

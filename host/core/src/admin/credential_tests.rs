@@ -1,6 +1,7 @@
 //! Hooks are told of API keys, and tokens do not change what protects their administrators.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::password_reset_tests::SetClock;
 use super::user_tests::{PaperPasswords, map};
 use super::*;
 use crate::guard::{Defender, DefenderSettings};
@@ -145,4 +147,29 @@ async fn a_token_alone_changes_none_of_its_administrators_own_protection() {
     let late = admins.update_version(&root, "bob", &change, None, based).await.unwrap_err();
     assert_eq!(late.kind(), AdminErrorKind::Conflict);
     assert!(admins.delete_version(&root, "bob", based).await.is_err());
+}
+
+#[tokio::test]
+async fn a_key_says_when_it_was_changed_last() {
+    // D-09
+    let store = Arc::new(MemoryStore::default());
+    let clock = Arc::new(SetClock(AtomicI64::new(1_800_000_000_000)));
+    let keys = ApiKeys {
+        directory: store.clone(),
+        accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
+        audit: Audit::new(store, clock.clone()),
+        observers: None,
+        clock: clock.clone(),
+    };
+    let root = Actor::local("root", Door::Socket);
+    let check = |key: &ShownObject, expected: [i64; 2]| {
+        let times = ["created_at", "updated_at"].map(|field| key.document[field].as_i64().unwrap() - 1_800_000_000_000);
+        assert_eq!(times, expected, "{:?}", key.document);
+    };
+    check(&keys.add(&root, &map(json!({"name": "nightly"}))).await.unwrap().key, [0, 0]);
+    clock.0.fetch_add(1000, Ordering::Relaxed);
+    let document = map(json!({"name": "nightly", "description": "x"}));
+    check(&keys.replace(&root, "nightly", &document, None).await.unwrap(), [0, 1000]);
+    clock.0.fetch_add(1000, Ordering::Relaxed);
+    check(&keys.rotate(&root, "nightly").await.unwrap().key, [0, 2000]);
 }

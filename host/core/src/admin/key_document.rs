@@ -27,7 +27,7 @@ pub const KEY_OBJECT: &[Field] = &[
     field("digest", Kind::Text, "SHA-256 of the key's text").by_server(),
     field("admin_id", NATURAL, "The number of the administrator").by_server(),
     field("created_at", Kind::Time, "When the key was made, in milliseconds since 1970").by_server(),
-    field("updated_at", Kind::Time, "When the key got its text, in milliseconds since 1970").by_server(),
+    field("updated_at", Kind::Time, "When it was changed last or got its text, in milliseconds since 1970").by_server(),
     field("uses", NATURAL, "How often it was used, where max_uses limits that").by_server(),
     field("last_use_at", Kind::Time, "When it was used last, to about a minute; 0: never").by_server(),
 ];

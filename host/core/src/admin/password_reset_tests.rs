@@ -16,7 +16,7 @@ use crate::guard::{Defender, DefenderSettings};
 use crate::hook::review::{PasswordResetPre, Review, WebRequest};
 use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::memory::MemoryStore;
-use crate::ports::{ADMINS, AuditQuery, Change, Clock, Door, USERS, Write};
+use crate::ports::{ADMINS, AuditQuery, Change, Clock, Door, PageRequest, USERS, Write};
 use crate::secret::Secret;
 
 pub(super) struct SetClock(pub AtomicI64);
@@ -360,4 +360,20 @@ async fn names_that_no_program_can_be_given_are_refused() {
             outcome => panic!("{name:.9?}: {outcome:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn codes_are_neither_listed_nor_ended_as_tokens() {
+    // A18-17, D-10
+    let house = house();
+    house.add("ann", &["*"]).await;
+    let code = house.code("ann").await;
+    let accounts = house.resets.users.accounts.clone();
+    let sessions = Arc::new(WebSessions::new(house.store.clone(), accounts, house.clock.clone(), None));
+    let tokens = Tokens::new(house.store.clone(), house.audit.clone(), house.clock.clone(), sessions);
+    let all = PageRequest { limit: 100, ..PageRequest::default() };
+    assert!(tokens.list(&house.root, all).await.unwrap().is_empty());
+    let refused = tokens.revoke_by_id(&house.root, &super::tokens::id_of(&code)).await.unwrap_err();
+    assert_eq!(refused.kind(), AdminErrorKind::NotFound);
+    assert_eq!(house.redeem("ann", &code).await, Ok(()));
 }

@@ -143,7 +143,7 @@ impl SessionForecasts {
         let (mut forecast, mut looked_at) = (SessionForecast::default(), 0);
         for name in names {
             let mut sessions = self.sessions.sessions_of(&name);
-            sessions.retain(|session| actor.has_account_of(session.account.role()));
+            sessions.retain(|session| actor.has_session(session));
             let all = sessions.len();
             sessions.retain(|session| !session.account.is_of_session());
             forecast.of_hooks += all - sessions.len();

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::super::user_tests::{PaperPasswords, map};
-use super::super::{AdminPermission, ObjectAdministration, Permissions};
+use super::super::{AdminPermission, DocumentChange, ObjectAdministration, Permissions, SessionAdministration};
 use super::*;
 use crate::account::{Accounts, Audience, Factors};
 use crate::connection::{Connection, ConnectionId, LoginMethod};
@@ -158,4 +158,43 @@ async fn what_would_be_refused_has_no_forecast() {
     for permission in [AdminPermission::ViewConnections, AdminPermission::EditUsers] {
         check(&only(permission), "alice", json!({}), AdminErrorKind::Forbidden).await;
     }
+}
+
+#[tokio::test]
+async fn a_session_is_for_the_role_that_its_account_has_now() {
+    // D-09
+    let house = house();
+    for role in ["north", "south"] {
+        house.add(ObjectKind::Role, json!({ "name": role })).await;
+    }
+    house.add_user("alice", json!({"role": "south"})).await;
+    let _slot = house.open("alice", "192.0.2.1", false).await;
+    let (sessions, audit) = (house.forecasts.sessions.clone(), house.forecasts.audit.clone());
+    let session = sessions.sessions().remove(0);
+    let administration = SessionAdministration { sessions, audit };
+    let (north, south) = (of_role("north"), of_role("south"));
+    let check = async |actor: &Actor, expected: bool| {
+        let listed = administration.list(actor).await.unwrap();
+        assert_eq!(listed.len(), usize::from(expected), "{:?}", actor.role);
+        let found = house.forecasts.of_edit(actor, "alice", &merge(json!({"status": 0}))).await;
+        assert_eq!(found.is_ok_and(|found| !found.end.is_empty()), expected, "{:?}", actor.role);
+    };
+    check(&north, false).await;
+    check(&south, true).await;
+    house.forecasts.users.update(&house.root, "alice", in_role("north"), None).await.unwrap();
+    // As the watch of sessions does.
+    let user = house.store.user("alice").await.unwrap();
+    session.live.replace_account(Arc::new(in_force(&*house.store, user).await.unwrap()));
+    check(&north, true).await;
+    check(&south, false).await;
+    assert!(administration.close(&south, &session.id).await.is_err());
+    assert!(administration.close(&north, &session.id).await.is_ok());
+}
+
+fn of_role(role: &str) -> Actor {
+    Actor { role: Some(role.to_owned()), ..Actor::local("keeper", Door::Socket) }
+}
+
+fn in_role(role: &str) -> DocumentChange {
+    DocumentChange::Fields { patches: vec![map(json!({ "role": role }))], replaced: Vec::new() }
 }

@@ -15,14 +15,15 @@ pub struct SessionAdministration {
 }
 
 impl SessionAdministration {
-    /// The sessions whose login is complete, the oldest first; for an actor with a role, those of its accounts.
+    /// The sessions whose login is complete, the oldest first; for an actor with a role, those of the accounts that have
+    /// the role now.
     ///
     /// # Errors
     /// The actor lacks `view_conns`.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<Arc<Session>>, AdminError> {
         self.audit.allow(actor, UseCase::ListSessions, "").await?;
         let mut sessions = self.sessions.sessions();
-        sessions.retain(|session| actor.has_account_of(session.account.role()));
+        sessions.retain(|session| actor.has_session(session));
         Ok(sessions)
     }
 
@@ -32,7 +33,7 @@ impl SessionAdministration {
     /// The actor lacks `close_conns`, or there is no such session.
     pub async fn close(&self, actor: &Actor, connection: &ConnectionId) -> Result<(), AdminError> {
         self.audit.allow(actor, UseCase::CloseSession, connection.as_str()).await?;
-        let is_own = |session: &Arc<Session>| session.id == *connection && actor.has_account_of(session.account.role());
+        let is_own = |session: &Arc<Session>| session.id == *connection && actor.has_session(session);
         if actor.role.is_some() && !self.sessions.sessions().iter().any(is_own) {
             return Err(self
                 .audit

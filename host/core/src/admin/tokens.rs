@@ -37,7 +37,7 @@ pub(super) const ID_LENGTH: usize = 16;
 pub struct ShownToken {
     /// The first 16 characters of its digest.
     pub id: String,
-    /// The administrator to whom it was issued.
+    /// The administrator to whom it was issued; `user:NAME`: the user.
     pub admin: String,
     /// The address to which it was issued; empty: the host itself.
     pub address: String,
@@ -83,7 +83,8 @@ impl Tokens {
         Self { directory, audit, clock, sessions, swept: Mutex::default() }
     }
 
-    /// A page of at most 500 tokens that are still good, in the order of their ids.
+    /// A page of at most 500 tokens that are still good, in the order of their ids. Login links and codes for lost passwords
+    /// are no tokens, though the store keeps them with those: other use cases list and end them.
     ///
     /// # Errors
     /// The use case is not for the actor, or the store fails.
@@ -127,8 +128,7 @@ impl Tokens {
                         of(&admins, "admin", "admin_id").and_then(|found| Administrator::of_stored(&found).ok());
                     admin.is_some_and(|admin| admin.is_enabled && relies_on(&credential_of(&admin)))
                 } else {
-                    // A link or a code.
-                    true
+                    false
                 }
         };
         Ok(page.into_iter().filter(is_good).collect())
@@ -142,7 +142,7 @@ impl Tokens {
         self.audit.allow(actor, UseCase::RevokeToken, id).await?;
         let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
         let mut found = self.directory.list(&TOKENS, request).await?;
-        match (found.pop(), found.is_empty()) {
+        match (found.pop().filter(logs_somebody_in), found.is_empty()) {
             (Some(stored), true) if id.len() >= ID_LENGTH => {
                 let record = actor.author.did("delete", TOKENS.kind, &shown(&stored).id, self.clock.now());
                 let detail = detail_part(&format!("admin: {}", shown(&stored).admin));
@@ -283,7 +283,8 @@ impl Tokens {
         if !is_token(text) {
             return Ok(());
         }
-        let Some(stored) = self.directory.find(&TOKENS, &digest_of(text)).await? else { return Ok(()) };
+        let stored = self.directory.find(&TOKENS, &digest_of(text)).await?;
+        let Some(stored) = stored.filter(logs_somebody_in) else { return Ok(()) };
         match self.sessions.end(stored, EndReason::Logout, None).await {
             Err(StoreError::NotFound(_)) => Ok(()),
             outcome => outcome,
@@ -331,6 +332,11 @@ fn door_of(stored: &StoredDocument) -> Door {
 /// The id by which lists name a token with this text.
 pub(super) fn id_of(text: &str) -> String {
     digest_of(text).chars().take(ID_LENGTH).collect()
+}
+
+/// Whether an administrator or a user is logged in with it. With a login link or a code for a lost password nobody is.
+fn logs_somebody_in(stored: &StoredDocument) -> bool {
+    !owner_of(stored).is_empty()
 }
 
 /// The administrator of a token; of one of a user, the user. No administrator's name has a colon.

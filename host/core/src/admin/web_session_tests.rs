@@ -99,7 +99,7 @@ pub(super) struct House {
     pub(super) witness: Arc<Witness>,
     pub(super) admins: Administrators,
     pub(super) users: Arc<UserAdministration>,
-    tokens: Arc<Tokens>,
+    pub(super) tokens: Arc<Tokens>,
     sessions: Arc<WebSessions>,
     pub(super) user_sessions: Arc<UserSessions>,
     pub(super) links: LoginLinks,

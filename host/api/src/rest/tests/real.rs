@@ -110,11 +110,19 @@ async fn keys_are_replaced_and_keep_their_text() {
     put(&[], json!({"name": "k", "allow": ["nothing"]})).await.refused(400, "nothing");
     put(&[], json!({"name": "k", "expires_at": 1})).await.refused(400, "expires_at");
     put(&[], json!({"name": "k", "admin": "none"})).await.refused(404, "none");
+    put(&[], json!({"name": "k", "admin": ""})).await.refused(400, "admin");
     // What was read can be sent back.
     assert_eq!(put(&[], now.body.clone()).await.status, 200);
     // One with less changes no key of one with more, nor gives it to itself.
     let bob = house.send("GET", "/api/v2/token", &[("authorization", &basic("bob", "a-long-password"))], "").await;
     let bearer = format!("Bearer {}", bob.body["access_token"].as_str().unwrap());
+    let root = json!({"username": "root", "password": "a-long-password", "permissions": ["*"]});
+    assert_eq!(owner.send("POST", "/api/v2/admins", &[], root.to_string()).await.status, 201);
+    let root = house.send("GET", "/api/v2/token", &[("authorization", &basic("root", "a-long-password"))], "").await;
+    let root = format!("Bearer {}", root.body["access_token"].as_str().unwrap());
+    let nobody = json!({"name": "k", "admin": ""}).to_string();
+    house.send("PUT", &path, &[("authorization", &root)], nobody).await.refused(400, "admin");
+    assert_eq!(show().await.body["admin"], json!("ann"), "nobody takes it over without a name");
     let by_bob = json!({"name": "k", "admin": "bob"}).to_string();
     house.send("PUT", &path, &[("authorization", &bearer)], by_bob).await.refused(403, "lacks permissions");
     assert_eq!(put(&[], json!({"name": "k", "admin": "bob"})).await.status, 200);

@@ -76,12 +76,12 @@ pub fn routes() -> Vec<Route> {
             "Give all that was changed by whom, the newest first, one record a line.",
             export,
         )),
-        Route::new(Method::GET, "/tokens", "list_tokens", "List the tokens of administrators.", tokens)
+        Route::new(Method::GET, "/tokens", "list_tokens", "List the tokens of administrators and users.", tokens)
             .needs(UseCase::ListTokens)
             .query("after", text(), "Only tokens whose id comes after this one.")
             .query("limit", limit, "The most tokens to give, 500 at most.")
             .answers(200, reference("Tokens")),
-        Route::new(Method::DELETE, "/tokens/{token_id}", "revoke_token", "End a token of an administrator.", revoke)
+        Route::new(Method::DELETE, "/tokens/{token_id}", "revoke_token", "End a token.", revoke)
             .needs(UseCase::RevokeToken)
             .answers(200, reference("Done")),
     ]
