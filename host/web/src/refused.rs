@@ -29,7 +29,7 @@ pub fn routes() -> Vec<Route> {
 /// What was asked about a user, an address or a connection: one field, of which the three are told apart.
 async fn refused(asked: Asked) -> Result<Response, Problem> {
     let who = asked.query.given("who").unwrap_or_default();
-    let field = Input::new("who", "User, address or connection", &who, InputKind::Search)
+    let field = Input::new("who", "User, address or connection", &who, InputKind::Search { is_first: who.is_empty() })
         .about("Whose login was refused, or from where it came.");
     let mut blocks = vec![Block::Form(Form::search("why", "/web/refused", vec![Control::Input(field)]))];
     if who.is_empty() {

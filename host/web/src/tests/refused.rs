@@ -62,6 +62,15 @@ async fn a_refusal_is_found_among_many_accepted_connections() {
 }
 
 #[tokio::test]
+async fn one_can_type_at_once_who_is_looked_for() {
+    let (house, root) = House::with(Vec::new()).await;
+    // Once there is an answer, it is read from its beginning.
+    for (path, has_focus) in [("/web/refused", true), ("/web/refused?who=alice", false), ("/web/users", false)] {
+        assert_eq!(house.get(path, &root).await.text.contains(" autofocus"), has_focus, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn accepted_log_ins_are_shown_where_none_was_refused() {
     let (house, root) = House::with(accepted("c").into()).await;
     let page = house.get("/web/refused?who=alice", &root).await.text;
