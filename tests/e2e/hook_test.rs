@@ -108,6 +108,24 @@ fn one_of_the_configured_hooks_is_asked_alone() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+#[test]
+fn a_hook_whose_selectors_do_not_match_is_said_not_to_be_asked() {
+    let site = Site::new();
+    let refuses = site.script("refuses.sh", "#!/bin/sh\necho never\nexit 1\n").display().to_string();
+    let site = site.config(&format!("[hook.login-pre]\nhook = [{{ hook = \"{refuses}\", users = [\"eve\"] }}]\n"));
+    for (user, only, expected) in [
+        ("eve", true, "verdict: deny"),
+        ("bob", true, "the hook was not asked: its selectors do not match"),
+        ("bob", false, "no hook was asked: the selectors of none match"),
+    ] {
+        let mut arguments = vec!["login-pre", "--user", user];
+        arguments.extend(only.then_some(["--only", refuses.as_str()]).into_iter().flatten());
+        let (_, said) = test(&site, &arguments);
+        assert!(said.contains(expected), "{user} {only}: {said}");
+        assert_eq!(said.contains("not asked") || said.contains("no hook was asked"), user == "bob", "{said}");
+    }
+}
+
 /// The contract's own table, through the component and through a script.
 #[test]
 fn a_table_is_run_through_every_adapter() {

@@ -31,7 +31,7 @@ pub struct Ban {
 pub struct AddBan {
     /// The address; of IPv6, its whole network of 64 bits is banned.
     pub ip: String,
-    /// For how many seconds; without it, as long as a first ban by a score.
+    /// For how many seconds, at least 1; without it, as long as a first ban by a score.
     #[serde(default)]
     pub seconds: Option<u64>,
 }

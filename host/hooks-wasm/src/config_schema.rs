@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Keywords that demand nothing.
@@ -48,35 +47,7 @@ struct Rules {
     maximum: Option<f64>,
 }
 
-/// Rules as they are written.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Written {
-    #[serde(rename = "type")]
-    types: Option<Types>,
-    #[serde(rename = "enum")]
-    values: Option<Vec<Value>>,
-    #[serde(default)]
-    properties: Map<String, Value>,
-    additional_properties: Option<Value>,
-    #[serde(default)]
-    required: Vec<String>,
-    items: Option<Value>,
-    minimum: Option<f64>,
-    maximum: Option<f64>,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Types {
-    One(Type),
-    Several(Vec<Type>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Type {
     Null,
     Boolean,
@@ -110,34 +81,44 @@ impl ConfigSchema {
 
 impl Schema {
     fn of(written: &Value, at: &str, left: &mut BTreeSet<String>) -> Result<Self, String> {
-        if let Value::Bool(whole) = written {
-            return Ok(Self::Whole(*whole));
-        }
-        let rules: Written =
-            serde_json::from_value(written.clone()).map_err(|error| format!("what it says of {at}: {error}"))?;
-        left.extend(rules.others.into_iter().map(|(word, _)| word).filter(|word| !WORDS.contains(&word.as_str())));
-        let mut properties = BTreeMap::new();
-        for (name, property) in &rules.properties {
-            properties.insert(name.clone(), Self::of(property, &format!("{at}.{name}"), left)?);
-        }
-        let mut part = |written: Option<Value>, at: String| match written {
-            Some(written) => Self::of(&written, &at, left),
-            None => Ok(Self::Whole(true)),
+        let words = match written {
+            Value::Bool(whole) => return Ok(Self::Whole(*whole)),
+            Value::Object(words) => words,
+            _ => return Err(format!("what it says of {at} is neither an object nor true or false")),
         };
-        Ok(Self::Rules(Box::new(Rules {
-            types: match rules.types {
-                Some(Types::One(only)) => vec![only],
-                Some(Types::Several(several)) => several,
-                None => Vec::new(),
-            },
-            values: rules.values,
-            properties,
-            others: part(rules.additional_properties, format!("{at}.*"))?,
-            required: rules.required,
-            items: part(rules.items, format!("{at}[]"))?,
-            minimum: rules.minimum,
-            maximum: rules.maximum,
-        })))
+        let mut rules = Rules {
+            types: Vec::new(),
+            values: None,
+            properties: BTreeMap::new(),
+            others: Self::Whole(true),
+            required: Vec::new(),
+            items: Self::Whole(true),
+            minimum: None,
+            maximum: None,
+        };
+        for (word, value) in words {
+            let wrong = |wanted: &str| format!("what it says of {at}: \"{word}\" has to be {wanted}");
+            match word.as_str() {
+                "type" => rules.types = Type::several(value).map_err(|wanted| wrong(&wanted))?,
+                "enum" => rules.values = Some(value.as_array().ok_or_else(|| wrong("a list of values"))?.clone()),
+                "properties" => {
+                    let properties = value.as_object().ok_or_else(|| wrong("an object with a schema for each name"))?;
+                    for (name, property) in properties {
+                        rules.properties.insert(name.clone(), Self::of(property, &format!("{at}.{name}"), left)?);
+                    }
+                }
+                "additionalProperties" => rules.others = Self::of(value, &format!("{at}.*"), left)?,
+                "items" => rules.items = Self::of(value, &format!("{at}[]"), left)?,
+                "required" => rules.required = names(value).ok_or_else(|| wrong("a list of names"))?,
+                "minimum" => rules.minimum = Some(value.as_f64().ok_or_else(|| wrong("a number"))?),
+                "maximum" => rules.maximum = Some(value.as_f64().ok_or_else(|| wrong("a number"))?),
+                word if WORDS.contains(&word) => {}
+                word => {
+                    left.insert(word.to_owned());
+                }
+            }
+        }
+        Ok(Self::Rules(Box::new(rules)))
     }
 
     fn check(&self, at: &str, value: &Value) -> Result<(), String> {
@@ -185,7 +166,27 @@ impl Schema {
     }
 }
 
+fn names(written: &Value) -> Option<Vec<String>> {
+    written.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+}
+
 impl Type {
+    const ALL: [Self; 7] =
+        [Self::Null, Self::Boolean, Self::Integer, Self::Number, Self::String, Self::Array, Self::Object];
+
+    /// The types that are written, one or a list; or what has to be written instead.
+    fn several(written: &Value) -> Result<Vec<Self>, String> {
+        let one = |name: &Value| Self::ALL.into_iter().find(|known| name.as_str() == Some(known.as_str()));
+        let several: Option<Vec<_>> = match written {
+            Value::Array(several) => several.iter().map(one).collect(),
+            only => one(only).map(|only| vec![only]),
+        };
+        several.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            format!("one of {known}, or a list of them, and is {written}")
+        })
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -271,9 +272,28 @@ mod tests {
         check(r#"{"title": "x", "description": "y"}"#, Ok(&[]));
         check(r#"{"items": {"pattern": "x"}, "properties": {"a": {"oneOf": []}}}"#, Ok(&["oneOf", "pattern"]));
         check("{", Err("not JSON"));
-        check("1", Err("what it says of config"));
-        check(r#"{"properties": {"a": {"type": "text"}}}"#, Err("what it says of config.a"));
-        check(r#"{"properties": {"a": {"required": "b"}}}"#, Err("what it says of config.a"));
+        check("1", Err("what it says of config is neither an object nor true or false"));
+        check(r#"{"items": null}"#, Err("what it says of config[] is neither"));
+        let types = "null, boolean, integer, number, string, array, object";
+        for (written, shown) in
+            [(r#""objekt""#, r#""objekt""#), (r#"["string", 7]"#, r#"["string",7]"#), ("null", "null")]
+        {
+            let expected = format!(
+                "what it says of config.a: \"type\" has to be one of {types}, or a list of them, and is {shown}"
+            );
+            check(&format!(r#"{{"properties": {{"a": {{"type": {written}}}}}}}"#), Err(&expected));
+        }
+        for (written, expected) in [
+            (r#""required": "b""#, "config.a: \"required\" has to be a list of names"),
+            (r#""required": [1]"#, "config.a: \"required\" has to be a list of names"),
+            (r#""enum": {}"#, "config.a: \"enum\" has to be a list of values"),
+            (r#""minimum": "1""#, "config.a: \"minimum\" has to be a number"),
+            (r#""maximum": null"#, "config.a: \"maximum\" has to be a number"),
+            (r#""properties": []"#, "config.a: \"properties\" has to be an object with a schema for each name"),
+            (r#""additionalProperties": 1"#, "config.a.* is neither"),
+        ] {
+            check(&format!(r#"{{"properties": {{"a": {{{written}}}}}}}"#), Err(expected));
+        }
     }
 
     #[test]

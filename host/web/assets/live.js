@@ -54,6 +54,22 @@
     }
   }
 
+  // For those who do not see that something has changed (WCAG 4.1.3).
+  function say(text) {
+    const said = document.getElementById("said");
+    if (said && said.textContent !== text) said.textContent = text;
+  }
+
+  // Why a part is not refreshed. An answer may say it; without one, the server is not there.
+  function whyStale(xhr) {
+    if (!xhr?.status) return "The server does not answer. This is how it was.";
+    if (xhr.getResponseHeader("Stale-Because") === "database") {
+      return "The database does not answer. This is how it was; open sessions and their transfers go on.";
+    }
+    if ([401, 403].includes(xhr.status)) return "You are not logged in any more, or may not see this any more. This is how it was.";
+    return "The server could not refresh this. This is how it was.";
+  }
+
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (isLive(event.detail.elt) && document.hidden) event.preventDefault();
   });
@@ -67,7 +83,10 @@
     // A form that puts another live part in the place of this one is no refresh.
     if (!isLive(target) || requestConfig.elt !== target || ![200, 304].includes(xhr.status)) return;
     event.detail.shouldSwap = false;
-    target.removeAttribute("data-stale");
+    if (target.hasAttribute("data-stale")) {
+      target.removeAttribute("data-stale");
+      if (!document.querySelector("[data-stale]")) say("The list is refreshed again.");
+    }
     if (xhr.status === 304) return;
     const tag = xhr.getResponseHeader("ETag");
     if (tag) tags.set(target, tag);
@@ -75,12 +94,12 @@
     const fresh = new DOMParser().parseFromString(serverResponse, "text/html");
     syncChildren(target, fresh.body);
   });
-  // What a list shows once it was filtered is said to those who do not see it (WCAG 4.1.3).
+  // What a list shows once it was filtered is said as well.
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (!(detail.requestConfig?.elt instanceof HTMLFormElement)) return;
     const part = document.getElementById(detail.target.id);
     const table = part?.querySelector("table");
-    if (table) document.getElementById("said").textContent = `${table.caption.textContent}: ${table.tBodies[0].rows.length} rows`;
+    if (table) say(`${table.caption.textContent}: ${table.tBodies[0].rows.length} rows`);
   });
   document.addEventListener("change", ({ target }) => {
     if (!target.matches("[data-all]")) return;
@@ -89,8 +108,10 @@
   for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
     document.addEventListener(failure, (event) => {
       const { elt, xhr } = event.detail;
-      // An answer may say why; without one, the server is not there.
-      if (isLive(elt)) elt.setAttribute("data-stale", xhr?.getResponseHeader("Stale-Because") ?? "");
+      if (!isLive(elt)) return;
+      const why = whyStale(xhr);
+      elt.setAttribute("data-stale", why);
+      say(why);
     });
   }
 })();

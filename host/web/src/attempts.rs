@@ -17,6 +17,9 @@ const STEPS: u32 = 500;
 /// Most calls after the outcome: those about the files of a session have no end.
 const AFTERWARDS: u32 = 50;
 
+/// The points of hooks that are asked over the web and over REST as well, where no record says how the log-in ended.
+const WITHOUT_OUTCOME: [&str; 2] = ["login-pre", "session-create"];
+
 /// What is looked for.
 pub struct Search<'a> {
     /// A user, an address, or the id of a connection.
@@ -99,14 +102,20 @@ fn address_of(who: &str) -> Option<RunFilter> {
     Some(RunFilter { address: Some(address), ..RunFilter::default() })
 }
 
-/// All records that say how log-ins ended, however many calls of hooks are newer. Connections that were refused before
-/// they named a user are found by their address.
+/// All records that say how log-ins ended, however many calls of hooks are newer: over the web and over REST, those are
+/// the calls themselves. Connections that were refused before they named a user are found by their address.
 async fn outcomes(asked: &Asked, who: &str) -> Result<Vec<StoredRun>, Problem> {
     let limit = u32::try_from(RUNS_KEPT).unwrap_or(u32::MAX);
     let of_kind = |filter: RunFilter, kind: &str| RunFilter { kind: Some(kind.to_owned()), limit, ..filter };
     let mut found = Vec::new();
     for filter in subjects(who) {
-        found.extend(records(asked, of_kind(filter, LOGIN)).await?);
+        found.extend(records(asked, of_kind(filter.clone(), LOGIN)).await?);
+        for kind in WITHOUT_OUTCOME {
+            let denied = RunFilter { outcome: Some("deny".to_owned()), ..of_kind(filter.clone(), kind) };
+            found.extend(records(asked, denied).await?);
+            // A failure that refuses has one of many outcomes; it is looked for among the newest calls.
+            found.extend(records(asked, RunFilter { limit: STEPS, ..of_kind(filter.clone(), kind) }).await?);
+        }
     }
     if let Some(address) = address_of(who) {
         for kind in ["connect", ACCEPT] {

@@ -43,7 +43,9 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
         table.next = Some(address("/web/audit", &fields));
     }
     table.rows = found.into_iter().map(row).collect();
-    let input = |(name, label)| Control::Input(Input::new(name, label, asked.query.text(name), InputKind::Search));
+    let input = |(name, label)| {
+        Control::Input(Input::new(name, label, asked.query.text(name), InputKind::Search { is_first: false }))
+    };
     let mut form = Form::search("filter", "/web/audit", FIELDS.map(input).into());
     form.live = "audit";
     // With what is typed there, whether or not the page was asked for since.

@@ -42,7 +42,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         }
         _ => {}
     }
-    let input = Input::new("search", "Filter", &search, InputKind::Search)
+    let input = Input::new("search", "Filter", &search, InputKind::Search { is_first: false })
         .about("A part of the name, the address, the client, the connection or a path.");
     let mut form = Form::search("filter", "/web/connections", vec![Control::Input(input)]);
     form.live = if is_live { "connections" } else { "sessions" };

@@ -74,6 +74,8 @@ fn entries_on(base: &[Value], mine: &[Value], theirs: &[Value]) -> Vec<Value> {
         let (before, after, theirs) = (of_base.get(entry), of_mine.get(entry), of_theirs.get(entry));
         match (before, after, theirs) {
             (_, Some(after), _) if before == Some(after) => theirs.map(|theirs| (*theirs).clone()),
+            // Another folder at the same path has nothing in common with theirs, which it takes the place of.
+            (_, Some(after), Some(theirs)) if after.get("name") != theirs.get("name") => Some((*after).clone()),
             (_, Some(after), _) => Some(changed(before.copied(), after, theirs.copied())),
             (None, None, Some(theirs)) => Some((*theirs).clone()),
             (_, None, _) => None,
@@ -211,6 +213,24 @@ mod tests {
             json!([{"name": "g", "type": 2}]),
             json!([{"name": "g", "type": 2}, {"name": "m", "type": 2}]),
         );
+        // Another folder at the same path is another entry, of which no member is mixed into mine.
+        let other = |name: &str| json!({"virtual_path": "/a", "name": name, "mapped_path": format!("/srv/{name}")});
+        let new = json!({"virtual_path": "/a", "name": "m", "quota_size": 1});
+        check(json!([]), json!([new]), json!([other("t")]), json!([new]));
+        check(
+            json!([]),
+            json!([new]),
+            json!([other("m")]),
+            json!([{"virtual_path": "/a", "name": "m", "quota_size": 1, "mapped_path": "/srv/m"}]),
+        );
+        check(json!([other("b")]), json!([new]), json!([folder("/a", 1, 1)]), json!([new]));
+        check(
+            json!([folder("/a", 1, 1)]),
+            json!([folder("/a", 2, 1)]),
+            json!([other("t")]),
+            json!([folder("/a", 2, 1)]),
+        );
+        check(json!([other("b")]), json!([other("b")]), json!([other("t")]), json!([other("t")]));
         // An entry without a name is another one as soon as it is changed.
         check(
             json!([{"sources": ["10.0.0.0/8"], "upload": 1}]),

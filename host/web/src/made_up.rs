@@ -234,32 +234,50 @@ async fn test(asked: Asked) -> Result<Response, Problem> {
     let hook = hook.map(str::to_owned).or(named);
     event.insert("hook".to_owned(), point.into());
     let (plugins, actor) = (&asked.web.administration.plugins, asked.actor()?);
-    let mut answers = vec![(format!("All hooks of {point}"), plugins.test(actor, event.clone()).await?)];
+    let mut answers = vec![(format!("All hooks of {point}"), false, plugins.test(actor, event.clone()).await?)];
     if let Some(hook) = hook {
         let asked = format!("{hook} alone");
         event.insert("only".to_owned(), hook.into());
-        answers.push((asked, plugins.test(actor, event).await?));
+        answers.push((asked, true, plugins.test(actor, event).await?));
     }
     let head = ["Asked", "Verdict", "Decided by", "Reason or error"];
     let mut table = Table::new("verdicts", "Verdicts", &head, "");
-    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    for (asked, report) in &answers {
-        let verdict = text(report, "verdict");
+    for (asked, is_alone, report) in &answers {
+        let (verdict, reason) = judged(report, *is_alone);
         table.rows.push(vec![
             Cell::text(asked.clone()),
             Cell::mark(tone(&verdict), verdict),
-            Cell::text(text(report, "decided_by")),
-            Cell::text(text(report, "detail")),
+            Cell::text(text_of(report, "decided_by")),
+            Cell::text(reason),
         ]);
     }
     let mut blocks = vec![Block::Table(table)];
-    for (asked, report) in answers {
+    for (asked, is_alone, report) in answers {
         blocks.push(Block::Heading(asked));
-        blocks.extend(told(report));
+        blocks.extend(told(report, is_alone));
     }
     blocks.push(Block::Heading("Ask again".to_owned()));
     blocks.extend(inputs(&asked, &asked.form).await?);
     Ok(asked.page(format!("What the hooks of {point} say"), blocks))
+}
+
+fn text_of(report: &Value, name: &str) -> String {
+    report.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Whether no hook was asked. A failure before the first one was is told as that.
+fn has_asked_none(report: &Value) -> bool {
+    let runs = report.get("runs").and_then(Value::as_array);
+    runs.is_some_and(Vec::is_empty) && report.get("verdict").and_then(Value::as_str) != Some("failed")
+}
+
+/// The verdict and its reason. A hook that was not asked gave none: the report has what the server does without.
+fn judged(report: &Value, is_alone: bool) -> (String, String) {
+    match (has_asked_none(report), is_alone) {
+        (true, true) => ("not asked".to_owned(), "its selectors do not match".to_owned()),
+        (true, false) => (text_of(report, "verdict"), "no hook was asked: the selectors of none match".to_owned()),
+        (false, _) => (text_of(report, "verdict"), text_of(report, "detail")),
+    }
 }
 
 fn tone(verdict: &str) -> Tone {
@@ -271,14 +289,22 @@ fn tone(verdict: &str) -> Tone {
 }
 
 /// A report: each call as a step, and what came of them.
-fn told(report: Value) -> Vec<Block> {
+fn told(report: Value, is_alone: bool) -> Vec<Block> {
     let whole = serde_json::to_string_pretty(&report).unwrap_or_default();
+    let is_unasked = is_alone && has_asked_none(&report);
     let Value::Object(mut fields) = report else { return Vec::new() };
+    if is_unasked {
+        fields.remove("verdict");
+    }
     let runs = fields.remove("runs");
     let mut blocks = Vec::new();
     match runs.as_ref().and_then(Value::as_array) {
         Some(runs) if runs.is_empty() => {
-            blocks.push(Block::Text("No hook was asked: none is selected for this event.".to_owned()));
+            let text = match is_unasked {
+                true => "Not asked: its selectors do not match.",
+                false => "No hook was asked: none is selected for this event.",
+            };
+            blocks.push(Block::Text(text.to_owned()));
         }
         Some(runs) => blocks.push(Block::Steps(runs.iter().map(step).collect())),
         None => {}
@@ -350,6 +376,22 @@ mod tests {
         check(&[("about", "json"), ("event", ""), ("user", "x")], Some(json!({})));
         check(&[("event", "{\"ip\": \"::1\"}")], Some(json!({"ip": "::1"})));
         check(&[("event", "[]")], None);
+    }
+
+    #[test]
+    fn a_hook_that_was_not_asked_has_no_verdict() {
+        let check = |report: Value, is_alone: bool, expected: (&str, &str)| {
+            let (verdict, reason) = judged(&report, is_alone);
+            assert_eq!((verdict.as_str(), reason.as_str()), expected, "{report}");
+        };
+        let none = json!({"verdict": "allow", "detail": "", "runs": []});
+        check(none.clone(), true, ("not asked", "its selectors do not match"));
+        check(none, false, ("allow", "no hook was asked: the selectors of none match"));
+        let failed = json!({"verdict": "failed", "detail": "the file is gone", "runs": []});
+        check(failed, true, ("failed", "the file is gone"));
+        let denied = json!({"verdict": "deny", "detail": "no", "runs": [{"hook": "a", "outcome": "deny"}]});
+        check(denied.clone(), true, ("deny", "no"));
+        check(denied, false, ("deny", "no"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn routes() -> Vec<Route> {
 /// What was asked about a user, an address or a connection: one field, of which the three are told apart.
 async fn refused(asked: Asked) -> Result<Response, Problem> {
     let who = asked.query.given("who").unwrap_or_default();
-    let field = Input::new("who", "User, address or connection", &who, InputKind::Search)
+    let field = Input::new("who", "User, address or connection", &who, InputKind::Search { is_first: who.is_empty() })
         .about("Whose login was refused, or from where it came.");
     let mut blocks = vec![Block::Form(Form::search("why", "/web/refused", vec![Control::Input(field)]))];
     if who.is_empty() {
@@ -38,7 +38,7 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
     let (is_all, before) = (asked.query.text("all") == "1", asked.query.number("before"));
     let found = of_search(&asked, &Search { who: &who, is_all, before }).await?;
     let ban = ban_of(&asked, &who).await?;
-    let elsewhere = if before.is_none() { of_other_doors(&asked, &who).await? } else { None };
+    let mut elsewhere = if before.is_none() { of_other_doors(&asked, &who).await? } else { None };
     if let Some(ban) = &ban {
         let text = format!(
             "The address is banned until {} UTC, so that its connections are refused before any log-in. The reason: {}.",
@@ -58,7 +58,9 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Note(Tone::Plain, text));
     }
     if found.has_no_refusal {
-        let text = "No log-in was refused lately. These are the last connections.";
+        // Those stand first, as they are what was asked about.
+        blocks.extend(elsewhere.take().map(Block::Table));
+        let text = "No log-in over SFTP was refused lately. These are the last connections.";
         blocks.push(Block::Note(Tone::Plain, text.to_owned()));
     }
     for runs in &found.shown {
@@ -142,8 +144,8 @@ async fn ban_of(asked: &Asked, who: &str) -> Result<Option<BannedAddress>, Probl
     Ok(bans.into_iter().find(|ban| ban.address == source))
 }
 
-/// Log-ins over the web and over REST that were refused; hooks are not asked about them, so that they are among the
-/// audit records. None: there are none, or the administrator may not know.
+/// Log-ins over the web and over REST that were refused, of which the audit has records; where a hook refused, its call is
+/// among the attempts as well. None: there are none, or the administrator may not know.
 async fn of_other_doors(asked: &Asked, who: &str) -> Result<Option<Table>, Problem> {
     if !asked.may(UseCase::ListAudit) {
         return Ok(None);

@@ -85,7 +85,7 @@ fn control(fields: &Fields, (name, label): (&'static str, &'static str)) -> Cont
             ];
             InputKind::Choice { options: whole.into_iter().chain(points).collect() }
         }
-        _ => InputKind::Search,
+        _ => InputKind::Search { is_first: false },
     };
     let input = Input::new(name, label, fields.text(name), kind);
     Control::Input(match name {

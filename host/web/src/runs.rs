@@ -93,9 +93,9 @@ async fn explain(asked: Asked) -> Result<Response, Problem> {
     let method = method.unwrap_or(LoginMethod::Password);
     let from = asked.query.given("address").unwrap_or_else(|| "127.0.0.1".to_owned());
     let controls = vec![
-        Input::new("username", "User", name, InputKind::Search),
+        Input::new("username", "User", name, InputKind::Search { is_first: false }),
         Input::new("method", "Method", method.as_str(), InputKind::Choice { options: methods.into() }),
-        Input::new("address", "Address", &from, InputKind::Search),
+        Input::new("address", "Address", &from, InputKind::Search { is_first: false }),
     ];
     let controls = controls.into_iter().map(Control::Input).collect();
     let mut blocks = vec![Block::Form(Form::search("explain", "/web/explain", controls))];

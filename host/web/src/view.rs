@@ -236,7 +236,10 @@ pub enum InputKind {
         is_needed: bool,
         is_first: bool,
     },
-    Search,
+    Search {
+        /// Whether it has the keyboard's focus from the beginning.
+        is_first: bool,
+    },
     Password {
         complete: &'static str,
         is_needed: bool,

@@ -96,6 +96,39 @@ async function aRefreshKeepsTheFocus(open, { password }) {
     await window.look();
 }
 
+async function aListSaysWhyItIsNotRefreshed(open, { password }) {
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    await window.visit('/web/connections');
+    const said = async (text) => {
+        await page.waitForFunction((text) => document.querySelector('#said').textContent.includes(text), text);
+        return page.locator('[data-stale]');
+    };
+    const REFRESH = /\/web\/connections\?.*part=table/;
+    const answers = [
+        [503, { 'stale-because': 'database' }, 'The database does not answer.'],
+        [500, {}, 'The server could not refresh this.'],
+        [403, {}, 'You are not logged in any more'],
+    ];
+    for (const [status, headers, text] of answers) {
+        window.statuses.add(status);
+        await page.route(REFRESH, (route) => route.fulfill({ status, headers, contentType: 'text/html', body: '' }));
+        const stale = await said(text);
+        assert.equal(await stale.count(), 1, text);
+        assert.equal(await stale.getAttribute('data-stale'), await page.locator('#said').textContent(), 'it is seen as well');
+        assert.equal(await rowOf(page, 'downloader').count(), 1, 'the list keeps what it showed');
+        await page.unroute(REFRESH);
+        const fresh = await said('refreshed again');
+        assert.equal(await fresh.count(), 0, text);
+        window.statuses.delete(status);
+    }
+    // htmx writes each of these answers to the console.
+    const others = window.faults.filter((fault) => !fault.startsWith('console: error: Response Status Error Code'));
+    window.faults.splice(0, window.faults.length, ...others);
+    await window.look();
+}
+
 async function theyAreClosedAndBanned(open, { password }) {
     const window = await open();
     const { page } = window;
@@ -119,4 +152,4 @@ async function theyAreClosedAndBanned(open, { password }) {
     assert.match(await page.locator('#audit').innerText(), /127\.0\.0\.2/);
 }
 
-export default [transfersAreWatched, theListIsFilteredAsOneTypes, aRefreshKeepsTheFocus, theyAreClosedAndBanned];
+export default [transfersAreWatched, theListIsFilteredAsOneTypes, aRefreshKeepsTheFocus, aListSaysWhyItIsNotRefreshed, theyAreClosedAndBanned];

@@ -56,11 +56,12 @@ impl Audit {
         error
     }
 
-    /// Records that a login was denied. `kind`: of the object with that name, an administrator or a user.
-    pub(super) async fn denied_login(&self, kind: &'static str, username: &str, client: &DoorClient) {
+    /// Records that a login was denied, and why, which the client is not told. `kind`: of the object with that name, an
+    /// administrator or a user.
+    pub(super) async fn denied_login(&self, kind: &'static str, username: &str, client: &DoorClient, why: &str) {
         let record = |author: &Author, username: &str| {
             let done = author.did("login", kind, username, self.clock.now());
-            AuditRecord { outcome: AuditOutcome::Refused, ..done }
+            AuditRecord { outcome: AuditOutcome::Refused, detail: cut(why), ..done }
         };
         self.of_stranger("login", kind, username, client, record).await;
     }
@@ -175,7 +176,7 @@ impl Audit {
     }
 }
 
-/// A name as it was asked for, which need not be one, and may be of any length.
+/// A text of others, such as a name that was asked for, which may be of any length.
 fn cut(name: &str) -> String {
     name.chars().take(255).collect()
 }

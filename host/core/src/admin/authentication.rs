@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::admin_document::{Administrator, is_within};
 use super::administrators::credential_of;
+use super::before_logins::{WRONG_CODE, WRONG_PASSWORD};
 use super::credential_text::{digest_of, is_same, key_id_of};
 use super::key_document::ApiKey;
 use super::tokens::id_of;
@@ -158,13 +159,24 @@ impl Authentication {
         let hash = found.as_ref().map_or_else(PasswordHash::decoy, |found| found.password.clone());
         let waiter = Waiter { address: client.address, account: username };
         let is_right = self.passwords.matches(waiter, &hash, password).await?;
-        let found = found.filter(|found| is_right && found.is_enabled && found.may_come_from(client.address));
-        let Some(administrator) = found else { return Err(self.before.deny(ADMINS.kind, username, client).await) };
+        let judged = match found {
+            None => Err("there is no such administrator, or it is not valid"),
+            Some(_) if !is_right => Err(WRONG_PASSWORD),
+            Some(found) if !found.is_enabled => Err("the administrator is disabled"),
+            Some(found) if !found.may_come_from(client.address) => {
+                Err("the administrator may not come from that address")
+            }
+            Some(found) => Ok(found),
+        };
+        let administrator = match judged {
+            Ok(administrator) => administrator,
+            Err(why) => return Err(self.before.deny(ADMINS.kind, username, client, why).await),
+        };
         match self.second_factor(&administrator, one_time_code).await {
             Ok(()) => {}
             // A pause that has begun meanwhile does not say that the password was right.
             Err(AuthenticationError::Denied | AuthenticationError::Paused(_)) => {
-                return Err(self.before.deny(ADMINS.kind, username, client).await);
+                return Err(self.before.deny(ADMINS.kind, username, client, WRONG_CODE).await);
             }
             Err(error) => return Err(error),
         }

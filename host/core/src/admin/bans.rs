@@ -58,6 +58,8 @@ impl BannedAddress {
     }
 }
 
+/// A ban without a duration would end as it begins.
+const SHORTEST_BAN: Duration = Duration::from_secs(1);
 /// The most networks that administrators exempt.
 const MAX_EXEMPTIONS: usize = 1_000;
 
@@ -110,10 +112,14 @@ impl BanAdministration {
     /// Bans an address; `time`: for how long, None: as long as the first ban by a score. Open sessions are left alone.
     ///
     /// # Errors
-    /// The actor lacks `manage_defender`, the text is no address, or the address is exempt.
+    /// The actor lacks `manage_defender`, the text is no address, the time is less than a second, or the address is
+    /// exempt.
     pub async fn add(&self, actor: &Actor, text: &str, time: Option<Duration>) -> Result<BannedAddress, AdminError> {
         self.audit.allow(actor, UseCase::AddBan, text).await?;
         let address = address_of(text)?;
+        if time.is_some_and(|time| time < SHORTEST_BAN) {
+            return Err(AdminError::NoBanTime);
+        }
         let until = self.defender.ban(address, time).map_err(|refusal| {
             AdminError::BanRefused(match refusal {
                 BanRefusal::Exempt => format!("{text} is in a network that is exempt; see: tidegate ban exempt list"),
@@ -361,6 +367,11 @@ mod tests {
         assert_eq!(bans.add(&viewer, "192.0.2.1", None).await.map_err(kind), Err(AdminErrorKind::Forbidden));
         assert_eq!(bans.add(&root, "192.0.2", None).await.map_err(kind), Err(AdminErrorKind::Invalid));
         assert_eq!(bans.add(&root, "10.0.0.1", None).await.map_err(kind), Err(AdminErrorKind::Refused));
+        for time in [Duration::ZERO, Duration::from_millis(999)] {
+            let refused = bans.add(&root, "192.0.2.1", Some(time)).await.unwrap_err();
+            assert_eq!((refused.kind(), refused.field()), (AdminErrorKind::Invalid, Some("seconds")), "{time:?}");
+        }
+        assert!(!defender.refuses("192.0.2.1".parse().unwrap()));
         assert_eq!(bans.add(&root, "192.0.2.1", None).await.unwrap().address, "192.0.2.1");
         let shown =
             |until| BannedAddress { address: String::new(), score: 0, offences: Offences::default(), until }.end();

@@ -14,6 +14,11 @@ use crate::ports::{Door, StoreError};
 use crate::presented::{check_name, check_password};
 use crate::secret::Secret;
 
+/// Why a log-in of an administrator or of a user was denied.
+pub(super) const WRONG_PASSWORD: &str = "the password is wrong";
+/// Why a log-in with the right password or link was denied.
+pub(super) const WRONG_CODE: &str = "the one-time code is wrong";
+
 /// What `login-pre` hooks are asked about at the doors over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoginPreScope {
@@ -48,7 +53,8 @@ impl BeforeLogins {
         client: &DoorClient,
     ) -> Result<(), AuthenticationError> {
         if check_name(username).and_then(|()| check_password(password)).is_err() {
-            return Err(self.deny(kind, username, client).await);
+            let why = "the name or the password is too long or has a character that none may have";
+            return Err(self.deny(kind, username, client, why).await);
         }
         let Some(hooks) = self.hooks.as_ref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
         let id = format!("HTTP_{}", new_key_id().map_err(|error| StoreError::Failed(error.to_string()))?);
@@ -63,11 +69,12 @@ impl BeforeLogins {
             comparisons: Comparisons::default(),
             decision: LastDecision::default(),
         });
-        match hooks.decide(&mut LoginPre(attempt)).await.map(|decision| decision.verdict) {
-            Ok(Review::Allow | Review::Done) => Ok(()),
-            Ok(Review::Deny(denial)) => {
+        match hooks.decide(&mut LoginPre(attempt)).await.map(|decision| (decision.verdict, decision.decided_by)) {
+            Ok((Review::Allow | Review::Done, _)) => Ok(()),
+            Ok((Review::Deny(denial), hook)) => {
                 tracing::warn!(sender = "login_pre_hook", message = denial.reason, username, connection_id = id);
-                Err(self.deny(kind, username, client).await)
+                let why = format!("the hook {} refused: {}", hook.unwrap_or_default(), denial.reason);
+                Err(self.deny(kind, username, client, &why).await)
             }
             Err(failure) => {
                 let message = format!("the hook {} failed: {}", failure.hook, failure.error);
@@ -92,12 +99,18 @@ impl BeforeLogins {
     }
 
     /// Scores the denial of a login, whether the name exists or not, and records it, once in a while for each name and
-    /// address.
-    pub(super) async fn deny(&self, kind: &'static str, username: &str, client: &DoorClient) -> AuthenticationError {
+    /// address. `why`: for administrators alone.
+    pub(super) async fn deny(
+        &self,
+        kind: &'static str,
+        username: &str,
+        client: &DoorClient,
+        why: &str,
+    ) -> AuthenticationError {
         if let Some(address) = client.address {
             self.defender.score_http(address, Offence::LoginFailed);
         }
-        self.audit.denied_login(kind, username, client).await;
+        self.audit.denied_login(kind, username, client, why).await;
         AuthenticationError::Denied
     }
 }

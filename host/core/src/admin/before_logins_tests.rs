@@ -8,7 +8,7 @@ use super::user_tests::map;
 use super::web_session_tests::{House, client, house_asking};
 use super::*;
 use crate::memory::MemoryStore;
-use crate::ports::Door;
+use crate::ports::{AuditQuery, Door};
 use crate::secret::Secret;
 
 #[tokio::test]
@@ -72,6 +72,30 @@ async fn login_pre_hooks_are_asked_about_requests_where_that_is_wanted() {
         assert_eq!(house.authentication.api_key("tg_none", &rest).await, Err(AuthenticationError::Denied));
         assert!(lines().is_empty());
     }
+}
+
+#[tokio::test]
+async fn the_record_of_a_denied_login_says_why() {
+    let house = House::new();
+    house.admin("ann").await;
+    for (name, more) in [("off", json!({"status": 0})), ("near", json!({"filters": {"allow_list": ["10.0.0.0/8"]}}))] {
+        let mut document = map(json!({"username": name, "password": "pw", "permissions": ["*"]}));
+        document.extend(map(more));
+        house.admins.add(&house.root, &document, None).await.unwrap();
+    }
+    let check = async |name: &str, password: &str, expected: &str| {
+        let denied = house.authentication.basic(name, &Secret::new(password), None, &client(Door::Rest)).await;
+        assert_eq!(denied.err(), Some(AuthenticationError::Denied), "{name}");
+        let query = AuditQuery { actions: vec!["login".to_owned()], limit: 1, ..AuditQuery::default() };
+        let newest = house.audit.list(&house.root, query).await.unwrap().remove(0).record;
+        assert_eq!((newest.name.as_str(), newest.detail.as_str()), (name, expected));
+    };
+    check("ann", "wrong", "the password is wrong").await;
+    check("nobody", "pw", "there is no such administrator, or it is not valid").await;
+    check("off", "pw", "the administrator is disabled").await;
+    check("near", "pw", "the administrator may not come from that address").await;
+    check("none-may", "pw", "the hook witness refused: no").await;
+    check("nul\0", "pw", "the name or the password is too long or has a character that none may have").await;
 }
 
 #[tokio::test]

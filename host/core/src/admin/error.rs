@@ -32,6 +32,9 @@ pub enum AdminError {
     /// The text is neither an address nor what one ban is for.
     #[error("\"{0}\" is no address that can be banned; use an IPv4 or IPv6 address, or an IPv6 network of 64 bits")]
     NoAddress(String),
+    /// A ban is to last no time.
+    #[error("a ban lasts a second at least; leave out its time for one as long as a first ban by a score")]
+    NoBanTime,
     /// The address is not banned.
     #[error("{0} is not banned; see: tidegate ban list")]
     NoBan(String),
@@ -143,7 +146,7 @@ impl AdminError {
             Self::Forbidden { .. } | Self::NotForActor(_) => AdminErrorKind::Forbidden,
             Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) | Self::NoBan(_) => AdminErrorKind::NotFound,
             Self::NoExemption(_) => AdminErrorKind::NotFound,
-            Self::NoNetwork(_) => AdminErrorKind::Invalid,
+            Self::NoNetwork(_) | Self::NoBanTime => AdminErrorKind::Invalid,
             Self::ExemptionNotKept(_) => AdminErrorKind::Failed,
             Self::NoAddress(_) | Self::InvalidForHooks(_) => AdminErrorKind::Invalid,
             Self::BanRefused(_) | Self::RefusedForPlugins(_) => AdminErrorKind::Refused,
@@ -169,6 +172,7 @@ impl AdminError {
             Self::Account(AccountError::Invalid(invalid) | AccountError::Store(StoreError::Field(invalid)))
             | Self::Store(StoreError::Field(invalid)) => Some(&invalid.field),
             Self::NoAddress(_) => Some("ip"),
+            Self::NoBanTime => Some("seconds"),
             Self::NoNetwork(_) => Some("network"),
             Self::Document(DocumentError::Type { path, .. }) => Some(path),
             Self::Object { problem, .. } => Some(&problem.field),

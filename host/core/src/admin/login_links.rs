@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::acting::{ACTING, acting, may_act};
 use super::admin_document::{is_within, networks_of, texts};
+use super::before_logins::WRONG_CODE;
 use super::credential_text::{digest_of, is_token, new_token};
 use super::key_document::check_expiry;
 use super::tokens::{id_of, number_of, text_of};
@@ -26,6 +27,8 @@ use crate::secret::Secret;
 
 /// What the document of a link is for. It names no administrator as one of a token does, so that it is none.
 const PURPOSE: &str = "link";
+/// Why a log-in with a link was denied.
+const USELESS: &str = "the login link does not exist, has ended or may not be used now or from that address";
 /// Milliseconds for which a link is good, unless its maker says otherwise.
 const LIFETIME: i64 = 24 * 60 * 60_000;
 /// Milliseconds for which a link of a portal is good: its user is sent there at once.
@@ -269,7 +272,7 @@ impl LoginLinks {
             self.before.login(USERS.kind, &username, &Secret::new(""), client).await?;
         }
         let Some((_, account)) = self.usable(text, client).await? else {
-            return Err(self.before.deny(USERS.kind, "", client).await);
+            return Err(self.before.deny(USERS.kind, "", client, USELESS).await);
         };
         if let Some(seconds) = self.codes.pause(&account, one_time_code) {
             return Err(AuthenticationError::Paused(seconds));
@@ -277,12 +280,12 @@ impl LoginLinks {
         match self.codes.check(&account, one_time_code).await {
             Ok(()) => {}
             Err(AuthenticationError::Denied) => {
-                return Err(self.before.deny(USERS.kind, &account.username, client).await);
+                return Err(self.before.deny(USERS.kind, &account.username, client, WRONG_CODE).await);
             }
             Err(error) => return Err(error),
         }
         let Some((link, maker)) = self.use_up(text, client).await? else {
-            return Err(self.before.deny(USERS.kind, &account.username, client).await);
+            return Err(self.before.deny(USERS.kind, &account.username, client, USELESS).await);
         };
         let author = Author { name: link.username.clone(), door: client.door, address: client.address };
         let record = author.did("login", "user", &link.username, self.clock.now());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::before_logins::{WRONG_CODE, WRONG_PASSWORD};
 use super::own_changes::KEPT_BY_HOOKS;
 use super::tokens::{id_of, number_of, shown, text_of};
 use super::user_codes::codes_of;
@@ -95,15 +96,24 @@ impl OwnAccount {
         // A name that does not exist, and an account without a password, cost what others do.
         let waiter = Waiter { address: client.address, account: username };
         let is_right = self.policy.is_password(found.as_deref(), &password, waiter).await?;
-        let found = found.filter(|account| {
-            is_right && !account.denies_method(LoginMethod::Password) && self.policy.allows(account, client)
-        });
-        let Some(account) = found else { return Err(self.before.deny(USERS.kind, username, client).await) };
+        let judged = match found {
+            None => Err("there is no such account, or it is not valid"),
+            Some(_) if !is_right => Err(WRONG_PASSWORD),
+            Some(account) if account.denies_method(LoginMethod::Password) => Err("the account denies passwords"),
+            Some(account) if !self.policy.allows(&account, client) => {
+                Err("the account may not be used now, over HTTP or from that address")
+            }
+            Some(account) => Ok(account),
+        };
+        let account = match judged {
+            Ok(account) => account,
+            Err(why) => return Err(self.before.deny(USERS.kind, username, client, why).await),
+        };
         match self.codes.check(&account, code).await {
             Ok(()) => {}
             // A pause that has begun meanwhile does not say that the password was right.
             Err(AuthenticationError::Denied | AuthenticationError::Paused(_)) => {
-                return Err(self.before.deny(USERS.kind, username, client).await);
+                return Err(self.before.deny(USERS.kind, username, client, WRONG_CODE).await);
             }
             Err(error) => return Err(error),
         }

@@ -105,7 +105,7 @@ pub(super) struct House {
     pub(super) links: LoginLinks,
     pub(super) authentication: Authentication,
     pub(super) defender: Arc<Defender>,
-    audit: Audit,
+    pub(super) audit: Audit,
     pub(super) root: Actor,
     pub(super) keys: ApiKeys,
 }

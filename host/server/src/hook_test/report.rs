@@ -10,6 +10,10 @@ use tidegate_core::login::AccountCheck;
 
 use super::{Case, Tested};
 
+/// What stands above the verdict where it is what the server does without a hook.
+const NONE_ASKED: &str = "no hook was asked: the selectors of none match";
+const NOT_ASKED: &str = "the hook was not asked: its selectors do not match; this is what the server does without it";
+
 pub struct Report {
     case: Arc<Case>,
     tested: Tested,
@@ -110,6 +114,9 @@ impl Report {
         }
         let by = self.tested.decided_by.as_ref().map(|hook| format!(" (by {hook})")).unwrap_or_default();
         let detail = if self.tested.detail.is_empty() { String::new() } else { format!(": {}", self.tested.detail) };
+        if self.runs.is_empty() && !self.tested.failed {
+            println!("{}", if self.case.only.is_empty() { NONE_ASKED } else { NOT_ASKED });
+        }
         println!("verdict: {}{by}{detail}", self.tested.verdict);
         self.problems.iter().for_each(|problem| println!("PROBLEM: {problem}"));
     }

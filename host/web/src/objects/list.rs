@@ -39,7 +39,8 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
         }
     }
     let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
-    let input = Input::new("search", "Search", search.as_deref().unwrap_or_default(), InputKind::Search);
+    let input =
+        Input::new("search", "Search", search.as_deref().unwrap_or_default(), InputKind::Search { is_first: false });
     let mut form =
         Form::search("search-objects", kind.path(), vec![Control::Input(input.about("The beginning of the name."))]);
     form.live = "objects";

@@ -74,8 +74,9 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     }
     table.bulk = bulk;
     let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
-    let search = Input::new("search", "Search", prefix.as_deref().unwrap_or_default(), InputKind::Search)
-        .about("The beginning of the name.");
+    let search =
+        Input::new("search", "Search", prefix.as_deref().unwrap_or_default(), InputKind::Search { is_first: false })
+            .about("The beginning of the name.");
     let mut form = Form::search("search-users", "/web/users", vec![Control::Input(search)]);
     form.live = "users";
     blocks.push(Block::Form(form));

@@ -80,9 +80,18 @@ async fn refused_log_ins_are_recorded_as_those_of_users() {
     let query = AuditQuery { actions: vec!["login".to_owned()], limit: 100, ..AuditQuery::default() };
     let records = house.store.audit(query).await.unwrap();
     let refused = records.iter().filter(|stored| stored.record.outcome == AuditOutcome::Refused);
-    let refused: Vec<_> =
-        refused.map(|stored| format!("{} {}", stored.record.kind, stored.record.name)).rev().collect();
-    assert_eq!(refused, ["user alice", "admin root", "user ", "user bob"]);
+    let refused: Vec<_> = refused.map(|stored| &stored.record).rev().collect();
+    let expected = [
+        ("user", "alice", "the password is wrong"),
+        ("admin", "root", "the password is wrong"),
+        ("user", "", "the login link does not exist"),
+        ("user", "bob", "the code for a lost password is of no use"),
+    ];
+    assert_eq!(refused.len(), expected.len(), "{refused:?}");
+    for (record, (kind, name, why)) in refused.into_iter().zip(expected) {
+        assert_eq!((record.kind.as_str(), record.name.as_str()), (kind, name));
+        assert!(record.detail.starts_with(why), "{record:?}");
+    }
 }
 
 #[tokio::test]

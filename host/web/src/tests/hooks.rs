@@ -101,6 +101,12 @@ async fn a_hook_is_asked_beside_all_of_its_point() {
     .await;
     check(&[("hook", one.as_str()), ("username", "ann")], &["All hooks of login-pre", " alone", "about.only"], &[])
         .await;
+    check(
+        &[("hook", one.as_str()), ("username", "of-nobody")],
+        &["its selectors do not match", "no hook was asked: the selectors of none match", "Not asked: its"],
+        &[],
+    )
+    .await;
     let event = ("event", "{\"only\": \"a\", \"ip\": \"::1\"}");
     check(&[("hook", "login-pre"), event], &["a alone", "about.ip", "about.only"], &[]).await;
     let wrong = house.post("/web/hooks/test", &root, &[("hook", "login-pre"), ("event", "{")]).await;

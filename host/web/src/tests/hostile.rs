@@ -150,6 +150,8 @@ async fn keys_and_bans_are_made_and_ended() {
     assert_eq!(house.post("/web/bans/remove", &root, &[("address", "192.0.2.9")]).await.status, 303);
     assert!(!house.get("/web/bans", &root).await.text.contains("192.0.2.9"));
     assert_eq!(house.post("/web/bans/add", &root, &[("address", "here")]).await.status, 422);
+    let none = house.post("/web/bans/add", &root, &[("address", "192.0.2.9"), ("minutes", "0")]).await;
+    assert!(none.status == 422 && none.text.contains("A ban lasts a second at least"), "{}", none.text);
     let exempt = async |path: &str, network: &str| {
         house.post(&format!("/web/bans/exempt{path}"), &root, &[("network", network)]).await
     };

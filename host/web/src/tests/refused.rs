@@ -62,10 +62,22 @@ async fn a_refusal_is_found_among_many_accepted_connections() {
 }
 
 #[tokio::test]
+async fn one_can_type_at_once_who_is_looked_for() {
+    let (house, root) = House::with(Vec::new()).await;
+    // Once there is an answer, it is read from its beginning.
+    for (path, has_focus) in [("/web/refused", true), ("/web/refused?who=alice", false), ("/web/users", false)] {
+        assert_eq!(house.get(path, &root).await.text.contains(" autofocus"), has_focus, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn accepted_log_ins_are_shown_where_none_was_refused() {
     let (house, root) = House::with(accepted("c").into()).await;
     let page = house.get("/web/refused?who=alice", &root).await.text;
-    assert!(page.contains("No log-in was refused lately") && page.contains("The log-in was accepted, after"), "{page}");
+    assert!(
+        page.contains("No log-in over SFTP was refused lately") && page.contains("The log-in was accepted, after"),
+        "{page}"
+    );
     assert!(!page.contains("It was refused"), "{page}");
     // Asked again is what was accepted, and not the key before it.
     assert!(page.contains("method=password") && !page.contains("method=publickey"), "{page}");
@@ -108,9 +120,44 @@ async fn refused_log_ins_of_other_doors_are_shown_as_well() {
     let root = house.log_in("root").await;
     let page = house.get("/web/refused?who=root", &root).await.text;
     assert!(page.contains("Refused log-ins over the web") && !page.contains("No hook was asked"), "{page}");
+    assert!(page.contains("the password is wrong"), "{page}");
+    // They are no contradiction to what is said of other connections.
+    let over_sftp = accepted("c").map(|run| HookRun { username: Some("root".to_owned()), ..run });
+    house.store.append(over_sftp.into()).await.unwrap();
+    let page = house.get("/web/refused?who=root", &root).await.text;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} {page}"));
+    assert!(at("Refused log-ins over the web") < at("No log-in over SFTP was refused lately"), "{page}");
+    assert_eq!(page.matches("Refused log-ins over the web").count(), 1, "{page}");
     house.admin("ann", serde_json::json!({"permissions": ["view_users"]})).await;
     let ann = house.log_in("ann").await;
     assert_eq!(house.get("/web/refused?who=root", &ann).await.status, 403);
+}
+
+#[tokio::test]
+async fn refusals_by_hooks_over_the_web_are_found_among_accepted_connections() {
+    let failed = HookRun { is_error: true, ..run("HTTP_2", "login-pre", "timeout", "password") };
+    let mut runs = vec![
+        run("HTTP_1", "login-pre", "deny", "password"),
+        failed,
+        run("HTTP_3", "session-create", "deny", ""),
+        // Passed over, and no refusal.
+        HookRun { is_error: true, decided: false, ..run("HTTP_4", "login-pre", "timeout", "password") },
+        run("HTTP_5", "login-pre", "allow", "password"),
+    ];
+    runs.extend((0..200).flat_map(|number| accepted(&format!("c{number}"))));
+    let (house, root) = House::with(runs).await;
+    for who in ["alice", "192.0.2.7"] {
+        let page = house.get(&format!("/web/refused?who={who}"), &root).await.text;
+        for text in [
+            "It was refused by the hook gate at login-pre: deny (deny on HTTP_1)",
+            "It was refused because the hook gate failed at login-pre: timeout (timeout on HTTP_2)",
+            "It was refused by the hook gate at session-create: deny (deny on HTTP_3)",
+            "Accepted ones as well",
+        ] {
+            assert!(page.contains(text), "{who} {text} {page}");
+        }
+        assert!(!page.contains("HTTP_4") && !page.contains("HTTP_5") && !page.contains("lately"), "{who} {page}");
+    }
 }
 
 #[tokio::test]

@@ -82,6 +82,9 @@ async fn bans_are_added_listed_shown_and_ended() {
     let refused = add(json!({"ip": "192.0.2.0/24"})).await;
     refused.refused(400, "no address");
     assert_eq!(refused.body["field"], "ip");
+    let refused = add(json!({"ip": "192.0.2.3", "seconds": 0})).await;
+    refused.refused(400, "a ban lasts a second at least");
+    assert_eq!(refused.body["field"], "seconds");
     let ips = async |path: &str, list: &str| {
         let body = house.ask("GET", path, Value::Null).await.body;
         let hosts = if list.is_empty() { body } else { body[list].clone() };
