@@ -170,6 +170,13 @@ fn accounts_move_in_from_a_database_server() {
             // The database alone, without the configuration.
             let alone = report(Path::new(&database.url()), &old.path("alone"), &[]);
             assert_eq!((&alone["users"], &alone["compat"]), (&done["users"], &done["compat"]), "{kind:?} {alone}");
+            // The configuration that is written names no database server.
+            let in_place = report(&from, &from, &[]);
+            assert_eq!(in_place["users"], done["users"], "{kind:?} {in_place}");
+            for said in [&trial, &done, &in_place] {
+                let notes = said["notes"].to_string();
+                assert!(notes.contains("data_provider.driver") && notes.contains("tidegate.db"), "{kind:?} {said}");
+            }
         }
     }
 }
