@@ -92,8 +92,24 @@ fn check(away: fn(&mut Database), back: fn(&mut Database)) {
         ["used_quota_size", "used_quota_files"].map(|field| shown[field].as_i64().unwrap_or(0))
     };
     waiting::until("what was used meanwhile is stored", || used() == [2000, 1]);
+    // A10-08: the session writes in the next outage as well, also after a count that could not be stored.
+    let mut put = |name: &str| {
+        let handle = raw.open_file(name, fxf::WRITE | fxf::CREAT).handle();
+        write(&mut raw, &handle, 0);
+        assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
+    };
+    away(&mut database);
+    becomes(&server, 503);
+    let scan = tools::run(&mut site.tidegate(&["quota", "scan", "--username", "alice"]));
+    assert!(!scan.status.success(), "{}", text(&scan));
+    put("again");
+    back(&mut database);
+    becomes(&server, 200);
+    put("after");
+    tools::run_ok(&mut site.tidegate(&["quota", "scan", "--username", "alice"]));
+    assert_eq!(used(), [4000, 3]);
     assert!(server.terminate().success());
-    assert_eq!(used(), [2000, 1]);
+    assert_eq!(used(), [4000, 3]);
 }
 
 #[test]

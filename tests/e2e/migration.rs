@@ -170,6 +170,13 @@ fn accounts_move_in_from_a_database_server() {
             // The database alone, without the configuration.
             let alone = report(Path::new(&database.url()), &old.path("alone"), &[]);
             assert_eq!((&alone["users"], &alone["compat"]), (&done["users"], &done["compat"]), "{kind:?} {alone}");
+            // The configuration that is written names no database server.
+            let in_place = report(&from, &from, &[]);
+            assert_eq!(in_place["users"], done["users"], "{kind:?} {in_place}");
+            for said in [&trial, &done, &in_place] {
+                let notes = said["notes"].to_string();
+                assert!(notes.contains("data_provider.driver") && notes.contains("tidegate.db"), "{kind:?} {said}");
+            }
         }
     }
 }
@@ -207,6 +214,29 @@ fn an_installation_moves_in_where_it_is() {
         let output = migrate(&place, &place, &[]);
         assert!(!output.status.success() && text(&output).contains("move the outdated one"), "{}", text(&output));
         assert_eq!(std::fs::read(place.join("old.db")).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_file_behind_a_link_is_replaced_where_it_is_and_what_others_have_in_it_is_told() {
+    for (more, hook) in [("", "pre_login_program"), (LAST, "pre_login_hook")] {
+        let old = Old::new(more, hook);
+        let (place, file) = (old.path("old"), old.make("data").join("real.db"));
+        let link = place.join("old.db");
+        sqlite(&link, "CREATE TABLE invoices (a); CREATE VIEW paid AS SELECT a FROM invoices");
+        std::fs::rename(&link, &file).unwrap();
+        symlink(&file, &link).unwrap();
+        let trial = report(&place, &place, &["--dry-run"]);
+        let done = report(&place, &place, &[]);
+        for said in [&trial, &done] {
+            let is_told = |note: &Value| note["about"] == "invoices, paid";
+            assert!(said["notes"].as_array().unwrap().iter().any(is_told), "{said}");
+            assert!(said["kept_database"].as_str().unwrap().ends_with("data/real.db.before-tidegate"), "{said}");
+        }
+        assert!(link.is_symlink() && old.path("data/real.db.before-tidegate").is_file());
+        assert!(!place.join("old.db.before-tidegate").exists());
+        assert_eq!(shown(&place, "alice")["username"], "alice");
+        assert_eq!(report(&place, &place, &[])["users"]["present"], 3);
     }
 }
 

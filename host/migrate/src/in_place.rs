@@ -9,14 +9,14 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::MigrateError;
-use crate::older::{Names, beside, decrypted_file_system, read_sqlite};
+use crate::older::{Names, beside, decrypted_file_system, followed, read_sqlite};
 
 /// Pages that are copied at once.
 const PAGES: i32 = 4096;
 
-/// Where the old database is kept: `NAME.before-tidegate`.
+/// Where the old database is kept: `NAME.before-tidegate`, beside the file itself where the path is a symbolic link.
 pub fn kept(path: &Path) -> PathBuf {
-    beside(path, ".before-tidegate")
+    beside(&followed(path), ".before-tidegate")
 }
 
 /// Copies the database to [`kept`], for its owner alone. A copy that is there already is never written over; it does
@@ -53,23 +53,25 @@ pub fn has_same_accounts(one: &Path, other: &Path, names: &Names) -> bool {
     all(one) == all(other)
 }
 
-/// Where the database that takes the place of an older one is made: `NAME.moving`. What an interrupted move has left
-/// there is removed.
+/// Where the database that takes the place of an older one is made: `NAME.moving`, beside the file itself where the path
+/// is a symbolic link. What an interrupted move has left there is removed.
 ///
 /// # Errors
 /// It cannot be removed.
 pub fn prepare_successor(path: &Path) -> Result<PathBuf, MigrateError> {
-    let successor = beside(path, ".moving");
+    let successor = beside(&followed(path), ".moving");
     remove_with_journals(&successor)?;
     Ok(successor)
 }
 
 /// Puts a complete database, which no program has open, where the older one is, of which there is a copy: at every
-/// time one of the two is there.
+/// time one of the two is there. A symbolic link stays, and leads to the new one.
 ///
 /// # Errors
 /// The older one is in its place still, or the new one is.
 pub fn replace(path: &Path, successor: &Path) -> Result<(), MigrateError> {
+    let path = followed(path);
+    let path = path.as_path();
     let unusable = |error: &dyn std::fmt::Display| {
         MigrateError::unusable(successor, format!("it could not take the place of {}: {error}", path.display()))
     };
@@ -214,6 +216,29 @@ mod tests {
         let ours = Connection::open(&path).unwrap();
         assert_eq!(ours.query_row("SELECT a FROM ours", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
         assert!(!successor.exists() && !beside(&successor, "-wal").exists());
+    }
+
+    #[test]
+    fn what_a_symbolic_link_leads_to_is_kept_and_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        let (target, link) = (place.path().join("data/real.db"), place.path().join("old.db"));
+        std::fs::create_dir(place.path().join("data")).unwrap();
+        std::os::unix::fs::symlink("data/real.db", &link).unwrap();
+        let writer = Connection::open(&target).unwrap();
+        writer.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
+        writer.execute_batch(USERS).unwrap();
+        // What is only in the log beside the target is read as well.
+        assert_eq!(read_sqlite(&link, &Names::default()).unwrap().users.len(), 1);
+        drop(writer);
+        let kept = keep(&link, &Names::default()).unwrap();
+        assert_eq!(kept.file_name().unwrap(), "real.db.before-tidegate");
+        let successor = prepare_successor(&link).unwrap();
+        Connection::open(&successor).unwrap().execute_batch("CREATE TABLE ours (a)").unwrap();
+        replace(&link, &successor).unwrap();
+        assert!(link.is_symlink() && kept.is_file());
+        let count = "SELECT count(*) FROM ours";
+        assert_eq!(Connection::open(&target).unwrap().query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+        assert!(!place.path().join("old.db.before-tidegate").exists());
     }
 
     #[test]

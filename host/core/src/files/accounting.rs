@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::open_file::{Opened, OpenedAs};
 use super::{FileError, attributes};
 use crate::ports::storage::{SetAttributes, Writing};
-use crate::quota::{Ledger, QuotaLimits, ScanProgress, UploadQuota, limits_of};
+use crate::quota::{Ledger, QuotaError, QuotaLimits, ScanProgress, UploadQuota, limits_of};
 
 impl Opened {
     pub(super) fn limits(&self) -> QuotaLimits {
@@ -75,9 +75,13 @@ impl Opened {
             names.removed(&now);
         }
         // Only now, with the file in the ledger, does the count take it as it is.
-        names.recount(&tree, &ScanProgress::default()).await?;
+        let recounted = names.recount(&tree, &ScanProgress::default()).await;
+        // A count that cannot be stored holds in the ledger all the same.
+        if !matches!(recounted, Err(QuotaError::Scan(_))) {
+            std::mem::forget(stale);
+        }
+        recounted?;
         self.counted_for = account;
-        std::mem::forget(stale);
         Ok(())
     }
 

@@ -21,6 +21,8 @@ pub enum State {
     Away,
     /// Everything is done, but the answer does not arrive.
     Silent,
+    /// Nothing is done, because another program has locked it.
+    Locked,
 }
 
 /// A store between the tested code and the one in memory.
@@ -46,6 +48,7 @@ impl Outage {
         match state {
             State::Here => work.await,
             State::Away => away,
+            State::Locked => Err(StoreError::Busy("another program has locked the database".into())),
             State::Silent => {
                 let _ = work.await;
                 away

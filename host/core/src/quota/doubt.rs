@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::QuotaError;
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
 
@@ -49,8 +50,11 @@ impl Ledger {
         let tree = self.state().doubt.begin_settling()?;
         let names = self.lock_names().await;
         let begun = Instant::now();
-        if self.is_open() && names.recount(&tree, &ScanProgress::default()).await.is_err() {
-            self.invalidate();
+        if self.is_open() {
+            let counted = names.recount(&tree, &ScanProgress::default()).await;
+            if matches!(counted, Err(QuotaError::Scan(_))) {
+                self.invalidate();
+            }
         }
         self.state().doubt.is_being_settled = false;
         Some(begun.elapsed())

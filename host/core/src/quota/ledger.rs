@@ -51,6 +51,9 @@ pub(super) struct State {
     pub is_told: bool,
     /// Something was changed without being counted, so `used` is not right.
     pub is_stale: bool,
+    /// The store may have another usage than the one that is known here: the files are counted when it answers, and
+    /// `used` holds until then.
+    pub is_uncertain: bool,
     pub doubt: Doubt,
     pub last_change: Instant,
 }
@@ -90,6 +93,7 @@ impl Ledger {
             is_known: false,
             is_told: false,
             is_stale,
+            is_uncertain: false,
             doubt: Doubt::default(),
             last_change: Instant::now(),
         };
@@ -121,15 +125,25 @@ impl Ledger {
         stored: StoredUsage,
         tree: impl Fn() -> ScanTree,
     ) -> Result<(), QuotaError> {
-        let was_stale = {
+        let (was_stale, has_to_count) = {
             let mut state = self.state();
-            state.used = stored.used + state.unsaved;
             (state.is_unmarked, state.is_told) = (false, false);
-            std::mem::take(&mut state.is_stale)
+            let was_stale = std::mem::take(&mut state.is_stale);
+            let has_to_count = std::mem::take(&mut state.is_uncertain) || was_stale || stored.is_unsettled;
+            // A caller that is cancelled leaves it so; the count makes it known again.
+            state.is_known &= !was_stale;
+            // What was known last holds until the count, also where the store goes away before.
+            if !(has_to_count && state.is_known) {
+                state.used = stored.used + state.unsaved;
+            }
+            (was_stale, has_to_count)
         };
-        if stored.is_unsettled || was_stale {
-            let counted = names.recount(&tree(), &ScanProgress::default()).await;
-            counted.inspect_err(|_| self.invalidate())?;
+        if has_to_count && let Err(error) = names.recount(&tree(), &ScanProgress::default()).await {
+            match error {
+                QuotaError::Scan(_) if was_stale => self.invalidate(),
+                _ => self.store_is_uncertain(),
+            }
+            return Err(error);
         }
         if self.ports.unmarked.has(&self.scope) {
             self.ports.are_marked(std::slice::from_ref(&self.scope)).await;
@@ -145,8 +159,9 @@ impl Ledger {
     /// and is kept for a count of its files if the process dies meanwhile; one that it does not know, or that cannot
     /// be kept, is refused (A10-08). The log says it once.
     async fn go_on_without(&self, error: StoreError) -> Result<(), QuotaError> {
-        let can_go_on =
-            |state: &State| matches!(error, StoreError::Unavailable(_)) && state.is_known && !state.is_stale;
+        // A file that another program has locked is as good as away.
+        let is_away = matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_));
+        let can_go_on = |state: &State| is_away && state.is_known && !state.is_stale;
         let is_asked = can_go_on(&self.state());
         let kept = if is_asked { self.ports.unmarked.add(&self.scope).await } else { Ok(()) };
         let goes_on = {
@@ -181,9 +196,11 @@ impl Ledger {
         let stored = self.ports.store.open_usage(&self.scope, &self.ports.node).await?;
         let mut state = self.state();
         (state.is_unmarked, state.is_told) = (false, false);
-        state.used = stored.used + state.unsaved;
-        if stored.is_unsettled {
-            (state.is_open, state.is_stale) = (false, true);
+        if stored.is_unsettled || state.is_uncertain {
+            // The mark may be our own: of a request whose answer did not arrive.
+            (state.is_open, state.is_uncertain) = (false, true);
+        } else {
+            state.used = stored.used + state.unsaved;
         }
         Ok(true)
     }
@@ -304,6 +321,13 @@ impl Ledger {
         let mut state = self.state();
         state.is_open = false;
         state.is_stale = true;
+    }
+
+    /// The store may not have the usage that is known here: the next caller for whom it answers counts the files, and
+    /// others go on from what is known.
+    pub(super) fn store_is_uncertain(&self) {
+        let mut state = self.state();
+        (state.is_open, state.is_uncertain) = (false, true);
     }
 
     pub(super) fn program_is_over(&self, id: ProgramId) {

@@ -190,7 +190,8 @@ impl NamespaceGuard<'_> {
     /// has them.
     ///
     /// # Errors
-    /// `Scan` if the files cannot be counted; `Store`, and then the usage is stale.
+    /// `Scan` if the files cannot be counted; `Store`, and then the count holds here alone, and the files are counted
+    /// again when the store answers.
     pub async fn recount(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<UsedQuota, QuotaError> {
         Ok(self.count(tree, progress).await?.used)
     }
@@ -205,7 +206,7 @@ impl NamespaceGuard<'_> {
         let counted = counted.map_err(|error| QuotaError::Scan(error.message))?;
         // Unsaved changes must not reach the store after the total that includes them, nor must those that wait.
         let mut order = self.ledger.ports.order.lock().await;
-        self.ledger.ports.send(&mut order).await.map_err(|failed| failed.error)?;
+        let sent = self.ledger.ports.send(&mut order).await;
         let used = {
             let mut state = self.ledger.state();
             let linked = state.in_place.values().filter(|file| file.is_linked);
@@ -215,11 +216,18 @@ impl NamespaceGuard<'_> {
             let programs = UsedQuota { size: state.programs.count_ends(), files: 0 };
             let files = counted + in_place;
             state.used = files + state.reserved + programs;
-            state.unsaved = UsedQuota::default();
+            state.is_known = true;
+            if sent.is_ok() {
+                state.unsaved = UsedQuota::default();
+            }
             state.last_change = Instant::now();
             Count { files, used: state.used }
         };
-        self.replace(used.used).await?;
+        if let Err(failed) = sent {
+            self.ledger.store_is_uncertain();
+            return Err(failed.error.into());
+        }
+        self.replace(used.used, true).await?;
         Ok(used)
     }
 
@@ -227,16 +235,17 @@ impl NamespaceGuard<'_> {
     /// usage before and after.
     ///
     /// # Errors
-    /// The store fails, and then the usage is stale.
+    /// The store fails, and then the usage is the one before until the files are counted.
     pub(super) async fn set_usage(&self, usage: NewUsage) -> Result<(UsedQuota, UsedQuota), QuotaError> {
         let ports = &self.ledger.ports;
         // Changes that wait must not reach the store after the usage that takes their place.
         let mut order = ports.order.lock().await;
         ports.send(&mut order).await.map_err(|failed| failed.error)?;
         let stored = ports.store.open_usage(&self.ledger.scope, &ports.node).await?;
-        let before = {
+        let (before, was_right) = {
             let state = self.ledger.state();
-            if state.is_open { state.used } else { stored.used + state.unsaved }
+            let before = if state.is_open { state.used } else { stored.used + state.unsaved };
+            (before, state.is_known && !state.is_stale)
         };
         let now = match usage {
             NewUsage::Is(usage) => usage,
@@ -249,16 +258,21 @@ impl NamespaceGuard<'_> {
             let mut state = self.ledger.state();
             (state.used, state.unsaved) = (now, UsedQuota::default());
             (state.is_open, state.is_known, state.last_change) = (true, true, Instant::now());
-            (state.is_stale, state.is_unmarked) = (false, false);
+            (state.is_stale, state.is_unmarked, state.is_uncertain) = (false, false, false);
         }
-        self.replace(now).await?;
+        if let Err(error) = self.replace(now, was_right).await {
+            let mut state = self.ledger.state();
+            state.used = state.used + before + -now;
+            return Err(error);
+        }
         Ok((before, now))
     }
 
-    /// Stores a usage that takes the place of unsaved changes. These are lost without it, so the ledger is stale then, also
-    /// where the caller is gone before the store's answer.
-    async fn replace(&self, used: UsedQuota) -> Result<(), QuotaError> {
-        let mut replacing = Replacing { ledger: self.ledger, is_stored: false };
+    /// Stores a usage that takes the place of unsaved changes. The store lacks these without it, so the files are counted
+    /// again then, also where the caller is gone before the store's answer. `is_right`: what the ledger has is right
+    /// meanwhile; otherwise it is stale.
+    async fn replace(&self, used: UsedQuota, is_right: bool) -> Result<(), QuotaError> {
+        let mut replacing = Replacing { ledger: self.ledger, is_right, is_stored: false };
         self.ledger.ports.store.replace_usage(&self.ledger.scope, used, self.ledger.ports.clock.now()).await?;
         replacing.is_stored = true;
         Ok(())
@@ -274,7 +288,7 @@ impl NamespaceGuard<'_> {
         let counted = self.recount(tree, &ScanProgress::default()).await;
         // Only now are the program's bytes among the counted files.
         self.ledger.program_is_over(id);
-        if counted.is_err() {
+        if matches!(counted, Err(QuotaError::Scan(_))) {
             self.ledger.invalidate();
         }
         counted.map(|_| self.ledger.used())
@@ -347,13 +361,16 @@ impl NamespaceGuard<'_> {
 /// A usage on its way to the store.
 struct Replacing<'a> {
     ledger: &'a Ledger,
+    is_right: bool,
     is_stored: bool,
 }
 
 impl Drop for Replacing<'_> {
     fn drop(&mut self) {
-        if !self.is_stored {
-            self.ledger.invalidate();
+        match (self.is_stored, self.is_right) {
+            (true, _) => {}
+            (false, true) => self.ledger.store_is_uncertain(),
+            (false, false) => self.ledger.invalidate(),
         }
     }
 }

@@ -12,6 +12,10 @@ use crate::account::{AccountDraft, CredentialRule};
 use crate::hook::observers::ObserverWork;
 use crate::memory::MemoryStore;
 use crate::memory::outage::{Outage, State};
+use crate::path::VirtualPath;
+use crate::ports::storage::{
+    Canonical, Capabilities, DirectoryReader, Metadata, SetAttributes, Space, Storage, StorageError, StorageFile,
+};
 use crate::ports::{NodeName, SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory, UsageStore};
 
 struct Paper {
@@ -228,4 +232,129 @@ async fn a_stale_usage_does_not_go_on_while_the_store_is_away() {
     paper.outage.becomes(State::Away);
     let ledger = paper.keeper.ledger(&paper.scope);
     assert!(matches!(ledger.names(no_tree).await.err(), Some(QuotaError::Store(_))));
+}
+
+#[tokio::test]
+async fn a_known_usage_goes_on_in_every_outage() {
+    // A10-08
+    for away in [State::Away, State::Silent, State::Locked] {
+        let paper = paper().await;
+        paper.upload(1).await;
+        paper.keeper.finish().await;
+        paper.outage.becomes(away);
+        paper.upload(2).await;
+        paper.outage.becomes(State::Here);
+        paper.keeper.save().await;
+        paper.keeper.finish().await;
+        paper.outage.becomes(away);
+        let ledger = paper.keeper.ledger(&paper.scope);
+        let names = ledger.names(no_tree).await;
+        assert!(names.is_ok(), "{away:?}: {:?}", names.err());
+        drop(names);
+        assert_eq!(ledger.used(), UsedQuota { size: 20, files: 2 }, "{away:?}");
+        paper.outage.becomes(State::Here);
+        paper.keeper.save().await;
+        drop(ledger.names(no_files).await.unwrap());
+        // A mark whose answer did not arrive may be that of another server: there the files are counted.
+        let counted = if away == State::Silent { (0, 0) } else { (20, 2) };
+        let stored = paper.stored().await;
+        assert_eq!((stored.0, stored.1), counted, "{away:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_count_that_cannot_be_stored_refuses_no_upload() {
+    // A10-06, A10-08
+    for away in [State::Away, State::Silent, State::Locked] {
+        for is_waiting in [false, true] {
+            let case = format!("{away:?}, changes wait: {is_waiting}");
+            let paper = paper().await;
+            paper.upload(1).await;
+            paper.keeper.save().await;
+            paper.outage.becomes(away);
+            if is_waiting {
+                paper.upload(2).await;
+                paper.keeper.save().await;
+            }
+            let refused = paper.keeper.scan(&paper.scope, no_files()).await.err();
+            assert!(matches!(refused, Some(ScanError::Quota(QuotaError::Store(_)))), "{case}: {refused:?}");
+            // What was counted holds here, and the limits with it.
+            paper.upload(3).await;
+            let ledger = paper.keeper.ledger(&paper.scope);
+            assert_eq!(ledger.used(), UsedQuota { size: 10, files: 1 }, "{case}");
+            paper.outage.becomes(State::Here);
+            paper.keeper.save().await;
+            drop(ledger.names(no_files).await.unwrap());
+            let stored = paper.stored().await;
+            assert_eq!((stored.0, stored.1), (0, 0), "{case}");
+        }
+    }
+}
+
+/// A tree in which there is nothing to count.
+fn no_files() -> ScanTree {
+    ScanTree { storage: Arc::new(NoFiles), roots: Vec::new(), skip: Vec::new() }
+}
+
+struct NoFiles;
+
+#[async_trait::async_trait]
+impl Storage for NoFiles {
+    fn kind(&self, _: &VirtualPath) -> &'static str {
+        "none"
+    }
+    fn capabilities(&self, _: &VirtualPath) -> Capabilities {
+        unreachable!()
+    }
+    fn host_path(&self, _: &VirtualPath) -> std::ffi::OsString {
+        unreachable!()
+    }
+    async fn open(&self, _: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
+        unreachable!()
+    }
+    async fn metadata(&self, _: &VirtualPath) -> Result<Metadata, StorageError> {
+        unreachable!()
+    }
+    async fn symlink_metadata(&self, _: &VirtualPath) -> Result<Metadata, StorageError> {
+        unreachable!()
+    }
+    async fn read_directory(&self, _: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
+        unreachable!()
+    }
+    async fn create_directory(&self, _: &VirtualPath, _: Option<u32>) -> Result<(), StorageError> {
+        unreachable!()
+    }
+    async fn remove_directory(&self, _: &VirtualPath) -> Result<(), StorageError> {
+        unreachable!()
+    }
+    async fn remove_file(&self, _: &VirtualPath) -> Result<Metadata, StorageError> {
+        unreachable!()
+    }
+    async fn rename(&self, _: &VirtualPath, _: &VirtualPath, _: bool) -> Result<(), StorageError> {
+        unreachable!()
+    }
+    async fn hard_link(&self, _: &VirtualPath, _: &VirtualPath) -> Result<(), StorageError> {
+        unreachable!()
+    }
+    async fn create_symlink(&self, _: &[u8], _: &VirtualPath) -> Result<(), StorageError> {
+        unreachable!()
+    }
+    async fn read_link(&self, _: &VirtualPath) -> Result<Vec<u8>, StorageError> {
+        unreachable!()
+    }
+    async fn canonical(&self, _: &VirtualPath, _: bool) -> Result<Canonical, StorageError> {
+        unreachable!()
+    }
+    async fn set_attributes(&self, _: &VirtualPath, _: &SetAttributes, _: bool) -> Result<(), StorageError> {
+        unreachable!()
+    }
+    async fn space(&self, _: &VirtualPath) -> Result<Space, StorageError> {
+        unreachable!()
+    }
+    fn user_name(&self, _: u32) -> Option<String> {
+        None
+    }
+    fn group_name(&self, _: u32) -> Option<String> {
+        None
+    }
 }

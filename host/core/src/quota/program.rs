@@ -179,7 +179,7 @@ impl ProgramQuota {
     /// The program has ended: counts the files that it left, and gives the usage.
     ///
     /// # Errors
-    /// If they cannot be counted; the usage is stale then.
+    /// If they cannot be counted, and the usage is stale then; or the count cannot be stored.
     pub async fn end(self, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
         match self.ledger.names(|| tree.clone()).await {
             Ok(names) => names.program_ended(self.id, tree).await,

@@ -134,7 +134,7 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
 }
 
 /// The prefix that is configured, or the one that a table of accounts has.
-fn prefix_of(all: &[String], names: &Names) -> String {
+pub(super) fn prefix_of(all: &[String], names: &Names) -> String {
     if !names.prefix.is_empty() || names.users.is_some() || all.iter().any(|name| name == "users") {
         return names.prefix.clone();
     }

@@ -45,7 +45,13 @@ pub fn is_ours(path: &Path) -> Result<bool, MigrateError> {
 }
 
 /// The file with the changes that are not in it yet, in a directory that is removed afterwards.
-fn with_copy<T>(path: &Path, read: impl FnOnce(Connection) -> Result<T, MigrateError>) -> Result<T, MigrateError> {
+pub(super) fn with_copy<T>(
+    path: &Path,
+    read: impl FnOnce(Connection) -> Result<T, MigrateError>,
+) -> Result<T, MigrateError> {
+    // SQLite has its journals beside the file to which a symbolic link leads.
+    let path = followed(path);
+    let path = path.as_path();
     let unusable =
         |error: &dyn std::fmt::Display| MigrateError::unusable(path, format!("it could not be copied: {error}"));
     let place = tempfile::Builder::new().prefix("tidegate-migrate").tempdir().map_err(|error| unusable(&error))?;
@@ -117,7 +123,7 @@ fn check_whole(connection: &Connection, path: &Path) -> Result<(), MigrateError>
     Err(MigrateError::unusable(path, problem))
 }
 
-fn failed(path: &Path, error: rusqlite::Error) -> MigrateError {
+pub(super) fn failed(path: &Path, error: rusqlite::Error) -> MigrateError {
     MigrateError::unusable(path, format!("it cannot be read as an SQLite database: {error}"))
 }
 
@@ -130,6 +136,12 @@ pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
+}
+
+/// The file itself where the path is a symbolic link to one.
+pub(crate) fn followed(path: &Path) -> PathBuf {
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    target.unwrap_or_else(|| path.to_owned())
 }
 
 impl Sqlite<'_> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use tidegate_migrate::host_keys::{self, KeyOutcome};
-use tidegate_migrate::older::Names;
+use tidegate_migrate::older::{Names, of_other_programs};
 use tidegate_migrate::{Moved, NoteKind, in_place};
 use tidegate_passwords::can_check;
 
@@ -98,7 +98,16 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     let mut report = Report { dry_run: is_trial, ..Report::default() };
     let mut successor = None;
     if let Some(old) = &sources.in_place {
-        report.kept_database = Some(in_place::kept(old).display().to_string());
+        let kept = in_place::kept(old).display().to_string();
+        let others = of_other_programs(old, &sources.names())?;
+        if !others.is_empty() {
+            let text = format!(
+                "what other programs have in the older server's database does not move, and is only in {kept} from now \
+                 on; let them use that file, or copy it from there"
+            );
+            moved.note(NoteKind::Changed, others.join(", "), text);
+        }
+        report.kept_database = Some(kept);
         if !is_trial {
             let made = prepare_successor(old, &sources.names(), &directory).await?;
             settings.database = match settings.database {

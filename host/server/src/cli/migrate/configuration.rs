@@ -81,6 +81,7 @@ pub fn text(
             config.compat = moved.evidence.compat().to_owned();
             let mut tree = difference(&serde_json::to_value(config)?, &defaults).unwrap_or_else(|| json!({}));
             say(older, &mut tree, moved);
+            say_where_accounts_are(&older.config.data_provider, provider, moved);
             (tree, older.path.as_ref().unwrap_or(place).display().to_string())
         }
         None => {
@@ -222,6 +223,20 @@ fn say(older: &OlderConfig, tree: &mut Value, moved: &mut Moved) {
         let text = format!("{value} is called from where it is, with the rules of compat");
         moved.note(NoteKind::Moved, path, text);
     }
+}
+
+/// Notes that the accounts are in a database of another kind than before.
+fn say_where_accounts_are(theirs: &DataProvider, ours: &DataProvider, moved: &mut Moved) {
+    if theirs.driver == ours.driver {
+        return;
+    }
+    let text = format!(
+        "it was \"{}\", and is \"{}\" here: from now on the accounts are in the file {}, and the older server's database \
+         is not used; to have them on a database server, name another database in data_provider of tidegate.toml, and run \
+         the command again",
+        theirs.driver, ours.driver, ours.name
+    );
+    moved.note(NoteKind::Changed, "data_provider.driver", text);
 }
 
 /// The keys whose values are programs or web servers.
