@@ -7,6 +7,7 @@
 //! waited for in one order only: beginnings, first parts, second ones. So uploads cannot wait for each other in a circle.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
@@ -25,6 +26,9 @@ const LEAST: usize = 4 << 10;
 const LEAST_ADDED: usize = 1 << 20;
 /// An upload that has parts waits so many times shorter for larger ones: two that wait for each other go on with smaller ones.
 const SHARE_OF_PATIENCE: u32 = 10;
+/// An upload waits so many times shorter where others of its session have parts: while it waits, the session reads no
+/// further request, so that those others may not come to their ends.
+const SHARE_BESIDE_OTHERS: u32 = 30;
 /// The most memory of an upload that has no whole part, in bytes.
 const MOST_OF_A_BEGINNING: usize = 1 << 20;
 
@@ -56,11 +60,30 @@ pub struct MemoryBudget {
     limits: MemoryLimits,
 }
 
-/// The budget, as an account uses it.
+/// The budget, as a session of an account uses it.
 #[derive(Debug, Clone)]
 pub struct AccountBudget {
     budget: Arc<MemoryBudget>,
     account: Arc<str>,
+    /// How many whole parts the uploads of the session have waited for and not given back.
+    parts: Arc<AtomicUsize>,
+}
+
+/// Counts a whole part of a session until it is dropped.
+#[derive(Debug)]
+struct CountedPart(Arc<AtomicUsize>);
+
+impl CountedPart {
+    fn new(parts: &Arc<AtomicUsize>) -> Self {
+        parts.fetch_add(1, Ordering::Relaxed);
+        Self(parts.clone())
+    }
+}
+
+impl Drop for CountedPart {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Memory that is taken from the budget of uploads until it is dropped.
@@ -68,11 +91,12 @@ pub struct AccountBudget {
 pub struct PartMemory {
     first: Portion,
     added: Vec<Portion>,
+    _counted: Option<CountedPart>,
 }
 
 impl PartMemory {
     fn new(first: Portion) -> Self {
-        Self { first, added: Vec::new() }
+        Self { first, added: Vec::new(), _counted: None }
     }
 
     /// How much it is, in bytes.
@@ -92,9 +116,9 @@ impl MemoryBudget {
 }
 
 impl AccountBudget {
-    /// The share of an account in a budget.
+    /// The share of an account in a budget, for one of its sessions.
     pub fn new(budget: Arc<MemoryBudget>, account: &str) -> Self {
-        Self { budget, account: Arc::from(account) }
+        Self { budget, account: Arc::from(account), parts: Arc::default() }
     }
 
     /// The largest part that an upload may have: an eighth of the budget, so that several uploads go on.
@@ -134,7 +158,7 @@ impl AccountBudget {
     /// # Errors
     /// `NoSpace`: there was none for a long time.
     pub async fn first(&self, bytes: usize) -> Result<PartMemory, StorageError> {
-        self.wait(&self.budget.first, bytes).await
+        self.wait(&self.budget.first, bytes, 0).await
     }
 
     /// Takes memory for the second part of an upload: so many bytes, or less where memory is scarce.
@@ -142,7 +166,7 @@ impl AccountBudget {
     /// # Errors
     /// `NoSpace`: there was none for a long time.
     pub async fn second(&self, bytes: usize) -> Result<PartMemory, StorageError> {
-        self.wait(&self.budget.more, bytes).await
+        self.wait(&self.budget.more, bytes, 1).await
     }
 
     /// Takes memory for another part, if there is some to spare. Since it stays with the upload, most is kept for second
@@ -190,14 +214,25 @@ impl AccountBudget {
         self.budget.more.take_spare(&self.account, bytes, kept)
     }
 
-    async fn wait(&self, pool: &Arc<Pool>, bytes: usize) -> Result<PartMemory, StorageError> {
+    /// Waits for a part. `own`: how many parts the upload has already.
+    async fn wait(&self, pool: &Arc<Pool>, bytes: usize, own: usize) -> Result<PartMemory, StorageError> {
         let is_scarce = pool.free() < pool.size() / 4 * 3;
         let bytes = if is_scarce { bytes.min(SMALLEST_PART) } else { bytes };
-        let waited = tokio::time::timeout(self.budget.limits.patience, pool.take(&self.account, bytes)).await;
-        waited.map(PartMemory::new).map_err(|_| {
-            let text = "the server has no memory for another upload to object storage; try again later";
-            StorageError::new(StorageErrorKind::NoSpace, text)
-        })
+        let is_beside_others = self.parts.load(Ordering::Relaxed) > own;
+        let patience = self.budget.limits.patience;
+        let patience = if is_beside_others { patience / SHARE_BESIDE_OTHERS } else { patience };
+        match tokio::time::timeout(patience, pool.take(&self.account, bytes)).await {
+            Ok(portion) => Ok(PartMemory { _counted: Some(CountedPart::new(&self.parts)), ..PartMemory::new(portion) }),
+            Err(_) => Err(StorageError::new(StorageErrorKind::NoSpace, no_memory(is_beside_others))),
+        }
+    }
+}
+
+fn no_memory(is_beside_others: bool) -> &'static str {
+    if is_beside_others {
+        "the server has no memory for so many uploads to object storage at a time; send fewer files at once"
+    } else {
+        "the server has no memory for another upload to object storage; try again later"
     }
 }
 
@@ -266,6 +301,25 @@ mod tests {
         assert_eq!(enlarged.bytes(), 13 * MIB);
         drop(first);
         assert!(one.another(MIB).is_some() && one.first(8 * MIB).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_waits_shorter_where_others_of_its_session_have_parts() {
+        // Three have all that an account may have.
+        let refused_after = |session: AccountBudget, other: AccountBudget| async move {
+            let (mut taken, began) = (Vec::new(), tokio::time::Instant::now());
+            for _ in 0..3 {
+                taken.push(session.first(8 * MIB).await.unwrap());
+            }
+            assert_eq!(other.first(8 * MIB).await.unwrap_err().kind, StorageErrorKind::NoSpace);
+            drop(taken);
+            assert_eq!(session.parts.load(Ordering::Relaxed), 0);
+            began.elapsed()
+        };
+        let (one, _) = budgets();
+        let other_session = AccountBudget::new(one.budget.clone(), "a");
+        assert_eq!(refused_after(one.clone(), one.clone()).await, Duration::from_millis(300));
+        assert_eq!(refused_after(one, other_session).await, Duration::from_secs(9));
     }
 
     #[tokio::test]
