@@ -203,6 +203,8 @@ impl Kind {
                 command.args(["--innodb-flush-method=nosync", "--innodb-buffer-pool-size=64M"]);
                 command.args(["--innodb-log-file-size=4M", "--performance-schema=off"]);
                 command.arg(format!("--datadir={}", path("data"))).arg(format!("--pid-file={}", path("socket/pid")));
+                // A server that starts removes what looks like the temporary tables of an earlier one.
+                command.arg(format!("--tmpdir={}", path("socket")));
                 command.arg(format!("--socket={}", path("socket/mysqld.sock")));
                 if !arguments.iter().any(|argument| argument.starts_with("--port")) {
                     command.arg("--skip-networking");

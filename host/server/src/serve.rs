@@ -221,8 +221,9 @@ impl Serving {
         };
         let hooks = ConnectionHooks { connect: points.connect.clone(), disconnect: points.disconnect.clone() };
         let server = SshServer::new(ssh, services.login.clone(), hooks, Arc::new(SystemClock));
-        tracing::info!(sender = "sftpd", message = "listening", service = "sftpd", address = %address);
+        // A program that waits for the line may ask at once whether the server is ready.
         announce(address);
+        tracing::info!(sender = "sftpd", message = "listening", service = "sftpd", address = %address);
         // On a worker thread: the one that waits for the whole server would have to be woken for each connection.
         let serving = tokio::spawn(server.serve(bound, stop, settings.grace_time));
         AbortOnDropHandle::new(serving).await.context("the SFTP service ended early")

@@ -127,7 +127,7 @@ async fn refused_log_ins_of_other_doors_are_shown_as_well() {
     let page = house.get("/web/refused?who=root", &root).await.text;
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} {page}"));
     assert!(at("Refused log-ins over the web") < at("No log-in over SFTP was refused lately"), "{page}");
-    assert_eq!(page.matches("Refused log-ins over the web").count(), 1, "{page}");
+    assert_eq!(page.matches("<caption>Refused log-ins over the web").count(), 1, "{page}");
     house.admin("ann", serde_json::json!({"permissions": ["view_users"]})).await;
     let ann = house.log_in("ann").await;
     assert_eq!(house.get("/web/refused?who=root", &ann).await.status, 403);
