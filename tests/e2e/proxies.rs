@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tidegate_tests::server::Site;
 use tidegate_tests::{processes, tools, waiting};
 
-/// Who runs proxies on Debian.
+/// The user that runs proxies on Debian.
 const USER: &str = "www-data";
 /// In nginx's and Apache's own configuration, which includes the example. `DIRECTORY` is the test's.
 const NGINX: &str = "daemon off;

@@ -145,7 +145,7 @@ impl AccountBudget {
     /// Takes memory for so many bytes that wait for others before them.
     ///
     /// # Errors
-    /// `NoSpace`: there is none. Nobody waits for it, since those who have it wait for parts.
+    /// `NoSpace`: there is none. No upload waits for it, since those that have it wait for parts.
     pub fn early(&self, bytes: usize) -> Result<Portion, StorageError> {
         self.budget.beginnings.take_spare(&self.account, bytes, 0).ok_or_else(|| {
             let text = "the server has no memory for writes that arrive out of order; send the file in order, or later";
@@ -176,7 +176,7 @@ impl AccountBudget {
     }
 
     /// Adds to the memory of a part as much as there is to spare, until it is so many bytes. What was added earlier is given
-    /// back where somebody waits for it.
+    /// back where another upload waits for it.
     pub fn enlarge(&self, taken: &mut PartMemory, bytes: usize) {
         if taken.added.iter().any(Portion::is_wanted) {
             taken.added.clear();

@@ -17,7 +17,7 @@ pub struct Pool {
     /// In bytes.
     size: usize,
     state: Mutex<State>,
-    /// Some was given back, or somebody waits no more.
+    /// Some was given back, or a waiting upload waits no more.
     changed: Notify,
 }
 
@@ -27,7 +27,7 @@ struct State {
     free: usize,
     /// What each account has, in bytes.
     held: HashMap<Arc<str>, usize>,
-    /// Who waits: accounts, and numbers in the order in which they came.
+    /// What waits: accounts, with numbers in the order in which their requests came.
     waiting: BTreeSet<(Arc<str>, u64)>,
     next: u64,
 }
@@ -46,7 +46,7 @@ impl Portion {
         self.bytes
     }
 
-    /// Whether somebody waits for memory of the same pool.
+    /// Whether a request waits for memory of the same pool.
     pub fn is_wanted(&self) -> bool {
         !self.pool.lock().waiting.is_empty()
     }
@@ -94,8 +94,8 @@ impl Pool {
         self.lock().free
     }
 
-    /// Takes memory, if the account may have it now and so many bytes are left for those who need them more. Nobody is
-    /// passed who waits.
+    /// Takes memory, if the account may have it now and so many bytes are left for those who need them more. It is
+    /// given to none while a request waits.
     pub fn take_spare(self: &Arc<Self>, account: &Arc<str>, bytes: usize, left: usize) -> Option<Portion> {
         let mut state = self.lock();
         let is_spare = state.waiting.is_empty() && state.free >= left.saturating_add(bytes);

@@ -174,7 +174,7 @@ async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visit
 
 /// The credentials were not judged.
 pub fn unavailable(error: &AuthenticationError) -> Problem {
-    // Nobody knows who asks: where the database is, and why it does not answer, is in the log.
+    // The server does not know who asks: where the database is, and why it does not answer, is in the log.
     if let AuthenticationError::Store(StoreError::Unavailable(_)) = error {
         return Problem::database_away("");
     }

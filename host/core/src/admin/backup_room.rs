@@ -54,8 +54,8 @@ impl BackupRoom {
         place(&self.loaded, bytes, "loaded").await
     }
 
-    /// Room for the values of a JSON text. It is taken before the text is parsed, and kept until the load is over. Who has it
-    /// must not wait for [room for a text](Self::to_load): those that have that may wait for this.
+    /// Room for the values of a JSON text. It is taken before the text is parsed, and kept until the load is over. A load
+    /// that has it must not wait for [room for a text](Self::to_load): loads that have that may wait for this.
     ///
     /// # Errors
     /// Other loads have kept the room for ten seconds.

@@ -394,7 +394,7 @@ impl PasswordResets {
             PasswordOwner::Administrator => None,
             PasswordOwner::User => Some(&stored),
         };
-        // Who has handed the code out may have been disabled since, or have got another password or role.
+        // The administrator that handed the code out may have been disabled since, or have got another password or role.
         if !may_act(&*self.directory, &code, owner.case(), account, self.clock.now()).await? {
             return Ok(None);
         }

@@ -334,7 +334,7 @@ pub(super) fn id_of(text: &str) -> String {
     digest_of(text).chars().take(ID_LENGTH).collect()
 }
 
-/// Whether an administrator or a user is logged in with it. With a login link or a code for a lost password nobody is.
+/// Whether an administrator or a user is logged in with it, which is not so with a login link or a code for a lost password.
 fn logs_somebody_in(stored: &StoredDocument) -> bool {
     !owner_of(stored).is_empty()
 }

@@ -206,7 +206,7 @@ impl LoginService {
                 Credential::Password(_) | Credential::KeyboardInteractive => String::new(),
             },
         );
-        // Who reads that a key was refused has to learn that the login went on and was accepted.
+        // A record that says that a key was refused is followed by one that says that the login was accepted.
         if follows_refusal || self.asks_hooks() {
             self.journal_login(attempt, "accepted", "");
         }

@@ -147,7 +147,7 @@ async fn examine(tree: &ScanTree, excluded: &HashSet<FileId>, progress: &ScanPro
             let message = format!("what is in \"{}\" cannot be counted: {error}", directory.display());
             return Err(StorageError::new(error.kind, message));
         }
-        // Nobody can read or remove them here, so that they do not keep an account from all else either.
+        // Sessions can neither read nor remove them, so that they do not keep an account from all else either.
         nameless += reader.nameless();
     }
     if nameless > 0 {

@@ -76,7 +76,7 @@ fn folders(document: &Map<String, Value>) -> impl Iterator<Item = &Map<String, V
     folders.into_iter().flatten().filter_map(Value::as_object)
 }
 
-/// The bytes and files of a folder with the limits of one who has it.
+/// The bytes and files of a folder with the limits of an account or group that has it.
 fn of_folder(label: &str, usage: &Map<String, Value>, limits: &Map<String, Value>) -> [Cell; 2] {
     let (size, files) = (number(limits, "quota_size"), number(limits, "quota_files"));
     // The second is how the first era said it.
@@ -116,7 +116,7 @@ pub async fn of_shared(asked: &Asked, name: &str, stored: &Stored) -> Result<Vec
     let having: Vec<_> = groups.chain(users).collect();
     for (kind, holder) in having.iter().copied().take(MOST) {
         let document = if kind == Kind::Group {
-            // Who has the group is not asked for.
+            // Which accounts have the group is not asked for.
             let request = PageRequest { after: None, prefix: Some(holder.clone()), limit: 1 };
             let found = administration.objects.list(actor, ObjectKind::Group, request).await;
             found.map(|mut found| found.pop().map(|shown| shown.document).unwrap_or_default())

@@ -92,7 +92,7 @@ fn name_cell(name: &str) -> Cell {
     Cell::link(name, address("/web/users/show", &[("name", name)]))
 }
 
-/// `in_force`: with what groups give the account; None: a group cannot be used, so that nobody logs in to it.
+/// `in_force`: with what groups give the account; None: a group cannot be used, so that no client logs in to it.
 fn row(user: &User, in_force: Option<&EffectiveAccount>) -> Vec<Cell> {
     let state = if user.enabled { Cell::mark(Tone::Good, "enabled") } else { Cell::mark(Tone::Bad, "disabled") };
     let usage = &user.usage;

@@ -13,7 +13,7 @@ use tidegate_core::ports::{
 use super::House;
 use super::client::log_in;
 
-/// Not for those of whom nobody knows who they are.
+/// Not for visitors whom the server could not identify.
 const REASON: &str = "MariaDB at database.internal is gone";
 
 /// A store that can go away.

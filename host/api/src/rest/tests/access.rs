@@ -213,7 +213,7 @@ async fn the_file_is_read_at_each_log_in() {
         (dave, "dave", "hush", 200),
         (Some(""), "dave", "hush", 401),
         (Some(""), "all", "pw", 200),
-        // Nobody is let in by what the file had before, and nobody scores for what the server cannot read.
+        // What the file had before lets no user in, and a file that the server cannot read scores against no client.
         (invalid, "carol", "hush", 503),
         (invalid, "all", "pw", 503),
         (carol, "carol", "hush", 200),
