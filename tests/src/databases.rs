@@ -231,6 +231,11 @@ impl Kind {
                     let mut command = self.command("mariadb-install-db");
                     command.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
                     command.args(["--innodb-log-file-size=4M", "--innodb-flush-method=nosync"]);
+                    // As for a running server: in a directory of several, each removes the files of the others.
+                    let temporary = work.path().join("temporary");
+                    std::fs::create_dir(&temporary).unwrap();
+                    give(&temporary, self.user());
+                    command.arg(format!("--tmpdir={}", temporary.display()));
                     tools::run_ok(command.arg(format!("--datadir={}", data.display())));
                     std::fs::create_dir(data.join("tidegate")).unwrap();
                     give(&data.join("tidegate"), self.user());

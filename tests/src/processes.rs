@@ -29,10 +29,14 @@ pub fn template(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let template = tools::cache().join(name);
     if !template.exists() {
         std::fs::create_dir_all(tools::cache()).unwrap();
-        let part = tempfile::tempdir_in(tools::cache()).unwrap();
-        make(&part.path().join("data"));
-        // Another test may have been faster.
-        let _ = std::fs::rename(part.path().join("data"), &template);
+        // Tests that begin together wait for the first one.
+        let lock = std::fs::File::create(tools::cache().join(format!("{name}.lock"))).unwrap();
+        lock.lock().unwrap();
+        if !template.exists() {
+            let part = tempfile::tempdir_in(tools::cache()).unwrap();
+            make(&part.path().join("data"));
+            std::fs::rename(part.path().join("data"), &template).unwrap();
+        }
     }
     template
 }
