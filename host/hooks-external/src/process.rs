@@ -4,14 +4,16 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tidegate_core::hook::CallPlace;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::{ChildStderr, ChildStdout};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::interpreter;
@@ -64,15 +66,17 @@ pub async fn run(run: Run, place: CallPlace) -> Result<Output, RunError> {
 
 async fn supervise(run: Run) -> Result<Output, RunError> {
     let deadline = Instant::now() + run.deadline;
-    let (mut child, mut group) = start(&run).await?;
-    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        group.leader = None;
-        kill(&mut child).await;
-        return Err(RunError::Unreadable("it has no standard streams".to_owned()));
+    let mut program = start(&run).await?;
+    let (stdout, stderr) = match program.streams() {
+        Ok(streams) => streams,
+        Err(error) => {
+            program.kill().await;
+            return Err(RunError::Unreadable(error.to_string()));
+        }
     };
     let (mut stdout, mut stderr) = (Kept::new(stdout, run.max_stdout), Kept::new(stderr, run.max_stderr));
     let status = tokio::select! {
-        status = child.wait() => Some(status),
+        status = program.ended() => Some(status),
         () = sleep_until(deadline) => None,
         // A program that has closed its streams still runs.
         () = async {
@@ -80,8 +84,6 @@ async fn supervise(run: Run) -> Result<Output, RunError> {
             std::future::pending().await
         } => None,
     };
-    // It has ended, or is killed below.
-    group.leader = None;
     match status {
         Some(Ok(status)) => {
             // Processes that the program started may live on and hold the pipes; the call does not wait for them.
@@ -90,65 +92,94 @@ async fn supervise(run: Run) -> Result<Output, RunError> {
             Ok(Output { status, stdout: stdout.bytes, stdout_truncated: stdout.truncated, stderr: stderr.bytes })
         }
         Some(Err(error)) => {
-            kill(&mut child).await;
+            program.kill().await;
             Err(RunError::Unreadable(error.to_string()))
         }
         None => {
-            kill(&mut child).await;
+            program.kill().await;
             Err(RunError::Late(run.deadline))
         }
     }
 }
 
-async fn start(run: &Run) -> Result<(Child, Group), RunError> {
+async fn start(run: &Run) -> Result<Program, RunError> {
     let mut command = Command::new(&run.program);
     command.args(&run.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     if run.clear_environment {
         command.env_clear();
     }
     command.envs(run.variables.iter().map(|(name, value)| (name, value)));
-    let program = run.program.clone();
-    // Loading a program from a slow disk takes time.
-    let started = tokio::task::spawn_blocking(move || {
-        let child = command.spawn()?;
-        let group = Group { leader: leader_of(&child), program };
-        Ok::<_, io::Error>((child, group))
-    });
+    let path = run.program.clone();
+    // Loading a program from a slow disk takes time. The runtime has no part in this: while it ends, it would
+    // refuse the program's streams, and forget a program that has just begun.
+    let started = tokio::task::spawn_blocking(move || command.spawn().map(|child| Program::new(child, path)));
     let started = started.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     started.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
 }
 
-/// The process group of a program. If the program is no longer supervised, because the server ends, it is killed.
-struct Group {
+/// A program that runs, with its process group. If it is no longer supervised, because the server ends, it is killed.
+struct Program {
+    child: Child,
     /// None: the program has ended, or is being killed.
-    leader: Option<Pid>,
-    program: PathBuf,
+    group: Option<Pid>,
+    path: PathBuf,
 }
 
-impl Drop for Group {
+impl Program {
+    fn new(child: Child, path: PathBuf) -> Self {
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        Self { child, group, path }
+    }
+
+    /// What it writes.
+    fn streams(&mut self) -> io::Result<(ChildStdout, ChildStderr)> {
+        match (self.child.stdout.take(), self.child.stderr.take()) {
+            (Some(stdout), Some(stderr)) => Ok((ChildStdout::from_std(stdout)?, ChildStderr::from_std(stderr)?)),
+            _ => Err(io::Error::other("it has no standard streams")),
+        }
+    }
+
+    /// Its status, when it has ended.
+    async fn ended(&mut self) -> io::Result<ExitStatus> {
+        let mut children = signal(SignalKind::child())?;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                // From now on its number may be that of another group.
+                self.group = None;
+                return Ok(status);
+            }
+            if children.recv().await.is_none() {
+                return Err(io::Error::other("its end cannot be seen"));
+            }
+        }
+    }
+
+    /// Kills the program and its process group, and waits until the program has ended.
+    async fn kill(mut self) {
+        self.kill_group();
+        let _ = timeout(REAP_TIME, self.ended()).await;
+        self.group = None;
+    }
+
+    fn kill_group(&self) {
+        if let Some(group) = self.group {
+            // If the program has just ended, there is nothing to kill.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Program {
     fn drop(&mut self) {
-        let Some(leader) = self.leader else { return };
-        // If the program has just ended, there is nothing to kill.
-        let _ = kill_process_group(leader, Signal::KILL);
-        let program = self.program.display();
+        if self.group.is_none() {
+            return;
+        }
+        self.kill_group();
+        let program = self.path.display();
         let message =
             format!("the program {program} was killed with its process group: it had not ended when the server did");
         tracing::warn!(sender = "hook", message);
     }
-}
-
-fn leader_of(child: &Child) -> Option<Pid> {
-    child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
-}
-
-/// Kills a program and its process group. Call this before waiting for the leader: afterwards its
-/// number could belong to another group.
-async fn kill(child: &mut Child) {
-    if let Some(group) = leader_of(child) {
-        // If the program has just ended, there is nothing to kill.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    let _ = timeout(REAP_TIME, child.wait()).await;
 }
 
 /// Keeps the first bytes of a stream, and discards the rest, so that the program never waits.
