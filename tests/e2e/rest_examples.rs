@@ -176,8 +176,9 @@ impl House {
             self.example("v2", operation, json!({"username": "alice", "body": {"name": "door"}}));
         }
         let link = |house: &Self| house.ask("POST", "/api/v2/users/alice/login-links", &json!({"max_uses": 9}));
-        let (redeemed, deleted) = (link(self), link(self));
+        let (redeemed, shown, deleted) = (link(self), link(self), link(self));
         self.example("v2", "redeem_login_link", json!({"body": {"code": redeemed["code"]}}));
+        self.example("v2", "get_login_link_by_id", json!({"link": shown["link"]["id"]}));
         self.example("v2", "delete_login_link", json!({"link": deleted["link"]["id"]}));
         for operation in ["get_user_profile", "user_logout"] {
             let token = self.ask("POST", "/api/v2/users/alice/impersonate", &Value::Null);
@@ -200,6 +201,8 @@ impl House {
         self.example("tidegate", "add_exempt_network", json!({"body": {"network": "192.0.2.0/24"}}));
         let connection = self.connection();
         self.example("v2", "close_connection", json!({"connection_id": connection}));
+        let connection = self.connection();
+        self.example("tidegate", "show_connection", json!({"connection_id": connection}));
         for (operation, values) in [
             ("start_user_quota_scan", json!({"username": "scanned"})),
             (
@@ -242,6 +245,8 @@ impl House {
             tokens["tokens"].as_array().unwrap().iter().filter(|token| token["admin"] == "old").collect();
         drop(given);
         self.example("tidegate", "revoke_token", json!({"token_id": known.last().unwrap()["id"]}));
+        let kept = tokens["tokens"].as_array().unwrap().iter().find(|token| token["admin"] == "root").unwrap();
+        self.example("tidegate", "show_token", json!({"token_id": kept["id"]}));
         // No key may change plugins.
         for operation in ["install_plugin", "remove_plugin", "forget_plugin"] {
             self.own_tokens.push(("tidegate", operation, token(&self.server, "root", "a-long-password")));

@@ -99,12 +99,24 @@ fn operation(interface: Interface, route: &Route) -> Value {
             parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));
         }
         if route.method != axum::http::Method::DELETE {
-            let header =
-                json!({ "ETag": { "description": "The version of the object.", "schema": {"type": "string"} } });
+            let about = if route.is_live {
+                "The version of the object, which changes by itself: the tag is weak, and no change is based on it."
+            } else {
+                "The version of the object."
+            };
+            let header = json!({ "ETag": { "description": about, "schema": {"type": "string"} } });
             if let Value::Object(answer) = &mut answer {
                 answer.insert("headers".to_owned(), header);
             }
         }
+    }
+    let mut responses = json!({
+        route.answer.0.to_string(): answer,
+        "default": { "description": "Not done.", "content": { "application/json": { "schema": reference("ErrorAnswer") } } },
+    });
+    if let (true, Value::Object(responses)) = (route.shows_version(), &mut responses) {
+        let about = "The object has the ETag that the header If-None-Match of the request names.";
+        responses.insert("304".to_owned(), json!({ "description": about }));
     }
     let mut operation = json!({
         "operationId": route.operation,
@@ -112,10 +124,7 @@ fn operation(interface: Interface, route: &Route) -> Value {
         "description": described(route.need),
         "security": security(interface, route.need),
         "parameters": parameters,
-        "responses": {
-            route.answer.0.to_string(): answer,
-            "default": { "description": "Not done.", "content": { "application/json": { "schema": reference("ErrorAnswer") } } },
-        },
+        "responses": responses,
     });
     if let (Some(body), Value::Object(operation)) = (&route.body, &mut operation) {
         let is_required = !route.is_body_optional;

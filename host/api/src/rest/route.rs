@@ -12,6 +12,7 @@ use tidegate_core::admin::UseCase;
 use super::RestApi;
 use super::extract::BodyLimit;
 use super::guard::{self, Guarded};
+use super::versions;
 
 /// An interface: a set of routes below one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Route {
     pub answer: (u16, Value),
     /// Whether the answer has an `ETag`, and `If-Match` is honoured where there is an object already.
     pub is_versioned: bool,
+    /// Whether the object changes by itself all the time, so that no change can be based on what it was.
+    pub is_live: bool,
     handler: MethodRouter<RestApi>,
 }
 
@@ -94,6 +97,7 @@ impl Route {
             is_body_optional: false,
             answer: (200, json!({})),
             is_versioned: false,
+            is_live: false,
             handler: on(filter, handler),
         }
     }
@@ -132,6 +136,16 @@ impl Route {
 
     pub fn versioned(self) -> Self {
         Self { is_versioned: true, ..self }
+    }
+
+    /// As [`versioned`](Self::versioned), of an object that changes by itself all the time.
+    pub fn live(self) -> Self {
+        Self { is_versioned: true, is_live: true, ..self }
+    }
+
+    /// Whether the operation shows one object with its version.
+    pub fn shows_version(&self) -> bool {
+        self.is_versioned && self.method == Method::GET
     }
 
     /// Whether the operation is based on the version that `If-Match` names: it changes one object, which is there.
@@ -186,7 +200,11 @@ impl Interface {
             let named_by = route.query.iter().find(|parameter| parameter.is_required).map(|parameter| parameter.name);
             let (api, need) = (api.clone(), route.need);
             let guarded = Guarded { api, interface: self, need, query, named_by, takes_body, takes_version };
-            let handler = route.handler.layer(Extension(BodyLimit::of(route.need)));
+            let (shows_version, is_live) = (route.shows_version(), route.is_live);
+            let mut handler: MethodRouter<RestApi> = route.handler.layer(Extension(BodyLimit::of(route.need)));
+            if shows_version {
+                handler = handler.layer(from_fn_with_state(is_live, versions::shown));
+            }
             let handler = handler.layer(from_fn_with_state(guarded, guard::check));
             router = router.route(&format!("{}{}", self.path(), route.path), handler);
         }

@@ -1,11 +1,18 @@
-//! Versions of objects: `ETag` in answers, and `If-Match` in requests (RFC 9110 sections 8.8.3 and 13.1.1).
+//! Versions of objects: `ETag` in answers, `If-Match` in requests for changes, and `If-None-Match` in those that read (RFC
+//! 9110 sections 8.8.3, 13.1.1 and 13.1.2). The tag of an object that is shown says its revision, where the store counts
+//! one, and its content, parts of which (usages, references, last log-ins) have no revision.
 
-use axum::extract::FromRequestParts;
-use axum::http::header::{ETAG, IF_MATCH};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use tidegate_api_types::{ErrorAnswer, ErrorCode};
 use tidegate_core::admin::{AdminError, AdminErrorKind};
 use tidegate_core::ports::Version;
@@ -20,6 +27,58 @@ pub fn version_of(document: &Map<String, Value>, revision: i64) -> Version {
 /// An object that is added again under its name has another id, so that its versions never repeat.
 fn tag(version: Version) -> String {
     format!("\"{}-{}\"", version.id, version.revision)
+}
+
+/// Whether a tag is of this version: as the answer to a change has it, or with the content after it.
+fn is_of(text: &str, version: Version) -> bool {
+    let tag = tag(version);
+    let shown = tag.strip_suffix('"').and_then(|revision| text.strip_prefix(revision));
+    text == tag || shown.is_some_and(|rest| rest.starts_with('-') && rest.ends_with('"'))
+}
+
+fn digest(content: &[u8]) -> String {
+    Sha256::digest(content).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The tag of an object without a revision.
+fn content_tag(content: &[u8]) -> String {
+    format!("\"{}\"", digest(content))
+}
+
+/// Completes the answer to a request for one object: its tag says the content, and a client that has this content gets
+/// no other. `is_live`: the object changes by itself all the time, and no change can be based on what it was; its tag is
+/// weak.
+pub async fn shown(State(is_live): State<bool>, request: Request, next: Next) -> Response {
+    let known: Vec<HeaderValue> = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
+    let response = next.run(request).await;
+    if response.status() != StatusCode::OK {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // An object was written as a whole.
+    let Ok(content) = body.collect().await.map(|collected| collected.to_bytes()) else {
+        return Refusal::new(ErrorCode::Failed, "the object could not be written").into_response();
+    };
+    let revision = parts.headers.get(ETAG).and_then(|tag| tag.to_str().ok()?.strip_suffix('"'));
+    let tag = match revision {
+        Some(revision) => format!("{revision}-{}\"", digest(&content)),
+        None if is_live => format!("W/{}", content_tag(&content)),
+        None => content_tag(&content),
+    };
+    let Ok(value) = HeaderValue::from_str(&tag) else { return Response::from_parts(parts, Body::from(content)) };
+    if is_known(&known, &tag) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, value)]).into_response();
+    }
+    parts.headers.insert(ETAG, value);
+    Response::from_parts(parts, Body::from(content))
+}
+
+/// Whether the lines of `If-None-Match` name the tag. Weak tags are as good as others there, and what cannot be read names
+/// none: the client gets the object.
+fn is_known(lines: &[HeaderValue], tag: &str) -> bool {
+    let strong = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    let lines = lines.iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).any(|known| known == "*" || strong(known) == strong(tag))
 }
 
 /// The answer with its `ETag`.
@@ -79,9 +138,21 @@ impl IfMatch {
         let version = version_of(now, revision);
         match self {
             Self::Any => Ok(None),
-            Self::One(tags) if tags.contains(&tag(version)) => Ok(Some(version)),
+            Self::One(tags) if tags.iter().any(|tag| is_of(tag, version)) => Ok(Some(version)),
             Self::One(_) => Err(changed(given.map(|given| differing(now, given)).unwrap_or_default())),
         }
+    }
+
+    /// Checks an object without a revision, whose version is its content. `now`: reads what is shown of it, where the
+    /// request names a version.
+    ///
+    /// # Errors
+    /// The object has another content, or cannot be read.
+    pub async fn require<T: Serialize>(&self, now: impl Future<Output = Result<T, Refusal>>) -> Result<(), Refusal> {
+        let Self::One(tags) = self else { return Ok(()) };
+        // What is shown of an object can always be written.
+        let content = serde_json::to_vec(&now.await?).unwrap_or_default();
+        if tags.contains(&content_tag(&content)) { Ok(()) } else { Err(changed(Vec::new())) }
     }
 
     /// The refusal for an error of an operation without a document that was based on a version.
@@ -159,9 +230,48 @@ mod tests {
         check(Some("\"3-6\", \"3-7\""), Ok(Some(7)));
         check(Some("\"3-6\""), Err(&["uid"]));
         check(Some("\"4-7\""), Err(&["uid"]));
+        // As an answer that shows it has it.
+        check(Some("\"3-7-0a1b\""), Ok(Some(7)));
+        check(Some("\"3-71\""), Err(&["uid"]));
+        check(Some("\"3-71-0a1b\""), Err(&["uid"]));
+        check(Some("\"3-7-0a1b"), Err(&["uid"]));
         // A weak tag never matches (RFC 9110 section 13.1.1).
         check(Some("W/\"3-7\""), Err(&["uid"]));
         check(Some("nope"), Err(&["uid"]));
+    }
+
+    #[tokio::test]
+    async fn content_is_the_version_of_what_has_no_revision() {
+        let now = json!({"ip": "192.0.2.1", "score": 2});
+        let tag = content_tag(now.to_string().as_bytes());
+        for (based, expected) in [
+            (IfMatch::Any, Ok(())),
+            (IfMatch::One(vec!["\"x\"".to_owned(), tag.clone()]), Ok(())),
+            (IfMatch::One(vec!["\"x\"".to_owned()]), Err(412)),
+            (IfMatch::One(vec![format!("W/{tag}")]), Err(412)),
+        ] {
+            let found = based.require(async { Ok(now.clone()) }).await.map_err(|refusal| refusal.0.status);
+            assert_eq!(found, expected, "{based:?}");
+        }
+        let missing = async { Err::<Value, _>(Refusal::new(ErrorCode::NotFound, "gone")) };
+        let refused = IfMatch::One(vec![tag]).require(missing).await.map_err(|refusal| refusal.0.status);
+        assert_eq!(refused, Err(404));
+    }
+
+    #[test]
+    fn what_a_client_has_is_recognised() {
+        let check = |lines: &[&str], expected: bool| {
+            let values: Vec<_> = lines.iter().map(|line| HeaderValue::from_str(line).unwrap()).collect();
+            assert_eq!(is_known(&values, "\"3-7-0a\""), expected, "{lines:?}");
+            assert_eq!(is_known(&values, "W/\"3-7-0a\""), expected, "{lines:?}");
+        };
+        for lines in [&["\"3-7-0a\""][..], &["W/\"3-7-0a\""], &["*"], &["\"x\", \"3-7-0a\""], &["\"x\"", "\"3-7-0a\""]]
+        {
+            check(lines, true);
+        }
+        for lines in [&[] as &[&str], &[""], &["\"3-7\""], &["3-7-0a"], &["\"x\""]] {
+            check(lines, false);
+        }
     }
 
     #[tokio::test]

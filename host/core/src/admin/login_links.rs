@@ -20,8 +20,8 @@ use crate::connection::WebVisit;
 use crate::hook::Observers;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::ports::{
-    AuditRecord, Author, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, USERS, Write,
-    detail_part,
+    AuditRecord, Author, Change, Clock, Directory, ObjectName, PageRequest, StoreError, StoredDocument, TOKENS, USERS,
+    Write, detail_part,
 };
 use crate::secret::Secret;
 
@@ -230,6 +230,32 @@ impl LoginLinks {
         }
     }
 
+    /// The link with this id, if it is still good.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, there is no such link, or the store fails.
+    pub async fn show(&self, actor: &Actor, id: &str) -> Result<ShownLink, AdminError> {
+        let case = UseCase::ListLoginLinks;
+        self.audit.allow(actor, case, id).await?;
+        let stored = self.found(id).await?;
+        let link = shown(&stored);
+        if self.users.check_role(actor, case, &link.username).await.is_err() {
+            return Err(missing(id));
+        }
+        // An account that was added later under the same name is another one.
+        let is_same = self.users.stored(&link.username).await?.version.id == number_of(&stored, "number");
+        let is_good = is_same && link.expires_at > self.clock.now();
+        if is_good && self.is_in_force(&stored, &link.username).await? { Ok(link) } else { Err(missing(id)) }
+    }
+
+    /// The stored link with this id.
+    async fn found(&self, id: &str) -> Result<StoredDocument, AdminError> {
+        let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
+        let mut found = self.directory.list(&TOKENS, request).await?;
+        let (stored, is_alone) = (found.pop().filter(is_link), found.is_empty());
+        stored.filter(|_| is_alone && id.len() >= super::tokens::ID_LENGTH).ok_or_else(|| missing(id))
+    }
+
     /// Revokes the link with this id, as the list shows it. Sessions that it has begun go on, until its maker is disabled or
     /// deleted.
     ///
@@ -238,15 +264,10 @@ impl LoginLinks {
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<(), AdminError> {
         let case = UseCase::DeleteLoginLink;
         self.audit.allow(actor, case, id).await?;
-        let missing =
-            || AdminError::from(StoreError::NotFound(crate::ports::ObjectName { noun: NOUN, name: id.to_owned() }));
-        let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
-        let mut found = self.directory.list(&TOKENS, request).await?;
-        let (stored, is_alone) = (found.pop().filter(is_link), found.is_empty());
-        let stored = stored.filter(|_| is_alone && id.len() >= super::tokens::ID_LENGTH).ok_or_else(missing)?;
+        let stored = self.found(id).await?;
         let link = shown(&stored);
         if self.users.check_role(actor, case, &link.username).await.is_err() {
-            return Err(missing());
+            return Err(missing(id));
         }
         let record = actor.author.did(case.action(), case.kind(), &link.username, self.clock.now());
         let audit = Some(AuditRecord { detail: format!("name: {}", detail_part(&link.name)), ..record });
@@ -368,6 +389,10 @@ const NOUN: &str = "login link";
 
 fn refused(field: &str, problem: &str) -> AdminError {
     AdminError::Object { noun: NOUN, problem: invalid(field, problem) }
+}
+
+fn missing(id: &str) -> AdminError {
+    StoreError::NotFound(ObjectName { noun: NOUN, name: id.to_owned() }).into()
 }
 
 fn is_link(stored: &StoredDocument) -> bool {

@@ -27,6 +27,15 @@ impl SessionAdministration {
         Ok(sessions)
     }
 
+    /// The session of a connection, if it is one of the list.
+    ///
+    /// # Errors
+    /// The actor lacks `view_conns`, or there is no such session.
+    pub async fn show(&self, actor: &Actor, connection: &ConnectionId) -> Result<Arc<Session>, AdminError> {
+        let sessions = self.list(actor).await?;
+        sessions.into_iter().find(|session| session.id == *connection).ok_or(AdminError::NoSession)
+    }
+
     /// Closes the session of a connection.
     ///
     /// # Errors

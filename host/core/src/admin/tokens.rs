@@ -134,6 +134,19 @@ impl Tokens {
         Ok(page.into_iter().filter(is_good).collect())
     }
 
+    /// The token with this id, if it is still good.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, there is no such token, or the store fails.
+    pub async fn show(&self, actor: &Actor, id: &str) -> Result<ShownToken, AdminError> {
+        self.audit.allow(actor, UseCase::ListTokens, id).await?;
+        let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
+        let found = self.directory.list(&TOKENS, request).await?;
+        let is_named = found.len() == 1 && id.len() >= ID_LENGTH;
+        let good = if is_named { self.good(found).await? } else { Vec::new() };
+        Ok(good.first().map(shown).ok_or_else(|| StoreError::NotFound(TOKENS.object(id)))?)
+    }
+
     /// Revokes the token with this id, as the list shows it.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod passwords;
 mod real;
 mod second;
 mod seed;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -345,6 +346,11 @@ impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
+}
+
+/// The revision in the tag of an object: what is shown of it has the content behind that.
+pub fn revision(tag: &str) -> String {
+    tag.trim_matches('"').split('-').take(2).collect::<Vec<_>>().join("-")
 }
 
 pub fn account(name: &str) -> Value {

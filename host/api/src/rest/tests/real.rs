@@ -16,7 +16,7 @@ async fn made_key(owner: &House, document: Value) -> String {
     assert_eq!(made.status, 201, "{}", made.text);
     assert!(made.header("location").ends_with(made.header("x-object-id")), "{:?}", made.headers);
     let shown = owner.send("GET", made.header("location"), &[], "").await;
-    assert_eq!(made.header("etag"), shown.header("etag"), "{}", shown.text);
+    assert_eq!(revision(made.header("etag")), revision(shown.header("etag")), "{}", shown.text);
     made.body["key"].as_str().unwrap().to_owned()
 }
 
@@ -58,10 +58,11 @@ async fn administrators_log_in_with_tokens() {
     let updated = owner.send("PUT", "/api/v2/admins/root", &[("if-match", &tag)], update.clone()).await;
     assert_eq!(updated.status, 200, "{}", updated.text);
     let now = owner.send("GET", "/api/v2/admins/root", &[], "").await;
-    assert_eq!(updated.header("etag"), now.header("etag"));
+    assert_eq!(revision(updated.header("etag")), revision(now.header("etag")));
     let codes = owner.send("PUT", "/api/v2/admins/root/2fa/disable", &[], "").await;
     let now = owner.send("GET", "/api/v2/admins/root", &[], "").await;
-    assert_eq!((codes.status, codes.header("etag")), (200, now.header("etag")), "{}", codes.text);
+    assert_eq!(codes.status, 200, "{}", codes.text);
+    assert_eq!(revision(codes.header("etag")), revision(now.header("etag")));
     owner.send("PUT", "/api/v2/admins/root", &[("if-match", &tag)], update).await.refused(412, "changed");
     // What the body does not name has its default, but for the password and the status.
     for body in [json!({"permissions": ["*"], "status": 0}), json!({"permissions": ["view_users"]})] {
@@ -99,7 +100,7 @@ async fn keys_are_replaced_and_keep_their_text() {
     assert_eq!(changed.status, 200, "{}", changed.text);
     assert_eq!(may_list().await, 403, "the text is as it was, and the scope another");
     let now = show().await;
-    assert_eq!(changed.header("etag"), now.header("etag"));
+    assert_eq!(revision(changed.header("etag")), revision(now.header("etag")));
     assert_eq!(
         (&now.body["name"], &now.body["admin"], &now.body["allow"]),
         (&json!("k2"), &json!("ann"), &json!(["folder.*"]))

@@ -15,7 +15,8 @@ async fn changes_are_based_on_versions() {
         let added = house.ask("POST", path.strip_suffix("/a").unwrap(), document.clone()).await;
         assert_eq!(added.status, 201, "{}", added.text);
         let first = added.header("etag").to_owned();
-        assert_eq!(house.ask("GET", path, Value::Null).await.header("etag"), first, "{path}");
+        let shown = house.ask("GET", path, Value::Null).await;
+        assert_eq!(revision(shown.header("etag")), revision(&first), "{path}");
         document[change.0] = change.1.clone();
         let put = async |tag: &str| house.based("PUT", path, &[("if-match", tag)], document.clone()).await;
         put("\"9-9\"").await.refused(412, change.0);
@@ -23,8 +24,8 @@ async fn changes_are_based_on_versions() {
         assert_eq!(answer.status, 200, "{}", answer.text);
         assert_eq!(answer.body["error"], "");
         let second = house.ask("GET", path, Value::Null).await;
-        assert_eq!(answer.header("etag"), second.header("etag"), "{path}");
-        assert_ne!(second.header("etag"), first, "{path}");
+        assert_eq!(revision(answer.header("etag")), revision(second.header("etag")), "{path}");
+        assert_ne!(revision(second.header("etag")), revision(&first), "{path}");
         assert_eq!(second.body[change.0], change.1, "{path}");
         document[change.0] = json!(second.body[change.0].as_i64().map_or(json!("e"), |_| json!(8)));
         let refused = house.based("PUT", path, &[("if-match", &first)], document.clone()).await;
@@ -36,7 +37,7 @@ async fn changes_are_based_on_versions() {
         house.ask("GET", path, Value::Null).await.refused(404, "a");
         // An object that is added again has other versions.
         let again = house.ask("POST", path.strip_suffix("/a").unwrap(), document.clone()).await;
-        assert_ne!(again.header("etag"), first, "{path}");
+        assert_ne!(revision(again.header("etag")), revision(&first), "{path}");
     }
 }
 

@@ -87,7 +87,8 @@ pub fn routes() -> Vec<Route> {
         .answers(200, reference("HookRuns")),
         Route::new(Method::GET, "/hooks/runs/{id}", "show_hook_run", "Show one call of a hook.", run)
             .needs(UseCase::ShowRun)
-            .answers(200, reference("HookRun")),
+            .answers(200, reference("HookRun"))
+            .versioned(),
         Route::new(
             Method::GET,
             "/hooks/counters",

@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
-use tidegate_api_types::Plugins;
-use tidegate_core::admin::{SignedPlugin, UseCase};
+use tidegate_api_types::{Plugin, Plugins};
+use tidegate_core::admin::{Actor, SignedPlugin, UseCase};
 
 use super::super::RestApi;
 use super::super::dumps;
@@ -18,6 +18,7 @@ use super::super::extract::{BodyLimit, Name, bytes, parse};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::route::Route;
+use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
 use crate::control::plugin;
 
@@ -34,7 +35,8 @@ pub fn routes() -> Vec<Route> {
             show,
         )
         .needs(UseCase::ListPlugins)
-        .answers(200, reference("Plugin")),
+        .answers(200, reference("Plugin"))
+        .versioned(),
         Route::new(Method::POST, "/plugins/reload", "reload_plugins", "Read the plugin directory again.", reload)
             .needs(UseCase::ReloadPlugins)
             .answers(200, reference("Done")),
@@ -55,7 +57,8 @@ pub fn routes() -> Vec<Route> {
             "required": ["component", "signature"],
             "additionalProperties": false,
         }))
-        .answers(200, reference("Done")),
+        .answers(200, reference("Done"))
+        .versioned(),
         Route::new(
             Method::DELETE,
             "/plugins/{name}",
@@ -64,7 +67,8 @@ pub fn routes() -> Vec<Route> {
             remove,
         )
         .needs(UseCase::RemovePlugin)
-        .answers(200, reference("Done")),
+        .answers(200, reference("Done"))
+        .versioned(),
         Route::new(
             Method::DELETE,
             "/plugins/{name}/gates",
@@ -73,7 +77,8 @@ pub fn routes() -> Vec<Route> {
             forget,
         )
         .needs(UseCase::ForgetPlugin)
-        .answers(200, reference("Done")),
+        .answers(200, reference("Done"))
+        .versioned(),
     ]
 }
 
@@ -93,7 +98,11 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Respo
 }
 
 async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
-    Ok(answer::json(&plugin(api.administration.plugins.show(&actor, &name).await?)))
+    Ok(answer::json(&shown(&api, &actor, &name).await?))
+}
+
+async fn shown(api: &RestApi, actor: &Actor, name: &str) -> Result<Plugin, Refusal> {
+    Ok(plugin(api.administration.plugins.show(actor, name).await?))
 }
 
 async fn reload(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
@@ -101,7 +110,13 @@ async fn reload(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Res
     Ok(done(StatusCode::OK, "Plugins loaded"))
 }
 
-async fn forget(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
+async fn forget(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    based.require(shown(&api, &actor, &name)).await?;
     api.administration.plugins.forget(&actor, &name).await?;
     Ok(done(StatusCode::OK, "Gates let go"))
 }
@@ -110,17 +125,25 @@ async fn install(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
+    based: IfMatch,
     request: Request,
 ) -> Result<Response, Refusal> {
     let _place = dumps::room_for(&api, dumps::length_of(&request), PLUGIN).await?;
     let Installation { component, signature } = parse(&bytes(request, PLUGIN).await?)?;
     let component = STANDARD.decode(component);
     let component = component.map_err(|error| Refusal::of_field("component", format!("is no Base64: {error}")))?;
+    based.require(shown(&api, &actor, &name)).await?;
     api.administration.plugins.install(&actor, &name, SignedPlugin { component, signature }).await?;
     Ok(done(StatusCode::OK, "Plugin installed"))
 }
 
-async fn remove(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
+async fn remove(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    based.require(shown(&api, &actor, &name)).await?;
     api.administration.plugins.remove(&actor, &name).await?;
     Ok(done(StatusCode::OK, "Plugin removed"))
 }

@@ -4,8 +4,9 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
-use tidegate_api_types::{AuditEntries, Tokens};
-use tidegate_core::admin::{ShownToken, UseCase};
+use tidegate_api_types::{AuditEntries, Token, Tokens};
+use tidegate_core::admin::{Actor, ShownToken, UseCase};
+use tidegate_core::connection::ConnectionId;
 use tidegate_core::ports::{AuditOutcome, AuditQuery, PageRequest};
 use tidegate_core::session::Session;
 
@@ -15,6 +16,7 @@ use super::super::guard::Caller;
 use super::super::openapi::{address_or_none, reference};
 use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
+use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
 use crate::audit_export::{AuditShape, audit_as_answer};
 use crate::control::{audit_entry, session, token};
@@ -54,13 +56,24 @@ pub fn routes() -> Vec<Route> {
         .answers(200, json!({"type": "array", "items": reference("Session")})),
         Route::new(
             Method::GET,
+            "/connections/{connection_id}",
+            "show_connection",
+            "Show a session that is open, with the rates of its transfers.",
+            connection,
+        )
+        .needs(UseCase::ListSessions)
+        .answers(200, reference("Session"))
+        .live(),
+        Route::new(
+            Method::GET,
             "/configuration",
             "show_configuration",
             "Show the configuration in force, without secrets, and where each value comes from.",
             configuration,
         )
         .needs(UseCase::ShowConfiguration)
-        .answers(200, json!({"type": "object"})),
+        .answers(200, json!({"type": "object"}))
+        .versioned(),
         selected(Route::new(
             Method::GET,
             "/audit",
@@ -81,15 +94,25 @@ pub fn routes() -> Vec<Route> {
             .query("after", text(), "Only tokens whose id comes after this one.")
             .query("limit", limit, "The most tokens to give, 500 at most.")
             .answers(200, reference("Tokens")),
+        Route::new(Method::GET, "/tokens/{token_id}", "show_token", "Show a token that is still good.", show_token)
+            .needs(UseCase::ListTokens)
+            .answers(200, reference("Token"))
+            .versioned(),
         Route::new(Method::DELETE, "/tokens/{token_id}", "revoke_token", "End a token.", revoke)
             .needs(UseCase::RevokeToken)
-            .answers(200, reference("Done")),
+            .answers(200, reference("Done"))
+            .versioned(),
     ]
 }
 
 async fn connections(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
     let sessions = api.administration.sessions.list(&actor).await?;
     Ok(answer::json(&sessions.iter().map(|open| with_rates(open)).collect::<Vec<_>>()))
+}
+
+async fn connection(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+    let open = api.administration.sessions.show(&actor, &ConnectionId::new(id)).await?;
+    Ok(answer::json(&with_rates(&open)))
 }
 
 /// A session whose transfers have all that is known of them, also what the second version of the interface leaves out.
@@ -157,7 +180,21 @@ async fn tokens(State(api): State<RestApi>, Caller(actor): Caller, query: Query)
     Ok(answer::json(&Tokens { tokens: page.into_iter().map(token).collect(), next }))
 }
 
-async fn revoke(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+async fn show_token(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+    Ok(answer::json(&shown_token(&api, &actor, &id).await?))
+}
+
+async fn shown_token(api: &RestApi, actor: &Actor, id: &str) -> Result<Token, Refusal> {
+    Ok(token(api.administration.tokens.show(actor, id).await?))
+}
+
+async fn revoke(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(id): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    based.require(shown_token(&api, &actor, &id)).await?;
     api.administration.tokens.revoke_by_id(&actor, &id).await?;
     Ok(done(StatusCode::OK, "Token ended"))
 }

@@ -24,7 +24,8 @@ pub fn routes() -> Vec<Route> {
     let version = json!({"version": text(), "build_date": text(), "commit_hash": text()});
     vec![
         Route::new(Method::GET, "/version", "get_version", "Say which release the server is.", version_of)
-            .answers(200, json!({"type": "object", "properties": version})),
+            .answers(200, json!({"type": "object", "properties": version}))
+            .versioned(),
         Route::new(
             Method::GET,
             "/providerstatus",

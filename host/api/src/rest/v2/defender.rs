@@ -16,6 +16,7 @@ use super::super::RestApi;
 use super::super::extract::Name;
 use super::super::guard::Caller;
 use super::super::route::Route;
+use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
 
 pub fn routes() -> Vec<Route> {
@@ -46,7 +47,8 @@ pub fn routes() -> Vec<Route> {
             show,
         )
         .needs(UseCase::ListBans)
-        .answers(200, host()),
+        .answers(200, host())
+        .versioned(),
         Route::new(
             Method::DELETE,
             "/defender/hosts/{host_id}",
@@ -55,7 +57,8 @@ pub fn routes() -> Vec<Route> {
             remove,
         )
         .needs(UseCase::RemoveBan)
-        .answers(200, super::super::openapi::reference("Done")),
+        .answers(200, super::super::openapi::reference("Done"))
+        .versioned(),
     ]
 }
 
@@ -64,12 +67,22 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Respo
 }
 
 async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
-    let hosts = hosts(&api, &actor).await?;
-    let found = hosts.into_iter().find(|host| host.get("id").and_then(Value::as_str) == Some(id.as_str()));
-    Ok(answer::json(&found.ok_or_else(|| missing(&id))?))
+    Ok(answer::json(&found(&api, &actor, &id).await?))
 }
 
-async fn remove(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+async fn found(api: &RestApi, actor: &Actor, id: &str) -> Result<Value, Refusal> {
+    let hosts = hosts(api, actor).await?;
+    let found = hosts.into_iter().find(|host| host.get("id").and_then(Value::as_str) == Some(id));
+    found.ok_or_else(|| missing(id))
+}
+
+async fn remove(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(id): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    based.require(found(&api, &actor, &id)).await?;
     // An actor that may end bans need not be one that may list them: the id has the address.
     let address = address_of(&id).ok_or_else(|| missing(&id))?;
     api.administration.bans.forget(&actor, &address).await?;

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_core::admin::{LinkWish, NewLink, ShownLink, UseCase};
+use tidegate_core::admin::{Actor, LinkWish, NewLink, ShownLink, UseCase};
 
 use super::super::RestApi;
 use super::super::credentials::door_client;
@@ -14,6 +14,7 @@ use super::super::extract::{Name, OptionalBody};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::route::Route;
+use super::super::versions::IfMatch;
 use super::user::{issued, token_schema};
 use crate::answer::{self, Refusal, done};
 use crate::client_pages::CodePage;
@@ -71,9 +72,20 @@ pub fn routes() -> Vec<Route> {
         )
         .needs(UseCase::ListLoginLinks)
         .answers(200, json!({"type": "array", "items": link})),
+        Route::new(
+            Method::GET,
+            "/login-links/{link}",
+            "get_login_link_by_id",
+            "Show a login link that is still good.",
+            show,
+        )
+        .needs(UseCase::ListLoginLinks)
+        .answers(200, link)
+        .versioned(),
         Route::new(Method::DELETE, "/login-links/{link}", "delete_login_link", "Revoke a login link.", delete)
             .needs(UseCase::DeleteLoginLink)
-            .answers(200, reference("Done")),
+            .answers(200, reference("Done"))
+            .versioned(),
         Route::new(
             Method::POST,
             "/users/{username}/one-click-login",
@@ -132,7 +144,21 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller, Name(username):
     Ok(answer::json(&found.iter().map(shown).collect::<Vec<_>>()))
 }
 
-async fn delete(State(api): State<RestApi>, Caller(actor): Caller, Name(link): Name) -> Result<Response, Refusal> {
+async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(link): Name) -> Result<Response, Refusal> {
+    Ok(answer::json(&found(&api, &actor, &link).await?))
+}
+
+async fn found(api: &RestApi, actor: &Actor, link: &str) -> Result<Value, Refusal> {
+    Ok(shown(&api.administration.login_links.show(actor, link).await?))
+}
+
+async fn delete(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(link): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    based.require(found(&api, &actor, &link)).await?;
     api.administration.login_links.delete(&actor, &link).await?;
     Ok(done(StatusCode::OK, "Login link revoked"))
 }

@@ -19,7 +19,8 @@ pub fn routes() -> Vec<Route> {
     let any = || json!({"type": "object"});
     vec![
         Route::new(Method::GET, "/version", "get_version", "Say which release the server is.", version)
-            .answers(200, any()),
+            .answers(200, any())
+            .versioned(),
         Route::new(
             Method::GET,
             "/status",
@@ -28,7 +29,8 @@ pub fn routes() -> Vec<Route> {
             status,
         )
         .needs(UseCase::ShowStatus)
-        .answers(200, any()),
+        .answers(200, any())
+        .live(),
         Route::new(Method::GET, "/connections", "get_connections", "List the sessions that are open.", connections)
             .needs(UseCase::ListSessions)
             .answers(200, json!({"type": "array", "items": any()})),

@@ -43,7 +43,8 @@ pub fn routes() -> Vec<Route> {
             .answers(200, reference("Done")),
         Route::new(Method::GET, "/user/profile", "get_user_profile", "Show the user's own account.", profile)
             .needs_only(Need::User)
-            .answers(200, reference("User")),
+            .answers(200, reference("User"))
+            .versioned(),
     ]
 }
 
