@@ -84,6 +84,51 @@ pub fn paged(route: Route) -> Route {
         )
 }
 
+/// The parameters of lists that the server has in its memory: they are given as a whole, as in the older server, unless a
+/// page is asked for.
+pub fn partly(route: Route) -> Route {
+    route
+        .query(
+            "limit",
+            json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32}),
+            "The most objects of the page, 500 at most; without it and after, the list has all of them.",
+        )
+        .query(
+            "after",
+            json!({"type": "string"}),
+            "Only objects whose id or address comes after this one: the last of the page before.",
+        )
+        .query("prefix", json!({"type": "string"}), "Only objects whose id or address begins with this.")
+}
+
+/// What the query asks for of a list with keys: all of it, in its own order, or a page in the order of the keys, and the
+/// last key of that; None: nothing was found behind it. Keys stay where objects come and go: no page has an object twice,
+/// or passes over one.
+///
+/// # Errors
+/// A parameter is not valid.
+pub fn part(query: &Query, mut found: Vec<(String, Value)>) -> Result<(Vec<Value>, Option<String>), Refusal> {
+    let page = Page::of(query)?;
+    let Page::After(request) = &page else {
+        return Err(Refusal::of_field("offset", "this list has pages after an id only"));
+    };
+    let prefix = request.prefix.as_deref().unwrap_or_default();
+    found.retain(|(key, _)| key.starts_with(prefix));
+    let is_given = |name: &str| query.text(name).is_some_and(|text| !text.is_empty());
+    if !is_given("limit") && !is_given("after") {
+        return Ok((found.into_iter().map(|(_, document)| document).collect(), None));
+    }
+    found.retain(|(key, _)| request.after.as_ref().is_none_or(|after| key > after));
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(cut(&page, found))
+}
+
+/// Objects with the texts that a field of them has.
+pub fn keyed(found: impl IntoIterator<Item = Value>, field: &str) -> Vec<(String, Value)> {
+    let key = |object: &Value| object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    found.into_iter().map(|object| (key(&object), object)).collect()
+}
+
 /// What asks for a page and for one object behind it, by which it is known that there is a next page.
 pub fn and_one(request: &PageRequest) -> PageRequest {
     PageRequest { limit: request.limit.saturating_add(1), ..request.clone() }
@@ -109,7 +154,11 @@ pub fn named(found: Vec<ShownObject>, field: &str) -> Vec<(String, Value)> {
 
 /// A list, with a link to the next page (RFC 8288), which begins after the name `next`; None: there is none.
 pub fn list(uri: &Uri, items: &[Value], next: Option<String>) -> Response {
-    let mut response = crate::answer::json(&items);
+    linked(crate::answer::json(&items), uri, next)
+}
+
+/// An answer that has a list, with a link as of [`list`].
+pub fn linked(mut response: Response, uri: &Uri, next: Option<String>) -> Response {
     if let Some(next) = next {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());

@@ -106,3 +106,61 @@ async fn the_longest_page_says_whether_there_is_more() {
         assert_eq!(page.headers.contains_key("link"), has_more, "{query}");
     }
 }
+
+#[tokio::test]
+async fn lists_in_memory_are_whole_or_paged() {
+    let house = House::new();
+    house.add("alice").await;
+    // The ban of the last one ends first.
+    for (address, seconds) in [("192.0.2.2", 300), ("192.0.2.1", 200), ("198.51.100.1", 100)] {
+        let banned = house.ask("POST", "/api/tidegate/bans", json!({"ip": address, "seconds": seconds})).await;
+        assert_eq!(banned.status, 201, "{}", banned.text);
+        let link = house.ask("POST", "/api/v2/users/alice/login-links", Value::Null).await;
+        assert_eq!(link.status, 201, "{}", link.text);
+    }
+    let items = |answer: &Answer| match &answer.body {
+        Value::Array(items) => items.clone(),
+        body => body["bans"].as_array().unwrap_or_else(|| panic!("{}", answer.text)).clone(),
+    };
+    let bans = async |query: &str| {
+        let answer = house.ask("GET", &format!("/api/tidegate/bans{query}"), Value::Null).await;
+        items(&answer).iter().map(|ban| ban["ip"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(bans("").await, "198.51.100.1 192.0.2.1 192.0.2.2");
+    assert_eq!(bans("?prefix=192.").await, "192.0.2.1 192.0.2.2");
+    assert_eq!(bans("?limit=500").await, "192.0.2.1 192.0.2.2 198.51.100.1");
+    assert_eq!(bans("?prefix=192.&limit=1&after=192.0.2.1").await, "192.0.2.2");
+    // The end of a ban moves no other.
+    assert_eq!(house.ask("DELETE", "/api/tidegate/bans?ip=192.0.2.1", Value::Null).await.status, 200);
+    assert_eq!(bans("?limit=1&after=192.0.2.1").await, "192.0.2.2");
+    house.ask("POST", "/api/tidegate/bans", json!({"ip": "192.0.2.1"})).await;
+    for (path, key) in [
+        ("/api/tidegate/bans", "ip"),
+        ("/api/v2/defender/hosts", "id"),
+        ("/api/v2/users/alice/login-links", "id"),
+        ("/api/v2/connections", "connection_id"),
+        ("/api/tidegate/connections", "connection_id"),
+    ] {
+        let ask = async |query: &str| house.ask("GET", &format!("{path}{query}"), Value::Null).await;
+        let whole = ask("").await;
+        assert_eq!((whole.status, whole.header("link")), (200, ""), "{path}: {}", whole.text);
+        let keys = |answer: &Answer| {
+            items(answer).iter().map(|item| item[key].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let mut all = keys(&whole);
+        all.sort();
+        let (mut paged, mut next) = (Vec::new(), Some("?limit=2".to_owned()));
+        while let Some(query) = next {
+            let page = ask(&query).await;
+            let found = keys(&page);
+            assert!(found.len() <= 2, "{path}: {}", page.text);
+            next =
+                found.last().filter(|_| !page.header("link").is_empty()).map(|last| format!("?limit=2&after={last}"));
+            assert!(next.is_none() || page.header("link").contains("rel=\"next\""), "{path}");
+            paged.extend(found);
+        }
+        assert_eq!(paged, all, "{path}");
+        ask("?limit=0").await.refused(400, "limit");
+        ask("?offset=1").await.refused(400, "offset");
+    }
+}

@@ -3,29 +3,30 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use tidegate_api_types::{AddBan, AddExemptNetwork, Bans, ExemptNetwork};
+use tidegate_api_types::{AddBan, AddExemptNetwork, ExemptNetwork};
 use tidegate_core::admin::UseCase;
 
 use super::super::RestApi;
 use super::super::extract::{Body, Query};
 use super::super::guard::Caller;
 use super::super::openapi::{address, reference};
+use super::super::pages;
 use super::super::route::Route;
 use crate::answer::{self, Refusal, done};
 use crate::control;
 
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::new(
+        pages::partly(Route::new(
             Method::GET,
             "/bans",
             "list_bans",
-            "List the banned addresses, those first whose ban ends first.",
+            "List the banned addresses, those first whose ban ends first; a page of them in the order of the addresses.",
             list,
-        )
+        ))
         .needs(UseCase::ListBans)
         .answers(200, reference("Bans")),
         Route::new(Method::POST, "/bans", "add_ban", "Ban an address; of IPv6, its whole network of 64 bits.", add)
@@ -68,9 +69,12 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
     let bans = api.administration.bans.list(&actor).await?;
-    Ok(answer::json(&Bans { bans: bans.into_iter().map(control::ban).collect() }))
+    // A ban has texts and a number only: it can always be written.
+    let bans = bans.into_iter().map(|ban| serde_json::to_value(control::ban(ban)).unwrap_or_default());
+    let (bans, next) = pages::part(&query, pages::keyed(bans, "ip"))?;
+    Ok(pages::linked(answer::json(&json!({ "bans": bans })), &uri, next))
 }
 
 async fn add(

@@ -1,7 +1,7 @@
 //! Live connections, the configuration in force, and audit records.
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tidegate_api_types::{AuditEntries, Token, Tokens};
@@ -14,7 +14,7 @@ use super::super::RestApi;
 use super::super::extract::{Name, Query};
 use super::super::guard::Caller;
 use super::super::openapi::{address_or_none, reference};
-use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::super::pages::{self, DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
 use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
@@ -45,13 +45,14 @@ pub fn routes() -> Vec<Route> {
             .answers(200, reference("AuditEntries"))
     };
     vec![
-        Route::new(
+        pages::partly(Route::new(
             Method::GET,
             "/connections",
             "list_connections",
-            "List the sessions that are open, with the rates of their transfers.",
+            "List the sessions that are open, the oldest first, with the rates of their transfers; a page of them in the \
+             order of the ids.",
             connections,
-        )
+        ))
         .needs(UseCase::ListSessions)
         .answers(200, json!({"type": "array", "items": reference("Session")})),
         Route::new(
@@ -105,9 +106,16 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn connections(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+async fn connections(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    uri: Uri,
+    query: Query,
+) -> Result<Response, Refusal> {
     let sessions = api.administration.sessions.list(&actor).await?;
-    Ok(answer::json(&sessions.iter().map(|open| with_rates(open)).collect::<Vec<_>>()))
+    let sessions = pages::keyed(sessions.iter().map(|open| with_rates(open)), "connection_id");
+    let (sessions, next) = pages::part(&query, sessions)?;
+    Ok(pages::list(&uri, &sessions, next))
 }
 
 async fn connection(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -13,8 +13,9 @@ use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, BannedAddress, ScoredAddress, UseCase};
 
 use super::super::RestApi;
-use super::super::extract::Name;
+use super::super::extract::{Name, Query};
 use super::super::guard::Caller;
+use super::super::pages;
 use super::super::route::Route;
 use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
@@ -29,14 +30,14 @@ pub fn routes() -> Vec<Route> {
     };
     let hosts = json!({"type": "array", "items": host()});
     vec![
-        Route::new(
+        pages::partly(Route::new(
             Method::GET,
             "/defender/hosts",
             "get_defender_hosts",
             "List the banned addresses, those first whose ban ends first, and behind them those with a score, \
-             which have no ban_time.",
+             which have no ban_time; a page of them in the order of the ids.",
             list,
-        )
+        ))
         .needs(UseCase::ListBans)
         .answers(200, hosts),
         Route::new(
@@ -62,8 +63,9 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
-    Ok(answer::json(&hosts(&api, &actor).await?))
+async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
+    let (hosts, next) = pages::part(&query, pages::keyed(hosts(&api, &actor).await?, "id"))?;
+    Ok(pages::list(&uri, &hosts, next))
 }
 
 async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {

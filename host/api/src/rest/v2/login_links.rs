@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,9 +10,10 @@ use tidegate_core::admin::{Actor, LinkWish, NewLink, ShownLink, UseCase};
 
 use super::super::RestApi;
 use super::super::credentials::door_client;
-use super::super::extract::{Name, OptionalBody};
+use super::super::extract::{Name, OptionalBody, Query};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
+use super::super::pages;
 use super::super::route::Route;
 use super::super::versions::IfMatch;
 use super::user::{issued, token_schema};
@@ -63,13 +64,13 @@ pub fn routes() -> Vec<Route> {
         .needs(UseCase::AddLoginLink)
         .optional_body(wish)
         .answers(201, made.clone()),
-        Route::new(
+        pages::partly(Route::new(
             Method::GET,
             "/users/{username}/login-links",
             "get_login_links",
-            "List the login links of a user that are still good.",
+            "List the login links of a user that are still good, in the order of their ids.",
             list,
-        )
+        ))
         .needs(UseCase::ListLoginLinks)
         .answers(200, json!({"type": "array", "items": link})),
         Route::new(
@@ -139,9 +140,16 @@ async fn add(
     Ok(made(&api, &api.administration.login_links.add(&actor, &username, wish).await?))
 }
 
-async fn list(State(api): State<RestApi>, Caller(actor): Caller, Name(username): Name) -> Result<Response, Refusal> {
+async fn list(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(username): Name,
+    uri: Uri,
+    query: Query,
+) -> Result<Response, Refusal> {
     let found = api.administration.login_links.list(&actor, &username).await?;
-    Ok(answer::json(&found.iter().map(shown).collect::<Vec<_>>()))
+    let (links, next) = pages::part(&query, pages::keyed(found.iter().map(shown), "id"))?;
+    Ok(pages::list(&uri, &links, next))
 }
 
 async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(link): Name) -> Result<Response, Refusal> {

@@ -1,16 +1,17 @@
 //! Connections, and the state of the server.
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use tidegate_core::admin::UseCase;
 use tidegate_core::connection::ConnectionId;
 
 use super::super::RestApi;
-use super::super::extract::Name;
+use super::super::extract::{Name, Query};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
+use super::super::pages;
 use super::super::route::Route;
 use crate::answer::{self, Refusal, done};
 use crate::control::session;
@@ -31,9 +32,15 @@ pub fn routes() -> Vec<Route> {
         .needs(UseCase::ShowStatus)
         .answers(200, any())
         .live(),
-        Route::new(Method::GET, "/connections", "get_connections", "List the sessions that are open.", connections)
-            .needs(UseCase::ListSessions)
-            .answers(200, json!({"type": "array", "items": any()})),
+        pages::partly(Route::new(
+            Method::GET,
+            "/connections",
+            "get_connections",
+            "List the sessions that are open, the oldest first; a page of them in the order of the ids.",
+            connections,
+        ))
+        .needs(UseCase::ListSessions)
+        .answers(200, json!({"type": "array", "items": any()})),
         Route::new(Method::DELETE, "/connections/{connection_id}", "close_connection", "Close a session.", close)
             .needs(UseCase::CloseSession)
             .answers(200, reference("Done")),
@@ -59,7 +66,12 @@ async fn status(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Res
     })))
 }
 
-async fn connections(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+async fn connections(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    uri: Uri,
+    query: Query,
+) -> Result<Response, Refusal> {
     let sessions = api.administration.sessions.list(&actor).await?;
     let documents = sessions.iter().map(|open| {
         // A session has texts, numbers and lists only: it can always be written.
@@ -70,7 +82,8 @@ async fn connections(State(api): State<RestApi>, Caller(actor): Caller) -> Resul
         document.insert("command".to_owned(), command);
         Value::Object(document)
     });
-    Ok(answer::json(&documents.collect::<Vec<_>>()))
+    let (documents, next) = pages::part(&query, pages::keyed(documents, "connection_id"))?;
+    Ok(pages::list(&uri, &documents, next))
 }
 
 async fn close(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
