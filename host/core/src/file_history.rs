@@ -48,6 +48,10 @@ pub struct FileRecord {
 pub struct FileRecordFilter {
     /// Only records with a smaller id.
     pub before: Option<i64>,
+    /// Only records with a greater id.
+    pub after: Option<i64>,
+    /// Whether the oldest records are given, and come first.
+    pub oldest_first: bool,
     /// Only records of that time or later, in milliseconds since 1970.
     pub since: Option<i64>,
     /// Only records of an earlier time.
@@ -80,6 +84,7 @@ impl FileRecordFilter {
         };
         let begins = |path: &str| record.path.starts_with(path) || record.target.starts_with(path);
         self.before.is_none_or(|before| record.id < before)
+            && self.after.is_none_or(|after| record.id > after)
             && self.since.is_none_or(|since| record.at >= since)
             && self.until.is_none_or(|until| record.at < until)
             && self.address.is_none_or(|address| record.address == address)
@@ -114,10 +119,13 @@ impl FileHistory {
         Self { kept: Mutex::new(kept), clock, log }
     }
 
-    /// The newest records that match, the newest first.
+    /// The newest records that match, the newest first, unless the filter wants the oldest.
     pub fn records(&self, filter: &FileRecordFilter, limit: usize) -> Vec<Arc<FileRecord>> {
-        let newest_first: Vec<_> = self.kept().records.iter().rev().cloned().collect();
-        newest_first.into_iter().filter(|record| filter.lets_through(record)).take(limit).collect()
+        let mut records: Vec<_> = self.kept().records.iter().cloned().collect();
+        if !filter.oldest_first {
+            records.reverse();
+        }
+        records.into_iter().filter(|record| filter.lets_through(record)).take(limit).collect()
     }
 
     fn keep(&self, mut record: FileRecord) {
@@ -244,6 +252,11 @@ mod tests {
         check(FileRecordFilter { protocols: vec!["SCP".into()], ..all() }, &[]);
         check(FileRecordFilter { address: "192.0.2.2".parse().ok(), ..all() }, &[]);
         check(FileRecordFilter { until: Some(0), ..all() }, &[]);
+        let oldest = FileRecordFilter { oldest_first: true, ..all() };
+        check(oldest.clone(), &["upload /srv/a", "download /srv/b", "rename /srv/c", "ssh_cmd /srv"]);
+        let first = history.records(&oldest, 2);
+        assert_eq!(first[1].path, "/srv/b");
+        check(FileRecordFilter { after: Some(first[1].id), ..oldest }, &["rename /srv/c", "ssh_cmd /srv"]);
         let newest = history.records(&all(), 1);
         check(
             FileRecordFilter { before: Some(newest[0].id), ..all() },

@@ -51,6 +51,15 @@ pub async fn records_are_listed_by_page(adapter: Adapter) {
     let (rest, last) = numbers(AuditQuery { before: last, ..all() }).await;
     assert_eq!(rest, [1, 0]);
     assert_eq!(numbers(AuditQuery { before: last, ..all() }).await.0, [0; 0]);
+    let oldest = || AuditQuery { oldest_first: true, ..all() };
+    let (first, last) = numbers(AuditQuery { limit: 4, ..oldest() }).await;
+    assert_eq!(first, [0, 1, 2, 3]);
+    assert_eq!(numbers(AuditQuery { after: last, ..oldest() }).await.0, [4, 5]);
+    assert_eq!(numbers(AuditQuery { after: last, ..all() }).await.0, [5, 4]);
+    assert_eq!(numbers(AuditQuery { after: last, before: last, ..oldest() }).await.0, [0; 0]);
+    assert_eq!(numbers(AuditQuery { after: Some(i64::MAX), ..oldest() }).await.0, [0; 0]);
+    assert_eq!(numbers(AuditQuery { author: Some("admin1".into()), limit: 2, ..oldest() }).await.0, [1, 3]);
+    let (_, last) = numbers(all()).await;
     assert_eq!(numbers(AuditQuery { author: Some("admin1".into()), ..all() }).await.0, [5, 3, 1]);
     assert_eq!(numbers(AuditQuery { name: Some("2".into()), ..all() }).await.0, [2]);
     assert_eq!(numbers(AuditQuery { kinds: vec!["user".into()], ..all() }).await.0, [0; 0]);

@@ -36,6 +36,13 @@ pub async fn the_last_calls_are_kept(adapter: Adapter) {
     assert_eq!(all.iter().map(|run| run.id).collect::<Vec<_>>(), [2, 3, 4]);
     let of_u = store.runs(RunFilter { username: Some("u".into()), limit: 9, ..filter.clone() }).await.unwrap();
     assert_eq!(of_u.len(), 3);
+    let oldest = RunFilter { oldest: true, ..filter.clone() };
+    for (after, limit, expected) in
+        [(0, 3, &[1, 2, 3][..]), (0, 9, &[1, 2, 3, 4]), (1, 2, &[2, 3]), (3, 9, &[4]), (4, 9, &[])]
+    {
+        let found = store.runs(RunFilter { after, limit, ..oldest.clone() }).await.unwrap();
+        assert_eq!(found.iter().map(|run| run.id).collect::<Vec<_>>(), expected, "{after} {limit}");
+    }
     let denied = RunFilter { outcome: Some("deny".into()), hook: Some("a".into()), ..filter };
     assert_eq!(store.runs(denied).await.unwrap()[0].username.as_deref(), Some("v"));
     assert_eq!(adapter.open().run(3).await.unwrap().unwrap().sent, "A=1");

@@ -75,10 +75,14 @@ fn find(transaction: &ReadTransaction, query: &AuditQuery) -> Result<Vec<StoredA
     let Some(table) = opened(transaction, AUDIT)? else { return Ok(Vec::new()) };
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
-    for row in table.range(..query.before.unwrap_or(i64::MAX))?.rev() {
-        if found.len() >= limit {
-            break;
-        }
+    let (from, to) = (query.after.map_or(i64::MIN, |after| after.saturating_add(1)), query.before.unwrap_or(i64::MAX));
+    if from >= to {
+        return Ok(found);
+    }
+    let mut rows = table.range(from..to)?;
+    while found.len() < limit {
+        let row = if query.oldest_first { rows.next() } else { rows.next_back() };
+        let Some(row) = row else { break };
         let (id, text) = row?;
         let record: Record<'_> = serde_json::from_slice(text.value()).map_err(|error| {
             StoreError::Failed(format!("the database failed: an audit record cannot be read: {error}"))

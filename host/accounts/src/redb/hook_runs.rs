@@ -53,23 +53,35 @@ fn append(transaction: &WriteTransaction, runs: &[HookRun]) -> Result<(), Failur
     hook_records::count(runs).into_iter().try_for_each(|counter| add(transaction, counter))
 }
 
-/// The newest records that match the filter, the oldest first.
+/// The newest or the oldest records that match the filter, the oldest first.
 fn find(transaction: &ReadTransaction, filter: &RunFilter) -> Result<Vec<StoredRun>, Failure> {
     let Some(batches) = opened(transaction, RUNS)? else { return Ok(Vec::new()) };
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
-    for batch in batches.iter()?.rev() {
+    let mut rows = batches.iter()?;
+    while found.len() < limit {
+        let batch = if filter.oldest { rows.next() } else { rows.next_back() };
+        let Some(batch) = batch else { break };
         let (first, batch) = batch?;
         let (count, text) = batch.value();
-        if first.value().saturating_add(count) <= filter.after.saturating_add(1) || found.len() >= limit {
+        let is_too_old = first.value().saturating_add(count) <= filter.after.saturating_add(1);
+        if is_too_old && filter.oldest {
+            continue;
+        }
+        if is_too_old {
             break;
         }
         let mut runs = hook_records::numbered(first.value(), text)?;
         runs.retain(|run| filter.lets_through(run));
-        found.extend(runs.into_iter().rev());
+        if !filter.oldest {
+            runs.reverse();
+        }
+        found.extend(runs);
     }
     found.truncate(limit);
-    found.reverse();
+    if !filter.oldest {
+        found.reverse();
+    }
     Ok(found)
 }
 

@@ -42,10 +42,11 @@ pub fn append(connection: &Connection, record: &AuditRecord, revision: Option<i6
 
 fn find(connection: &Connection, query: &AuditQuery) -> Result<Vec<StoredAudit>, rusqlite::Error> {
     let mut sql = "SELECT id, at, author, door, address, action, kind, name, revision, outcome, detail FROM audit \
-         WHERE id < ? AND at >= ? AND at < ?"
+         WHERE id < ? AND id > ? AND at >= ? AND at < ?"
         .to_owned();
-    let AuditQuery { before, since, until, actions, outcome, address, author, kinds, name, limit } = query;
-    let bounds = [before.unwrap_or(i64::MAX), since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX)];
+    let AuditQuery { before, after, since, until, actions, outcome, address, author, kinds, name, .. } = query;
+    let (begin, end) = (i64::MIN, i64::MAX);
+    let bounds = [before.unwrap_or(end), after.unwrap_or(begin), since.unwrap_or(begin), until.unwrap_or(end)];
     let mut values = bounds.map(Value::from).to_vec();
     let one = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
     let texts = [
@@ -60,8 +61,8 @@ fn find(connection: &Connection, query: &AuditQuery) -> Result<Vec<StoredAudit>,
         sql.push_str(&format!(" AND {column} IN ({})", vec!["?"; wanted.len()].join(", ")));
         values.extend(wanted.into_iter().map(Value::from));
     }
-    sql.push_str(" ORDER BY id DESC LIMIT ?");
-    values.push(i64::from(*limit).into());
+    sql.push_str(if query.oldest_first { " ORDER BY id LIMIT ?" } else { " ORDER BY id DESC LIMIT ?" });
+    values.push(i64::from(query.limit).into());
     let mut statement = connection.prepare_cached(&sql)?;
     let records = statement.query_map(params_from_iter(values), read)?;
     records.collect()

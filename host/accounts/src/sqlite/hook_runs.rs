@@ -67,23 +67,29 @@ fn append(connection: &mut Connection, runs: &[HookRun]) -> Result<(), StoreErro
     store().map_err(classify)
 }
 
-/// The newest records that match the filter, the oldest first.
+/// The newest or the oldest records that match the filter, the oldest first.
 fn find(connection: &Connection, filter: &RunFilter) -> Result<Vec<StoredRun>, StoreError> {
-    let sql = "SELECT first, runs FROM hook_run_batches WHERE first + count > ?1 + 1 ORDER BY first DESC";
-    let mut statement = connection.prepare_cached(sql).map_err(classify)?;
+    let order = if filter.oldest { "ASC" } else { "DESC" };
+    let sql = format!("SELECT first, runs FROM hook_run_batches WHERE first + count > ?1 + 1 ORDER BY first {order}");
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
     let batches = statement.query_map([filter.after], gathered).map_err(classify)?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     for batch in batches {
         let mut runs = batch.map_err(classify)?.runs()?;
         runs.retain(|run| filter.lets_through(run));
-        found.extend(runs.into_iter().rev());
+        if !filter.oldest {
+            runs.reverse();
+        }
+        found.extend(runs);
         if found.len() >= limit {
             found.truncate(limit);
             break;
         }
     }
-    found.reverse();
+    if !filter.oldest {
+        found.reverse();
+    }
     Ok(found)
 }
 

@@ -178,7 +178,19 @@ impl Handle<ListAudit> for AdminApi {
         let ListAudit { before, actor: author, kind, name, action, outcome, address, since, until, limit } = request;
         let outcome = outcome.map(answers::audit_outcome_of);
         let (actions, kinds) = (action.into_iter().collect(), kind.into_iter().collect());
-        let query = AuditQuery { before, since, until, actions, outcome, address, author, kinds, name, limit };
+        let query = AuditQuery {
+            before,
+            since,
+            until,
+            actions,
+            outcome,
+            address,
+            author,
+            kinds,
+            name,
+            limit,
+            ..AuditQuery::default()
+        };
         let entries = self.administration.audit.list(actor, query).await?;
         Ok(AuditEntries { entries: entries.into_iter().map(answers::audit_entry).collect() })
     }

@@ -37,11 +37,7 @@ impl Page {
         }
         let limit = limit.min(MAX_LIMIT);
         let offset = query.value::<u32>("offset", "a whole number from 0 on")?;
-        let descending = match query.text("order") {
-            None | Some("" | "ASC") => false,
-            Some("DESC") => true,
-            Some(_) => return Err(Refusal::of_field("order", "the parameter \"order\" must be ASC or DESC")),
-        };
+        let descending = descends(query)?.unwrap_or(false);
         let prefix = query.text("prefix").map(str::to_owned);
         match (query.text("after").filter(|after| !after.is_empty()), offset) {
             (Some(_), offset) if offset.is_some() || descending => {
@@ -55,6 +51,19 @@ impl Page {
                 Ok(Self::At(OffsetPage { offset, limit, descending, prefix }))
             }
         }
+    }
+}
+
+/// Whether the query wants the last first; None: it does not say.
+///
+/// # Errors
+/// The parameter is not valid.
+pub fn descends(query: &Query) -> Result<Option<bool>, Refusal> {
+    match query.text("order") {
+        None | Some("") => Ok(None),
+        Some("ASC") => Ok(Some(false)),
+        Some("DESC") => Ok(Some(true)),
+        Some(_) => Err(Refusal::of_field("order", "the parameter \"order\" must be ASC or DESC")),
     }
 }
 

@@ -148,7 +148,7 @@ impl Audit {
         self.store.audit(AuditQuery { actions, kinds, name, outcome, since, limit, ..AuditQuery::default() }).await
     }
 
-    /// At most 500 audit records, the newest first.
+    /// At most 500 audit records, the newest first, unless the query wants the oldest.
     ///
     /// # Errors
     /// The actor lacks `view_events`, or the store fails.
@@ -164,7 +164,7 @@ impl Audit {
         actor: Actor,
         query: AuditQuery,
     ) -> impl Stream<Item = Result<Vec<StoredAudit>, AdminError>> + Send + use<> {
-        let first = Some(AuditQuery { limit: PAGE, ..query });
+        let first = Some(AuditQuery { limit: PAGE, oldest_first: false, ..query });
         stream::try_unfold((self.clone(), actor, first), |(audit, actor, query)| async move {
             let Some(query) = query else { return Ok(None) };
             let page = audit.list(&actor, query.clone()).await?;

@@ -14,7 +14,7 @@ pub struct FileEventAdministration {
 }
 
 impl FileEventAdministration {
-    /// The newest records that match, the newest first; at most 500.
+    /// The newest records that match, the newest first, unless the filter wants the oldest; at most 500.
     ///
     /// # Errors
     /// The actor lacks `view_events`.

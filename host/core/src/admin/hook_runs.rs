@@ -14,7 +14,7 @@ pub struct HookRunAdministration {
 }
 
 impl HookRunAdministration {
-    /// The newest records that match, the oldest of them first.
+    /// The newest records that match, or the oldest, if the filter wants them; the oldest of them first.
     ///
     /// # Errors
     /// The actor lacks `view_events`, or the store fails.
@@ -93,6 +93,7 @@ mod tests {
         check(RunFilter { after: 2, ..all.clone() }, &[3, 4]).await;
         check(RunFilter { before: Some(3), limit: 1, ..all.clone() }, &[2]).await;
         check(RunFilter { after: 4, ..all.clone() }, &[]).await;
+        check(RunFilter { oldest: true, after: 1, limit: 2, ..all.clone() }, &[2, 3]).await;
         check(RunFilter { username: of("alice"), ..all.clone() }, &[1, 2, 4]).await;
         check(RunFilter { kind: of("login-pre"), hook: of("b"), ..all.clone() }, &[2]).await;
         check(RunFilter { kind: of("login"), ..all.clone() }, &[]).await;

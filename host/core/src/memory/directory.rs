@@ -207,7 +207,12 @@ impl AuditStore for MemoryStore {
     async fn audit(&self, query: AuditQuery) -> Result<Vec<StoredAudit>, StoreError> {
         let state = self.state();
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        Ok(state.audit.iter().rev().filter(|stored| query.lets_through(stored)).take(limit).cloned().collect())
+        let matching = state.audit.iter().filter(|stored| query.lets_through(stored));
+        Ok(if query.oldest_first {
+            matching.take(limit).cloned().collect()
+        } else {
+            matching.rev().take(limit).cloned().collect()
+        })
     }
 }
 

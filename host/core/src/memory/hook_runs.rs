@@ -27,8 +27,11 @@ impl HookRunStore for MemoryStore {
     async fn runs(&self, filter: RunFilter) -> Result<Vec<StoredRun>, StoreError> {
         let state = self.state();
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-        let newest = state.runs.iter().rev().filter(|run| filter.lets_through(run)).take(limit);
-        let mut found: Vec<StoredRun> = newest.cloned().collect();
+        let matching = state.runs.iter().filter(|run| filter.lets_through(run));
+        if filter.oldest {
+            return Ok(matching.take(limit).cloned().collect());
+        }
+        let mut found: Vec<StoredRun> = matching.rev().take(limit).cloned().collect();
         found.reverse();
         Ok(found)
     }

@@ -170,6 +170,8 @@ pub struct StoredAudit {
 pub struct AuditQuery {
     /// Only records with a smaller id.
     pub before: Option<i64>,
+    /// Only records with a greater id.
+    pub after: Option<i64>,
     /// Only records of that time or later, in milliseconds since 1970.
     pub since: Option<i64>,
     /// Only records of an earlier time, in milliseconds since 1970.
@@ -186,6 +188,8 @@ pub struct AuditQuery {
     pub kinds: Vec<String>,
     /// The name of the object.
     pub name: Option<String>,
+    /// Whether the oldest of them are given, and come first.
+    pub oldest_first: bool,
     /// The most records to give.
     pub limit: u32,
 }
@@ -197,6 +201,7 @@ impl AuditQuery {
         let is_one = |wanted: &[String], found: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == found);
         let record = &stored.record;
         self.before.is_none_or(|before| stored.id < before)
+            && self.after.is_none_or(|after| stored.id > after)
             && self.since.is_none_or(|since| record.at >= since)
             && self.until.is_none_or(|until| record.at < until)
             && self.outcome.is_none_or(|outcome| record.outcome == outcome)
@@ -218,7 +223,7 @@ pub trait AuditStore: Send + Sync {
     /// As those of [`Directory`](super::Directory) that write.
     async fn append_audit(&self, records: Vec<AuditRecord>) -> Result<(), StoreError>;
 
-    /// The records that match, the newest first.
+    /// The newest records that match, the newest first, unless the query wants the oldest.
     ///
     /// # Errors
     /// `Busy`, `Unavailable` and `Failed`.

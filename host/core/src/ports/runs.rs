@@ -23,7 +23,7 @@ pub trait HookRunStore: Send + Sync {
     /// Appends records and counts them.
     async fn append(&self, runs: Vec<HookRun>) -> Result<(), StoreError>;
 
-    /// The newest records that match, the oldest of them first.
+    /// The newest records that match, or the oldest, if the filter wants them; the oldest of them first.
     async fn runs(&self, filter: RunFilter) -> Result<Vec<StoredRun>, StoreError>;
 
     /// One record, if it is still kept.
@@ -56,6 +56,8 @@ pub struct RunFilter {
     pub before: Option<i64>,
     /// Only records with a greater id.
     pub after: i64,
+    /// Whether the oldest records are given.
+    pub oldest: bool,
     /// The most records to give.
     pub limit: u32,
 }

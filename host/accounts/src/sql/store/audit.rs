@@ -29,10 +29,10 @@ impl<D: Database> AuditStore for SqlStore<D> {
     async fn audit(&self, query: AuditQuery) -> Result<Vec<StoredAudit>, StoreError> {
         let mut sql = format!("SELECT id, {COLUMNS} FROM {{audit}} WHERE id < ?");
         let mut values = vec![Cell::Integer(query.before.unwrap_or(i64::MAX))];
-        for (bound, at) in [("at >= ?", query.since), ("at < ?", query.until)] {
-            if let Some(at) = at {
+        for (bound, value) in [("id > ?", query.after), ("at >= ?", query.since), ("at < ?", query.until)] {
+            if let Some(value) = value {
                 sql.push_str(&format!(" AND {bound}"));
-                values.push(at.into());
+                values.push(value.into());
             }
         }
         let one = |text: Option<String>| text.into_iter().collect::<Vec<_>>();
@@ -48,7 +48,7 @@ impl<D: Database> AuditStore for SqlStore<D> {
             sql.push_str(&format!(" AND {column} IN {}", placeholders(1, wanted.len())));
             values.extend(wanted.into_iter().map(Cell::from));
         }
-        sql.push_str(" ORDER BY id DESC LIMIT ?");
+        sql.push_str(if query.oldest_first { " ORDER BY id LIMIT ?" } else { " ORDER BY id DESC LIMIT ?" });
         values.push(limit(query.limit));
         self.database.query(Patience::Long, &sql, values).await?.into_iter().map(read).collect()
     }

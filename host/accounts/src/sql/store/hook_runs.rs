@@ -29,25 +29,33 @@ impl<D: Database> HookRunStore for SqlStore<D> {
 
     async fn runs(&self, filter: RunFilter) -> Result<Vec<StoredRun>, StoreError> {
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-        let (mut found, mut before) = (Vec::new(), i64::MAX);
+        let (bound, mut from) = if filter.oldest { ("first > ?", 0) } else { ("first < ?", i64::MAX) };
+        let order = if filter.oldest { "ASC" } else { "DESC" };
+        let sql = format!(
+            "SELECT first, runs FROM {{hook_run_batches}} WHERE {bound} AND first + count > ? ORDER BY first {order} LIMIT ?"
+        );
+        let mut found = Vec::new();
         while found.len() < limit {
-            let sql = "SELECT first, runs FROM {hook_run_batches} WHERE first < ? AND first + count > ? \
-                 ORDER BY first DESC LIMIT ?";
             let after = filter.after.saturating_add(1);
-            let values = vec![before.into(), after.into(), BATCHES_AT_ONCE.into()];
-            let batches = self.database.query(Patience::Long, sql, values).await?;
+            let values = vec![from.into(), after.into(), BATCHES_AT_ONCE.into()];
+            let batches = self.database.query(Patience::Long, &sql, values).await?;
             if batches.is_empty() {
                 break;
             }
             for mut batch in batches {
-                before = batch.integer(0)?;
-                let mut runs = hook_records::numbered(before, batch.text(1)?.as_bytes())?;
+                from = batch.integer(0)?;
+                let mut runs = hook_records::numbered(from, batch.text(1)?.as_bytes())?;
                 runs.retain(|run| filter.lets_through(run));
-                found.extend(runs.into_iter().rev());
+                if !filter.oldest {
+                    runs.reverse();
+                }
+                found.extend(runs);
             }
         }
         found.truncate(limit);
-        found.reverse();
+        if !filter.oldest {
+            found.reverse();
+        }
         Ok(found)
     }
 

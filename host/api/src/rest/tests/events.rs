@@ -33,6 +33,16 @@ async fn changes_are_searched() {
     assert_eq!(ask("start_timestamp=1000000000").await.len(), 4);
     let second = house.ask("GET", "/api/v2/events/provider?limit=2", Value::Null).await.body[1]["id"].clone();
     assert_eq!(ask(&format!("from_id={}", second.as_str().unwrap())).await, ["add bob", "add alice"]);
+    assert_eq!(ask("order=DESC&limit=1").await, ["delete bob"]);
+    assert_eq!(ask("order=ASC").await, ["add alice", "add bob", "update bob", "delete bob"]);
+    assert_eq!(ask("order=ASC&limit=1&object_name=bob").await, ["add bob"]);
+    let third = house.ask("GET", "/api/v2/events/provider?limit=3&order=ASC", Value::Null).await.body[2]["id"].clone();
+    assert_eq!(ask(&format!("order=ASC&from_id={}", third.as_str().unwrap())).await, ["delete bob"]);
+    for events in ["provider", "logs", "fs"] {
+        let path = format!("/api/v2/events/{events}?order=");
+        house.ask("GET", &format!("{path}down"), Value::Null).await.refused(400, "order");
+        assert_eq!(house.ask("GET", &format!("{path}ASC"), Value::Null).await.status, 200, "{events}");
+    }
     let audit = house.ask("GET", "/api/tidegate/audit?action=update&outcome=done&address=192.0.2.9", Value::Null).await;
     assert_eq!(audit.body["entries"].as_array().unwrap().len(), 1);
     house.ask("GET", "/api/tidegate/audit?outcome=perhaps", Value::Null).await.refused(400, "refused");
@@ -112,6 +122,9 @@ async fn what_sessions_did_to_files_is_searched() {
     );
     let id = failed["id"].as_str().unwrap();
     assert_eq!(ask(&format!("/api/v2/events/fs?from_id={id}")).await[0]["fs_path"], "/srv/a");
+    let oldest = ask("/api/v2/events/fs?order=ASC&limit=2").await;
+    assert_eq!((&oldest[0]["fs_path"], &oldest[1]["fs_path"]), (&json!("/srv/a"), &json!("/srv/b")));
+    assert_eq!(ask(&format!("/api/v2/events/fs?order=ASC&from_id={id}")).await[0]["fs_path"], "/srv/c");
     assert_eq!(ask("/api/v2/events/fs?start_timestamp=9000000000000000000").await, json!([]));
     house.ask("GET", "/api/v2/events/fs?statuses=3", Value::Null).await.refused(400, "statuses");
     house.ask("GET", "/api/tidegate/files/events?outcome=perhaps", Value::Null).await.refused(400, "outcome");

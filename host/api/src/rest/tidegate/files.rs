@@ -71,8 +71,8 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
         actions: query.names("action"),
         protocols: query.names("protocol"),
         failed,
-        ssh_command: None,
         path: text("path"),
+        ..FileRecordFilter::default()
     };
     let found = api.administration.file_events.list(&actor, &filter, limit(&query)?).await?;
     Ok(answer::json(&FileEvents { events: found.iter().map(|record| file_event(record)).collect() }))

@@ -176,7 +176,7 @@ fn audit_query(query: &Query) -> Result<AuditQuery, Refusal> {
         author: text("actor"),
         kinds: text("kind").into_iter().collect(),
         name: text("name"),
-        limit: 0,
+        ..AuditQuery::default()
     })
 }
 

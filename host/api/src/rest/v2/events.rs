@@ -16,7 +16,7 @@ use super::super::RestApi;
 use super::super::extract::Query;
 use super::super::guard::Caller;
 use super::super::openapi::address_or_none;
-use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::super::pages::{self, DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
 use crate::answer::{self, Refusal};
 
@@ -32,7 +32,12 @@ pub fn routes() -> Vec<Route> {
             .query("end_timestamp", number(), "Only events of that time or earlier, in nanoseconds since 1970.")
             .query("username", text(), "Only events of this name.")
             .query("ip", address_or_none(), "Only events from this address.")
-            .query("from_id", number(), "Only events before this one in the list: the last id of the page before.")
+            .query("from_id", number(), "Only events after this one in the list: the last id of the page before.")
+            .query(
+                "order",
+                json!({"type": "string", "enum": ["ASC", "DESC"], "default": "DESC"}),
+                "DESC: the newest events, the newest first; ASC: the oldest, the oldest first.",
+            )
             .query(
                 "limit",
                 json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100}),
@@ -45,7 +50,7 @@ pub fn routes() -> Vec<Route> {
             Method::GET,
             "/events/provider",
             "get_provider_events",
-            "List what was added, changed and deleted by whom, the newest first.",
+            "List what was added, changed and deleted by whom.",
             provider,
         ))
         .needs(UseCase::ListAudit)
@@ -56,7 +61,7 @@ pub fn routes() -> Vec<Route> {
             Method::GET,
             "/events/logs",
             "get_log_events",
-            "List the outcomes of logins that hooks were asked about, the newest first.",
+            "List the outcomes of logins that hooks were asked about.",
             logs,
         ))
         .needs(UseCase::ListRuns),
@@ -64,8 +69,7 @@ pub fn routes() -> Vec<Route> {
             Method::GET,
             "/events/fs",
             "get_fs_events",
-            "List what sessions of this server did to files most recently, the newest first. It keeps the last 10,000 until it \
-             stops.",
+            "List what sessions of this server did to files most recently. It keeps the last 10,000 until it stops.",
             files,
         ))
         .needs(UseCase::ListFileEvents)
@@ -81,11 +85,13 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// What both lists select by.
+/// What all lists select by.
 struct Selection {
     since: Option<i64>,
     until: Option<i64>,
     before: Option<i64>,
+    after: Option<i64>,
+    oldest_first: bool,
     limit: u32,
 }
 
@@ -96,11 +102,15 @@ impl Selection {
         if limit == 0 {
             return Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500"));
         }
+        let oldest_first = !pages::descends(query)?.unwrap_or(true);
+        let from = number("from_id")?;
         // Times are kept in milliseconds: one that begins within the first or the last millisecond is meant, too.
         Ok(Self {
             since: number("start_timestamp")?.map(|at| at.div_euclid(NANOSECONDS)),
             until: number("end_timestamp")?.map(|at| at.div_euclid(NANOSECONDS).saturating_add(1)),
-            before: number("from_id")?,
+            before: from.filter(|_| !oldest_first),
+            after: from.filter(|_| oldest_first),
+            oldest_first,
             limit: limit.min(MAX_LIMIT),
         })
     }
@@ -116,9 +126,11 @@ fn names(query: &Query, name: &str) -> Vec<String> {
 }
 
 async fn provider(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
-    let Selection { since, until, before, limit } = Selection::of(&query)?;
+    let Selection { since, until, before, after, oldest_first, limit } = Selection::of(&query)?;
     let wanted = AuditQuery {
         before,
+        after,
+        oldest_first,
         since,
         until,
         actions: names(&query, "actions"),
@@ -134,7 +146,7 @@ async fn provider(State(api): State<RestApi>, Caller(actor): Caller, query: Quer
 }
 
 async fn logs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
-    let Selection { since, until, before, limit } = Selection::of(&query)?;
+    let Selection { since, until, before, after, oldest_first, limit } = Selection::of(&query)?;
     let filter = RunFilter {
         kind: Some("login".to_owned()),
         username: text(&query, "username"),
@@ -142,17 +154,24 @@ async fn logs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
         since,
         until,
         before,
+        after: after.unwrap_or(0),
+        oldest: oldest_first,
         limit,
         ..RunFilter::default()
     };
-    let found = api.administration.hook_runs.list(&actor, filter).await?;
-    Ok(answer::json(&found.iter().rev().map(login).collect::<Vec<_>>()))
+    let mut found = api.administration.hook_runs.list(&actor, filter).await?;
+    if !oldest_first {
+        found.reverse();
+    }
+    Ok(answer::json(&found.iter().map(login).collect::<Vec<_>>()))
 }
 
 async fn files(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
-    let Selection { since, until, before, limit } = Selection::of(&query)?;
+    let Selection { since, until, before, after, oldest_first, limit } = Selection::of(&query)?;
     let filter = FileRecordFilter {
         before,
+        after,
+        oldest_first,
         since,
         until,
         username: text(&query, "username"),
