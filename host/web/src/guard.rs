@@ -140,7 +140,9 @@ pub fn screened(web: &WebAdmin, request: &mut Request) -> Result<(Client, Way), 
     refuse_foreign(method, uri, headers, &client, &web.allowed_hosts).map_err(|foreign| {
         let text = match foreign {
             Foreign::Origin => "Pages of another origin may not use the server.",
-            Foreign::Host => "The server has another name here; its owner can add this one to httpd.allowed_hosts.",
+            Foreign::Host => {
+                "The server does not answer to this host name; the operator can add it to httpd.allowed_hosts."
+            }
         };
         Problem::new(StatusCode::FORBIDDEN, text)
     })?;

@@ -68,7 +68,7 @@ pub fn said_of(runs: &[StoredRun]) -> Option<(Tone, String)> {
     let words = match judge(runs) {
         Judgement::Accepted(last) => {
             let is_first = runs.iter().find(|run| run.kind == LOGIN) == Some(last);
-            let before = if is_first { "" } else { ", after what was refused before it on the same connection" };
+            let before = if is_first { "" } else { ", after earlier attempts on the same connection were refused" };
             (Tone::Good, format!("The log-in was accepted{before}."))
         }
         Judgement::Refused(run) => (Tone::Bad, format!("It was refused {}.", reason_of(run))),
@@ -173,7 +173,7 @@ mod tests {
         let deny = StoredRun { hook: "sundays".to_owned(), ..run("login-pre", "deny", true, false) };
         check(&[], "");
         check(&[accepted()], "The log-in was accepted.");
-        let after = "The log-in was accepted, after what was refused before it on the same connection.";
+        let after = "The log-in was accepted, after earlier attempts on the same connection were refused.";
         check(&[refused(), accepted()], after);
         let closed = "It was refused by the hook sundays at login-pre: deny (closed).";
         check(&[because("closed", deny), because("closed", refused())], closed);

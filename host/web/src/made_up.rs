@@ -220,8 +220,8 @@ async fn inputs(asked: &Asked, fields: &Fields) -> Result<Vec<Block>, Problem> {
 }
 
 async fn form(asked: Asked) -> Result<Response, Problem> {
-    let text = "The configured hooks are really asked. What they do themselves, such as sending mail, they do; a hook that \
-                is asked beside all of its point does it twice.";
+    let text = "The server really asks the configured hooks. What they do besides, such as sending mail, takes place; with a \
+                hook that is asked beside all hooks of its point, it takes place twice.";
     let mut blocks = vec![Block::Note(Tone::Warning, text.to_owned())];
     blocks.extend(inputs(&asked, &asked.query).await?);
     Ok(asked.page("Ask about a made-up event", blocks))
@@ -275,7 +275,9 @@ fn has_asked_none(report: &Value) -> bool {
 fn judged(report: &Value, is_alone: bool) -> (String, String) {
     match (has_asked_none(report), is_alone) {
         (true, true) => ("not asked".to_owned(), "its selectors do not match".to_owned()),
-        (true, false) => (text_of(report, "verdict"), "no hook was asked: the selectors of none match".to_owned()),
+        (true, false) => {
+            (text_of(report, "verdict"), "no hook was asked: the selectors of all hooks exclude the event".to_owned())
+        }
         (false, _) => (text_of(report, "verdict"), text_of(report, "detail")),
     }
 }
@@ -324,7 +326,7 @@ fn step(run: &Value) -> Step {
         facts.push((name.to_owned(), Cell::Text(text("detail"))));
     }
     if is("decided") {
-        facts.push(("Decided".to_owned(), Cell::text("with this the question was answered")));
+        facts.push(("Decided".to_owned(), Cell::text("the answer of this call decided")));
     }
     let folds = [("Sent", "sent"), ("Received", "received"), ("Standard error", "standard_error")];
     let folds = folds.map(|(title, name)| (title, text(name)));
@@ -386,7 +388,7 @@ mod tests {
         };
         let none = json!({"verdict": "allow", "detail": "", "runs": []});
         check(none.clone(), true, ("not asked", "its selectors do not match"));
-        check(none, false, ("allow", "no hook was asked: the selectors of none match"));
+        check(none, false, ("allow", "no hook was asked: the selectors of all hooks exclude the event"));
         let failed = json!({"verdict": "failed", "detail": "the file is gone", "runs": []});
         check(failed, true, ("failed", "the file is gone"));
         let denied = json!({"verdict": "deny", "detail": "no", "runs": [{"hook": "a", "outcome": "deny"}]});

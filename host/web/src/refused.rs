@@ -30,7 +30,7 @@ pub fn routes() -> Vec<Route> {
 async fn refused(asked: Asked) -> Result<Response, Problem> {
     let who = asked.query.given("who").unwrap_or_default();
     let field = Input::new("who", "User, address or connection", &who, InputKind::Search { is_first: who.is_empty() })
-        .about("Whose login was refused, or from where it came.");
+        .about("The user whose login was refused, or the address or connection that it came from.");
     let mut blocks = vec![Block::Form(Form::search("why", "/web/refused", vec![Control::Input(field)]))];
     if who.is_empty() {
         return Ok(asked.page("Why refused?", blocks));

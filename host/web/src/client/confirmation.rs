@@ -23,7 +23,7 @@ pub async fn inputs(asked: &Asked) -> Result<Result<Vec<Control>, Block>, Proble
     }
     if needed.code {
         let kind = InputKind::Text { complete: "one-time-code", is_needed: true, is_first: false };
-        let about = "Of your authenticator, or a recovery code.";
+        let about = "The code that your authenticator shows, or a recovery code.";
         inputs.push(Input::new("code", "One-time code", "", kind).about(about));
     }
     Ok(Ok(inputs.into_iter().map(Control::Input).collect()))

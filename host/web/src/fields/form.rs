@@ -159,7 +159,7 @@ impl Making<'_> {
             })
             .collect();
         inner.push(item(items.len(), &empty, format!("{}: another one", label(field))));
-        let about = format!("{}. An entry whose fields are all empty is taken away.", field.about);
+        let about = format!("{}. An entry whose fields are all empty is removed.", field.about);
         let is_open = !items.is_empty() || self.errors.within(path);
         self.group(label(field), &about, path, is_open, &inner)
     }
