@@ -140,7 +140,7 @@ impl Moved {
                         self.notes.push(Note {
                             kind: NoteKind::Invalid,
                             about: format!("{noun} {name}"),
-                            text: "it is there twice; the first one holds".to_owned(),
+                            text: "it is there twice; the first one is used".to_owned(),
                         });
                     }
                     Some(_) | None => ours.push(one),

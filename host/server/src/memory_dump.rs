@@ -167,7 +167,7 @@ impl Reading<'_> {
         };
         let noun = kind.map_or("account", |kind| kind.collection().noun);
         if self.names.contains(&(kind.map(order), name.clone())) {
-            self.tell(&format!("the {noun} \"{name}\" is in the document twice; the first one holds"));
+            self.tell(&format!("the {noun} \"{name}\" is in the document twice; the first one is used"));
             return None;
         }
         self.names.insert((kind.map(order), name));

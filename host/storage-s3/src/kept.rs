@@ -61,7 +61,9 @@ impl Kept {
                 if old.metadata.size == size && written.is_some_and(|end| end < size) => {}
             Self::Nothing if is_written => {}
             Self::All(_) | Self::Behind(_) | Self::Nothing => {
-                return Err(unsupported("object storage cannot cut or extend files, but to what was written of them"));
+                return Err(unsupported(
+                    "object storage cannot shorten or extend a file, except to the size that was written",
+                ));
             }
         }
         Ok(())

@@ -339,7 +339,7 @@ impl PasswordResets {
             Err(_) => return Err(ResetError::Hook),
         }
         let Some(Found { code, stored, account }) = self.found(owner, client, username, code).await? else {
-            drop(self.before.deny(kind, username, client, "the code for a lost password is of no use").await);
+            drop(self.before.deny(kind, username, client, "the code for a lost password is not valid").await);
             return Err(ResetError::Denied);
         };
         let author = Author { name: username.to_owned(), door: client.door, address: client.address };

@@ -240,7 +240,10 @@ impl Tokens {
             // Another request was first.
             Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => {}
             Err(error) => {
-                tracing::warn!(sender = "admin", message = format!("a token is not made good for longer: {error}"));
+                tracing::warn!(
+                    sender = "admin",
+                    message = format!("the validity of a token could not be extended: {error}")
+                );
             }
         }
     }

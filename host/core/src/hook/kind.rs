@@ -179,7 +179,7 @@ impl HookKind {
             Self::ExternalAuth | Self::KeyboardInteractive | Self::CheckPassword => {
                 "the first verdict other than defer decides"
             }
-            Self::PreLogin => "each link sees what the one before left",
+            Self::PreLogin => "each link gets the result of the link before it",
             Self::Connect | Self::LoginPre | Self::SessionCreate | Self::PreAction | Self::PasswordResetPre => {
                 "all must allow"
             }

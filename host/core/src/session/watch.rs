@@ -204,7 +204,7 @@ pub(crate) fn why_it_ends(
 ) -> Option<&'static str> {
     match policy.check(&AccountRule::ALL, account, &session.facts()) {
         Err(broken) => Some(broken.end()),
-        Ok(()) => has_other_files(&session.live.account(), account).then_some("its files are elsewhere now"),
+        Ok(()) => has_other_files(&session.live.account(), account).then_some("its files are in another place now"),
     }
 }
 

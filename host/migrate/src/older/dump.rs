@@ -101,7 +101,7 @@ fn list<'a>(lists: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], St
 /// How many objects of a kind, named as the older server's tables and lists, stay behind.
 pub(super) fn counted(kind: &str, count: usize) -> String {
     let why = match kind {
-        "api_keys" => "only the older server can check what is stored of them; make new ones with: tidegate apikey add",
+        "api_keys" => "only the older server can check their stored form; make new ones with: tidegate apikey add",
         _ => "this version has nothing of the kind",
     };
     match count {

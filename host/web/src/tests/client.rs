@@ -85,7 +85,7 @@ async fn refused_log_ins_are_recorded_as_those_of_users() {
         ("user", "alice", "the password is wrong"),
         ("admin", "root", "the password is wrong"),
         ("user", "", "the login link does not exist"),
-        ("user", "bob", "the code for a lost password is of no use"),
+        ("user", "bob", "the code for a lost password is not valid"),
     ];
     assert_eq!(refused.len(), expected.len(), "{refused:?}");
     for (record, (kind, name, why)) in refused.into_iter().zip(expected) {
