@@ -1,4 +1,4 @@
-//! Who may come from where, and a brake for guessers. See README.md.
+//! Limits users to networks, and slows down clients that guess passwords. See README.md.
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ impl Rule {
     }
 }
 
-/// Who has one IPv6 address has its whole /64.
+/// A client with one IPv6 address usually has its whole /64.
 fn key(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("failures/{address}"),
