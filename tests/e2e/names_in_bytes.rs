@@ -109,6 +109,6 @@ fn who_is_told_text_decides_about_no_other_names() {
             assert_eq!(is_opened, on_error == "allow", "{on_error}");
         }
         server.wait_for(|line| line["hook"] == hook && line["error_kind"] == "not-text");
-        server.wait_for_text("cannot be told the name");
+        server.wait_for_text("cannot take the name");
     }
 }

@@ -44,7 +44,7 @@ pub struct Counts<N = u64> {
     /// Credentials for which there may be a remembered answer of external authentication (B8-05): one number for each of
     /// [`ExternalAuthAnswer::ALL`].
     pub external_auth: [N; ExternalAuthAnswer::ALL.len()],
-    /// Events that hooks were not told of, because too many waited (B0-10): one number for each of
+    /// Events that hooks did not get, because too many waited (B0-10): one number for each of
     /// [`HookKind::ALL`]. Those of gates stay 0.
     pub hook_events_dropped: [N; HookKind::ALL.len()],
     /// Requests to object storage (A20-06): those of each of [`ObjectRequest::ALL`].
@@ -214,7 +214,7 @@ impl Metrics {
         add(&self.counts.logins_unavailable, 1);
     }
 
-    /// Counts an event that an observer was not told of, because too many waited (B0-10).
+    /// Counts an event that an observer did not get, because too many waited (B0-10).
     pub fn hook_event_dropped(&self, kind: HookKind) {
         if let Some(dropped) = entry(HookKind::ALL, &self.counts.hook_events_dropped, kind) {
             add(dropped, 1);

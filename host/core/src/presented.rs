@@ -49,7 +49,7 @@ pub fn check_login(name: &str, credential: &Credential) -> Result<(), Unfit> {
     }
 }
 
-/// As much of a name as hooks are told of that only hear of refused logins.
+/// As much of a name as observers of refused logins get.
 pub fn shortened(name: &str) -> &str {
     name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default()
 }

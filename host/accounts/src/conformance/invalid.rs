@@ -13,7 +13,7 @@ use tidegate_core::ports::{
 
 use super::{Adapter, NoPasswords, author};
 
-/// A collection, a valid document, and documents that are not valid, each with a part of what is told of it; none: the
+/// A collection, a valid document, and documents that are not valid, each with a part of its error; none: the
 /// collection has a reader of its own, which judges it.
 type Case = (&'static Collection, Value, Vec<(Value, &'static str)>);
 

@@ -83,7 +83,7 @@ pub enum LoadOutcome {
     Failed(String),
 }
 
-/// One object that is ready to be stored, as observers will be told of it.
+/// One object that is ready to be stored, in the form that observers get.
 struct Planned {
     kind: Option<ObjectKind>,
     told: Told,
@@ -103,7 +103,7 @@ struct Plan {
     /// Whether names stay as they are that new objects may not have.
     keeps_names: bool,
     skips_invalid: bool,
-    /// Whether observers are to be told of what is stored.
+    /// Whether observers get what is stored.
     is_told: bool,
     loaded: Vec<Loaded>,
     changes: PlannedChanges,

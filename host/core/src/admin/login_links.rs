@@ -90,11 +90,11 @@ pub struct LoginLinks {
     pub directory: Arc<dyn Directory>,
     /// Finds accounts.
     pub users: Arc<UserAdministration>,
-    /// Begins the sessions of those who use links.
+    /// Begins the sessions of users with links.
     pub sessions: Arc<UserSessions>,
-    /// Checks one-time codes of those who use links.
+    /// Checks one-time codes of users with links.
     pub codes: Arc<UserCodes>,
-    /// Asks hooks about those who use links, and scores wrong texts.
+    /// Asks hooks about clients that use links, and scores wrong texts.
     pub before: BeforeLogins,
     /// Records links and their uses.
     pub audit: Audit,
@@ -133,7 +133,7 @@ impl LoginLinks {
     }
 
     /// Makes a link for the user of a portal, good once and for a minute. `target`: what the login is for; empty: the
-    /// account. What becomes of the hooks that are told changes nothing (D-11).
+    /// account. A hook that fails on the event changes nothing (D-11).
     ///
     /// # Errors
     /// As [`add`](Self::add).

@@ -224,7 +224,7 @@ pub struct AdministrationPorts {
     pub login_pre: Option<Arc<Chain<LoginPre>>>,
     /// What is asked about.
     pub login_pre_scope: LoginPreScope,
-    /// Asked and told of web sessions; None: this process does neither.
+    /// The hooks that decide about web sessions and observe them; None: this process calls none.
     pub session_hooks: Option<SessionHooks>,
     /// Decides about an address that an account both allows and denies.
     pub address_rule: AddressRule,

@@ -101,7 +101,7 @@ pub struct PasswordResets {
     pub policy: Arc<UserPolicy>,
     /// Asked before each request; None: nothing is.
     pub hooks: Option<Arc<Chain<PasswordResetPre>>>,
-    /// Asks hooks about those who come, and scores wrong codes.
+    /// Asks hooks about clients, and scores wrong codes.
     pub before: BeforeLogins,
     /// Records requests and codes.
     pub audit: Audit,
@@ -263,7 +263,7 @@ impl PasswordResets {
     }
 
     /// Makes a code with which a new password can be set once, within an hour. It is void as soon as the password is
-    /// another, or the administrator or account is disabled; and with what ends the tokens of the administrator who
+    /// another, or the administrator or account is disabled; and with what ends the tokens of the administrator that
     /// hands it out.
     ///
     /// # Errors
@@ -398,7 +398,7 @@ impl PasswordResets {
         if !may_act(&*self.directory, &code, owner.case(), account, self.clock.now()).await? {
             return Ok(None);
         }
-        // Who may not log in with the new password, not there or not at all, sets none either.
+        // An owner that could not log in with the new password, from there or at all, cannot set one either.
         Ok(match owner {
             PasswordOwner::Administrator => {
                 admin_may_come(&stored, client).then_some(Found { code, stored, account: None })

@@ -191,7 +191,7 @@ impl HookKind {
             | Self::ObjectChanges
             | Self::CredentialChanged
             | Self::OneClickLoginPost
-            | Self::AddressBanned => "all are told",
+            | Self::AddressBanned => "all get the event",
         }
     }
 }

@@ -65,7 +65,7 @@ async fn each_of_several_keys_logs_in_and_no_other() {
     }
 }
 
-/// What a refused login is told of to hooks, and how many passwords were compared for it.
+/// What hooks get about a refused login, and how many passwords were compared for it.
 async fn refused(more: &str, password: &str) -> (String, usize) {
     let world = world(None);
     world.stored(&format!(r#","password":"$1$pw"{more}"#)).await;

@@ -1,4 +1,4 @@
-//! Encrypts secrets for the store, so that who has the database alone cannot use them.
+//! Encrypts secrets for the store, so that the database alone does not reveal them.
 
 use crate::secret::Secret;
 

@@ -293,7 +293,7 @@ pub fn the_mode_says_what_is_checked<S: TestServer>(server: &S, port: u16, files
     }
 }
 
-/// From here on only who has a certificate of the role may come in; `refused` is a part of what others are told.
+/// From here on the server admits only clients with a certificate of the role; `refused` is a part of the error of others.
 pub fn a_certificate_is_shown<S: TestServer>(server: &S, port: u16, files: &Certificates, refused: [&str; 2]) {
     let no_key = (files.client.0.clone(), files.trusted.clone());
     let trusted = Some(&files.trusted);
