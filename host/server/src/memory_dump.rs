@@ -34,8 +34,8 @@ pub struct MemoryDump {
 type Names = BTreeSet<(Option<u8>, String)>;
 
 impl MemoryDump {
-    /// Loads the dump of the configuration, if accounts are in memory and there is one. Documents that are not valid are
-    /// told in the log, and are in the way of no other.
+    /// Loads the dump of the configuration, if accounts are in memory and there is one. The log names documents
+    /// that are not valid; all others are loaded.
     pub async fn load(
         database: &DatabaseSettings,
         stores: &Stores,

@@ -122,7 +122,7 @@ fn flags_are_those_of_the_draft() {
         (options.read, options.write, options.append, options.create, options.truncate, options.exclusive)
     };
     assert_eq!(options(fxf::READ), (true, false, false, false, false, false));
-    assert_eq!(options(fxf::APPEND), (false, true, true, false, false, false), "who appends writes");
+    assert_eq!(options(fxf::APPEND), (false, true, true, false, false, false), "an append is a write");
     assert_eq!(options(fxf::WRITE | fxf::EXCL), (false, true, false, false, false, false), "EXCL needs CREAT");
     assert_eq!(options(fxf::WRITE | fxf::CREAT | fxf::EXCL), (false, true, false, true, false, true));
     assert_eq!(options(fxf::WRITE | fxf::TRUNC), (false, true, false, false, true, false));

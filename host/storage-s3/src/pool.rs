@@ -94,8 +94,8 @@ impl Pool {
         self.lock().free
     }
 
-    /// Takes memory, if the account may have it now and so many bytes are left for those who need them more. It is
-    /// given to none while a request waits.
+    /// Takes memory, if the account may have it now and so many bytes are left for uploads that need them more. None is
+    /// given while a request waits.
     pub fn take_spare(self: &Arc<Self>, account: &Arc<str>, bytes: usize, left: usize) -> Option<Portion> {
         let mut state = self.lock();
         let is_spare = state.waiting.is_empty() && state.free >= left.saturating_add(bytes);

@@ -1,4 +1,4 @@
-//! What became of an attempt to log in, told by the records of its connection.
+//! The outcome of an attempt to log in, from the records of its connection.
 
 use tidegate_core::ports::StoredRun;
 
@@ -33,7 +33,7 @@ pub fn tone(run: &StoredRun) -> Tone {
     }
 }
 
-/// Whether a gate ended with this call, and not well. Others that failed were passed over, or only told of something.
+/// Whether a gate ended with this call, and not well. Other hooks that failed were passed over, or are observers.
 fn refuses(run: &StoredRun) -> bool {
     run.decided && (tone(run) == Tone::Bad || run.is_error)
 }
@@ -81,7 +81,7 @@ pub fn said_of(runs: &[StoredRun]) -> Option<(Tone, String)> {
     Some(words)
 }
 
-/// Who refused, and why.
+/// What refused the attempt, and why.
 pub fn reason_of(run: &StoredRun) -> String {
     let by = match (run.kind.as_str(), run.is_error) {
         (LOGIN, _) => "by the server".to_owned(),

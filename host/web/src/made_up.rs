@@ -160,8 +160,8 @@ impl About {
     }
 }
 
-/// The answers of each round, a line for each. One round without answers where nothing was written, as the method is told by
-/// them.
+/// The answers of each round, a line for each. One round without answers where nothing was written: their presence makes
+/// the method keyboard-interactive.
 fn answers(text: &str) -> Value {
     let round = |line: &str| line.split(',').map(|answer| answer.trim().to_owned()).collect::<Vec<_>>();
     let rounds: Vec<_> = text.lines().map(round).collect();
@@ -265,7 +265,7 @@ fn text_of(report: &Value, name: &str) -> String {
     report.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Whether no hook was asked. A failure before the first one was is told as that.
+/// Whether no hook was asked. A failure before the first one was asked is shown as a failure.
 fn has_asked_none(report: &Value) -> bool {
     let runs = report.get("runs").and_then(Value::as_array);
     runs.is_some_and(Vec::is_empty) && report.get("verdict").and_then(Value::as_str) != Some("failed")

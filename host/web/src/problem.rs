@@ -32,7 +32,7 @@ impl Problem {
         Self { status, text: text.into(), is_database_away: false }
     }
 
-    /// The database does not answer. `reason`: for those who may know where it is.
+    /// The database does not answer. `reason`: for administrators that may know where it is.
     pub fn database_away(reason: impl Into<String>) -> Self {
         Self { is_database_away: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason) }
     }

@@ -26,7 +26,7 @@ pub fn routes() -> Vec<Route> {
     vec![Route::get("/web/refused", Need::For(UseCase::ListRuns), refused)]
 }
 
-/// What was asked about a user, an address or a connection: one field, of which the three are told apart.
+/// What was asked about a user, an address or a connection: one field, whose text decides which of the three it is.
 async fn refused(asked: Asked) -> Result<Response, Problem> {
     let who = asked.query.given("who").unwrap_or_default();
     let field = Input::new("who", "User, address or connection", &who, InputKind::Search { is_first: who.is_empty() })

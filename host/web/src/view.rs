@@ -47,7 +47,7 @@ impl Block {
     }
 }
 
-/// How a message or a mark is meant; always told in words as well.
+/// How a message or a mark is meant; words always say it as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     Plain,

@@ -123,7 +123,7 @@ fn a_key_has_an_older_and_a_newer_name() {
                 };
                 set(&[older]);
                 set(&[newer]);
-                // Twice the same is one hook, which is told once.
+                // Twice the same is one hook, which gets an event once.
                 set(&[older, newer]);
             }
         }

@@ -1,4 +1,4 @@
-//! The inputs with which users confirm that it is they who change what opens their account.
+//! The inputs with which users prove that they themselves change their password, keys or one-time codes.
 
 use tidegate_core::admin::Confirmation;
 use tidegate_core::secret::Secret;

@@ -45,7 +45,7 @@ impl Making<'_> {
             Kind::Object(fields) => Some(self.object(field, fields, value, path)),
             Kind::Whole(fields) if self.shows_empty || value.is_some() => Some(self.object(field, fields, value, path)),
             Kind::Whole(_) => None,
-            // Secrets in lists cannot be told apart once they are hidden.
+            // Secrets in lists cannot be matched to their entries once they are hidden.
             Kind::List(_) if field.is_secret => None,
             Kind::List(fields) => Some(self.list(field, fields, value, path)),
             Kind::Texts => Some(self.texts(field, value, path)),

@@ -122,8 +122,7 @@ async fn keys_are_replaced_and_keep_their_text() {
     let root = format!("Bearer {}", root.body["access_token"].as_str().unwrap());
     let without_admin = json!({"name": "k", "admin": ""}).to_string();
     house.send("PUT", &path, &[("authorization", &root)], without_admin).await.refused(400, "admin");
-    assert_eq!(show().await.body["admin"], json!("ann"), "a key without a name of an administrator keeps it");
-
+    assert_eq!(show().await.body["admin"], json!("ann"), "a change without a name keeps the administrator");
     let by_bob = json!({"name": "k", "admin": "bob"}).to_string();
     house.send("PUT", &path, &[("authorization", &bearer)], by_bob).await.refused(403, "lacks permissions");
     assert_eq!(put(&[], json!({"name": "k", "admin": "bob"})).await.status, 200);
