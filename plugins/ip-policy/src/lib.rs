@@ -95,8 +95,8 @@ impl PostLogin for IpPolicy {
     ) -> Result<(), Failure> {
         let Some(guessers) = Settings::read()?.guessers else { return Ok(()) };
         let key = key(address_of(connection)?);
-        // A right password clears nothing: its owner could guess at others in between. Who never
-        // tried guessed nothing.
+        // A right password clears nothing: its owner could guess at others in between. A client that
+        // made no attempt has guessed nothing.
         match outcome {
             Err(_) if attempt.is_some() => {
                 kv::increment(&key, 1, Some(guessers.seconds)).map(drop).map_err(unavailable)
