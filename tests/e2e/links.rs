@@ -178,7 +178,7 @@ fn the_rules_of_both_ends_hold() {
         let shown = String::from_utf8_lossy(&body).into_owned();
         assert_eq!(status(kind, body), rule, "{kind} {shown:?}");
     }
-    // What may not be listed is not told either.
+    // The server does not reveal what may not be listed.
     assert_eq!(
         name(&raw.request(fxp::REALPATH, &string("/free/blind/none/below"))).as_deref(),
         Ok("/free/blind/none/below")

@@ -23,7 +23,7 @@ fn calls(site: &Site) -> Vec<String> {
     std::fs::read_to_string(site.path("calls")).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// Observers are told after the fact.
+/// Observers get events after the fact.
 fn wait_for_calls(site: &Site, count: usize) -> Vec<String> {
     let mut left = count;
     let last = Followed::new(&site.path("calls")).line(|_| {
