@@ -225,7 +225,7 @@ fn programs_come_under_the_rules_of_where_they_work() {
 }
 
 #[test]
-fn nobody_makes_the_root_of_another_account_by_a_link() {
+fn no_account_makes_the_root_of_another_by_a_link() {
     // A5-03
     let site = Site::new();
     let homes = format!("[data_provider]\nhomes = [\"{}\"]", site.path("homes").display());

@@ -387,7 +387,7 @@ fn a_closed_terminal_ends_nothing() {
 }
 
 #[test]
-fn keys_that_nobody_may_use_are_logged() {
+fn keys_that_no_account_may_use_are_logged() {
     // A2-09, A4-06, A21-06, J-08: without an option the log has all there is.
     let site = Site::new();
     site.user("alice");

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_no_more_is_in_nobodys_way() {
+    fn a_dropped_request_delays_no_other() {
         let (pool, a) = (Pool::new(30), named("a"));
         let taken = pool.take_spare(&a, 20, 0).unwrap();
         let mut gone = Box::pin(pool.take(&a, 25));

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_typed_is_no_part_of_its_own() {
+    fn typed_separators_do_not_end_a_part() {
         check(
             json!({"description": "a", "email": "x"}),
             json!({"description": "x; permissions: \"a\" -> \"b\"", "email": "y;z"}),

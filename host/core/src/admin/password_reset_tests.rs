@@ -309,7 +309,7 @@ async fn so_many_requests_are_under_way_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_full_table_refuses_nobody_else() {
+async fn a_full_table_does_not_refuse_other_clients() {
     let house = house();
     let ask = async |address: &str| {
         let asked = house.lose(PasswordOwner::User, &client(address), request("ann")).await;

@@ -142,7 +142,7 @@ impl Tokens {
         self.audit.allow(actor, UseCase::RevokeToken, id).await?;
         let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
         let mut found = self.directory.list(&TOKENS, request).await?;
-        match (found.pop().filter(logs_somebody_in), found.is_empty()) {
+        match (found.pop().filter(logs_in), found.is_empty()) {
             (Some(stored), true) if id.len() >= ID_LENGTH => {
                 let record = actor.author.did("delete", TOKENS.kind, &shown(&stored).id, self.clock.now());
                 let detail = detail_part(&format!("admin: {}", shown(&stored).admin));
@@ -287,7 +287,7 @@ impl Tokens {
             return Ok(());
         }
         let stored = self.directory.find(&TOKENS, &digest_of(text)).await?;
-        let Some(stored) = stored.filter(logs_somebody_in) else { return Ok(()) };
+        let Some(stored) = stored.filter(logs_in) else { return Ok(()) };
         match self.sessions.end(stored, EndReason::Logout, None).await {
             Err(StoreError::NotFound(_)) => Ok(()),
             outcome => outcome,
@@ -338,7 +338,7 @@ pub(super) fn id_of(text: &str) -> String {
 }
 
 /// Whether an administrator or a user is logged in with it, which is not so with a login link or a code for a lost password.
-fn logs_somebody_in(stored: &StoredDocument) -> bool {
+fn logs_in(stored: &StoredDocument) -> bool {
     !owner_of(stored).is_empty()
 }
 

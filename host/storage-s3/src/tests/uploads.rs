@@ -285,7 +285,7 @@ async fn uploads_share_the_memory() {
 }
 
 #[tokio::test]
-async fn idle_uploads_of_a_few_bytes_are_in_nobodys_way() {
+async fn idle_uploads_of_a_few_bytes_delay_no_other() {
     let store = Store::start().await;
     let memory = MemoryLimits { uploads: 64 * MIB, downloads: MIB, patience: Duration::from_millis(50) };
     let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
