@@ -37,7 +37,7 @@ fn accounts_in_memory_are_those_of_the_server_that_runs() {
 }
 
 #[test]
-fn changes_through_the_server_are_told_with_their_actor() {
+fn hooks_get_changes_through_the_server_with_their_actor() {
     // A15-20, B11-02
     let site = Site::new();
     let told = site.path("told");

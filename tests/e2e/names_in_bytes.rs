@@ -76,7 +76,7 @@ fn a_scanner_reads_the_file_that_it_is_asked_about() {
 }
 
 #[test]
-fn who_is_told_text_decides_about_no_other_names() {
+fn hooks_that_get_text_decide_about_no_other_names() {
     // A15-04, B10-03, B17-01
     for on_error in ["deny", "allow"] {
         let site = Site::new();

@@ -312,7 +312,7 @@ async fn relative_paths_begin_at_the_start_directory() {
 }
 
 #[tokio::test]
-async fn denials_are_told_as_such() {
+async fn denials_are_answered_as_such() {
     // A5-02
     let mut client =
         Client::new(files(r#","filters":{"file_patterns":[{"path":"/","denied_patterns":["*.exe"]}]}"#)).await;

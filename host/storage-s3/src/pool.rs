@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_gets_it_in_turn_and_is_not_passed() {
+    fn waiting_requests_get_memory_in_turn() {
         let (pool, a, b) = (Pool::new(30), named("a"), named("b"));
         let taken = pool.take_spare(&a, 20, 0).unwrap();
         let (mut first, mut second) = (Box::pin(pool.take(&a, 10)), Box::pin(pool.take(&a, 5)));

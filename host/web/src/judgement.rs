@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_that_were_refused_are_told_beside_the_log_in() {
+    fn refused_operations_are_shown_beside_the_log_in() {
         let check = |runs: &[StoredRun], expected: Option<&str>| {
             assert_eq!(refused_operation(runs).map(|run| run.kind.as_str()), expected, "{runs:?}");
         };
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_is_told_in_words() {
+    fn the_reason_is_shown_in_words() {
         let check = |runs: &[StoredRun], expected: &str| {
             let said = said_of(runs).map(|(_, text)| text).unwrap_or_default();
             assert_eq!(said, expected, "{runs:?}");

@@ -218,7 +218,7 @@ async fn an_actor_hands_out_no_code_for_more_than_it_has() {
 }
 
 #[tokio::test]
-async fn a_code_ends_with_what_ends_the_tokens_of_who_made_it() {
+async fn a_code_ends_with_what_ends_the_tokens_of_its_maker() {
     // A18-17, D-10
     for (patch, expected) in [
         (json!({"description": "x"}), true),

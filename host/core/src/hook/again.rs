@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_pass_is_told_again_three_times() {
+    async fn a_failure_that_may_pass_is_tried_again_three_times() {
         // B0-08a
         let check = async |hook: Flaky, seconds: u64, expected: &[(u64, &'static str)], left: Option<u64>| {
             let world = World::new(vec![hook]);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_told_again_delays_no_other_event() {
+    async fn an_event_that_is_sent_again_delays_no_other() {
         let hanging = Flaky { then: Then::Hangs, ..Flaky::new(5) };
         let world = World::new(vec![hanging, Flaky::new(0)]);
         // More tries than tasks, which all hang after a second.

@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_not_told_is_counted() {
+    async fn events_that_were_not_sent_are_counted() {
         // B0-10
         let never = Told { together: Some(Arc::new(Barrier::new(2))), fails: false };
         let observers = observers(vec![(never, OnError::Deny)]);

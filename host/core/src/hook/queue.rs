@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken_by_what_can_be_told() {
+    async fn a_waiting_task_is_woken_by_an_event_that_can_be_sent() {
         let queue = EventQueue::new();
         assert!(matches!(queue.next(1), Next::Later { is_empty: true }));
         queue.push(Event("192.0.2.1 u"));

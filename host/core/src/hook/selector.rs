@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lists_are_told_in_words() {
+    fn the_lists_are_shown_in_words() {
         assert!(Selector::default().in_words().is_empty());
         let all = Selector {
             methods: vec![LoginMethod::Password, LoginMethod::PublicKey],

@@ -118,7 +118,7 @@ impl Hook<PostLogin> for Hanging {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_after_a_login_delays_none() {
+async fn observers_of_a_login_delay_no_login() {
     // A14-06
     let world = world(None);
     world.stored(r#","password":"$1$pw""#).await;

@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_a_long_request_is_not_idle() {
+    async fn a_session_that_waits_for_a_long_request_is_not_idle() {
         // A4-13
         let (_accounts, mut watch, session, _slot) = watched("").await;
         let clock = Arc::new(PaperClock::default());

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_behind_is_told_with_what_to_do() {
+    fn what_stays_behind_is_reported_with_what_to_do() {
         assert!(counted("api_keys", 2).starts_with("2 stay behind") && counted("api_keys", 1).contains("apikey add"));
         assert_eq!(counted("shares", 1), "one stays behind: this version has nothing of the kind");
     }

@@ -58,7 +58,7 @@ fn completed(watch: &OwnedFd) -> HashSet<String> {
 }
 
 #[tokio::test]
-async fn those_who_watch_hear_of_complete_files_by_their_names() {
+async fn watchers_hear_of_complete_files_by_their_names() {
     for mode in MODES {
         let tree = tree(mode);
         std::fs::write(tree.home("old"), "old").unwrap();

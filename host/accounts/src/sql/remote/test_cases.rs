@@ -49,7 +49,7 @@ macro_rules! of_every_server {
         $crate::sql::remote::test_cases::of_every_server! { $server:
             a_database_that_hangs_is_away_within_two_seconds,
             a_host_that_hangs_is_passed_over,
-            a_server_is_told_everything_after_a_restart_of_the_database,
+            a_server_gets_all_changes_after_a_restart_of_the_database,
             several_servers_write_at_once,
             a_batch_is_added_once,
         }
@@ -177,7 +177,7 @@ pub async fn changes_that_were_forgotten_are_everything<S: TestServer>() -> S {
     server
 }
 
-pub async fn a_server_is_told_everything_after_a_restart_of_the_database<S: TestServer>() {
+pub async fn a_server_gets_all_changes_after_a_restart_of_the_database<S: TestServer>() {
     let mut server = S::start();
     let database = server.store();
     let alice = add(&*database, "alice").await;
