@@ -109,11 +109,11 @@ pub struct Transfers<N = u64> {
 pub struct HttpRequests<N = u64> {
     /// All requests.
     pub all: N,
-    /// Those answered with success.
+    /// Requests that were answered with success.
     pub ok: N,
-    /// Those that were wrong.
+    /// Requests that the client made wrongly.
     pub client_errors: N,
-    /// Those that failed here.
+    /// Requests that failed in the server.
     pub server_errors: N,
 }
 
@@ -122,9 +122,9 @@ pub struct HttpRequests<N = u64> {
 pub struct Logins<N = u64> {
     /// All attempts.
     pub attempts: N,
-    /// Those that were accepted.
+    /// Attempts that were accepted.
     pub accepted: N,
-    /// Those that were refused.
+    /// Attempts that were refused.
     pub refused: N,
 }
 

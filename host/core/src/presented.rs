@@ -13,7 +13,7 @@ pub const MAX_PASSWORD: usize = 64 << 10;
 /// Why a text can be no name or password; the sentence is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// It has the character NUL; the text is what it was to be.
+    /// It has the character NUL; the text says what it would be, such as a name.
     #[error("the {0} contains the character NUL, which cannot be passed to programs")]
     Nul(&'static str),
     /// It has more than that many bytes.

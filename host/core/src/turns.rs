@@ -42,7 +42,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// Those that wait, each with its ticket.
+    /// The callers that wait for a place, each with its ticket.
     queue: Queue<(u64, oneshot::Sender<Place>)>,
     tickets: u64,
 }

@@ -145,7 +145,7 @@ impl MemoryDump {
     }
 }
 
-/// What was read of a dump so far.
+/// The state of reading a dump.
 struct Reading<'a> {
     path: &'a Path,
     names: Names,

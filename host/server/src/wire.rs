@@ -140,7 +140,7 @@ fn rename_limit(settings: &Settings) -> usize {
 /// The file in the state directory with the key under which secrets are stored.
 const SECRETS_KEY: &str = "secrets.key";
 
-/// What commands need of a server.
+/// The stores that commands and the server use.
 #[derive(Clone)]
 pub struct Stores {
     pub database: Arc<dyn ports::Stores>,

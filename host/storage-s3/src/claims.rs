@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::errors::failed;
 
-/// What is made.
+/// Whether a file or a directory is being made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     File,

@@ -6,13 +6,13 @@ use tidegate_core::ports::storage::StorageError;
 use crate::errors::unsupported;
 use crate::object::Found;
 
-/// What is kept of the old object.
+/// The part of the old object that an upload keeps.
 pub enum Kept {
-    /// Nothing that is not a part of the upload yet.
+    /// Nothing, but for what the upload has copied already.
     Nothing,
     /// All of it, as long as nothing is written.
     All(Found),
-    /// What it has behind the last byte that was written.
+    /// The bytes behind the last one that was written.
     Behind(Found),
 }
 

@@ -26,7 +26,7 @@ pub struct S3Upload {
     key: Key,
     append: bool,
     must_be_new: bool,
-    /// None: it has ended, or ends.
+    /// The claim on the name; None: the upload has ended, or is ending.
     claimed: Mutex<Option<Claimed>>,
     /// Nothing had the name when the upload began.
     was_free: bool,
@@ -34,7 +34,7 @@ pub struct S3Upload {
     written: Mutex<Option<Box<Written>>>,
     /// The file that the upload would have replaced when it was last asked.
     replaces: Mutex<Option<Option<Metadata>>>,
-    /// None: the upload was not finished.
+    /// The end that is under way; None: the upload was not finished.
     ending: Mutex<Option<Ending>>,
 }
 

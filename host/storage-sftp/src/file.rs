@@ -35,7 +35,7 @@ pub struct OpenFile {
     end: Option<AtomicU64>,
     reader: Mutex<Option<Reader>>,
     writer: Mutex<Option<Writer>>,
-    /// What the file was when it was closed.
+    /// The attributes of the file when it was closed.
     last: Mutex<Option<Metadata>>,
     /// Whether this server has removed the file's name.
     pub is_removed: AtomicBool,

@@ -65,12 +65,12 @@ use tidegate_core::metrics::Metrics;
 
 use crate::problem::Problem;
 
-/// What the pages stand on.
+/// The services that the pages use.
 #[derive(Clone)]
 pub struct WebAdmin {
     pub administration: Arc<Administration>,
     pub metrics: Arc<Metrics>,
-    /// What the counters were, for plots.
+    /// Earlier values of the counters, for plots.
     pub history: Arc<History>,
     /// The file systems that the server writes to.
     pub disks: Arc<dyn Disks>,

@@ -96,11 +96,11 @@ struct Planned {
 struct Plan {
     is_trial: bool,
     moves_in: bool,
-    /// Whether what could be stored before is stored again, though logins to it are refused.
+    /// Whether the load stores accounts again that the server once stored, although it refuses logins to them now.
     is_whole: bool,
     /// Whether the documents are those of a dump of this server.
     restores: bool,
-    /// Whether names stay as they are that new objects may not have.
+    /// Whether objects keep names that the server refuses for new objects.
     keeps_names: bool,
     skips_invalid: bool,
     /// Whether observers get what is stored.

@@ -26,7 +26,7 @@ pub struct ApiKeys {
     pub accounts: Arc<Accounts>,
     /// Records refusals.
     pub audit: Audit,
-    /// Told of keys that are made or get a new text; None: nothing is.
+    /// Observers of keys that are made or get a new text; None: there are none.
     pub observers: Option<Arc<Observers<CredentialChanged>>>,
     /// Gives the times of changes.
     pub clock: Arc<dyn Clock>,

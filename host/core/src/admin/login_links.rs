@@ -39,7 +39,7 @@ const MAX_NAME_BYTES: usize = 255;
 /// Tries to count a use while others use the same link.
 const TRIES: u32 = 1_000;
 
-/// What a new link is to be like.
+/// The properties of a new link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkWish {
     /// A name for people; empty: its id.
@@ -98,9 +98,9 @@ pub struct LoginLinks {
     pub before: BeforeLogins,
     /// Records links and their uses.
     pub audit: Audit,
-    /// Told of links that are made (D-07); None: nothing is.
+    /// Observers of links that are made (D-07); None: there are none.
     pub observers: Option<Arc<Observers<CredentialChanged>>>,
-    /// Told of links that portals make (D-11); None: nothing is.
+    /// Observers of links that portals make (D-11); None: there are none.
     pub one_click: Option<Arc<Observers<OneClickLoginPost>>>,
     /// Gives the times.
     pub clock: Arc<dyn Clock>,

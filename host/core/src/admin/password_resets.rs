@@ -99,7 +99,7 @@ pub struct PasswordResets {
     pub users: Arc<UserAdministration>,
     /// What is in force for accounts.
     pub policy: Arc<UserPolicy>,
-    /// Asked before each request; None: nothing is.
+    /// Hooks that are asked before each request; None: there are none.
     pub hooks: Option<Arc<Chain<PasswordResetPre>>>,
     /// Asks hooks about clients, and scores wrong codes.
     pub before: BeforeLogins,

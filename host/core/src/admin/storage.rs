@@ -48,7 +48,7 @@ pub struct SweptFileSystem {
     pub username: String,
     /// Where its files are, as a URL; empty: the account is not valid.
     pub location: String,
-    /// What was removed, or why it cannot be.
+    /// The uploads that were removed, or why they cannot be.
     pub outcome: Result<Swept, String>,
 }
 
@@ -57,7 +57,7 @@ pub struct SweptFileSystem {
 pub struct CheckedStep {
     /// What was tried.
     pub step: StorageStep,
-    /// What came of it.
+    /// The outcome of the step.
     pub outcome: StepOutcome,
 }
 

@@ -57,7 +57,7 @@ impl ShownToken {
     }
 }
 
-/// What a token says.
+/// A stored token, decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     pub admin: (String, i64),

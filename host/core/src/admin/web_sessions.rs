@@ -50,9 +50,9 @@ const TRIES: u32 = 5;
 /// The hooks of sessions.
 #[derive(Clone)]
 pub struct SessionHooks {
-    /// Asked before a session begins (D-01).
+    /// Hooks that are asked before a session begins (D-01).
     pub create: Arc<Chain<SessionCreate>>,
-    /// Told of the end of each session (D-03).
+    /// Observers of the end of each session (D-03).
     pub destroy: Arc<Observers<SessionDestroy>>,
 }
 

@@ -47,7 +47,7 @@ enum Waiting<E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pushed {
     Waits,
-    /// As many wait as may.
+    /// The queue is full.
     Full,
     /// The server ends.
     Closed,

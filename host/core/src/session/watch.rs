@@ -29,7 +29,7 @@ pub struct SessionWatch {
     pub address_rule: AddressRule,
     /// How long a session may be without transfers and requests (A4-13); none: for ever.
     pub idle_timeout: Option<Duration>,
-    /// Is told of changed accounts; none where usages are not counted.
+    /// Gets changed accounts; None: usages are not counted.
     pub scans: Option<Arc<QuotaScans>>,
     /// Forgets what external authentication has decided about changed accounts.
     pub external_auth_cache: Option<Arc<ExternalAuthCache>>,

@@ -76,7 +76,7 @@ pub struct Shared {
 pub struct CallState {
     /// What all calls of the plugin share.
     pub shared: Arc<Shared>,
-    /// What the guest's handles stand for.
+    /// The objects behind the guest's handles.
     pub table: ResourceTable,
     /// The instance's memory in use, and its bound.
     pub memory: Memory,

@@ -26,7 +26,7 @@ pub fn read_dump(path: &Path) -> Result<Moved, MigrateError> {
 /// Reads the text of a dump.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A sentence that says what is wrong with the dump.
 pub fn read_dump_text(text: &str) -> Result<Moved, String> {
     let document =
         json::parse(text.trim_start_matches('\u{feff}')).map_err(|error| format!("it is no JSON: {error}"))?;

@@ -32,7 +32,7 @@ const TELLING_TIME: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What a command is about to do.
+/// Whether a command reads or changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Look,
