@@ -20,7 +20,7 @@ use crate::parts::{Written, changed, over};
 type Ending = watch::Receiver<Option<Result<Option<Metadata>, StorageError>>>;
 
 /// An upload. A call takes what is written out of it and puts it back: a write that is cancelled gives the upload
-/// up. A finish that is cancelled goes on, since the store may have been asked already; `abandon` says what became of it.
+/// up. A finish that is cancelled goes on, since the store may have been asked already; `abandon` gives its outcome.
 pub struct S3Upload {
     bucket: Arc<Bucket>,
     key: Key,

@@ -290,7 +290,7 @@ fn tone(verdict: &str) -> Tone {
     }
 }
 
-/// A report: each call as a step, and what came of them.
+/// A report: each call as a step, and the outcome of all.
 fn told(report: Value, is_alone: bool) -> Vec<Block> {
     let whole = serde_json::to_string_pretty(&report).unwrap_or_default();
     let is_unasked = is_alone && has_asked_none(&report);

@@ -95,7 +95,7 @@ fn ways_on(who: &str, found: &Attempts) -> Vec<Action> {
     ways
 }
 
-/// An attempt: what became of it, its steps, and where to go from there.
+/// An attempt: its outcome, its steps, and links to more.
 fn attempt(asked: &Asked, runs: &[StoredRun]) -> Vec<Block> {
     let Some(first) = runs.first() else { return Vec::new() };
     let name = runs.iter().find_map(|run| run.username.as_deref());

@@ -1,5 +1,5 @@
-//! Documents that are not valid, in every collection: they are listed and told, can be shown, changed and deleted, and
-//! are in the way of no other.
+//! Documents that are not valid, in every collection: they are listed with their errors, can be shown, changed and
+//! deleted, and do not affect other documents.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! By whom a session, a login link or a reset code of a user came to be: an administrator or an API key, without whose
-//! right to it it is of no use. It ends for good with what the administrator's own tokens end with (D-13).
+//! The maker of a session, a login link or a reset code of a user: an administrator or an API key. The server accepts the
+//! session, link or code only while its maker may make it, and it ends for good with what ends the administrator's own
+//! tokens (D-13).
 
 use serde_json::{Value, json};
 
@@ -90,9 +91,9 @@ async fn administrator(
     Ok(found.map(Box::new))
 }
 
-/// Whether the administrator or the key that a document names may still do what it came to be by; one that names none is
-/// as good as ever. What an administrator began by its password ends with the password, and what one with a role began
-/// is of no use while the account is not of the role. `account`: the account that it is for; None: it is for none.
+/// Whether the administrator or the key that a document names as its maker may still make it; a document that names none
+/// stays valid. What an administrator began by its password ends with the password, and what one with a role began is
+/// not valid while the account is not of the role. `account`: the account that it is for; None: it is for none.
 pub(super) async fn may_act(
     directory: &dyn Directory,
     of: &StoredDocument,

@@ -260,7 +260,7 @@ impl LoginLinks {
     /// recovery code, which is used up.
     ///
     /// # Errors
-    /// `Denied`: the link is of no use, whatever is wrong with it, the code is wrong, or a hook refuses the session;
+    /// `Denied`: the link is not valid, whatever is wrong with it, the code is wrong, or a hook refuses the session;
     /// `SecondFactorNeeded` or `Paused`: the link has not been used; or the store fails.
     pub async fn redeem(
         &self,
@@ -337,7 +337,7 @@ impl LoginLinks {
             && may_act(&*self.directory, link, case, Some(&user), self.clock.now()).await?)
     }
 
-    /// Counts a use; None: the link is of no use. The answer has the link, and the member of its document that names its
+    /// Counts a use; None: the link is not valid. The answer has the link, and the member of its document that names its
     /// maker.
     async fn use_up(&self, text: &str, client: &DoorClient) -> Result<Option<(ShownLink, Value)>, StoreError> {
         for _ in 0..TRIES {

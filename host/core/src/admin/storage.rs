@@ -28,7 +28,7 @@ pub struct StorageAdministration {
     pub audit: Audit,
 }
 
-/// One file system of an account, and what came of trying it.
+/// One file system of an account, and the outcome of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedFileSystem {
     /// Where the account sees it: `/` or the path of a folder.
@@ -41,7 +41,7 @@ pub struct CheckedFileSystem {
     pub steps: Vec<CheckedStep>,
 }
 
-/// A file system, and what came of removing what killed servers have left there.
+/// A file system, and the outcome of removing uploads that killed servers have left there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweptFileSystem {
     /// An account that has it.

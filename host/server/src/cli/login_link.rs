@@ -73,7 +73,7 @@ pub struct DeleteArguments {
 pub struct ResetCodeArguments {
     #[command(flatten)]
     place: Place,
-    /// Whose password was lost
+    /// The user with the lost password
     #[arg(long, short)]
     username: String,
     /// As JSON

@@ -63,7 +63,7 @@ pub fn of_commit(mut trouble: Trouble) -> Trouble {
     trouble
 }
 
-/// An answer was not waited for any longer: the connection may get it later, and is of no use.
+/// An answer was not waited for any longer: the connection may get it later, and cannot be used.
 pub fn given_up(host: &str) -> Trouble {
     Trouble::lost(stalled(host)).without_answer()
 }
