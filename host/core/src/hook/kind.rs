@@ -48,7 +48,7 @@ pub enum HookKind {
 pub enum Family {
     /// Hooks answer while the client waits, and may deny.
     Gate,
-    /// Hooks are told afterwards.
+    /// Hooks get events afterwards.
     Observer,
 }
 
