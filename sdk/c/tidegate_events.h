@@ -1,4 +1,4 @@
-// What hooks after the login are told about. Part of tidegate_hook.h, which includes it.
+// The events of hooks after the login. Part of tidegate_hook.h, which includes it.
 #ifndef TIDEGATE_EVENTS_H
 #define TIDEGATE_EVENTS_H
 

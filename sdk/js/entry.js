@@ -35,7 +35,7 @@ function failure(error) {
   return { message: `${error} ${place}`.trim(), transient: false };
 }
 
-/** A handle is lent for one call: the server refuses the call if it is not given back, whoever still holds it. */
+/** A handle is lent for one call: the server refuses the call if it is not given back, whatever still holds it. */
 function release(argument) {
   argument?.[Symbol.dispose]?.();
   if (argument?.tag === "ok") {

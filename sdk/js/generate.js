@@ -1,4 +1,4 @@
-// Writes generated/: the types of the contract, and the list of its hooks. For those who change the contract.
+// Writes generated/: the types of the contract, and the list of its hooks. Run it after a change of the contract.
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { $init, generateTypes } from "@bytecodealliance/jco-transpile/component";
 

@@ -22,7 +22,7 @@ export * as secrets from "tidegate:hooks/secrets@0.1.2";
 type Write = (message: string, fields?: Record<string, unknown>) => void;
 export const log: { trace: Write; debug: Write; info: Write; warn: Write; error: Write };
 
-/** Bytes that nobody can guess. */
+/** Unpredictable bytes of the server. */
 export function randomBytes(count: number): Uint8Array;
 
 type Denial = { reason: string; clientMessage: string | null };

@@ -1,4 +1,4 @@
-"""Writes tidegate_hook/contract/: types and stubs of the whole contract. For those who change the contract."""
+"""Writes tidegate_hook/contract/: types and stubs of the whole contract. Run it after a change of the contract."""
 
 import re
 import shutil

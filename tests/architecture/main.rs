@@ -98,7 +98,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Others: who alone may depend on them.
+/// Other crates: the only packages that may depend on them.
 const OWNERS: &[(&str, &[&str])] = &[
     ("argon2", &["tidegate-passwords"]),
     ("wasmtime", &["tidegate-hooks-wasm"]),

@@ -1,4 +1,4 @@
-"""Measuring in turns: every server in every round, nobody always first, the first round for nobody; medians."""
+"""Measuring in turns: every server in every round, none always first, the first round not counted; medians."""
 
 import dataclasses
 import pathlib

@@ -321,7 +321,7 @@ fn checksums_by_name_tell_nothing_that_may_not_be_downloaded() {
 }
 
 #[test]
-fn modes_let_nobody_run_a_file_as_somebody_else() {
+fn modes_let_no_user_run_a_file_as_another() {
     // A5-16
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let rights = ["--password", "pw", "--permissions", "/:list,upload,create_dirs,create_symlinks,overwrite"];

@@ -37,7 +37,7 @@ fn accounts_in_memory_are_those_of_the_server_that_runs() {
 }
 
 #[test]
-fn changes_through_the_server_are_told_with_their_actor() {
+fn hooks_get_changes_through_the_server_with_their_actor() {
     // A15-20, B11-02
     let site = Site::new();
     let told = site.path("told");
@@ -52,7 +52,7 @@ fn changes_through_the_server_are_told_with_their_actor() {
     let process = server.pid().to_string();
     site.user("bob");
     check(&site, &["user", "delete", "--username", "bob"], 0, &["was deleted"]);
-    // What waits is told before the end.
+    // The server reports waiting events before it ends.
     server.terminate();
     let who = tools::run_ok(Command::new("id").arg("-un"));
     let told = std::fs::read_to_string(told).unwrap();

@@ -1,4 +1,4 @@
-//! What is offered, to whom, and what a client is told that has nothing of it.
+//! Which algorithms the server offers to which clients, and its message for a client that supports none of them.
 
 use std::process::{Command, Output};
 

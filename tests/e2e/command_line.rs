@@ -313,7 +313,7 @@ fn a_dump_to_an_open_stream_is_only_the_dump() {
 }
 
 #[test]
-fn shells_are_told_how_to_complete() {
+fn shells_learn_how_to_complete() {
     let script = |shell: &str| tools::run_ok(Command::new(tools::tidegate()).args(["completions", shell]));
     for (shell, beginning) in [("bash", "_tidegate() {"), ("zsh", "#compdef tidegate"), ("fish", "# Print an optspec")]
     {

@@ -247,7 +247,7 @@ fn accounts_in_memory_begin_with_a_dump() {
     sftp_ok(&server, "alice", PASSWORD, "mkdir /made");
     assert!(home.join("made").is_dir());
     server.terminate();
-    // What is not valid in it is in the way of no other.
+    // Documents of the dump that are not valid do not affect others.
     let dump = std::fs::read_to_string(site.path("accounts.json")).unwrap();
     let broken = r#""users": [7, {"username": "x", "status": 1, "home_dir": "relative"},"#;
     site.write("accounts.json", dump.replacen("\"users\": [", broken, 1));

@@ -1,4 +1,4 @@
-//! When the database of accounts hangs, is gone, and is back; and what load balancers are told of it.
+//! When the database of accounts hangs, is gone, and is back; and what load balancers learn of it.
 
 use std::path::Path;
 use std::process::Command;

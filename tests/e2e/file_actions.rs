@@ -219,7 +219,7 @@ fn copies_by_the_server_need_their_permission_and_are_told() {
 }
 
 #[test]
-fn every_command_that_succeeds_is_told_once() {
+fn hooks_get_every_command_that_succeeds_once() {
     // A7-09, A7-01
     let (site, home) = site("\"ssh_cmd\"", &[]);
     let server = site.start();
@@ -336,7 +336,7 @@ fn each_action_can_be_refused_before_it() {
 }
 
 #[test]
-fn what_scp_moves_is_told_file_by_file() {
+fn hooks_get_what_scp_moves_file_by_file() {
     // A6-06, B10-06
     let (site, _) = site("\"upload\", \"download\", \"pre-download\", \"ssh_cmd\"", &[]);
     let server = site.start();

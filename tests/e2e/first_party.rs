@@ -190,7 +190,7 @@ fn audit_syslog_sends_only_where_it_may() {
         let length = socket.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     };
-    // The command line told of the new account.
+    // The command line has reported the new account.
     let seen = [next(), next(), next()];
     assert!(seen.iter().all(|line| line.contains(">1 20") && line.contains(" sftp1 tidegate - ")), "{seen:?}");
     assert!(seen.iter().any(|line| line.contains("change=\"add\" object=\"account\" name=\"alice\"")), "{seen:?}");

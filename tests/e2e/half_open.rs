@@ -60,7 +60,7 @@ fn the_oldest_half_open_connection_makes_room() {
 }
 
 #[test]
-fn noise_harms_nobody() {
+fn noise_harms_no_other_connection() {
     let site = Site::new();
     site.user("alice");
     let mut server = site.start();

@@ -116,7 +116,7 @@ fn a_hook_whose_selectors_do_not_match_is_said_not_to_be_asked() {
     for (user, only, expected) in [
         ("eve", true, "verdict: deny"),
         ("bob", true, "the hook was not asked: its selectors do not match"),
-        ("bob", false, "no hook was asked: the selectors of none match"),
+        ("bob", false, "no hook was asked: the selectors of all hooks exclude the event"),
     ] {
         let mut arguments = vec!["login-pre", "--user", user];
         arguments.extend(only.then_some(["--only", refuses.as_str()]).into_iter().flatten());

@@ -250,7 +250,7 @@ fn a_program_needs_every_permission_on_its_path() {
 
 #[test]
 fn names_elsewhere_need_their_permissions() {
-    // A7-11: what rsync is told to read, link and write is asked for like its path.
+    // A7-11: what rsync has to read, link and write needs permission like its path.
     let site = Site::new().config("enabled_ssh_commands = [\"rsync\"]");
     let readable = "/readable:list,download";
     let arguments =

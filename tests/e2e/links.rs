@@ -178,7 +178,7 @@ fn the_rules_of_both_ends_hold() {
         let shown = String::from_utf8_lossy(&body).into_owned();
         assert_eq!(status(kind, body), rule, "{kind} {shown:?}");
     }
-    // What may not be listed is not told either.
+    // The server does not reveal what may not be listed.
     assert_eq!(
         name(&raw.request(fxp::REALPATH, &string("/free/blind/none/below"))).as_deref(),
         Ok("/free/blind/none/below")
@@ -225,7 +225,7 @@ fn programs_come_under_the_rules_of_where_they_work() {
 }
 
 #[test]
-fn nobody_makes_the_root_of_another_account_by_a_link() {
+fn no_account_makes_the_root_of_another_by_a_link() {
     // A5-03
     let site = Site::new();
     let homes = format!("[data_provider]\nhomes = [\"{}\"]", site.path("homes").display());

@@ -232,7 +232,7 @@ fn begun_conversations_are_tries() {
     assert_eq!(all[1..4], [asked; 3]);
     assert!(all.len() < 6 || all[5] == "closed", "{all:?}");
     server.wait_for(|line| line["sender"] == "connection_failed" && line["reason"] == "given_up");
-    // One that is left with the connection is told of as well.
+    // Observers get a conversation as well that the client leaves with the connection.
     let before = failures(&server);
     assert_eq!(answers(&server, "alice", &["ask"]), [asked]);
     server.wait_for(|line| line["reason"] == "given_up" && before < failures(&server));

@@ -271,7 +271,7 @@ fn an_installation_of_the_first_era_starts_in_its_place_and_a_later_one_is_refus
 }
 
 #[test]
-fn tables_of_a_later_era_on_a_database_server_are_told_of_and_those_of_the_first_are_taken_over() {
+fn tables_of_a_later_era_on_a_database_server_are_reported_and_those_of_the_first_are_taken_over() {
     // A9-01
     for kind in [Kind::Postgresql, Kind::Mariadb] {
         let check = |directory: &Path| tidegate(&["config", "check"], directory);

@@ -76,7 +76,7 @@ fn a_scanner_reads_the_file_that_it_is_asked_about() {
 }
 
 #[test]
-fn who_is_told_text_decides_about_no_other_names() {
+fn hooks_that_get_text_decide_about_no_other_names() {
     // A15-04, B10-03, B17-01
     for on_error in ["deny", "allow"] {
         let site = Site::new();
@@ -109,6 +109,6 @@ fn who_is_told_text_decides_about_no_other_names() {
             assert_eq!(is_opened, on_error == "allow", "{on_error}");
         }
         server.wait_for(|line| line["hook"] == hook && line["error_kind"] == "not-text");
-        server.wait_for_text("cannot be told the name");
+        server.wait_for_text("cannot take the name");
     }
 }

@@ -85,7 +85,7 @@ fn a_refusal_says_what_cannot_be_done() {
     let size = fields(&[&string("/f"), &attr::SIZE.to_be_bytes(), &3_u64.to_be_bytes()]);
     for (kind, body, expected) in [
         (fxp::SYMLINK, fields(&[&string("f"), &string("/l")]), "has no links"),
-        (fxp::SETSTAT, size, "cannot cut or extend files"),
+        (fxp::SETSTAT, size, "cannot shorten or extend a file"),
     ] {
         let (code, message) = refusal(&raw.request(kind, &body));
         assert_eq!(code, fx::OP_UNSUPPORTED, "{message}");

@@ -205,7 +205,7 @@ fn logs_are_quiet_when_asked() {
         let listening = text.lines().find(|line| line.contains("\"service\":\"sftpd\"")).unwrap();
         let listening: Value = serde_json::from_str(listening).unwrap();
         let port: u16 = listening["address"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
-        // A connection that ends at once is worth a line for those who look for details.
+        // A connection that ends at once gets a line at the level for details.
         TcpStream::connect(("127.0.0.1", port)).unwrap().read_exact(&mut [0; 8]).unwrap();
         signal(&server, "TERM");
         assert!(server.wait().unwrap().success());
@@ -387,7 +387,7 @@ fn a_closed_terminal_ends_nothing() {
 }
 
 #[test]
-fn keys_that_nobody_may_use_are_logged() {
+fn keys_that_no_account_may_use_are_logged() {
     // A2-09, A4-06, A21-06, J-08: without an option the log has all there is.
     let site = Site::new();
     site.user("alice");
@@ -445,7 +445,7 @@ fn of_servers_that_start_at_once_one_serves() {
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let started: Vec<_> = (0..4).map(|_| start()).collect();
-    // Those that do not serve end by themselves; who serves is asked to end when all others have.
+    // Processes that do not serve end by themselves; the one that serves is asked to end when all others have.
     let (ended, said) = std::sync::mpsc::channel();
     let pids: Vec<u32> = started.iter().map(Child::id).collect();
     for child in started {

@@ -49,7 +49,7 @@ impl Panel {
         let mut config: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (point, name, more, _) in SCRIPTS {
             let calls = site.path(&format!("calls/{name}"));
-            // Whose outcome has no effect (D-11).
+            // The exit status of this script has no effect (D-11).
             let status = i32::from(name == "one_click_pma_login_post");
             // The seed's way to the user behind a session in which one acts as another.
             let script = site.script(

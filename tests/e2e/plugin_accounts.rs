@@ -94,7 +94,7 @@ fn without_a_grant_a_plugin_makes_only_the_account_that_logs_in() {
 }
 
 #[test]
-fn homes_are_below_their_roots_and_nobody_elses() {
+fn homes_are_below_their_roots_and_in_no_other_home() {
     // A11-21a, A3-39a
     let place = Site::new();
     let (homes, name) = (place.path("homes"), |name: &str| place.path(&format!("homes/{name}")));

@@ -40,7 +40,7 @@ fn curl(arguments: &[&str]) -> (u16, String) {
 fn an_older_client_works_as_it_always_did() {
     // A1-20, A18-01, A18-02, A18-03, A18-04, A18-05, A18-06, A18-07, A18-08, A18-09, A18-10, A18-11, A18-15
     let site = Site::new();
-    // The client is not the server's owner, who alone may place homes beside its database.
+    // The client is not the server's owner, and only the owner may place homes beside its database.
     let homes = format!("[data_provider]\nhomes = [\"{}\"]\n", site.path("homes").display());
     let site = site.config(&homes);
     let server = site.start_with(&OPEN);

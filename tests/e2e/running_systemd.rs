@@ -82,7 +82,7 @@ fn the_package_runs_and_is_removed() {
     assert!(sent.status.success(), "{}", text(&sent));
     assert_eq!(std::fs::read_to_string(container.path("/srv/tidegate/alice/third")).unwrap(), "content");
 
-    // When it dies it comes back, and who connects meanwhile waits.
+    // When it dies it comes back, and clients that connect meanwhile wait.
     let killed = main_process();
     container.run_ok(&["systemctl", "kill", "--signal", "KILL", "tidegate"]);
     sftp_ok(&container, &format!("get first {}", file("back")));

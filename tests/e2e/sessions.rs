@@ -1,4 +1,4 @@
-//! Sessions while they last: who is there, what ends them, and what changes under them.
+//! Sessions while they last: how they are listed, what ends them, and what changes under them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -109,7 +109,7 @@ fn check_new_limits(kind: Kind) {
         offset += 10_000;
         started.elapsed()
     };
-    // A second for each, of which a pause before it makes good a tenth at most: who is faster has no limit.
+    // A second for each, of which a pause before it makes good a tenth at most: a faster session has no limit.
     let least = Duration::from_millis(800);
     let taken = write();
     assert!(taken >= least, "{taken:?}");

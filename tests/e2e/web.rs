@@ -42,8 +42,8 @@ pub fn journeys(server: &Server, file: &str, more: &Value) {
     assert!(output.status.success(), "{}\nthe newest lines of the log:\n{}", clients::text(&output), end.join("\n"));
 }
 
-/// A hook that refuses `eve`, and names that turn the direction of text, with a reason; it says on standard error who it
-/// was asked about.
+/// A hook that refuses `eve`, and names that turn the direction of text, with a reason; it says on standard error which
+/// user it was asked about.
 fn sundays(site: &Site) -> String {
     let script = site.script(
         "sundays.sh",

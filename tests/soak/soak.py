@@ -1,7 +1,7 @@
 """The load behind tests/soak/run.
 
 Names say what has to happen: `KIND-allow` may be refused only when its hook failed, `KIND-deny` never gets in.
-Exit status 1 if a verdict was wrong, a session's end was told not exactly once, or memory or descriptors grew.
+Exit status 1 if a verdict was wrong, hooks did not get a session's end exactly once, or memory or descriptors grew.
 """
 
 import argparse

@@ -5,7 +5,7 @@ import { eventually } from './browser.mjs';
 
 /// What the pages below are about; `furnish` puts it there.
 export const NAMES = { users: 'ada', groups: 'staff', folders: 'team', roles: 'sales', admins: 'chief' };
-/// Who may see, add, change and delete objects of a kind.
+/// The permissions to see, add, change and delete objects of a kind.
 const RIGHTS = {
     users: ['view_users', 'add_users', 'edit_users', 'del_users'],
     groups: ['view_users', 'manage_groups', 'manage_groups', 'manage_groups'],

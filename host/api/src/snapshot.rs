@@ -135,7 +135,7 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
     families.push(family(
         MetricType::COUNTER,
         "tidegate_hook_events_dropped_total",
-        "Events that hooks were not told of, because too many waited",
+        "Events that hooks did not get, because too many waited",
         dropped.map(|(kind, events)| counted(vec![label("kind", kind.as_str())], *events as f64)).collect(),
     ));
     families

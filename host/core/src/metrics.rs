@@ -44,7 +44,7 @@ pub struct Counts<N = u64> {
     /// Credentials for which there may be a remembered answer of external authentication (B8-05): one number for each of
     /// [`ExternalAuthAnswer::ALL`].
     pub external_auth: [N; ExternalAuthAnswer::ALL.len()],
-    /// Events that hooks were not told of, because too many waited (B0-10): one number for each of
+    /// Events that hooks did not get, because too many waited (B0-10): one number for each of
     /// [`HookKind::ALL`]. Those of gates stay 0.
     pub hook_events_dropped: [N; HookKind::ALL.len()],
     /// Requests to object storage (A20-06): those of each of [`ObjectRequest::ALL`].
@@ -109,11 +109,11 @@ pub struct Transfers<N = u64> {
 pub struct HttpRequests<N = u64> {
     /// All requests.
     pub all: N,
-    /// Those answered with success.
+    /// Requests that were answered with success.
     pub ok: N,
-    /// Those that were wrong.
+    /// Requests that the client made wrongly.
     pub client_errors: N,
-    /// Those that failed here.
+    /// Requests that failed in the server.
     pub server_errors: N,
 }
 
@@ -122,9 +122,9 @@ pub struct HttpRequests<N = u64> {
 pub struct Logins<N = u64> {
     /// All attempts.
     pub attempts: N,
-    /// Those that were accepted.
+    /// Attempts that were accepted.
     pub accepted: N,
-    /// Those that were refused.
+    /// Attempts that were refused.
     pub refused: N,
 }
 
@@ -214,7 +214,7 @@ impl Metrics {
         add(&self.counts.logins_unavailable, 1);
     }
 
-    /// Counts an event that an observer was not told of, because too many waited (B0-10).
+    /// Counts an event that an observer did not get, because too many waited (B0-10).
     pub fn hook_event_dropped(&self, kind: HookKind) {
         if let Some(dropped) = entry(HookKind::ALL, &self.counts.hook_events_dropped, kind) {
             add(dropped, 1);

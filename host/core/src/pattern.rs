@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_told_as_it_is_written() {
+    fn a_pattern_is_shown_as_it_is_written() {
         for text in ["", "al*", "b?b", "[x", "ü**"] {
             assert_eq!(Pattern::wildcards(text).to_string(), text.replace("**", "*"));
         }

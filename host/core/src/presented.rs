@@ -13,7 +13,7 @@ pub const MAX_PASSWORD: usize = 64 << 10;
 /// Why a text can be no name or password; the sentence is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// It has the character NUL; the text is what it was to be.
+    /// It has the character NUL; the text says what it would be, such as a name.
     #[error("the {0} contains the character NUL, which cannot be passed to programs")]
     Nul(&'static str),
     /// It has more than that many bytes.
@@ -49,7 +49,7 @@ pub fn check_login(name: &str, credential: &Credential) -> Result<(), Unfit> {
     }
 }
 
-/// As much of a name as hooks are told of that only hear of refused logins.
+/// As much of a name as observers of refused logins get.
 pub fn shortened(name: &str) -> &str {
     name.get(..name.floor_char_boundary(MAX_NAME)).unwrap_or_default()
 }

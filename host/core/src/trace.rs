@@ -6,7 +6,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::files::FileError;
 
-/// The target of all spans, by which they are told from those of libraries.
+/// The target of all spans, which tells them from those of libraries.
 pub const TARGET: &str = "tidegate::trace";
 
 /// Knows the place of a span in its trace.

@@ -42,7 +42,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// Those that wait, each with its ticket.
+    /// The callers that wait for a place, each with its ticket.
     queue: Queue<(u64, oneshot::Sender<Place>)>,
     tickets: u64,
 }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_has_all_places() {
+    async fn no_account_and_no_address_has_all_places() {
         // B0-10a
         let places = Places::with_shares(16);
         let take = |address: &str, account: &'static str, count: usize| {

@@ -138,12 +138,12 @@ impl Response {
 
 /// The older server's wire format of one kind of event.
 pub trait LegacyEvent: HookEvent {
-    /// Whether a hook of that flavour is asked about, or told of, this event at all.
+    /// Whether a hook of that flavour gets this event at all.
     fn is_for(&self, _flavour: Flavour) -> bool {
         true
     }
 
-    /// The names of users that scripts of the panel are told in `username`.
+    /// The names of users that scripts of the panel get in `username`.
     fn panel_users(&self) -> Vec<&str> {
         Vec::new()
     }

@@ -65,7 +65,7 @@ impl Dialect {
 pub struct Flavour {
     pub compat: Compat,
     pub dialect: Dialect,
-    /// Whether a URL is told of file actions in the old way, by GET with a query (J-11).
+    /// Whether a URL gets file actions in the old way, by GET with a query (J-11).
     pub get: bool,
     /// Whether the hook may see and change one-time codes and recovery codes.
     pub second_factors: bool,
@@ -79,7 +79,7 @@ impl Flavour {
 }
 
 impl Flavour {
-    /// Whether a web server that is down is told again later (B0-08). The first era told of actions
+    /// Whether a web server that is down gets the event again later (B0-08). The first era sent actions
     /// only once (A15-06, A15-23).
     pub fn retries(self, kind: HookKind) -> bool {
         match kind {

@@ -131,7 +131,7 @@ impl Program {
         Self { child, group, path }
     }
 
-    /// What it writes.
+    /// The standard output and standard error of the program.
     fn streams(&mut self) -> io::Result<(ChildStdout, ChildStderr)> {
         match (self.child.stdout.take(), self.child.stderr.take()) {
             (Some(stdout), Some(stderr)) => Ok((ChildStdout::from_std(stdout)?, ChildStderr::from_std(stderr)?)),
@@ -253,7 +253,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(1);
     const LATER: Duration = Duration::from_secs(300);
-    /// What takes longer hangs.
+    /// Work that takes longer is taken to hang.
     const PATIENCE: Duration = Duration::from_secs(60);
 
     /// The process whose number is in that file.

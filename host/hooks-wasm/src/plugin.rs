@@ -17,7 +17,7 @@ use crate::v0_1::{Exports, Guest, GuestEvent};
 /// The health of a link under whose name nothing is loaded.
 pub const NOT_LOADED: &str = "the plugin is not loaded";
 
-/// Pauses before an observer is told again, if it said that its failure may pass (B0-08a).
+/// Pauses before an observer gets an event again, if it said that its failure may pass (B0-08a).
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
 
 /// A component that passed every check.

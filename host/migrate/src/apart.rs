@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::account::about;
 use crate::{Moved, NoteKind};
 
-/// Whose files are in a directory.
+/// The users whose files are in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owners {
     One(u64),

@@ -129,7 +129,7 @@ mod tests {
             .map(|user| (user["username"].as_str().unwrap(), user["uid"].as_u64().unwrap()))
             .collect();
         let expected: Vec<_> = expected.iter().map(|(name, uid)| (*name, u64::from(*uid))).collect();
-        // That of system users whose home is not there is told for each.
+        // There is a note for each system user whose home does not exist.
         let is_meant =
             |note: &&crate::Note| note.about.starts_with("account") && !note.text.contains("its home was looked for");
         let about = moved.notes.iter().filter(is_meant).count();

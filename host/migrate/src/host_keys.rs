@@ -10,7 +10,7 @@ use crate::{MigrateError, files};
 /// Far above the size of any private key.
 const MAX_KEY: usize = 64 << 10;
 
-/// What becomes of one key.
+/// The outcome for one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyOutcome {
     /// It is copied, or would be.

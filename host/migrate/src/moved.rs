@@ -77,11 +77,11 @@ pub struct Moved {
     pub sftpd: Map<String, Value>,
     /// The same of the section `common`.
     pub common: Map<String, Value>,
-    /// What is to be said about it.
+    /// Remarks for the operator.
     pub notes: Vec<Note>,
     /// How many objects are not valid and stay behind.
     pub left: LeftBehind,
-    /// What shows the version of the older server.
+    /// Properties of the source that show the version of the older server.
     pub evidence: Evidence,
 }
 
@@ -140,7 +140,7 @@ impl Moved {
                         self.notes.push(Note {
                             kind: NoteKind::Invalid,
                             about: format!("{noun} {name}"),
-                            text: "it is there twice; the first one holds".to_owned(),
+                            text: "it is there twice; the first one is used".to_owned(),
                         });
                     }
                     Some(_) | None => ours.push(one),

@@ -35,7 +35,7 @@ impl Activation {
 /// Tells systemd a state; without systemd, nothing happens.
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(sender = "main", message = format!("systemd could not be told: {error}"));
+        tracing::debug!(sender = "main", message = format!("the server could not notify systemd: {error}"));
     }
 }
 

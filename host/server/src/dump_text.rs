@@ -1,5 +1,5 @@
-//! The text of a dump, split into its documents. They are parsed one by one: one that cannot be read is in the way of no
-//! other, and a large dump is never in memory as values as a whole.
+//! The text of a dump, split into its documents. They are parsed one by one: one that cannot be read does not affect
+//! others, and a large dump is never in memory as values as a whole.
 
 use std::collections::BTreeMap;
 

@@ -129,7 +129,7 @@ mod tests {
         assert_eq!((*file.networks()).to_vec(), both);
         assert_eq!((*open().unwrap().networks()).to_vec(), both);
         let path = directory.path().join(FILE);
-        // B14: a line that cannot be used exempts nothing, and is in the way of no other, nor of the start.
+        // B14: a line that cannot be used exempts nothing, and affects neither other lines nor the start.
         fs::write(&path, b"192.0.2.0/24\n\nhere\xff\n0.0.0.0/1\n2001:db8::/32\n").unwrap();
         assert_eq!((*open().unwrap().networks()).to_vec(), both);
         // What cannot be kept does not hold until the next start alone.

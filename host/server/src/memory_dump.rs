@@ -34,8 +34,8 @@ pub struct MemoryDump {
 type Names = BTreeSet<(Option<u8>, String)>;
 
 impl MemoryDump {
-    /// Loads the dump of the configuration, if accounts are in memory and there is one. Documents that are not valid are
-    /// told in the log, and are in the way of no other.
+    /// Loads the dump of the configuration, if accounts are in memory and there is one. The log names documents
+    /// that are not valid; all others are loaded.
     pub async fn load(
         database: &DatabaseSettings,
         stores: &Stores,
@@ -145,7 +145,7 @@ impl MemoryDump {
     }
 }
 
-/// What was read of a dump so far.
+/// The state of reading a dump.
 struct Reading<'a> {
     path: &'a Path,
     names: Names,
@@ -167,7 +167,7 @@ impl Reading<'_> {
         };
         let noun = kind.map_or("account", |kind| kind.collection().noun);
         if self.names.contains(&(kind.map(order), name.clone())) {
-            self.tell(&format!("the {noun} \"{name}\" is in the document twice; the first one holds"));
+            self.tell(&format!("the {noun} \"{name}\" is in the document twice; the first one is used"));
             return None;
         }
         self.names.insert((kind.map(order), name));

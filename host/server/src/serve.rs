@@ -161,7 +161,7 @@ async fn load_plugins(hooks: &Hooks, stop: CancellationToken) {
         () = stop.cancelled() => false,
     };
     if is_late {
-        let message = "some plugins are not loaded yet; what they may decide is refused until they are";
+        let message = "some plugins are not loaded yet; until they are, the server refuses what they may decide";
         tracing::warn!(sender = "plugins", message);
     }
 }

@@ -1,4 +1,4 @@
-//! Files of the state directory with the sessions whose end hooks are to be told of, one for each (D-04). They survive a
+//! Files of the state directory with the sessions whose end hooks have to get, one for each (D-04). They survive a
 //! kill of the server, and not every crash of the machine.
 
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -27,7 +27,7 @@ impl SessionRecordFiles {
         self.directory.join(id)
     }
 
-    /// None: it is no record. What is told of is removed by its id, which has to be the name of the file.
+    /// None: it is no record. A reported session is removed by its id, which has to be the name of the file.
     fn parse(path: &Path, content: &[u8]) -> Option<SessionRecord> {
         let record: SessionRecord = serde_json::from_slice(content).ok()?;
         (path.file_name()? == record.id.as_str()).then_some(record)

@@ -23,7 +23,7 @@ pub fn on_user_signals(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What signals ask for.
+/// The stop that signals ask for.
 pub struct Stop {
     /// Cancelled when SIGTERM or SIGINT arrives: the server drains.
     pub drain: CancellationToken,

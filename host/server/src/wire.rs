@@ -140,7 +140,7 @@ fn rename_limit(settings: &Settings) -> usize {
 /// The file in the state directory with the key under which secrets are stored.
 const SECRETS_KEY: &str = "secrets.key";
 
-/// What commands need of a server.
+/// The stores that commands and the server use.
 #[derive(Clone)]
 pub struct Stores {
     pub database: Arc<dyn ports::Stores>,
@@ -151,7 +151,7 @@ pub struct Stores {
     pub exemptions: Arc<dyn Exemptions>,
     /// Usages that went on while the database was away.
     pub unmarked: Arc<dyn UnmarkedUsages>,
-    /// Sessions whose end hooks are to be told of, after a kill as well.
+    /// Sessions whose end hooks have to get, after a kill as well.
     session_records: Arc<dyn SessionRecords>,
     /// Whether accounts are only read (A8-17).
     only_read: bool,
@@ -190,7 +190,7 @@ impl Stores {
         Ok(Self { directory, database, passwords, exemptions, unmarked, session_records, only_read: false })
     }
 
-    /// Accounts whose changes no hook is told of.
+    /// Accounts whose changes no hook gets.
     pub fn accounts(&self, users_base_dir: Option<String>) -> Accounts {
         let accounts = Accounts::new(self.directory.clone(), self.passwords.clone(), users_base_dir);
         if self.only_read { accounts.only_read() } else { accounts }

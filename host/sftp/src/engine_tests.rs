@@ -194,7 +194,7 @@ async fn replies_of_transfers_wait_for_their_time_and_others_do_not() {
         session.live.active(0);
         tokio::time::sleep_until(time).await;
         state = engine.receive_aside(&[]).await;
-        assert!(session.live.last_activity() > 0, "who waits for a limit is not idle");
+        assert!(session.live.last_activity() > 0, "a session that waits for a limit is not idle");
     }
     assert_eq!((state, ids(&sent(&mut engine))), (Ok(State::Idle), vec![1, 3]));
     assert_eq!(started.elapsed().as_secs(), 3);

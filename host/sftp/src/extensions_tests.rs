@@ -100,7 +100,7 @@ async fn data_is_copied_between_two_handles() {
 }
 
 #[tokio::test]
-async fn checksums_are_told_to_each_client_in_its_way() {
+async fn checksums_are_sent_to_each_client_in_its_format() {
     let mut client = Client::new(files("")).await;
     client.put("f", b"hello").await;
     let handle = Field::Handle(client.open("f", fxf::READ).await.handle());

@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_without_a_row_are_told_so() {
+    fn requests_without_a_row_are_answered() {
         // A5-02
         let check = |packet: &[u8], expected: &str| {
             let status = decode(packet).unwrap_err();

@@ -122,7 +122,7 @@ fn flags_are_those_of_the_draft() {
         (options.read, options.write, options.append, options.create, options.truncate, options.exclusive)
     };
     assert_eq!(options(fxf::READ), (true, false, false, false, false, false));
-    assert_eq!(options(fxf::APPEND), (false, true, true, false, false, false), "who appends writes");
+    assert_eq!(options(fxf::APPEND), (false, true, true, false, false, false), "an append is a write");
     assert_eq!(options(fxf::WRITE | fxf::EXCL), (false, true, false, false, false, false), "EXCL needs CREAT");
     assert_eq!(options(fxf::WRITE | fxf::CREAT | fxf::EXCL), (false, true, false, true, false, true));
     assert_eq!(options(fxf::WRITE | fxf::TRUNC), (false, true, false, false, true, false));
@@ -312,7 +312,7 @@ async fn relative_paths_begin_at_the_start_directory() {
 }
 
 #[tokio::test]
-async fn denials_are_told_as_such() {
+async fn denials_are_answered_as_such() {
     // A5-02
     let mut client =
         Client::new(files(r#","filters":{"file_patterns":[{"path":"/","denied_patterns":["*.exe"]}]}"#)).await;

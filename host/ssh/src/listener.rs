@@ -57,7 +57,7 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(200);
 const QUIET_TIME: i64 = 1000;
 /// Time for handshake and login together (A4-01).
 pub const LOGIN_GRACE: Duration = Duration::from_secs(120);
-/// Time that connections have to close after they were told to.
+/// Time that connections have to close after the server asked them to.
 pub const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 pub struct SshSettings {

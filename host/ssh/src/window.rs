@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_window_that_nobody_knows_is_tried_out() {
+    async fn an_unknown_window_is_tried_out() {
         let window = Arc::new(ReplyWindow::default());
         let mut data = Bytes::from(vec![1; ASSUMED + 2 * PORTION]);
         let mut sent = window.queue(&mut data).await;

@@ -48,7 +48,7 @@ pub struct Ahead {
     run: u64,
     /// Where a late read has ended.
     late: Option<u64>,
-    /// None: nothing is read ahead.
+    /// The reader's share of the memory; None: nothing is read ahead.
     share: Option<ReaderShare>,
 }
 

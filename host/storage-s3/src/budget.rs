@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_added_is_given_back_where_somebody_waits() {
+    async fn what_was_added_is_given_back_where_an_upload_waits() {
         let (one, other) = budgets();
         let mut large = one.first(8 * MIB).await.unwrap();
         one.enlarge(&mut large, 22 * MIB);

@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::errors::failed;
 
-/// What is made.
+/// Whether a file or a directory is being made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     File,
@@ -23,9 +23,9 @@ pub struct Claims(Mutex<BTreeMap<String, Claim>>);
 #[derive(Debug)]
 struct Claim {
     kind: Kind,
-    /// How many make it.
+    /// The number of operations that make the name.
     holders: usize,
-    /// Who gives the name to what it has made.
+    /// Held by the operation that gives the name to what it has made.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 

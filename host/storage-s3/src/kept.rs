@@ -6,13 +6,13 @@ use tidegate_core::ports::storage::StorageError;
 use crate::errors::unsupported;
 use crate::object::Found;
 
-/// What is kept of the old object.
+/// The part of the old object that an upload keeps.
 pub enum Kept {
-    /// Nothing that is not a part of the upload yet.
+    /// Nothing, but for what the upload has copied already.
     Nothing,
     /// All of it, as long as nothing is written.
     All(Found),
-    /// What it has behind the last byte that was written.
+    /// The bytes behind the last one that was written.
     Behind(Found),
 }
 
@@ -61,7 +61,9 @@ impl Kept {
                 if old.metadata.size == size && written.is_some_and(|end| end < size) => {}
             Self::Nothing if is_written => {}
             Self::All(_) | Self::Behind(_) | Self::Nothing => {
-                return Err(unsupported("object storage cannot cut or extend files, but to what was written of them"));
+                return Err(unsupported(
+                    "object storage cannot shorten or extend a file, except to the size that was written",
+                ));
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ const NAMES: usize = 100;
 /// The longest time of a listing that saves time.
 const QUICK: Duration = Duration::from_millis(500);
 
-/// What the last lookups have found.
+/// Whether the last lookups found anything, from which it is guessed how to make the next one.
 #[derive(Debug, Default)]
 pub struct Expectation {
     missed: AtomicU32,

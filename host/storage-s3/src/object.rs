@@ -55,9 +55,9 @@ pub struct Bucket {
     pub rename_limit: usize,
     /// Whether the store was seen to refuse requests with conditions.
     pub refuses_conditions: AtomicBool,
-    /// Names that nothing had a moment ago.
+    /// Names that did not exist a moment ago.
     pub missing: MissingNames,
-    /// Names that no file had a moment ago.
+    /// Names that were known a moment ago not to be files.
     pub directories: Arc<Directories>,
     /// Names that are being made.
     pub claims: Arc<Claims>,
@@ -67,7 +67,7 @@ pub struct Bucket {
 
 /// An object or directory that was found.
 pub struct Found {
-    /// What clients see.
+    /// The attributes that clients see.
     pub metadata: Metadata,
     /// The version of the object; none: it is a directory, or the store has none.
     pub etag: Option<String>,

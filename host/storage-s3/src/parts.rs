@@ -30,7 +30,7 @@ const MAX_COPY: u64 = 5 << 30;
 /// is repeated when it does not.
 const COPY: u64 = 256 << 20;
 
-/// What was written of an upload.
+/// The state of an upload that is being written.
 pub struct Written {
     bucket: Arc<Bucket>,
     key: Key,
@@ -46,7 +46,7 @@ pub struct Written {
     /// The end of what was written in order.
     next: u64,
     sequence: Sequence,
-    /// What stays of the object that has the name.
+    /// The part of the old object that stays.
     kept: Kept,
     /// The object at whose end the upload goes on.
     goes_on_with: Option<Found>,
@@ -467,10 +467,10 @@ impl Written {
     }
 }
 
-/// What has the name that an upload asks for.
+/// The object that has the name of an upload.
 enum Named {
     ThisUpload,
-    /// None: nothing has it.
+    /// Another object; None: there is none.
     Other(Option<Metadata>),
 }
 

@@ -94,8 +94,8 @@ impl Pool {
         self.lock().free
     }
 
-    /// Takes memory, if the account may have it now and so many bytes are left for those who need them more. It is
-    /// given to none while a request waits.
+    /// Takes memory, if the account may have it now and so many bytes are left for uploads that need them more. None is
+    /// given while a request waits.
     pub fn take_spare(self: &Arc<Self>, account: &Arc<str>, bytes: usize, left: usize) -> Option<Portion> {
         let mut state = self.lock();
         let is_spare = state.waiting.is_empty() && state.free >= left.saturating_add(bytes);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_gets_it_in_turn_and_is_not_passed() {
+    fn waiting_requests_get_memory_in_turn() {
         let (pool, a, b) = (Pool::new(30), named("a"), named("b"));
         let taken = pool.take_spare(&a, 20, 0).unwrap();
         let (mut first, mut second) = (Box::pin(pool.take(&a, 10)), Box::pin(pool.take(&a, 5)));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_no_more_is_in_nobodys_way() {
+    fn a_dropped_request_delays_no_other() {
         let (pool, a) = (Pool::new(30), named("a"));
         let taken = pool.take_spare(&a, 20, 0).unwrap();
         let mut gone = Box::pin(pool.take(&a, 25));

@@ -19,12 +19,12 @@ use crate::object::{Bucket, Found};
 pub struct S3File {
     bucket: Arc<Bucket>,
     metadata: Metadata,
-    /// None: it is a directory.
+    /// Reads the object; None: it is a directory.
     reader: Option<Reader>,
     ahead: Shelf,
 }
 
-/// Where what was read ahead is between two reads; none: a read has it.
+/// Keeps what was read ahead between two reads; None: a read has it.
 struct Shelf(Mutex<Option<Ahead>>);
 
 /// What was read ahead, while a read has it. It is put back also when the read is cancelled.

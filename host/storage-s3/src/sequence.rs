@@ -21,10 +21,10 @@ pub struct Sequence {
     bytes: usize,
 }
 
-/// A write that came before what precedes it.
+/// A write that came before the bytes in front of it.
 #[derive(Debug)]
 pub struct Early {
-    /// What is written.
+    /// The bytes of the write.
     pub data: Vec<u8>,
     _memory: Portion,
 }

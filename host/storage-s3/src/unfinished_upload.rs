@@ -20,7 +20,7 @@ pub enum Request {
 
 /// An upload that is aborted when it is dropped.
 pub struct UnfinishedUpload {
-    /// None: it is over.
+    /// None: the upload has ended.
     writer: Option<Writer>,
 }
 

@@ -20,13 +20,13 @@ use crate::parts::{Written, changed, over};
 type Ending = watch::Receiver<Option<Result<Option<Metadata>, StorageError>>>;
 
 /// An upload. A call takes what is written out of it and puts it back: a write that is cancelled gives the upload
-/// up. A finish that is cancelled goes on, since the store may have been asked already; `abandon` says what became of it.
+/// up. A finish that is cancelled goes on, since the store may have been asked already; `abandon` gives its outcome.
 pub struct S3Upload {
     bucket: Arc<Bucket>,
     key: Key,
     append: bool,
     must_be_new: bool,
-    /// None: it has ended, or ends.
+    /// The claim on the name; None: the upload has ended, or is ending.
     claimed: Mutex<Option<Claimed>>,
     /// Nothing had the name when the upload began.
     was_free: bool,
@@ -34,7 +34,7 @@ pub struct S3Upload {
     written: Mutex<Option<Box<Written>>>,
     /// The file that the upload would have replaced when it was last asked.
     replaces: Mutex<Option<Option<Metadata>>>,
-    /// None: the upload was not finished.
+    /// The end that is under way; None: the upload was not finished.
     ending: Mutex<Option<Ending>>,
 }
 

@@ -37,7 +37,7 @@ struct Arriving {
     _taken: Taken,
 }
 
-/// What has arrived.
+/// The bytes that have arrived.
 struct Arrived {
     chunks: Vec<Bytes>,
     /// Small chunks, behind the others.

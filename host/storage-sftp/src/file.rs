@@ -35,7 +35,7 @@ pub struct OpenFile {
     end: Option<AtomicU64>,
     reader: Mutex<Option<Reader>>,
     writer: Mutex<Option<Writer>>,
-    /// What the file was when it was closed.
+    /// The attributes of the file when it was closed.
     last: Mutex<Option<Metadata>>,
     /// Whether this server has removed the file's name.
     pub is_removed: AtomicBool,
@@ -138,7 +138,7 @@ impl OpenFile {
     /// Closes the file, for which the other server may have to write what it has in memory. Gives what the file was then.
     ///
     /// # Errors
-    /// The other server failed; what it has of the file is not known.
+    /// The other server failed; it is not known which bytes of the file it has stored.
     pub async fn close(&self) -> Result<Metadata, StorageError> {
         let looked = self.handle.request(fxp::FSTAT, |packet| packet);
         let closed = self.handle.close().ok_or_else(is_over)?;

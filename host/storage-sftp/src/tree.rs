@@ -91,7 +91,7 @@ impl Tree {
         FileId::new(hash.iter().take(16).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte)))
     }
 
-    /// What clients see of what has the path.
+    /// The attributes of the file at a path, as clients see them.
     pub fn metadata(&self, path: &VirtualPath, attributes: &Attributes) -> Metadata {
         metadata(attributes, self.id(path))
     }

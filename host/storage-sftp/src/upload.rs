@@ -39,7 +39,7 @@ pub struct SftpUpload {
     keep_partial: bool,
     was_shown: AtomicBool,
     is_over: AtomicBool,
-    /// What the file was when it got its name.
+    /// The attributes of the file when it got its name.
     finished: Mutex<Option<Metadata>>,
 }
 
@@ -148,7 +148,7 @@ impl SftpUpload {
         !self.is_over.swap(true, Ordering::Relaxed)
     }
 
-    /// What had the name, which is replaced.
+    /// The file with the name, which the upload replaces.
     async fn look(&self) -> Option<Metadata> {
         let (_, found) = self.storage.find(&self.target, false).await.ok()?;
         found.attributes.map(|attributes| self.storage.tree.metadata(&found.path, &attributes))

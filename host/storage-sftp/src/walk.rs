@@ -23,7 +23,7 @@ const LOOKS: usize = 16;
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// What is done with symbolic links.
+/// How a walk treats symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Links {
     /// A link in the last place is followed.
@@ -37,14 +37,14 @@ pub struct Links {
 pub struct Found {
     /// The path without symbolic links.
     pub path: VirtualPath,
-    /// What has it; None: nothing.
+    /// The attributes of the file; None: there is none.
     pub attributes: Option<Attributes>,
     /// A directory above the last name is missing.
     pub lacks_parent: bool,
 }
 
 impl Found {
-    /// What has the path.
+    /// The attributes of the existing file.
     ///
     /// # Errors
     /// `NotFound`
@@ -52,7 +52,7 @@ impl Found {
         self.attributes.as_ref().ok_or_else(|| not_found().into())
     }
 
-    /// The kind of what has the path; None: nothing has it.
+    /// The kind of the file; None: there is none.
     pub fn kind(&self) -> Option<FileKind> {
         self.attributes.as_ref().map(kind_of)
     }

@@ -11,12 +11,12 @@ use crate::packet::fxp;
 use crate::reply::Reply;
 use crate::session::Pending;
 
-/// What is written and not answered yet.
+/// Writes that the other server has not answered yet.
 #[derive(Default)]
 pub struct Writer {
     under_way: VecDeque<Portion>,
     bytes: usize,
-    /// Where the first bytes are that were not written, and why.
+    /// The offset of the first bytes that were not written, and the error.
     failed: Option<(u64, StorageError)>,
     /// The end of the bytes that were written from the first on, without those elsewhere.
     in_sequence: u64,

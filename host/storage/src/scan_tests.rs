@@ -82,7 +82,7 @@ async fn a_scan_that_cannot_be_made_is_not_recorded() {
 }
 
 #[tokio::test]
-async fn only_who_may_scan_does() {
+async fn only_permitted_administrators_scan() {
     for permission in AdminPermission::ALL {
         let house = house(Tracking::Always).await;
         let permissions = Permissions::Only(BTreeSet::from([permission]));

@@ -54,7 +54,7 @@
     }
   }
 
-  // For those who do not see that something has changed (WCAG 4.1.3).
+  // For users that do not see that something has changed (WCAG 4.1.3).
   function say(text) {
     const said = document.getElementById("said");
     if (said && said.textContent !== text) said.textContent = text;

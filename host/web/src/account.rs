@@ -27,7 +27,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         "sessions",
         "Where you are logged in; times are in UTC",
         &["Session", "Address", "Since", "Until", "End"],
-        "You are logged in nowhere.",
+        "You have no open sessions.",
     );
     for token in administration.tokens.own(asked.actor()?).await? {
         let is_this = current.as_deref() == Some(&token.id);

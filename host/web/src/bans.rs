@@ -55,7 +55,7 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     match asked.query.text("done") {
         "added" => blocks.push(Block::Note(Tone::Good, "The address is banned.".to_owned())),
         "exempted" => blocks.push(Block::Note(Tone::Good, "The network is exempt from bans.".to_owned())),
-        "not-exempted" => blocks.push(Block::Note(Tone::Good, "The network is exempt no longer.".to_owned())),
+        "not-exempted" => blocks.push(Block::Note(Tone::Good, "The network is no longer exempt.".to_owned())),
         "removed" => blocks.push(Block::Note(Tone::Good, "The ban was ended.".to_owned())),
         _ => {}
     }

@@ -70,7 +70,7 @@ async fn own(asked: Asked) -> Result<Response, Problem> {
 }
 
 fn nothing_to_do() -> Problem {
-    Problem::wrong("The form says nothing that can be done.")
+    Problem::wrong("The form names no action that the server knows.")
 }
 
 fn ask(kind: Kind, asked: Asked) -> Response {

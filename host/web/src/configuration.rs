@@ -16,8 +16,8 @@ pub fn routes() -> Vec<Route> {
 
 async fn show(asked: Asked) -> Result<Response, Problem> {
     let mut blocks = vec![Block::Text(
-        "What holds now, without secrets, and where each value comes from that is not the default. It is changed in the \
-         configuration file or the environment, and holds after a restart."
+        "The values in force, without secrets, and the source of each value that is not the default. Change them in the \
+         configuration file or the environment; the server reads them when it starts."
             .to_owned(),
     )];
     for remark in &asked.web.facts.remarks {

@@ -79,7 +79,7 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
     for session in &sessions {
         let id = session.id.as_str();
         let decided = match deciding(&session.live.decisions()) {
-            // Who may not see calls is not told of them here, either.
+            // An administrator that may not see calls does not see them here, either.
             Some(text) if asked.may(UseCase::ListRuns) => Cell::link(text, address("/web/runs", &[("connection", id)])),
             Some(_) | None => Cell::text(""),
         };

@@ -198,7 +198,7 @@ mod tests {
         check(json!(["a", "b"]), json!([]), json!(["a", "b", "t"]), json!(["t"]));
         check(json!(["a", "b"]), json!(["b", "a"]), json!(["a", "b", "t"]), json!(["b", "t", "a"]));
         check(json!(["a"]), json!(["b"]), json!("text"), json!(["b"]));
-        // Folders and groups are told apart by what they are about, and changed member by member.
+        // Folders and groups are matched by what they are about, and changed member by member.
         let folder = |path: &str, size: i64, files: i64| json!({"virtual_path": path, "name": "f", "quota_size": size, "quota_files": files});
         check(
             json!([folder("/a", 1, 1)]),

@@ -48,8 +48,9 @@ async fn show(asked: Asked) -> Response {
     blocks.push(Block::Form(Form::post("download", "/web/dump/download", Vec::new(), "Download a dump")));
     if asked.may(UseCase::Load) {
         blocks.push(Block::Heading("Load a dump".to_owned()));
-        let about = "What the file has is added, or replaces what is stored; what it does not have stays. Nothing is changed \
-                     before you have seen what would be. A file of more than 64 MiB is loaded with “tidegate load”.";
+        let about = "Objects of the file are added, or replace stored objects of the same name; stored objects that it does \
+                     not have stay. The next page shows the changes before the server makes them. A file of more than \
+                     64 MiB is loaded with “tidegate load”.";
         blocks.push(Block::Text(about.to_owned()));
         let file = Control::Input(Input::new("dump", "File", "", InputKind::File));
         let mut form = Form::post("try", "/web/dump/try", vec![file], "See what would change");
@@ -141,7 +142,7 @@ fn report(loaded: &[Loaded]) -> (Vec<Block>, bool) {
     let updated = count(|outcome| matches!(outcome, LoadOutcome::Updated(_)));
     let mut blocks = Vec::new();
     if failed > 0 {
-        let text = format!("{failed} document(s) cannot be loaded, and so nothing can.");
+        let text = format!("{failed} document(s) cannot be loaded, so that the server loads nothing.");
         blocks.push(Block::Note(Tone::Bad, text));
     }
     let same = loaded.len() - failed - added - updated;

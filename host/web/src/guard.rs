@@ -126,7 +126,7 @@ impl From<Problem> for Stop {
     }
 }
 
-/// Refuses requests of banned addresses and of pages of other origins; who asks, and on which way.
+/// Refuses requests of banned addresses and of pages of other origins; gives the client, and the way of its request.
 pub fn screened(web: &WebAdmin, request: &mut Request) -> Result<(Client, Way), Problem> {
     let Some(client) = request.extensions().get::<Client>().cloned() else {
         let text = "The connection of the request is not known.";
@@ -140,7 +140,9 @@ pub fn screened(web: &WebAdmin, request: &mut Request) -> Result<(Client, Way), 
     refuse_foreign(method, uri, headers, &client, &web.allowed_hosts).map_err(|foreign| {
         let text = match foreign {
             Foreign::Origin => "Pages of another origin may not use the server.",
-            Foreign::Host => "The server has another name here; its owner can add this one to httpd.allowed_hosts.",
+            Foreign::Host => {
+                "The server does not answer to this host name; the operator can add it to httpd.allowed_hosts."
+            }
         };
         Problem::new(StatusCode::FORBIDDEN, text)
     })?;
@@ -174,7 +176,7 @@ async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visit
 
 /// The credentials were not judged.
 pub fn unavailable(error: &AuthenticationError) -> Problem {
-    // The server does not know who asks: where the database is, and why it does not answer, is in the log.
+    // The server cannot identify the client: where the database is, and why it does not answer, is in the log.
     if let AuthenticationError::Store(StoreError::Unavailable(_)) = error {
         return Problem::database_away("");
     }

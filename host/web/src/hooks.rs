@@ -93,7 +93,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
 fn role(point: HookKind) -> &'static str {
     match point.family() {
         Family::Gate => "decide while the client waits",
-        Family::Observer => "are told afterwards",
+        Family::Observer => "get events afterwards",
     }
 }
 

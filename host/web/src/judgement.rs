@@ -1,4 +1,4 @@
-//! What became of an attempt to log in, told by the records of its connection.
+//! The outcome of an attempt to log in, from the records of its connection.
 
 use tidegate_core::ports::StoredRun;
 
@@ -33,7 +33,7 @@ pub fn tone(run: &StoredRun) -> Tone {
     }
 }
 
-/// Whether a gate ended with this call, and not well. Others that failed were passed over, or only told of something.
+/// Whether a gate ended with this call, and not well. Other hooks that failed were passed over, or are observers.
 fn refuses(run: &StoredRun) -> bool {
     run.decided && (tone(run) == Tone::Bad || run.is_error)
 }
@@ -68,7 +68,7 @@ pub fn said_of(runs: &[StoredRun]) -> Option<(Tone, String)> {
     let words = match judge(runs) {
         Judgement::Accepted(last) => {
             let is_first = runs.iter().find(|run| run.kind == LOGIN) == Some(last);
-            let before = if is_first { "" } else { ", after what was refused before it on the same connection" };
+            let before = if is_first { "" } else { ", after earlier attempts on the same connection were refused" };
             (Tone::Good, format!("The log-in was accepted{before}."))
         }
         Judgement::Refused(run) => (Tone::Bad, format!("It was refused {}.", reason_of(run))),
@@ -81,7 +81,7 @@ pub fn said_of(runs: &[StoredRun]) -> Option<(Tone, String)> {
     Some(words)
 }
 
-/// Who refused, and why.
+/// What refused the attempt, and why.
 pub fn reason_of(run: &StoredRun) -> String {
     let by = match (run.kind.as_str(), run.is_error) {
         (LOGIN, _) => "by the server".to_owned(),
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_that_were_refused_are_told_beside_the_log_in() {
+    fn refused_operations_are_shown_beside_the_log_in() {
         let check = |runs: &[StoredRun], expected: Option<&str>| {
             assert_eq!(refused_operation(runs).map(|run| run.kind.as_str()), expected, "{runs:?}");
         };
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_is_told_in_words() {
+    fn the_reason_is_shown_in_words() {
         let check = |runs: &[StoredRun], expected: &str| {
             let said = said_of(runs).map(|(_, text)| text).unwrap_or_default();
             assert_eq!(said, expected, "{runs:?}");
@@ -173,7 +173,7 @@ mod tests {
         let deny = StoredRun { hook: "sundays".to_owned(), ..run("login-pre", "deny", true, false) };
         check(&[], "");
         check(&[accepted()], "The log-in was accepted.");
-        let after = "The log-in was accepted, after what was refused before it on the same connection.";
+        let after = "The log-in was accepted, after earlier attempts on the same connection were refused.";
         check(&[refused(), accepted()], after);
         let closed = "It was refused by the hook sundays at login-pre: deny (closed).";
         check(&[because("closed", deny), because("closed", refused())], closed);

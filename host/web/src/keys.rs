@@ -115,7 +115,7 @@ async fn add(asked: Asked) -> Result<Response, Problem> {
     let (document, errors) = applied(KEY_OBJECT, &Map::new(), &asked.form);
     let outcome = match errors.0.is_empty() {
         true => asked.web.administration.api_keys.add(asked.actor()?, &document).await.map_err(Problem::from),
-        false => Err(Problem::wrong("Some fields cannot be read; what is wrong stands at each of them.")),
+        false => Err(Problem::wrong("Some fields cannot be read; each of them shows its error.")),
     };
     match outcome {
         Ok(made) => Ok(shown_once(&asked, &made)),
@@ -134,7 +134,7 @@ fn shown_once(asked: &Asked, made: &NewKey) -> Response {
         ("Key".to_owned(), Cell::Code(made.text.expose().to_owned())),
         ("Header".to_owned(), Cell::Code("X-SFTPGO-API-KEY".to_owned())),
     ];
-    let text = "Keep the key now: it is shown this once, and the server does not have it.";
+    let text = "Save the key now: it is shown this once, and the server stores no copy of it.";
     let back =
         crate::view::Action { text: "To all keys".to_owned(), address: "/web/keys".to_owned(), tone: Tone::Plain };
     let blocks = vec![Block::Note(Tone::Warning, text.to_owned()), Block::Facts(facts), Block::Actions(vec![back])];

@@ -65,12 +65,12 @@ use tidegate_core::metrics::Metrics;
 
 use crate::problem::Problem;
 
-/// What the pages stand on.
+/// The services that the pages use.
 #[derive(Clone)]
 pub struct WebAdmin {
     pub administration: Arc<Administration>,
     pub metrics: Arc<Metrics>,
-    /// What the counters were, for plots.
+    /// Earlier values of the counters, for plots.
     pub history: Arc<History>,
     /// The file systems that the server writes to.
     pub disks: Arc<dyn Disks>,
@@ -139,6 +139,7 @@ pub fn web(web: WebAdmin, pages: Pages) -> Router {
 
 /// A page that is there, asked for in another way: the form of a log-out, for one, has no address of its own.
 async fn wrong_method(State(web): State<WebAdmin>) -> Response {
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "There is no such page; a form leads there.");
+    let text = "This address only takes forms that are sent; open the page that has the form.";
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, text);
     problem.page(&web.metrics).answer(None, "", web.facts.version)
 }

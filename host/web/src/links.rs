@@ -30,14 +30,14 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     if asked.query.text("done") == "revoked" {
         blocks.push(Block::Note(Tone::Good, "The login link was revoked.".to_owned()));
     }
-    let about = "A login link is a code that gives the user a token for the interfaces over HTTP without the password, as \
-                 often as it says, until it expires. It opens no SFTP session.";
+    let about = "A login link is a code that gives the user a token for the interfaces over HTTP without the password, \
+                 for a number of uses, until it expires. It opens no SFTP session.";
     blocks.push(Block::Text(about.to_owned()));
     let whole = |min: &str, max: &str| InputKind::Number { min: min.to_owned(), max: max.to_owned() };
     let controls = vec![
-        Control::Input(Input::text("label", "Name", "").about("For people; hooks are told it.")),
+        Control::Input(Input::text("label", "Name", "").about("A name for administrators; hooks get it as well.")),
         Control::Input(Input::new("uses", "Uses", "1", whole("1", "1000"))),
-        Control::Input(Input::new("hours", "Hours", "24", whole("1", "87600")).about("For so long it can be used.")),
+        Control::Input(Input::new("hours", "Hours", "24", whole("1", "87600")).about("How long the link can be used.")),
         Control::Input(
             Input::new("ips", "Networks", "", InputKind::Area { rows: 2 })
                 .about("One a line, such as 192.0.2.0/24, from which it may be used. Empty: from any."),
@@ -121,7 +121,7 @@ fn shown_once(asked: &Asked, name: &str, made: &NewLink) -> Response {
             },
         );
     }
-    let note = "Keep the code now: it is shown this once, and the server does not have it.";
+    let note = "Save the code now: it is shown this once, and the server stores no copy of it.";
     let blocks = vec![
         Block::Note(Tone::Warning, note.to_owned()),
         Block::Facts(facts),

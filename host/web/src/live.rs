@@ -1,5 +1,5 @@
 //! Parts of pages that browsers ask for again every two seconds. Many people leave the same page open: a part is made
-//! once a second at most for all who may see the same, and is not sent again to those who have it.
+//! once a second at most for all that may see the same, and is not sent again to browsers that have it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -44,7 +44,7 @@ fn form(asked: &Asked, username: &str, next: &str, note: Option<Block>) -> Page 
         Input::new("username", "Username", username, text("username", true, username.is_empty())),
         Input::new("password", "Password", "", InputKind::Password { complete: "current-password", is_needed: true }),
         Input::new("code", "One-time code", "", text("one-time-code", false, false))
-            .about("Of your authenticator, or a recovery code; empty if you have none."),
+            .about("The code that your authenticator shows, or a recovery code; empty if you have no one-time codes."),
     ];
     let controls = controls.into_iter().map(Control::Input).collect();
     let mut form = Form::post("log-in", "/web/login", controls, "Log in");

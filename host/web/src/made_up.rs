@@ -160,8 +160,8 @@ impl About {
     }
 }
 
-/// The answers of each round, a line for each. One round without answers where nothing was written, as the method is told by
-/// them.
+/// The answers of each round, a line for each. One round without answers where nothing was written: their presence makes
+/// the method keyboard-interactive.
 fn answers(text: &str) -> Value {
     let round = |line: &str| line.split(',').map(|answer| answer.trim().to_owned()).collect::<Vec<_>>();
     let rounds: Vec<_> = text.lines().map(round).collect();
@@ -220,8 +220,8 @@ async fn inputs(asked: &Asked, fields: &Fields) -> Result<Vec<Block>, Problem> {
 }
 
 async fn form(asked: Asked) -> Result<Response, Problem> {
-    let text = "The configured hooks are really asked. What they do themselves, such as sending mail, they do; a hook that \
-                is asked beside all of its point does it twice.";
+    let text = "The server really asks the configured hooks. What they do besides, such as sending mail, takes place; with a \
+                hook that is asked beside all hooks of its point, it takes place twice.";
     let mut blocks = vec![Block::Note(Tone::Warning, text.to_owned())];
     blocks.extend(inputs(&asked, &asked.query).await?);
     Ok(asked.page("Ask about a made-up event", blocks))
@@ -265,7 +265,7 @@ fn text_of(report: &Value, name: &str) -> String {
     report.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Whether no hook was asked. A failure before the first one was is told as that.
+/// Whether no hook was asked. A failure before the first one was asked is shown as a failure.
 fn has_asked_none(report: &Value) -> bool {
     let runs = report.get("runs").and_then(Value::as_array);
     runs.is_some_and(Vec::is_empty) && report.get("verdict").and_then(Value::as_str) != Some("failed")
@@ -275,7 +275,9 @@ fn has_asked_none(report: &Value) -> bool {
 fn judged(report: &Value, is_alone: bool) -> (String, String) {
     match (has_asked_none(report), is_alone) {
         (true, true) => ("not asked".to_owned(), "its selectors do not match".to_owned()),
-        (true, false) => (text_of(report, "verdict"), "no hook was asked: the selectors of none match".to_owned()),
+        (true, false) => {
+            (text_of(report, "verdict"), "no hook was asked: the selectors of all hooks exclude the event".to_owned())
+        }
         (false, _) => (text_of(report, "verdict"), text_of(report, "detail")),
     }
 }
@@ -288,7 +290,7 @@ fn tone(verdict: &str) -> Tone {
     }
 }
 
-/// A report: each call as a step, and what came of them.
+/// A report: each call as a step, and the outcome of all.
 fn told(report: Value, is_alone: bool) -> Vec<Block> {
     let whole = serde_json::to_string_pretty(&report).unwrap_or_default();
     let is_unasked = is_alone && has_asked_none(&report);
@@ -324,7 +326,7 @@ fn step(run: &Value) -> Step {
         facts.push((name.to_owned(), Cell::Text(text("detail"))));
     }
     if is("decided") {
-        facts.push(("Decided".to_owned(), Cell::text("with this the question was answered")));
+        facts.push(("Decided".to_owned(), Cell::text("the answer of this call decided")));
     }
     let folds = [("Sent", "sent"), ("Received", "received"), ("Standard error", "standard_error")];
     let folds = folds.map(|(title, name)| (title, text(name)));
@@ -386,7 +388,7 @@ mod tests {
         };
         let none = json!({"verdict": "allow", "detail": "", "runs": []});
         check(none.clone(), true, ("not asked", "its selectors do not match"));
-        check(none, false, ("allow", "no hook was asked: the selectors of none match"));
+        check(none, false, ("allow", "no hook was asked: the selectors of all hooks exclude the event"));
         let failed = json!({"verdict": "failed", "detail": "the file is gone", "runs": []});
         check(failed, true, ("failed", "the file is gone"));
         let denied = json!({"verdict": "deny", "detail": "no", "runs": [{"hook": "a", "outcome": "deny"}]});

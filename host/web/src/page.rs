@@ -17,14 +17,14 @@ pub struct Page {
     pub blocks: Vec<Block>,
 }
 
-/// The menu, and who has logged in.
+/// The menu, and the administrator or user that has logged in.
 pub struct Frame<'a> {
     pub entries: Vec<Entry>,
     /// The name of the administrator or the user; empty: before the log-in.
     pub name: &'a str,
     /// The first page.
     pub home: &'static str,
-    /// The page about oneself.
+    /// The page of one's own account.
     pub own: &'static str,
     pub log_out: &'static str,
 }

@@ -11,9 +11,9 @@ use crate::text::moment;
 use crate::view::{Block, Tone};
 
 /// What goes on without the database, and what does not.
-pub const WITHOUT_DATABASE: &str = "Open sessions and their transfers go on. Until the database is back, nobody can log \
-                                    in, over SFTP or here, and nothing that is stored can be shown or changed. The \
-                                    server asks for it again by itself.";
+pub const WITHOUT_DATABASE: &str = "Open sessions and their transfers go on. Until the database is back, the server \
+                                    refuses all log-ins, over SFTP and here, and can neither show nor change what is \
+                                    stored. It tries to reach the database again by itself.";
 /// Says to a part of an open page why it cannot be refreshed.
 pub const STALE: (HeaderName, HeaderValue) =
     (HeaderName::from_static("stale-because"), HeaderValue::from_static("database"));
@@ -32,7 +32,7 @@ impl Problem {
         Self { status, text: text.into(), is_database_away: false }
     }
 
-    /// The database does not answer. `reason`: for those who may know where it is.
+    /// The database does not answer. `reason`: for administrators that may know where it is.
     pub fn database_away(reason: impl Into<String>) -> Self {
         Self { is_database_away: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason) }
     }

@@ -26,11 +26,11 @@ pub fn routes() -> Vec<Route> {
     vec![Route::get("/web/refused", Need::For(UseCase::ListRuns), refused)]
 }
 
-/// What was asked about a user, an address or a connection: one field, of which the three are told apart.
+/// What was asked about a user, an address or a connection: one field, whose text decides which of the three it is.
 async fn refused(asked: Asked) -> Result<Response, Problem> {
     let who = asked.query.given("who").unwrap_or_default();
     let field = Input::new("who", "User, address or connection", &who, InputKind::Search { is_first: who.is_empty() })
-        .about("Whose login was refused, or from where it came.");
+        .about("The user whose login was refused, or the address or connection that it came from.");
     let mut blocks = vec![Block::Form(Form::search("why", "/web/refused", vec![Control::Input(field)]))];
     if who.is_empty() {
         return Ok(asked.page("Why refused?", blocks));
@@ -95,7 +95,7 @@ fn ways_on(who: &str, found: &Attempts) -> Vec<Action> {
     ways
 }
 
-/// An attempt: what became of it, its steps, and where to go from there.
+/// An attempt: its outcome, its steps, and links to more.
 fn attempt(asked: &Asked, runs: &[StoredRun]) -> Vec<Block> {
     let Some(first) = runs.first() else { return Vec::new() };
     let name = runs.iter().find_map(|run| run.username.as_deref());

@@ -21,7 +21,8 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn one(asked: Asked) -> Result<Response, Problem> {
-    let id = asked.query.number("id").ok_or_else(|| Problem::wrong("The address says no number of a call."))?;
+    let id =
+        asked.query.number("id").ok_or_else(|| Problem::wrong("The address does not contain the number of a call."))?;
     let run = asked.web.administration.hook_runs.show(asked.actor()?, id).await?;
     let title = format!("Call {id} of {}", run.hook);
     Ok(asked.page(
@@ -60,7 +61,7 @@ pub fn step(asked: &Asked, run: &StoredRun, is_alone: bool) -> Step {
         fact(if run.is_error { "Error" } else { "Reason" }, Cell::text(run.detail.clone()));
     }
     if run.decided {
-        fact("Decided", Cell::text("with this the question was answered"));
+        fact("Decided", Cell::text("the answer of this call decided"));
     }
     let folds = [("Sent", &run.sent), ("Received", &run.received), ("Standard error", &run.standard_error)];
     let folds =

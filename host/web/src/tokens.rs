@@ -1,4 +1,4 @@
-//! Who is logged in to the pages and over REST, on every server of the database.
+//! Administrators and users that are logged in to the pages and over REST, on every server of the database.
 
 use axum::response::Response;
 use tidegate_core::admin::{ShownToken, UseCase};

@@ -47,7 +47,7 @@ impl Block {
     }
 }
 
-/// How a message or a mark is meant; always told in words as well.
+/// How a message or a mark is meant; words always say it as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     Plain,
@@ -122,7 +122,7 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
     /// Names of the rows, where the page asks for the table again: what has not changed then stays as it is.
     pub ids: Vec<String>,
-    /// What is said where there are no rows.
+    /// The text where there are no rows.
     pub empty: &'static str,
     /// A form around the table, for what is done with the rows that are ticked.
     pub bulk: Option<Bulk>,
@@ -173,7 +173,7 @@ pub struct Step {
 pub struct Plot {
     pub id: String,
     pub title: String,
-    /// What is to be seen, in words.
+    /// A description of the plot in words.
     pub about: String,
     pub lines: Vec<Line>,
     /// The value at the top.

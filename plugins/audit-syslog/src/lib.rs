@@ -18,14 +18,14 @@ struct AuditSyslog;
 #[serde(deny_unknown_fields)]
 struct Settings {
     server: SocketAddr,
-    #[serde(default = "nobody")]
+    #[serde(default = "no_actor")]
     hostname: String,
     /// RFC 5424 §6.2.1; 10 is authorization messages.
     #[serde(default = "authorization")]
     facility: u8,
 }
 
-fn nobody() -> String {
+fn no_actor() -> String {
     "-".to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! Who may come from where, and a brake for guessers. See README.md.
+//! Limits users to networks, and slows down clients that guess passwords. See README.md.
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ impl Rule {
     }
 }
 
-/// Who has one IPv6 address has its whole /64.
+/// A client with one IPv6 address usually has its whole /64.
 fn key(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("failures/{address}"),
@@ -95,8 +95,8 @@ impl PostLogin for IpPolicy {
     ) -> Result<(), Failure> {
         let Some(guessers) = Settings::read()?.guessers else { return Ok(()) };
         let key = key(address_of(connection)?);
-        // A right password clears nothing: its owner could guess at others in between. Who never
-        // tried guessed nothing.
+        // A right password clears nothing: its owner could guess at others in between. A client that
+        // made no attempt has guessed nothing.
         match outcome {
             Err(_) if attempt.is_some() => {
                 kv::increment(&key, 1, Some(guessers.seconds)).map(drop).map_err(unavailable)

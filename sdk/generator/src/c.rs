@@ -60,7 +60,7 @@ fn header(wit: &std::path::Path, hook: &str, entry: &str, result_area: &str, cal
         writeln!(header, "{line}")?;
     }
     writeln!(header, "\n{}", result_area.replace("RET_AREA", &area))?;
-    // C++ narrows nothing without being told to.
+    // C++ narrows nothing without a cast.
     writeln!(header, "{}", entry.replace("RET_AREA", &area).replace("{ (uintptr_t) ", "{ (int32_t) "))?;
     writeln!(header, "__attribute__((__export_name__(\"cabi_post_tidegate:hooks/{hook}@{version}#{function}\")))")?;
     writeln!(header, "void {name}_after_return(uint8_t *result) {{\n  (void) result;\n  hook_free_texts();\n}}")?;

@@ -1,4 +1,4 @@
 import { getRandomBytes } from "wasi:random/random@0.2.12";
 
-/** Bytes that nobody can guess. */
+/** Unpredictable bytes of the server. */
 export const randomBytes = (count) => getRandomBytes(count);

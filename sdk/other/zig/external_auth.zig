@@ -31,7 +31,7 @@ const Text = extern struct {
     }
 };
 
-/// `result<bool, …>` and `result<_, string>`: the second part is told apart by the first.
+/// `result<bool, …>` and `result<_, string>`: the first part says which type the second one has.
 const Outcome = extern struct {
     is_error: u8,
     value: extern union { yes: u8, text: Text } align(4),

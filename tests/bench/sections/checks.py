@@ -15,7 +15,7 @@ from clients import Client, Prompt, Raw
 TURNS_A_ROUND, FILES = 10, 250
 FILES_AWAY, PAUSE = 100, 0.0002
 
-# Rules, a quota, patterns, and sizes: all that is checked without asking anybody.
+# Rules, a quota, patterns, and sizes: all that the server checks without asking a hook.
 CHECKED = {
     "permissions": {"/": ["*"], "/ro": ["list", "download"], "/in/deep": ["*"]},
     "quota_size": 10**12,

@@ -33,7 +33,7 @@ def calls():
 
 
 def queue(bench):
-    """Two servers with the same slow observer; one has its queue full of what nobody has told yet."""
+    """Two servers with the same slow observer; one has its queue full of events that no hook has got yet."""
     slow = bench.work / "slow.sh"
     slow.write_text("#!/bin/sh\nexec sleep 3600\n")
     slow.chmod(0o755)

@@ -87,7 +87,7 @@ impl Adapters {
     }
 }
 
-/// Before the first look; `on_change`: told when the set of hooks changes.
+/// Before the first look; `on_change`: called when the set of hooks changes.
 pub fn plugin_directory(
     path: PathBuf,
     on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,

@@ -286,7 +286,7 @@ async fn only_observers_are_tried_again() {
     let (url, asked) = web(&["503 X"]);
     assert_eq!(ask(&url, http_settings(), flavour, &Connect::about("allow").unwrap()).await, "failed");
     assert_eq!(asked.lock().unwrap().len(), 1);
-    // A15-06, A15-23: the first era told of actions once.
+    // A15-06, A15-23: the first era sent actions once.
     for (compat, tries) in [(Compat::Seed, 1), (Compat::V1_0, 4), (Compat::Current, 4)] {
         let flavour = Flavour { compat, ..Flavour::default() };
         let (url, asked) = web(&["503 X"]);

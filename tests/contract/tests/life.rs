@@ -23,7 +23,7 @@ fn calls(site: &Site) -> Vec<String> {
     std::fs::read_to_string(site.path("calls")).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-/// Observers are told after the fact.
+/// Observers get events after the fact.
 fn wait_for_calls(site: &Site, count: usize) -> Vec<String> {
     let mut left = count;
     let last = Followed::new(&site.path("calls")).line(|_| {
@@ -74,7 +74,7 @@ fn file_actions_are_asked_and_told() {
 }
 
 #[test]
-fn the_first_transfer_each_way_is_told_once() {
+fn hooks_get_the_first_transfer_each_way_once() {
     // B10-10
     let site = Site::new();
     let script = witness(&site, "$SFTPGO_ACTION $SFTPGO_ACTION_USERNAME $SFTPGO_ACTION_VIRTUAL_PATH");
@@ -234,7 +234,7 @@ fn sessions_are_created_and_destroyed_in_pairs() {
 }
 
 #[test]
-fn a_session_that_the_server_ends_is_told_with_the_reason() {
+fn hooks_get_the_end_of_a_session_by_the_server_with_its_reason() {
     // D-03
     let site = Site::new();
     let script = witness(&site, "$SFTPGO_SESSION_REASON $SFTPGO_SESSION_BYTES_RECEIVED $SFTPGO_SESSION_BYTES_SENT");

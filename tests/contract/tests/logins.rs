@@ -199,7 +199,7 @@ fn the_sample_with_hours_runs_unmodified() {
 }
 
 #[test]
-fn a_client_that_leaves_in_the_middle_of_a_conversation_harms_nobody() {
+fn a_client_that_leaves_in_the_middle_of_a_conversation_harms_no_other() {
     let runtime = runtime();
     let site = site(&runtime, "plugin", &["keyboard-interactive"]);
     site.user("never-stops");

@@ -82,7 +82,7 @@ async fn no_hook_decides_about_a_name_that_it_was_not_told() {
         }
         for (adapter, hook) in adapters.all::<PostAction>().unwrap() {
             let event = PostAction(named(name, target, Some(ActionStatus::Ok)));
-            // Observers of which nothing depends are told in any case.
+            // Observers on which nothing depends get the event in any case.
             let told = Call::default().that_only_tells();
             assert_eq!(outcome(&*hook, &told, &event).await, "told", "{case} {adapter}");
             for (on_error, may_refuse) in [(OnError::Deny, true), (OnError::Skip, false), (OnError::Allow, false)] {

@@ -97,7 +97,7 @@ async fn every_hook_point_has_the_same_answer_through_every_adapter() {
     assert_eq!(table.asked, BTreeSet::from(HookKind::ALL));
 }
 
-/// B0-08a: who is told again of an event after a failure, and when.
+/// B0-08a: which hooks get an event again after a failure, and when.
 #[tokio::test(flavor = "multi_thread")]
 async fn components_say_whether_they_are_told_again() {
     let adapters = adapters().await;

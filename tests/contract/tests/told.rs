@@ -177,7 +177,7 @@ async fn actions_have_the_variables_of_their_era() {
 }
 
 #[tokio::test]
-async fn actions_are_told_with_all_that_there_is() {
+async fn hooks_get_actions_with_all_their_values() {
     // B10-02, B10-03
     let mut draft = AccountDraft::new("alice");
     let bucket = json!({"bucket": "b", "endpoint": "http://h", "access_key": "k", "access_secret": "s"});
@@ -289,7 +289,7 @@ async fn the_first_era_has_a_variable_for_each_field_of_an_account() {
 }
 
 #[tokio::test]
-async fn bans_are_told_in_seconds() {
+async fn hooks_get_bans_in_seconds() {
     // B14-07
     let offences = Offences { login_failed: 5, user_not_found: 1, no_login_tried: 2, limit_exceeded: 3 };
     let banned = AddressBanned {

@@ -1,4 +1,4 @@
-"""Who sends which name of a SYMLINK first, as clients of that identification do with a server that is not OpenSSH."""
+"""Which clients send which name of a SYMLINK first, as clients of that identification do with a server that is not OpenSSH."""
 import sys
 
 import paramiko

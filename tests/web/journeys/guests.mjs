@@ -1,4 +1,4 @@
-// Each page with each permission: who lacks it sees neither the page, nor a link or a button to it.
+// Each page with each permission: an administrator without it sees neither the page, nor a link or a button to it.
 import assert from 'node:assert/strict';
 import { Rest } from '../rest.mjs';
 import { FILES, FORMS, furnish, pages, permissions } from '../pages.mjs';

@@ -19,7 +19,7 @@ fn names(changes: &Changes) -> Vec<String> {
     }
 }
 
-pub async fn each_change_is_told_of(adapter: Adapter) {
+pub async fn each_change_is_announced(adapter: Adapter) {
     let (store, other) = (adapter.open(), adapter.open());
     add(&*store, "before").await;
     let begin = other.changes(None).await.unwrap().next;

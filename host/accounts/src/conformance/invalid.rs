@@ -1,5 +1,5 @@
-//! Documents that are not valid, in every collection: they are listed and told, can be shown, changed and deleted, and
-//! are in the way of no other.
+//! Documents that are not valid, in every collection: they are listed with their errors, can be shown, changed and
+//! deleted, and do not affect other documents.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tidegate_core::ports::{
 
 use super::{Adapter, NoPasswords, author};
 
-/// A collection, a valid document, and documents that are not valid, each with a part of what is told of it; none: the
+/// A collection, a valid document, and documents that are not valid, each with a part of its error; none: the
 /// collection has a reader of its own, which judges it.
 type Case = (&'static Collection, Value, Vec<(Value, &'static str)>);
 

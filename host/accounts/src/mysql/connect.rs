@@ -167,7 +167,7 @@ impl Driver for Mysql {
     }
 }
 
-/// What a connection is told first: nothing depends on how the server is configured. `idle`: when the server may end
+/// The first statements of a connection: nothing depends on how the server is configured. `idle`: when the server may end
 /// a connection that is not used.
 fn session(is_mariadb: bool, idle: Duration) -> String {
     let status = if is_mariadb { "information_schema.global_status" } else { "performance_schema.global_status" };

@@ -1,4 +1,4 @@
-//! What mysql_async is told of a connection.
+//! The options of connections for mysql_async.
 
 use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
 use tidegate_core::ports::StoreError;

@@ -195,7 +195,7 @@ async fn of_several_documents_the_one_that_exists_is_named() {
 }
 
 #[tokio::test]
-async fn a_change_that_becomes_visible_late_is_told_of() {
+async fn a_change_that_becomes_visible_late_is_announced() {
     let server = Server::start();
     let (database, mut raw) = (server.open(), server.raw().await);
     let begin = database.changes(None).await.unwrap().next;

@@ -89,7 +89,7 @@ async fn a_broken_row_is_named_and_harms_no_other() {
 }
 
 #[tokio::test]
-async fn a_change_that_becomes_visible_late_is_told_of() {
+async fn a_change_that_becomes_visible_late_is_announced() {
     let server = Server::start();
     let (database, mut raw) = (server.open(), server.raw().await);
     let begin = database.changes(None).await.unwrap().next;

@@ -49,7 +49,7 @@ async fn a_full_disk_loses_nothing_and_is_survived() {
 }
 
 #[tokio::test]
-async fn a_disk_that_cannot_be_written_is_told_of() {
+async fn a_disk_that_cannot_be_written_is_reported() {
     let disk = Disk::default();
     let database = disk.open().unwrap();
     add(&database, "alice").await;
@@ -79,7 +79,7 @@ async fn a_disk_that_cannot_be_written_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_disk_that_cannot_be_read_is_told_of() {
+async fn a_disk_that_cannot_be_read_is_reported() {
     let disk = Disk::default();
     let database = disk.open().unwrap();
     add(&database, "alice").await;

@@ -98,7 +98,7 @@ fn stored(
         Err(error) => problem = Some(format!("the stored document cannot be read: {error}")),
     }
     let fields = fields_of(maintained).unwrap_or_else(|error| {
-        problem.get_or_insert(format!("what the server maintains cannot be read: {error}"));
+        problem.get_or_insert(format!("the fields that the server maintains cannot be read: {error}"));
         Fields::new()
     });
     for column in collection.maintained() {

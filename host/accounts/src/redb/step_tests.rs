@@ -64,7 +64,7 @@ async fn a_crash_between_two_steps_leaves_all_or_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_plugin_was_told_is_there_after_a_power_cut() {
+async fn a_confirmed_value_of_a_plugin_is_there_after_a_power_cut() {
     let disk = Disk::default();
     let database = disk.open().unwrap();
     disk.platter().crashes = Some(Vec::new());

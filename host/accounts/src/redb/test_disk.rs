@@ -19,7 +19,7 @@ pub struct Platter {
     synced: Vec<u8>,
     /// What was written since then.
     unsynced: Vec<Written>,
-    /// How much is told to be done by now; noted in each crash.
+    /// How much the database has reported as done by now; noted in each crash.
     pub acknowledged: usize,
     /// What would be left by a crash before each step.
     pub crashes: Option<Vec<Crash>>,

@@ -53,7 +53,7 @@ pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> 
     transaction.commit().map_err(classify)
 }
 
-/// Whose database it is.
+/// Which server has made the database.
 pub fn origin(connection: &Connection, path: &Path) -> Result<SqliteOrigin, OpenError> {
     let classify = |error: rusqlite::Error| classify_open(&error, path);
     if version(connection).map_err(classify)? != 0 {

@@ -84,7 +84,7 @@ pub enum OpenError {
     Full { path: PathBuf },
 }
 
-/// Whose database a file is.
+/// Which server has made the database in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SqliteOrigin {
     /// There is none yet.

@@ -65,7 +65,7 @@ pub async fn refuse_others(State(owner): State<Owner>, peer: Peer, request: Requ
 }
 
 pub fn stranger() -> ErrorAnswer {
-    let error = "the server takes orders from its own user and from root only; run the command as one of them";
+    let error = "the server accepts commands from its own user and from root only; run the command as one of them";
     ErrorAnswer::new(ErrorCode::Forbidden, error)
 }
 

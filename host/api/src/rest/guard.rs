@@ -1,5 +1,5 @@
-//! What is checked before the handler of a route: that the address is not banned, that no page in a browser asks, who asks, and whether that
-//! administrator may.
+//! What is checked before the handler of a route: that the address is not banned, that no page in a browser asks, which
+//! administrator asks, and whether it may.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -74,7 +74,7 @@ pub struct ServerFacts {
     pub client_pages: Option<ClientPages>,
 }
 
-/// What the interfaces stand on.
+/// The services that the interfaces use.
 #[derive(Clone)]
 pub struct RestApi {
     pub administration: Arc<Administration>,

@@ -21,7 +21,7 @@ pub enum Interface {
     V1,
     /// The older server's second interface, with what this server has of it.
     V2,
-    /// What only this server has.
+    /// Routes that only this server has.
     Tidegate,
 }
 

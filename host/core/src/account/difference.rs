@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_told_and_secrets_are_not() {
+    fn values_are_shown_and_secrets_are_not() {
         check(json!({"uid": 0, "password": "a"}), json!({"uid": 7, "password": "b"}), "password: changed; uid: 0 -> 7");
         check(json!({}), json!({"email": "a@b", "last_login": 9}), "email: none -> \"a@b\"");
         check(
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn new_and_deleted_documents_are_told_in_the_same_form() {
+    fn new_and_deleted_documents_are_shown_in_the_same_form() {
         let check = |document: Value, expected: [&str; 2]| {
             let Value::Object(document) = document else { panic!("it is an object") };
             let found = [added(fields::ACCOUNT, &document), removed(fields::ACCOUNT, &document)];
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_typed_is_no_part_of_its_own() {
+    fn typed_separators_do_not_end_a_part() {
         check(
             json!({"description": "a", "email": "x"}),
             json!({"description": "x; permissions: \"a\" -> \"b\"", "email": "y;z"}),

@@ -13,7 +13,7 @@ use crate::ports::{Author, Directory, GROUPS, ROLES, StoreError};
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectiveAccount {
     user: Arc<User>,
-    /// None: no group gives the user anything.
+    /// The values with those of the groups; None: no group gives the user anything.
     merged: Option<Arc<AccountValues>>,
     /// A hook has made it for one session, and no store has it.
     is_of_session: bool,
@@ -21,7 +21,7 @@ pub struct EffectiveAccount {
     unstored: Option<Arc<Unstored>>,
 }
 
-/// What is to be stored of an account.
+/// A change of an account that is not stored yet.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Unstored {
     /// The account that a hook made.

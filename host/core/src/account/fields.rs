@@ -23,7 +23,7 @@ pub struct Field {
     pub kind: Kind,
     /// The meaning and unit of the value, in one line for people.
     pub about: &'static str,
-    /// Who changes the value.
+    /// Whether administrators or the server change the value.
     pub maintainer: Maintainer,
     /// Whether the value is redacted for all readers but the store and the hooks that decide logins.
     pub is_secret: bool,
@@ -69,7 +69,7 @@ pub enum Kind {
     Anything,
 }
 
-/// Who changes a field.
+/// What changes the value of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Maintainer {
     /// Administrators, and hooks that make accounts.

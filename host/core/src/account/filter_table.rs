@@ -22,7 +22,7 @@ pub const FILTERS: &[Field] = &[
     field("user_type", Kind::Text, "Where the user comes from; a hint"),
     field("totp_config", Kind::Whole(TOTP), "One-time codes (RFC 6238)").second_factor(),
     field("recovery_codes", Kind::List(RECOVERY_CODE), "Codes for a lost second factor").secret().second_factor(),
-    field("bandwidth_limits", Kind::List(BANDWIDTH), "Limits for clients of some networks; the first match holds"),
+    field("bandwidth_limits", Kind::List(BANDWIDTH), "Limits for clients of some networks; the first match applies"),
     field("data_transfer_limits", Kind::Anything, "Has no effect"),
     field("external_auth_cache_time", NATURAL, "Seconds for which an answer of external authentication is remembered"),
     field("start_directory", Kind::Text, "Where sessions begin"),

@@ -137,7 +137,7 @@ impl AccountDraft {
                 if sources.is_empty() {
                     return Err(invalid(
                         format!("{prefix}sources"),
-                        "must name at least one network, or the limit never holds",
+                        "must name at least one network, or the limit never applies",
                     ));
                 }
                 Ok(BandwidthLimit {

@@ -1,5 +1,5 @@
-//! Directories that groups give to accounts by placeholders (B9-04): who stores the group knows its text, and who stores
-//! an account the name that stands in it. What counts is what all of them are once a change is stored.
+//! Directories that groups give to accounts by placeholders (B9-04): a change of a group sets the text, and a change of an
+//! account the name that replaces the placeholder. What counts are the resulting directories once a change is stored.
 
 use std::collections::{HashMap, HashSet};
 

@@ -67,7 +67,7 @@ impl HomeCheck {
     }
 
     /// The first of these directories that holds or is in one of the server (or of the system, if `of_system`), although
-    /// the text of its group is elsewhere. Where the text is there itself, that is the choice of who stored it.
+    /// the text of its group is elsewhere. Where the text is there itself, the administrator that stored it chose that.
     pub async fn misplaced<'a>(&self, places: &'a [GroupPlace], of_system: bool) -> Option<&'a GroupPlace> {
         let resolved = self.resolved_rule().await;
         let paths: Vec<String> = places.iter().map(|place| place.path.clone()).collect();

@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn homes_of_others_are_left_alone() {
         // A11-21a
-        let occupied = |path: &str| vec![Occupied { path: path.to_owned(), by: "somebody".to_owned() }];
+        let occupied = |path: &str| vec![Occupied { path: path.to_owned(), by: "mallory".to_owned() }];
         let check = |roots: &[&str], home: &str, other: &str, expected: bool| {
             let rule = HomeRule { roots: texts(roots), own: Vec::new() };
             assert_eq!(rule.check_others(home, &[], &occupied(other)).is_ok(), expected, "{home} and {other}");

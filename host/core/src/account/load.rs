@@ -83,7 +83,7 @@ pub enum LoadOutcome {
     Failed(String),
 }
 
-/// One object that is ready to be stored, as observers will be told of it.
+/// One object that is ready to be stored, in the form that observers get.
 struct Planned {
     kind: Option<ObjectKind>,
     told: Told,
@@ -96,14 +96,14 @@ struct Planned {
 struct Plan {
     is_trial: bool,
     moves_in: bool,
-    /// Whether what could be stored before is stored again, though logins to it are refused.
+    /// Whether the load stores accounts again that the server once stored, although it refuses logins to them now.
     is_whole: bool,
     /// Whether the documents are those of a dump of this server.
     restores: bool,
-    /// Whether names stay as they are that new objects may not have.
+    /// Whether objects keep names that the server refuses for new objects.
     keeps_names: bool,
     skips_invalid: bool,
-    /// Whether observers are to be told of what is stored.
+    /// Whether observers get what is stored.
     is_told: bool,
     loaded: Vec<Loaded>,
     changes: PlannedChanges,

@@ -1,4 +1,4 @@
-//! Folders, groups and roles on their way to the store, and who refers to them.
+//! Folders, groups and roles on their way to the store, and the objects that refer to them.
 
 use serde_json::{Map, Value};
 

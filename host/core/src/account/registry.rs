@@ -34,7 +34,7 @@ pub struct Accounts {
     clock: Arc<dyn Clock>,
     /// Directory of homes for documents that name none (A3-39).
     users_base_dir: Option<String>,
-    /// Observers of what administrators change; changes by logins and hooks are not told (A15-20, A11-20).
+    /// Observers of what administrators change; they do not get changes by logins and hooks (A15-20, A11-20).
     observers: Option<Arc<Observers<ObjectChange>>>,
     /// The rule on homes. None: bound hooks cannot make accounts.
     homes: Option<HomeCheck>,
@@ -248,7 +248,7 @@ impl Accounts {
         });
     }
 
-    /// Whether anything is told of changes.
+    /// Whether changes have observers.
     pub(super) fn has_observers(&self) -> bool {
         self.observers.is_some()
     }

@@ -139,8 +139,8 @@ impl<'a> Relation<'a> {
     }
 }
 
-/// Who else has a directory below `directory` that the way leads into: one who may change `directory` may have other
-/// permissions there.
+/// The other account or folder with a directory below `directory` that the way leads into: a user that may change
+/// `directory` may have other permissions there.
 fn other_inside<'a>(places: &'a [Occupied], way: &Way, directory: &Path) -> Option<&'a str> {
     let is_own = |place: &&Occupied| around(&place.path, &way.written).is_some_and(|found| found == way.written);
     let own: Vec<&str> = places.iter().filter(is_own).map(|place| &*place.by).collect();

@@ -248,7 +248,7 @@ impl Writing<'_> {
                 Some(stored) => Write::Require { expected: stored.version },
                 None if self.author.door == Door::Hook => {
                     return Err(StoreError::Refused(format!(
-                        "a hook names the folder \"{name}\", which there is not; add it to an account as an \
+                        "a hook names the folder \"{name}\", which does not exist; add it to an account as an \
                          administrator"
                     )));
                 }

@@ -1,5 +1,6 @@
-//! By whom a session, a login link or a reset code of a user came to be: an administrator or an API key, without whose
-//! right to it it is of no use. It ends for good with what the administrator's own tokens end with (D-13).
+//! The maker of a session, a login link or a reset code of a user: an administrator or an API key. The server accepts the
+//! session, link or code only while its maker may make it, and it ends for good with what ends the administrator's own
+//! tokens (D-13).
 
 use serde_json::{Value, json};
 
@@ -11,9 +12,9 @@ use super::tokens::number_of;
 use super::{Actor, Identity, Reach, UseCase};
 use crate::ports::{ADMINS, API_KEYS, Directory, StoreError, StoredDocument};
 
-/// The member of a document that says by which administrator or key another user acts, or who made a link or a code.
+/// The member of a document that names the administrator or key that acts as a user, or that made a link or a code.
 pub(super) const ACTING: &str = "acting";
-/// The member of a session's document that says who made the link that it began with.
+/// The member of a session's document that names the administrator or key that made the link that it began with.
 pub(super) const LET_IN_BY: &str = "let_in_by";
 
 /// By what the actor is known again; null: it loses no right.
@@ -41,9 +42,9 @@ async fn disabled_at(directory: &dyn Directory, name: &str) -> Result<i64, Store
     Ok(found.map_or(0, |found| number_of(&found, "disabled_at")))
 }
 
-/// Who made something, as it is now.
+/// The present state of the administrator or key that made a session, a link or a code.
 enum Maker {
-    /// One that loses no right.
+    /// The server's owner, which cannot lose rights.
     Owner,
     /// It was deleted, or disabled since.
     Gone,
@@ -90,9 +91,9 @@ async fn administrator(
     Ok(found.map(Box::new))
 }
 
-/// Whether the administrator or the key that a document names may still do what it came to be by; one that names none is
-/// as good as ever. What an administrator began by its password ends with the password, and what one with a role began
-/// is of no use while the account is not of the role. `account`: the account that it is for; None: it is for none.
+/// Whether the administrator or the key that a document names as its maker may still make it; a document that names none
+/// stays valid. What an administrator began by its password ends with the password, and what one with a role began is
+/// not valid while the account is not of the role. `account`: the account that it is for; None: it is for none.
 pub(super) async fn may_act(
     directory: &dyn Directory,
     of: &StoredDocument,
@@ -121,8 +122,9 @@ fn reaches(admin: &Administrator, case: UseCase, account: Option<&StoredDocument
     case.reach() == Reach::OwnAccounts && account.is_some_and(is_own)
 }
 
-/// Whether a session of a user may go on: who acts in it still may, and who let the user in by a link is still there and
-/// enabled, since one that is not is not trusted any more. `user`: the account of the session.
+/// Whether a session of a user may go on: the administrator or key that acts in it may still do so, and the one that made
+/// the link it began with still exists and is enabled, since a disabled one is no longer trusted. `user`: the account of
+/// the session.
 pub(super) async fn may_go_on(
     directory: &dyn Directory,
     session: &StoredDocument,

@@ -198,7 +198,7 @@ async fn sessions_from_the_links_of_a_key_end_with_it() {
 
 #[tokio::test]
 async fn what_an_administrator_with_a_role_began_ends_where_the_account_is_of_another() {
-    // D-08, D-09, D-11, D-13: those who get that role, and whether what the administrator and its key began is good.
+    // D-08, D-09, D-11, D-13: the objects that get that role, and whether what the administrator and its key began is valid.
     let rest = client(Door::Rest);
     for (moved, role, expected) in [
         (&["ann"][..], "sales", true),
@@ -269,7 +269,7 @@ async fn links_are_neither_listed_nor_ended_as_tokens() {
         let refused = house.tokens.revoke_by_id(&house.root, &id).await.unwrap_err();
         assert_eq!(refused.kind(), AdminErrorKind::NotFound, "{id}");
     }
-    // Who logs out with the text of a link ends nothing either.
+    // A log-out with the text of a link ends nothing either.
     house.authentication.revoke(link.text.expose()).await.unwrap();
     assert_eq!(house.links.list(&house.root, "alice").await.unwrap().len(), 2);
     assert!(house.redeem(&link.text).await.is_ok());

@@ -8,7 +8,7 @@ use crate::ports::{StoreError, Version};
 
 impl Administrators {
     /// Puts a document in the place of an administrator's. What it omits has its default, but for what clients are not
-    /// shown (the password and the one-time codes), and for the status: who is disabled stays so. `expected`: the state
+    /// shown (the password and the one-time codes), and for the status: a disabled administrator stays so. `expected`: the state
     /// that the change is based on; None: any.
     ///
     /// # Errors

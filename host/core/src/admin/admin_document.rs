@@ -158,7 +158,7 @@ fn without_maintained(
 /// The name of an administrator.
 ///
 /// # Errors
-/// It cannot be one.
+/// The document has no name that an administrator may have.
 pub fn name_of(document: &Map<String, Value>) -> Result<String, InvalidAccount> {
     let name = document.get("username").and_then(Value::as_str).unwrap_or_default();
     let refused = |problem: &str| Err(invalid("username", problem));
@@ -196,7 +196,7 @@ pub fn password_of(document: &Map<String, Value>) -> Result<PasswordText, Invali
 /// Checks that a password can match the hash of a document, unless it is stored already.
 ///
 /// # Errors
-/// None can.
+/// No password can match the hash.
 pub fn check_hash(
     passwords: &dyn Passwords,
     document: &Map<String, Value>,

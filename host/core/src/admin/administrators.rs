@@ -25,7 +25,7 @@ use crate::presented::check_password;
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
-/// What is wrong with a new password that is none, as users are told it.
+/// The error for a new password that is the present one.
 const SAME: &str = "is the one that the administrator has; choose another";
 /// Tries of the current password within a quarter of an hour.
 const TRIES: u32 = 5;
@@ -44,9 +44,9 @@ pub struct Administrators {
     pub audit: Audit,
     /// Gives the times of changes.
     pub clock: Arc<dyn Clock>,
-    /// Scores wrong passwords of those who have a token.
+    /// Scores wrong passwords of clients that have a token.
     pub defender: Arc<Defender>,
-    /// Counts tries of passwords of those who have a token.
+    /// Counts the passwords that clients with a token try.
     pub tries: Arc<PasswordTries>,
 }
 

@@ -26,7 +26,7 @@ pub struct ApiKeys {
     pub accounts: Arc<Accounts>,
     /// Records refusals.
     pub audit: Audit,
-    /// Told of keys that are made or get a new text; None: nothing is.
+    /// Observers of keys that are made or get a new text; None: there are none.
     pub observers: Option<Arc<Observers<CredentialChanged>>>,
     /// Gives the times of changes.
     pub clock: Arc<dyn Clock>,
@@ -95,7 +95,8 @@ impl ApiKeys {
     }
 
     /// Puts a document in the place of a key's, which keeps its text and its uses. What the document omits has its
-    /// default, but for the administrator, who stays; an empty name is refused where there is one. `expected`: the state that the change is based on; None: any.
+    /// default, but for the administrator, which stays; an empty name is refused where there is one. `expected`: the state
+    /// that the change is based on; None: any.
     ///
     /// # Errors
     /// As [`add`](Self::add); and there is no such key, it has another version than the expected one (`Conflict`), or it
@@ -129,7 +130,7 @@ impl ApiKeys {
             return Err(not_valid(invalid("admin", problem)));
         }
         let limiting = if before.as_ref().is_some_and(|before| before.name == given) {
-            // The key of one who was deleted does not become that of another with the same name.
+            // The key of a deleted administrator does not become that of another with the same name.
             before
         } else {
             let found = self.admin_of(actor, case, given).await?;
@@ -290,7 +291,7 @@ impl ApiKeys {
         Change { collection: &API_KEYS, name: key_id.to_owned(), write, announce: false, audit }
     }
 
-    /// `text`: of a key that was just made; a changed one is told of without it (D-07).
+    /// Reports a key to observers. `text`: of a key that was just made; that of a changed one is left out (D-07).
     async fn told(&self, actor: &Actor, key_id: &str, told: Told, text: Secret) -> Result<ShownObject, AdminError> {
         let stored = self.directory.find(&API_KEYS, key_id).await?;
         let shown = shown_object(stored.ok_or_else(|| StoreError::NotFound(API_KEYS.object(key_id)))?);
@@ -303,7 +304,7 @@ impl ApiKeys {
     }
 }
 
-/// What hooks are told of a key (D-07), but for its text.
+/// The event that hooks get about a key (D-07), without its text.
 fn credential_of(document: &Map<String, Value>, modifying: bool) -> CredentialChanged {
     let text = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);

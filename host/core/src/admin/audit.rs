@@ -66,8 +66,8 @@ impl Audit {
         self.of_stranger("login", kind, username, client, record).await;
     }
 
-    /// Records that a client says that a password was lost, once in a while for each name and address. `problem`: why a
-    /// code would be of no use.
+    /// Records that a client says that a password was lost, once in a while for each name and address. `problem`: why the
+    /// server would refuse a code.
     pub(super) async fn lost_password(&self, kind: &str, username: &str, client: &DoorClient, problem: Option<String>) {
         let record = |author: &Author, username: &str| {
             let done = author.did("lost-password", kind, username, self.clock.now());

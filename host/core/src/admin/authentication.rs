@@ -39,7 +39,7 @@ pub struct DoorClient {
 /// Why credentials made no actor.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthenticationError {
-    /// The credentials are wrong, or of no use from this client. The answer is the same whatever is wrong, and as
+    /// The credentials are wrong, or not valid for this client. The answer is the same whatever is wrong, and as
     /// slow for names that do not exist.
     #[error("the credentials are wrong, or may not be used from here")]
     Denied,
@@ -192,7 +192,7 @@ impl Authentication {
     pub async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
         let denied = AuthenticationError::Denied;
         let (token, now) = (self.tokens.find(token).await?.ok_or(denied.clone())?, self.clock.now());
-        // A browser's token is of no use to a program, nor the other way.
+        // A program cannot use a browser's token, nor a browser a program's.
         if token.admin.0.is_empty() || token.expires_at <= now || token.door != client.door {
             return Err(denied);
         }

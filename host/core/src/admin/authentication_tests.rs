@@ -401,7 +401,7 @@ async fn administrators_make_none_that_may_do_more_and_stay_what_they_are() {
     }
     assert!(house.admins.delete(&boss, "boss").await.is_err());
     assert_eq!(house.update(&boss, "boss", json!({"email": "a@b"})).await, Ok(()));
-    // One who was deleted changes nothing, whatever its session says.
+    // A deleted administrator changes nothing, whatever its session says.
     house.admins.delete(&ann, "new").await.unwrap();
     house.admins.delete(&boss, "ann").await.unwrap();
     assert_eq!(house.add(&ann, "late", json!({"permissions": ["view_users"]})).await.map(drop), forbidden);

@@ -32,9 +32,9 @@ pub enum LoginPreScope {
 /// Asks `login-pre` hooks, and scores what is denied.
 #[derive(Clone)]
 pub struct BeforeLogins {
-    /// None: this process asks none.
+    /// None: this process asks no hooks.
     pub hooks: Option<Arc<Chain<LoginPre>>>,
-    /// What they are asked about.
+    /// The requests that the hooks are asked about.
     pub scope: LoginPreScope,
     /// Scores the addresses of what is denied.
     pub defender: Arc<Defender>,

@@ -36,7 +36,7 @@ mod tests {
     use crate::ports::{Door, SystemClock};
 
     #[tokio::test]
-    async fn credentials_are_forgotten_by_those_who_may_and_that_is_recorded() {
+    async fn permitted_administrators_forget_credentials_and_that_is_recorded() {
         // B8-05
         let (kept, audit) = audit::tests::audit();
         let cache = ExternalAuthCache::new(Duration::ZERO, Arc::default(), Arc::new(SystemClock)).unwrap();

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_who_may_view_events_sees_them() {
+    async fn only_administrators_that_may_view_events_see_them() {
         let (administration, root) = house().await;
         for permission in AdminPermission::ALL {
             let actor = Actor { permissions: Permissions::Only(BTreeSet::from([permission])), ..root.clone() };

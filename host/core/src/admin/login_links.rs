@@ -39,7 +39,7 @@ const MAX_NAME_BYTES: usize = 255;
 /// Tries to count a use while others use the same link.
 const TRIES: u32 = 1_000;
 
-/// What a new link is to be like.
+/// The properties of a new link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LinkWish {
     /// A name for people; empty: its id.
@@ -90,17 +90,17 @@ pub struct LoginLinks {
     pub directory: Arc<dyn Directory>,
     /// Finds accounts.
     pub users: Arc<UserAdministration>,
-    /// Begins the sessions of those who use links.
+    /// Begins the sessions of users with links.
     pub sessions: Arc<UserSessions>,
-    /// Checks one-time codes of those who use links.
+    /// Checks one-time codes of users with links.
     pub codes: Arc<UserCodes>,
-    /// Asks hooks about those who use links, and scores wrong texts.
+    /// Asks hooks about clients that use links, and scores wrong texts.
     pub before: BeforeLogins,
     /// Records links and their uses.
     pub audit: Audit,
-    /// Told of links that are made (D-07); None: nothing is.
+    /// Observers of links that are made (D-07); None: there are none.
     pub observers: Option<Arc<Observers<CredentialChanged>>>,
-    /// Told of links that portals make (D-11); None: nothing is.
+    /// Observers of links that portals make (D-11); None: there are none.
     pub one_click: Option<Arc<Observers<OneClickLoginPost>>>,
     /// Gives the times.
     pub clock: Arc<dyn Clock>,
@@ -133,7 +133,7 @@ impl LoginLinks {
     }
 
     /// Makes a link for the user of a portal, good once and for a minute. `target`: what the login is for; empty: the
-    /// account. What becomes of the hooks that are told changes nothing (D-11).
+    /// account. A hook that fails on the event changes nothing (D-11).
     ///
     /// # Errors
     /// As [`add`](Self::add).
@@ -281,7 +281,7 @@ impl LoginLinks {
     /// recovery code, which is used up.
     ///
     /// # Errors
-    /// `Denied`: the link is of no use, whatever is wrong with it, the code is wrong, or a hook refuses the session;
+    /// `Denied`: the link is not valid, whatever is wrong with it, the code is wrong, or a hook refuses the session;
     /// `SecondFactorNeeded` or `Paused`: the link has not been used; or the store fails.
     pub async fn redeem(
         &self,
@@ -358,7 +358,7 @@ impl LoginLinks {
             && may_act(&*self.directory, link, case, Some(&user), self.clock.now()).await?)
     }
 
-    /// Counts a use; None: the link is of no use. The answer has the link, and the member of its document that names its
+    /// Counts a use; None: the link is not valid. The answer has the link, and the member of its document that names its
     /// maker.
     async fn use_up(&self, text: &str, client: &DoorClient) -> Result<Option<(ShownLink, Value)>, StoreError> {
         for _ in 0..TRIES {

@@ -214,17 +214,17 @@ pub struct AdministrationPorts {
     pub audit: Arc<dyn AuditStore>,
     /// Hashes and compares the passwords of administrators.
     pub passwords: Arc<dyn Passwords>,
-    /// Asked before requests of clients that have lost their password; None: nothing is.
+    /// Hooks that are asked about requests for a lost password; None: there are none.
     pub password_resets: Option<Arc<Chain<PasswordResetPre>>>,
-    /// Told of API keys and login links that are made or changed; None: nothing is.
+    /// Observers of API keys and login links that are made or changed; None: there are none.
     pub credential_changes: Option<Arc<Observers<CredentialChanged>>>,
-    /// Told of logins by one click; None: nothing is.
+    /// Observers of logins by one click; None: there are none.
     pub one_click_logins: Option<Arc<Observers<OneClickLoginPost>>>,
-    /// Asked before credentials are looked at; None: nothing is.
+    /// Hooks that are asked before the server checks credentials; None: there are none.
     pub login_pre: Option<Arc<Chain<LoginPre>>>,
-    /// What is asked about.
+    /// The requests that these hooks are asked about.
     pub login_pre_scope: LoginPreScope,
-    /// Asked and told of web sessions; None: this process does neither.
+    /// The hooks that decide about web sessions and observe them; None: this process calls none.
     pub session_hooks: Option<SessionHooks>,
     /// Decides about an address that an account both allows and denies.
     pub address_rule: AddressRule,

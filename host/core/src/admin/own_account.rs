@@ -64,7 +64,7 @@ pub struct OwnAccount {
 }
 
 impl OwnAccount {
-    /// Whether hooks decide about passwords, which are then of no use here.
+    /// Whether hooks decide about passwords: the stored ones are then not used.
     ///
     /// # Errors
     /// The hooks cannot be listed.
@@ -132,7 +132,7 @@ impl OwnAccount {
     /// The user to whom the token was issued, at the door that it was issued for.
     ///
     /// # Errors
-    /// `Denied`: the token is of no use; or the store fails.
+    /// `Denied`: the token is not valid; or the store fails.
     pub async fn of_token(&self, token: &str, client: &DoorClient) -> Result<Person, AuthenticationError> {
         let user = self.users.of_token(token, client).await?;
         // What an administrator may do as a user is asked of the administrator, over REST.

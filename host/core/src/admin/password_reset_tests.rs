@@ -218,7 +218,7 @@ async fn an_actor_hands_out_no_code_for_more_than_it_has() {
 }
 
 #[tokio::test]
-async fn a_code_ends_with_what_ends_the_tokens_of_who_made_it() {
+async fn a_code_ends_with_what_ends_the_tokens_of_its_maker() {
     // A18-17, D-10
     for (patch, expected) in [
         (json!({"description": "x"}), true),
@@ -309,7 +309,7 @@ async fn so_many_requests_are_under_way_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_full_table_refuses_nobody_else() {
+async fn a_full_table_does_not_refuse_other_clients() {
     let house = house();
     let ask = async |address: &str| {
         let asked = house.lose(PasswordOwner::User, &client(address), request("ann")).await;

@@ -42,7 +42,7 @@ const COUNTED: usize = 10_000;
 /// Requests that something is done about at a time.
 const UNDER_WAY: usize = 256;
 
-/// Whose password was lost.
+/// The kind of owner of a lost password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordOwner {
     /// An administrator.
@@ -70,7 +70,7 @@ impl PasswordOwner {
 /// Why no new password was set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResetError {
-    /// The code is of no use, whatever is wrong with it.
+    /// The server refuses the code, whatever is wrong with it.
     #[error("the code is wrong, was used, has expired, or is for another name")]
     Denied,
     /// Another request was faster: with the same code, or with another change of the same object.
@@ -99,9 +99,9 @@ pub struct PasswordResets {
     pub users: Arc<UserAdministration>,
     /// What is in force for accounts.
     pub policy: Arc<UserPolicy>,
-    /// Asked before each request; None: nothing is.
+    /// Hooks that are asked before each request; None: there are none.
     pub hooks: Option<Arc<Chain<PasswordResetPre>>>,
-    /// Asks hooks about those who come, and scores wrong codes.
+    /// Asks hooks about clients, and scores wrong codes.
     pub before: BeforeLogins,
     /// Records requests and codes.
     pub audit: Audit,
@@ -206,8 +206,8 @@ impl PasswordResets {
         Ok(TakenRequest { owner, client: client.clone(), request, _place: place })
     }
 
-    /// Asks hooks about the request. If they allow it, it is recorded, so that an administrator can hand out a code; also
-    /// why one would be of no use.
+    /// Asks hooks about the request. If they allow it, it is recorded, so that an administrator can hand out a code, along
+    /// with the reason if the server would refuse one.
     pub async fn follow_up(&self, taken: TakenRequest) {
         let TakenRequest { owner, client, request, _place } = taken;
         let (username, kind) = (request.username.clone(), owner.collection().kind);
@@ -236,7 +236,7 @@ impl PasswordResets {
         self.audit.lost_password(kind, &username, &client, problem).await;
     }
 
-    /// Why a code for that name would be of no use to that client now; None: it would be.
+    /// Why the server would refuse a code for that name from that client now; None: it would accept one.
     async fn why_refused(
         &self,
         owner: PasswordOwner,
@@ -263,7 +263,7 @@ impl PasswordResets {
     }
 
     /// Makes a code with which a new password can be set once, within an hour. It is void as soon as the password is
-    /// another, or the administrator or account is disabled; and with what ends the tokens of the administrator who
+    /// another, or the administrator or account is disabled; and with what ends the tokens of the administrator that
     /// hands it out.
     ///
     /// # Errors
@@ -287,7 +287,7 @@ impl PasswordResets {
             PasswordOwner::User => {
                 self.users.check_role(actor, case, username).await?;
                 let stored = self.users.stored(username).await?;
-                // An account that is not valid is not in force, and its code is of no use before it is mended.
+                // An account that is not valid is not in force, and its code is refused until it is corrected.
                 if let Some(account) = self.policy.found(username).await?
                     && let Some(reason) = self.policy.why_no_reset(&account).await?
                 {
@@ -339,7 +339,7 @@ impl PasswordResets {
             Err(_) => return Err(ResetError::Hook),
         }
         let Some(Found { code, stored, account }) = self.found(owner, client, username, code).await? else {
-            drop(self.before.deny(kind, username, client, "the code for a lost password is of no use").await);
+            drop(self.before.deny(kind, username, client, "the code for a lost password is not valid").await);
             return Err(ResetError::Denied);
         };
         let author = Author { name: username.to_owned(), door: client.door, address: client.address };
@@ -363,7 +363,7 @@ impl PasswordResets {
         updated.map(drop).map_err(|error| overtaken(error.into()))
     }
 
-    /// What a code gives a password to; None: the code is of no use.
+    /// The administrator or account that a code gives a password; None: the code is not valid.
     async fn found(
         &self,
         owner: PasswordOwner,
@@ -398,7 +398,7 @@ impl PasswordResets {
         if !may_act(&*self.directory, &code, owner.case(), account, self.clock.now()).await? {
             return Ok(None);
         }
-        // Who may not log in with the new password, not there or not at all, sets none either.
+        // An owner that could not log in with the new password, from there or at all, cannot set one either.
         Ok(match owner {
             PasswordOwner::Administrator => {
                 admin_may_come(&stored, client).then_some(Found { code, stored, account: None })

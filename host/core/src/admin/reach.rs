@@ -1,6 +1,6 @@
 //! How far a change of an account, a folder or a group may reach: an actor with a role stays among its own accounts,
-//! only the owner of the server places files in the server's own directories, and only who may manage the system does so
-//! in those of the system.
+//! only the owner of the server places files in the server's own directories, and only an actor that may manage the
+//! system does so in those of the system.
 
 use serde_json::{Map, Value};
 

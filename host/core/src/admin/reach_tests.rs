@@ -73,7 +73,7 @@ async fn accounts_reach_as_far_as_their_administrators() {
     use AdminPermission::{AddUsers, EditUsers, ManageFolders, ManageSystem};
     let s3 = |key: &str, secret: &str| json!({"provider": 1, "s3config": {"bucket": "b", "access_key": key, "access_secret": secret}});
     let folder = |name: &str, path: &str| json!([{"name": name, "virtual_path": "/x", "mapped_path": path}]);
-    // Whether one may do that who has the role; who has none; and who may manage folders and the system as well.
+    // Whether an administrator may do that: one with the role; one without; and one that may manage folders and the system.
     let check = async |more: Value, expected: [bool; 3]| {
         let actors = [
             administrator(Some("sales"), &[AddUsers, EditUsers, ManageFolders, ManageSystem]),

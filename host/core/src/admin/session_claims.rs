@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_of_a_session_is_told_once_however_long_that_takes() {
+    async fn hooks_get_the_end_of_a_session_once_however_long_that_takes() {
         // D-03
         let house = house();
         let ended = json!({"username": "ann", "state": "ends", "reason": "logout"});

@@ -100,7 +100,7 @@ async fn changes_of_accounts_end_sessions_that_could_not_log_in() {
     check(merge(json!({"status": 0})), &[("it was disabled", 2)], 0).await;
     check(merge(json!({"expiration_date": 1})), &[("it has expired", 2)], 0).await;
     check(merge(json!({"upload_bandwidth": 7})), &[], 2).await;
-    check(merge(json!({"home_dir": "/srv/elsewhere"})), &[("its files are elsewhere now", 2)], 0).await;
+    check(merge(json!({"home_dir": "/srv/elsewhere"})), &[("its files are in another place now", 2)], 0).await;
     let denied = merge(json!({"filters": {"denied_ip": ["192.0.2.0/24"]}}));
     check(denied, &[("it may not be used from this address any more", 1)], 1).await;
     let protocols = merge(json!({"filters": {"denied_protocols": ["SSH"]}}));
@@ -137,7 +137,7 @@ async fn changes_of_groups_and_folders_reach_the_sessions_of_those_who_have_them
     check(ObjectKind::Group, denied, &[("it may not be used from this address any more", 1)], 0).await;
     let folder = |path: &str| json!({"name": "f", "mapped_path": path});
     check(ObjectKind::Folder, folder("/srv/f"), &[], 1).await;
-    check(ObjectKind::Folder, folder("/srv/g"), &[("its files are elsewhere now", 1)], 0).await;
+    check(ObjectKind::Folder, folder("/srv/g"), &[("its files are in another place now", 1)], 0).await;
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub struct StorageAdministration {
     pub audit: Audit,
 }
 
-/// One file system of an account, and what came of trying it.
+/// One file system of an account, and the outcome of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedFileSystem {
     /// Where the account sees it: `/` or the path of a folder.
@@ -41,14 +41,14 @@ pub struct CheckedFileSystem {
     pub steps: Vec<CheckedStep>,
 }
 
-/// A file system, and what came of removing what killed servers have left there.
+/// A file system, and the outcome of removing uploads that killed servers have left there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweptFileSystem {
     /// An account that has it.
     pub username: String,
     /// Where its files are, as a URL; empty: the account is not valid.
     pub location: String,
-    /// What was removed, or why it cannot be.
+    /// The uploads that were removed, or why they cannot be.
     pub outcome: Result<Swept, String>,
 }
 
@@ -57,7 +57,7 @@ pub struct SweptFileSystem {
 pub struct CheckedStep {
     /// What was tried.
     pub step: StorageStep,
-    /// What came of it.
+    /// The outcome of the step.
     pub outcome: StepOutcome,
 }
 

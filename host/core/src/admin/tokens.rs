@@ -57,7 +57,7 @@ impl ShownToken {
     }
 }
 
-/// What a token says.
+/// A stored token, decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     pub admin: (String, i64),
@@ -155,7 +155,7 @@ impl Tokens {
         self.audit.allow(actor, UseCase::RevokeToken, id).await?;
         let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
         let mut found = self.directory.list(&TOKENS, request).await?;
-        match (found.pop().filter(logs_somebody_in), found.is_empty()) {
+        match (found.pop().filter(logs_in), found.is_empty()) {
             (Some(stored), true) if id.len() >= ID_LENGTH => {
                 let record = actor.author.did("delete", TOKENS.kind, &shown(&stored).id, self.clock.now());
                 let detail = detail_part(&format!("admin: {}", shown(&stored).admin));
@@ -253,7 +253,10 @@ impl Tokens {
             // Another request was first.
             Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => {}
             Err(error) => {
-                tracing::warn!(sender = "admin", message = format!("a token is not made good for longer: {error}"));
+                tracing::warn!(
+                    sender = "admin",
+                    message = format!("the validity of a token could not be extended: {error}")
+                );
             }
         }
     }
@@ -297,7 +300,7 @@ impl Tokens {
             return Ok(());
         }
         let stored = self.directory.find(&TOKENS, &digest_of(text)).await?;
-        let Some(stored) = stored.filter(logs_somebody_in) else { return Ok(()) };
+        let Some(stored) = stored.filter(logs_in) else { return Ok(()) };
         match self.sessions.end(stored, EndReason::Logout, None).await {
             Err(StoreError::NotFound(_)) => Ok(()),
             outcome => outcome,
@@ -348,7 +351,7 @@ pub(super) fn id_of(text: &str) -> String {
 }
 
 /// Whether an administrator or a user is logged in with it, which is not so with a login link or a code for a lost password.
-fn logs_somebody_in(stored: &StoredDocument) -> bool {
+fn logs_in(stored: &StoredDocument) -> bool {
     !owner_of(stored).is_empty()
 }
 

@@ -8,9 +8,9 @@ use super::tokens::text_of;
 use super::user_codes::codes_of;
 use crate::ports::StoredDocument;
 
-/// What a token relies on.
+/// The member of a token's document with the digest of the credentials that the token depends on.
 const CREDENTIAL: &str = "credential";
-/// What a token relies on once a change is stored that its own session makes.
+/// The same digest as it will be once a change is stored that the token's own session makes.
 const NEXT: &str = "next_credential";
 
 /// A digest by which it is known that the account has another password or another second factor, or was disabled.

@@ -1,5 +1,5 @@
-//! What is in force for an account at the doors over HTTP: whether it may be used there, whether its password is of any
-//! use, and which passwords its user may set.
+//! What is in force for an account at the doors over HTTP: whether it may be used there, whether its password is
+//! used, and which passwords its user may set.
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -112,7 +112,7 @@ async fn a_user_who_may_not_log_in_sets_no_password() {
 }
 
 #[tokio::test]
-async fn no_password_is_reset_that_nobody_uses() {
+async fn a_password_that_no_login_uses_is_not_reset() {
     // D-10
     for (hook, switch) in [
         ("external-auth", "external_auth_disabled"),

@@ -171,7 +171,7 @@ impl UserSessions {
     /// The user of a token.
     ///
     /// # Errors
-    /// `Denied`: the token is of no use; or the store fails.
+    /// `Denied`: the token is not valid; or the store fails.
     pub async fn of_token(&self, token: &str, client: &DoorClient) -> Result<UserActor, AuthenticationError> {
         let denied = AuthenticationError::Denied;
         if !is_token(token) {

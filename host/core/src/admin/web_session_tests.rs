@@ -261,7 +261,7 @@ fn id(line: &str) -> &str {
 }
 
 #[tokio::test]
-async fn a_web_session_is_told_of_once_at_either_end() {
+async fn hooks_get_the_beginning_and_the_end_of_a_web_session_once() {
     // D-02, D-03, D-04, D-15
     let house = House::new();
     house.admin("ann").await;

@@ -42,7 +42,7 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// Milliseconds after which a session that has not begun, and for which no server holds the claim, never will: its server
 /// was killed.
 const LONGEST_BEGINNING: i64 = 180_000;
-/// Ends that are told at the same time.
+/// Ends of sessions that are reported to hooks at the same time.
 const AT_ONCE: usize = 16;
 /// Tries to note an end while the session is in use.
 const TRIES: u32 = 5;
@@ -50,9 +50,9 @@ const TRIES: u32 = 5;
 /// The hooks of sessions.
 #[derive(Clone)]
 pub struct SessionHooks {
-    /// Asked before a session begins (D-01).
+    /// Hooks that are asked before a session begins (D-01).
     pub create: Arc<Chain<SessionCreate>>,
-    /// Told of the end of each session (D-03).
+    /// Observers of the end of each session (D-03).
     pub destroy: Arc<Observers<SessionDestroy>>,
 }
 
@@ -271,7 +271,7 @@ impl WebSessions {
         Ok(())
     }
 
-    /// Why hooks are to be told now that the session ended; None: they are not.
+    /// The reason with which hooks have to get the session's end now; None: they get none.
     async fn due(&self, stored: &StoredDocument) -> Result<Option<EndReason>, StoreError> {
         let now = self.clock.now();
         match state_of(stored) {
@@ -413,8 +413,8 @@ impl WebSessions {
     }
 }
 
-/// Looks for sessions that have ended, at once where this server ends one. What is left at the end of the server is
-/// told by the next one.
+/// Looks for sessions that have ended, at once where this server ends one. The next server reports what is left when
+/// this one ends.
 #[async_trait]
 impl ObserverWork for WebSessions {
     async fn work(&self) {

@@ -125,11 +125,11 @@ impl FileHooks {
     }
 }
 
-/// What the client is told if a hook could not be asked because of a name that the client chose.
+/// The error for the client if a hook could not be asked because of a name that the client chose.
 fn untold(error: &HookError) -> Option<FileError> {
     let HookError::NotText(name) = error else { return None };
     Some(FileError::Refused(format!(
-        "the name {name} is not UTF-8, and a hook of this server cannot be told it; use a name that is UTF-8"
+        "the name {name} is not UTF-8, and a hook of this server takes UTF-8 only; use a name that is UTF-8"
     )))
 }
 

@@ -1,4 +1,4 @@
-//! The first download and the first upload of an account, which are stored, and told to observers once
+//! The first download and the first upload of an account, which are stored, and which observers get once
 //! (B10-10).
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -35,9 +35,9 @@ struct Arrival {
     to: VirtualPath,
     /// The old file, as it was when the copy began.
     source: Metadata,
-    /// None: it has its name.
+    /// The copy that is being written; None: it is complete and has its name.
     upload: Option<Box<dyn Upload>>,
-    /// None: nothing is counted there.
+    /// Counts the copy; None: files at the target are not counted.
     quota: Option<UploadQuota>,
     limits: QuotaLimits,
     /// Shows administrators how far the copy is; it is not recorded.
@@ -126,7 +126,7 @@ impl FileService {
         Ok(Arriving { sides, file })
     }
 
-    /// What has the name already.
+    /// The file or directory that has the name already.
     async fn at_target(&self, to: &VirtualPath, replace: bool) -> Result<Option<Metadata>, FileError> {
         match self.tree().symlink_metadata(to).await {
             Ok(_) if !replace => Err(FileError::Failed("the file exists already".into())),

@@ -9,7 +9,7 @@ use crate::path::VirtualPath;
 use crate::ports::storage::{FileKind, Metadata, StorageErrorKind};
 use crate::quota::{NamespaceGuard, QuotaLimits, ScanTree, UsedQuota, survey};
 
-/// What counts at both ends of a rename.
+/// The ledgers in which the old and the new name of a rename count.
 pub(super) struct Sides {
     /// Where the old name counts; none: it is not counted, or counts where the new one does.
     source: Option<Counted>,
@@ -119,7 +119,7 @@ impl Sides {
     }
 }
 
-/// What moves from one ledger to another.
+/// The usage that moves from one ledger to another.
 struct Moved {
     used: UsedQuota,
     /// Whether other names of the files may be outside of the directory.

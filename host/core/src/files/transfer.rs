@@ -18,7 +18,7 @@ use crate::ports::{Clock, FileEvent, FileEventKind, FileLog, SystemClock, Transf
 use crate::session::{ActiveTransfer, Session};
 use crate::trace;
 
-/// One download or upload, from open to close. It is logged, and told to the hooks, when it is complete or
+/// One download or upload, from open to close. It is logged, and the hooks get it, when it is complete or
 /// dropped.
 pub struct Transfer {
     channel: ConnectionId,

@@ -74,7 +74,7 @@ impl Default for DefenderSettings {
     }
 }
 
-/// What an address scores for (B14-03).
+/// An event for which an address scores (B14-03).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offence {
     /// A login was denied.

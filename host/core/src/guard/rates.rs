@@ -7,7 +7,7 @@ pub const MAX_RATE_LIMITS: usize = 8;
 /// A limit on the rate of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Whose connections share a bucket.
+    /// Which connections share a bucket.
     pub scope: RateScope,
     /// Connections in a `period`; at least 1.
     pub average: u32,
@@ -19,7 +19,7 @@ pub struct RateLimit {
     pub scores: bool,
 }
 
-/// Whose connections share a bucket.
+/// Which connections share a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateScope {
     /// All connections.

@@ -14,11 +14,11 @@ pub(super) const MOST: usize = 1000;
 /// A longer pause, which configuration may ask for, is cut to this: no clock reaches as far as numbers do.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
-/// A link that is to be told of an event again.
+/// A link that is to get an event again.
 pub(super) struct Try<E: HookEvent> {
     pub link: Arc<Link<E>>,
     pub event: Arc<E>,
-    /// How often the link was told of the event before.
+    /// How often the link got the event before.
     pub before: u32,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Try<E: HookEvent> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PutOff {
     Waits,
-    /// As many wait as may.
+    /// The queue of tries is full.
     Full,
     /// The server ends.
     Closed,
@@ -51,7 +51,7 @@ struct Tries<E: HookEvent> {
 
 enum Next<E: HookEvent> {
     Now(Try<E>),
-    /// None: no try waits.
+    /// When the first try that waits is due; None: no try waits.
     At(Option<Instant>),
     Never,
 }
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_pass_is_told_again_three_times() {
+    async fn a_failure_that_may_pass_is_tried_again_three_times() {
         // B0-08a
         let check = async |hook: Flaky, seconds: u64, expected: &[(u64, &'static str)], left: Option<u64>| {
             let world = World::new(vec![hook]);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_told_again_delays_no_other_event() {
+    async fn an_event_that_is_sent_again_delays_no_other() {
         let hanging = Flaky { then: Then::Hangs, ..Flaky::new(5) };
         let world = World::new(vec![hanging, Flaky::new(0)]);
         // More tries than tasks, which all hang after a second.

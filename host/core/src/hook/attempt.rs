@@ -18,7 +18,7 @@ pub struct LoginAttempt {
     pub connection: Arc<Connection>,
     /// The user name as the client sent it; untrusted.
     pub username: String,
-    /// What the client proves itself with.
+    /// The credential that the client presents.
     pub credential: Credential,
     /// The steps that the client has passed before in this login, in their order.
     pub completed_methods: Vec<LoginMethod>,

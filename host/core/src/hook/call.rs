@@ -109,7 +109,7 @@ impl Call {
         call
     }
 
-    /// A call after which nothing depends on the hook. Names that are not UTF-8 can then be told approximately.
+    /// A call after which nothing depends on the hook. Names that are not UTF-8 can then be sent approximately.
     #[must_use]
     pub fn that_only_tells(self) -> Self {
         Self { only_tells: true, ..self }

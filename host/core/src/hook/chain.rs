@@ -128,7 +128,7 @@ impl<E: GateEvent> Chain<E> {
     /// the event for the next link.
     ///
     /// # Errors
-    /// A link failed whose `on_error` is `deny`, or cannot be told a name ([`HookError::NotText`]).
+    /// A link failed whose `on_error` is `deny`, or cannot take a name ([`HookError::NotText`]).
     pub async fn decide(&self, event: &mut E) -> Result<Decision<E::Verdict>, GateFailure> {
         let links = self.links();
         if links.is_empty() {

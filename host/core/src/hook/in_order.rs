@@ -1,5 +1,5 @@
-//! Events that are told in the order in which they happened: those of one session that concern the same files, and those
-//! about one object, one connection or one network. Others are told at the same time.
+//! Events that hooks get in the order in which they happened: those of one session that concern the same files, and those
+//! about one object, one connection or one network. Others are sent at the same time.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -42,7 +42,7 @@ impl Order {
     }
 }
 
-/// An event that may be told now.
+/// An event that may be sent to hooks now.
 pub struct Ready<E> {
     pub event: E,
     /// None: it is in no order.
@@ -56,7 +56,7 @@ pub struct Place {
     number: u64,
 }
 
-/// The events of one session that are being told or wait, the oldest first.
+/// The events of one session that are being sent or wait, the oldest first.
 struct Events<E> {
     next_number: u64,
     entries: VecDeque<Entry<E>>,
@@ -65,7 +65,7 @@ struct Events<E> {
 struct Entry<E> {
     number: u64,
     order: Order,
-    /// None: it is being told.
+    /// None: it is being sent.
     waiting: Option<E>,
 }
 
@@ -75,7 +75,7 @@ impl<E> Events<E> {
     }
 }
 
-/// The events that are being told or wait, by their sessions.
+/// The events that are being sent or wait, by their sessions.
 pub struct InOrder<E>(Mutex<HashMap<u64, Events<E>>>);
 
 impl<E> InOrder<E> {
@@ -102,12 +102,12 @@ impl<E> InOrder<E> {
         ready.map(|event| Ready { event, place })
     }
 
-    /// Ends an event that was told, and gives those that need not wait any more.
+    /// Ends an event that hooks have got, and gives those that need not wait any more.
     pub fn told(&self, place: Option<Place>) -> Vec<Ready<E>> {
         let Some(place) = place else { return Vec::new() };
         let mut sessions = self.sessions();
         let Some(events) = sessions.get_mut(&place.session) else { return Vec::new() };
-        // What is being told is among the first.
+        // An event that is being sent is among the first.
         if let Some(at) = events.entries.iter().position(|entry| entry.number == place.number) {
             events.entries.remove(at);
         }

@@ -48,7 +48,7 @@ pub enum HookKind {
 pub enum Family {
     /// Hooks answer while the client waits, and may deny.
     Gate,
-    /// Hooks are told afterwards.
+    /// Hooks get events afterwards.
     Observer,
 }
 
@@ -179,7 +179,7 @@ impl HookKind {
             Self::ExternalAuth | Self::KeyboardInteractive | Self::CheckPassword => {
                 "the first verdict other than defer decides"
             }
-            Self::PreLogin => "each link sees what the one before left",
+            Self::PreLogin => "each link gets the result of the link before it",
             Self::Connect | Self::LoginPre | Self::SessionCreate | Self::PreAction | Self::PasswordResetPre => {
                 "all must allow"
             }
@@ -191,7 +191,7 @@ impl HookKind {
             | Self::ObjectChanges
             | Self::CredentialChanged
             | Self::OneClickLoginPost
-            | Self::AddressBanned => "all are told",
+            | Self::AddressBanned => "all get the event",
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct LinkSettings {
     pub on_error: OnError,
     /// Calls that may be under way at once; 0 counts as 1.
     pub concurrency: usize,
-    /// Calls that may wait for a place; further ones fail with `Saturated`. What observers are told of waits in their
+    /// Calls that may wait for a place; further ones fail with `Saturated`. Events for observers wait in their
     /// own queue.
     pub queue: usize,
     /// Which events the link is for.

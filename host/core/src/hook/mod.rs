@@ -54,7 +54,7 @@ pub trait HookEvent: Send + Sync + 'static {
     /// What the event is about, for selectors and records.
     fn subject(&self) -> Subject<'_>;
 
-    /// The address and account in whose turn an observer is told of the event.
+    /// The address and account in whose turn observers get the event.
     fn waiter(&self) -> Waiter<'_> {
         self.subject().waiter()
     }
@@ -64,12 +64,12 @@ pub trait HookEvent: Send + Sync + 'static {
         None
     }
 
-    /// Which events have to be told before this one, if they happened before it. None: none.
+    /// Which earlier events hooks have to get before this one. None: none.
     fn order(&self) -> Option<Order> {
         None
     }
 
-    /// All hooks were told of the event, or none has to be.
+    /// All hooks have got the event, or none has to.
     fn settled(&self) {}
 
     /// The verdict's name and reason, for records.
@@ -155,8 +155,8 @@ pub trait Hook<E: HookEvent>: Send + Sync {
         None
     }
 
-    /// The pause before the hook is told again of an event that it has been told of `tries` times; None: it is not
-    /// told again. Observers ask, after an error, where no operation waits (B0-08a).
+    /// The pause before an event is sent to the hook again, after `tries` times; None: it is not sent again. Observers
+    /// ask, after an error, where no operation waits (B0-08a).
     fn pause(&self, _error: &HookError, _tries: u32) -> Option<Duration> {
         None
     }
@@ -238,9 +238,9 @@ pub enum HookError {
     /// A component exceeded its memory or time, or a hook the size of an answer or the number of rounds.
     #[error("exceeded a limit: {0}")]
     Limit(String),
-    /// The event has this path, which is not UTF-8, and the hook is told it as text: it would decide about another file.
+    /// The event has this path, which is not UTF-8, and the hook gets text: it would decide about another file.
     /// The gate refuses then, whatever `on_error` says, because it is the client that chooses names.
-    #[error("cannot be told the name {0}, which is not UTF-8")]
+    #[error("cannot take the name {0}, which is not UTF-8")]
     NotText(String),
     /// Too many calls wait for a place already.
     #[error("has too many calls under way")]
@@ -248,7 +248,7 @@ pub enum HookError {
 }
 
 impl HookError {
-    /// The error of a hook that decides, and cannot be told this path.
+    /// The error of a hook that decides, and cannot take this path.
     pub fn not_text(path: &VirtualPath) -> Self {
         Self::NotText(format!("{:?}", path.as_os_str()))
     }

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_an_object_come_in_their_order_whoever_makes_them() {
+    fn changes_of_an_object_come_in_their_order_from_all_authors() {
         // B10-15
         let changes = [
             change("user", "ann", Change::Add, None),

@@ -1,4 +1,4 @@
-//! Observers: they are told of events afterwards, from a bounded queue, and change nothing.
+//! Observers: they get events afterwards, from a bounded queue, and change nothing.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::again::{self, Again, PutOff, Try};
 use super::queue::{self, EventQueue, Next, Pushed, Turn};
 use super::{Chain, GateFailure, HookError, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
 
-/// How long more events are gathered after the first one. Events that are told together find the hook's code and
+/// How long more events are gathered after the first one. Events that are sent together find the hook's code and
 /// memory in the caches, and the operations that cause them need not wake a task each.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
 /// Dropped events for which one line is logged.
@@ -29,7 +29,7 @@ pub struct Observers<E: HookEvent> {
     queue: EventQueue<E>,
     /// Held by the task that takes events from the queue.
     taking: Mutex<()>,
-    /// What failed and is told again later; it delays no other event (B0-08a).
+    /// Calls that failed and are made again later; they delay no other event (B0-08a).
     again: Again<E>,
     dropped: AtomicU64,
     /// Tries for which there was no room.
@@ -45,12 +45,12 @@ pub trait ObserverWork: Send + Sync {
     /// Closes the queue: later events are only counted.
     fn close(&self);
 
-    /// The events that not all hooks were told of, for the log at the end of the server; None: there are none.
+    /// The events that not all hooks have got, for the log at the end of the server; None: there are none.
     fn untold(&self) -> Option<Untold> {
         None
     }
 
-    /// What failed and was to be told again, but was not, for the same log; None: nothing.
+    /// Failed calls that were to be made again, but were not, for the same log; None: there are none.
     fn not_told_again(&self) -> Option<Untold> {
         None
     }
@@ -123,7 +123,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
     }
 
     /// Tells all links that the event is for at the same time, and waits for them (A15-07). An operation waits,
-    /// so that each is told once.
+    /// so that each gets the event once.
     ///
     /// # Errors
     /// The first failure of a link with `on_error = "deny"` (B10-08). All failures are in the records.
@@ -160,8 +160,8 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         }
     }
 
-    /// As [`tell`](Self::tell), where no operation waits: a link is told when it has a place, however long that takes, and
-    /// one that failed, and may succeed later, is told again. Failures are in the records.
+    /// As [`tell`](Self::tell), where no operation waits: a link gets the event when it has a place, however long that
+    /// takes, and one that failed, and may succeed later, gets it again. Failures are in the records.
     pub async fn deliver(&self, event: E) {
         let links = self.chain.links();
         let failed: Vec<_> = match concerned(&links, &event).as_slice() {
@@ -185,7 +185,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         }
     }
 
-    /// Tells a link for the `tries`th time. The link, and the pause before it is told again, if it is.
+    /// Tells a link for the `tries`th time. The link, and the pause before the next try, if there is one.
     async fn try_link(&self, link: &Arc<Link<E>>, event: &E, tries: u32) -> Option<(Arc<Link<E>>, Duration)> {
         let host = self.chain.host();
         let answer = link.tell(host, event).await;
@@ -227,7 +227,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
                 Some(()) = telling.next() => {}
                 begun = self.begin() => match begun {
                     Some(waits) => telling.push(waits),
-                    // Those that are being told may be the ones that others wait for.
+                    // Events that are being sent may be the ones that others wait for.
                     None => if telling.next().await.is_none() { return },
                 },
             }
@@ -378,7 +378,7 @@ mod tests {
         }
         async fn call(&self, _: &Call, step: &Step) -> Result<(), HookError> {
             let Step(session, number) = *step;
-            // The first session waits for all of the second one; its later events would come first if they were told at
+            // The first session waits for all of the second one; its later events would come first if they were sent at
             // the same time.
             if (session, number) == (1, 0) {
                 self.second_is_told.notified().await;
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_not_told_is_counted() {
+    async fn events_that_were_not_sent_are_counted() {
         // B0-10
         let never = Told { together: Some(Arc::new(Barrier::new(2))), fails: false };
         let observers = observers(vec![(never, OnError::Deny)]);

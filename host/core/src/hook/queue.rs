@@ -1,5 +1,5 @@
-//! The queue of one hook point's observers. Events are told in turn: of one address after the other, and within it of one
-//! account after the other (B0-10a), except for those that have to come in their order.
+//! The queue of one hook point's observers. Addresses take turns, and within an address its accounts (B0-10a), except for
+//! events that have to come in their order.
 
 use std::collections::hash_map::RandomState;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,13 +10,13 @@ use super::HookEvent;
 use super::in_order::{InOrder, Place, Ready};
 use crate::turns::{Keys, Queue, Shares};
 
-/// Events that may wait for one hook point, or be told; further ones are dropped and counted (B0-10).
+/// Events that may wait for one hook point, or be under way; further ones are dropped and counted (B0-10).
 pub(super) const MOST: u64 = 20_000;
 
-/// Events that wait or are being told.
+/// Events that wait or are being sent.
 pub(super) struct EventQueue<E: HookEvent> {
     state: Mutex<State<E>>,
-    /// What was taken from the queue, and is being told or comes after an event that is.
+    /// Events that were taken from the queue, and are being sent or come after an event that is.
     in_order: InOrder<E>,
     hasher: RandomState,
     /// Wakes the task that waits in [`changed`](Self::changed).
@@ -28,18 +28,18 @@ struct State<E> {
     /// How many of them are ready.
     ready: usize,
     shares: Shares,
-    /// Events that wait or are being told.
+    /// Events that wait or are being sent.
     under_way: u64,
     /// Events that came after the end.
     late: u64,
-    /// Whether a task waits for an event that may be told, and no other has seen to it that it is woken.
+    /// Whether a task waits for an event that may be sent, and no other has seen to it that it is woken.
     is_awaited: bool,
     is_closed: bool,
 }
 
 enum Waiting<E> {
     New(E),
-    /// It has waited for another one, which was told.
+    /// It has waited for another one, which hooks have got.
     Ready(Ready<E>),
 }
 
@@ -47,7 +47,7 @@ enum Waiting<E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pushed {
     Waits,
-    /// As many wait as may.
+    /// The queue is full.
     Full,
     /// The server ends.
     Closed,
@@ -55,7 +55,7 @@ pub(super) enum Pushed {
 
 pub(super) enum Next<'a, E: HookEvent> {
     Event(E, Turn<'a, E>),
-    /// None may be told now. `is_empty`: none waits.
+    /// No event may be sent now. `is_empty`: none waits.
     Later {
         is_empty: bool,
     },
@@ -102,7 +102,7 @@ impl<E: HookEvent> EventQueue<E> {
         Pushed::Waits
     }
 
-    /// The next event in turn. `at_once`: so many may be told at the same time.
+    /// The next event in turn. `at_once`: how many may be sent at the same time.
     pub fn next(&self, at_once: usize) -> Next<'_, E> {
         let mut state = self.lock();
         let shares = Shares::divided(at_once);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken_by_what_can_be_told() {
+    async fn a_waiting_task_is_woken_by_an_event_that_can_be_sent() {
         let queue = EventQueue::new();
         assert!(matches!(queue.next(1), Next::Later { is_empty: true }));
         queue.push(Event("192.0.2.1 u"));

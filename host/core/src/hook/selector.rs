@@ -80,7 +80,7 @@ pub struct Selector {
     /// Directories, each with everything below it. One of the event's paths has to be there, in either
     /// spelling.
     pub paths: Vec<VirtualPath>,
-    /// The outcome of logins that an observer is told of; None: both.
+    /// The outcome of logins that an observer gets; None: both.
     pub login_succeeded: Option<bool>,
 }
 
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lists_are_told_in_words() {
+    fn the_lists_are_shown_in_words() {
         assert!(Selector::default().in_words().is_empty());
         let all = Selector {
             methods: vec![LoginMethod::Password, LoginMethod::PublicKey],

@@ -127,7 +127,7 @@ async fn as_many_are_told_at_once_as_the_link_allows_and_none_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_full_hook_was_not_told_is_counted() {
+async fn events_for_a_full_hook_are_counted() {
     // B0-10: where operations wait, no more of them wait than the link allows.
     let slow = Arc::new(Slow::default());
     let (observers, lost) = observers(&slow, LinkSettings { concurrency: 1, queue: 1, ..LinkSettings::default() });

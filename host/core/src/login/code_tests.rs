@@ -104,7 +104,7 @@ async fn of_two_logins_with_one_code_at_once_one_wins() {
 }
 
 #[tokio::test]
-async fn a_code_that_cannot_be_noted_logs_nobody_in() {
+async fn a_code_that_cannot_be_noted_logs_no_user_in() {
     // B4-02, B14-06
     let world = world(None);
     world.stored(&format!(r#","password":"$1$pw","filters":{{{CODES}}}"#)).await;

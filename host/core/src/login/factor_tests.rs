@@ -213,7 +213,7 @@ async fn codes_of_parallel_conversations_share_one_brake() {
     }
 }
 
-/// Told when a hook that answers nothing is asked.
+/// Notified when a hook that answers nothing is asked.
 static ASKED: Notify = Notify::const_new();
 
 /// A session-create hook with that verdict.

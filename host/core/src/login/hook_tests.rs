@@ -189,7 +189,7 @@ async fn two_steps_are_one_login_under_one_name() {
     let line = key.to_line();
     world.stored(&format!(r#","password":"$1$pw","public_keys":["{line}"],"filters":{{{denied}}}"#)).await;
     let mut login = world.login();
-    // A key that is offered again is not told again.
+    // Observers do not get a key again that is offered again.
     for _ in 0..2 {
         assert_eq!(login.public_key_offered("alice", &other).await, Offer::Refused);
     }

@@ -30,9 +30,9 @@ pub struct LoginHooks {
     pub check_password: Arc<Chain<CheckPassword>>,
     /// After all checks, before the session begins (D-01).
     pub session_create: Arc<Chain<SessionCreate>>,
-    /// Told of the end of each attempt (A14).
+    /// Observers of the end of each attempt (A14).
     pub post_login: Arc<Observers<PostLogin>>,
-    /// Told of the end of each session (D-03).
+    /// Observers of the end of each session (D-03).
     pub session_destroy: Arc<Observers<SessionDestroy>>,
     /// Keeps records of sessions, so that hooks are told of their end after a kill as well (D-04).
     pub session_records: Arc<dyn SessionRecords>,

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_cannot_be_read_lets_nobody_in() {
+    fn a_secret_that_cannot_be_read_lets_no_user_in() {
         for totp in [
             r#""secret":{"payload":""}"#,
             r#""secret":{"payload":"GEZDG"}"#,

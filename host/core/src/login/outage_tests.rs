@@ -64,7 +64,7 @@ async fn an_outage_is_no_failed_login() {
 }
 
 #[tokio::test]
-async fn the_first_login_of_an_outage_is_told_before_it_shows_a_credential() {
+async fn the_first_login_of_an_outage_notices_it_before_it_shows_a_credential() {
     let world = world(None);
     world.outage.becomes(State::Away);
     assert_eq!(world.login().nothing_proved("alice").await, Offer::Unavailable);

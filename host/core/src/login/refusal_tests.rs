@@ -65,7 +65,7 @@ async fn each_of_several_keys_logs_in_and_no_other() {
     }
 }
 
-/// What a refused login is told of to hooks, and how many passwords were compared for it.
+/// What hooks get about a refused login, and how many passwords were compared for it.
 async fn refused(more: &str, password: &str) -> (String, usize) {
     let world = world(None);
     world.stored(&format!(r#","password":"$1$pw"{more}"#)).await;
@@ -118,7 +118,7 @@ impl Hook<PostLogin> for Hanging {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_after_a_login_delays_none() {
+async fn observers_of_a_login_delay_no_login() {
     // A14-06
     let world = world(None);
     world.stored(r#","password":"$1$pw""#).await;

@@ -88,7 +88,7 @@ async fn a_session_is_on_record_until_hooks_were_told_of_its_end() {
 }
 
 #[tokio::test]
-async fn what_was_not_told_before_the_end_is_told_by_the_next_server() {
+async fn an_end_that_was_not_reported_is_reported_by_the_next_server() {
     // D-04
     let paper = Arc::new(Paper::default());
     let first = server(&paper).await;

@@ -8,8 +8,8 @@ use crate::ports::StoreError;
 /// How long an answer of the store is believed, in milliseconds.
 const BELIEVED: i64 = 1000;
 
-/// When the store has answered last. An outage that begins with a login is noticed by it, so that already its first
-/// question is told of it.
+/// When the store has answered last. A login that begins during an outage notices it, so that even the first hook that it
+/// asks learns of the outage.
 #[derive(Debug)]
 pub(super) struct StoreProbe {
     /// In milliseconds since 1970.

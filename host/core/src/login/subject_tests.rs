@@ -1,4 +1,4 @@
-//! Whose account a conversation is about, and who asks the questions.
+//! Which account a conversation is about, and which hook asks the questions.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

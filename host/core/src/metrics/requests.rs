@@ -65,7 +65,7 @@ pub enum SftpRequest {
     Read,
     /// A part of a file that is stored.
     Write,
-    /// What has a name, or where it leads to.
+    /// The attributes of a name, or the target of a link.
     Stat,
     /// A part of a list.
     List,

@@ -1,9 +1,9 @@
-//! Encrypts secrets for the store, so that who has the database alone cannot use them.
+//! Encrypts secrets for the store, so that the database alone does not reveal them.
 
 use crate::secret::Secret;
 
 /// Encrypts and decrypts secrets with a key of the server. A sealed secret can be opened for its own place alone:
-/// copied to another account or field it is of no use.
+/// copied to another account or field, it cannot be decrypted.
 pub trait Sealing: Send + Sync {
     /// Encrypts the secret; `place` says of which field of which object it is. The first call may make the key.
     ///

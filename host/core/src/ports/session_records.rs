@@ -30,7 +30,7 @@ pub struct SessionRecord {
     pub opened_at: i64,
 }
 
-/// Keeps records of the sessions over SSH that hooks are to be told the end of (D-04). They are of this server alone.
+/// Keeps records of the sessions over SSH whose end hooks have to get (D-04). They are of this server alone.
 /// Nothing waits longer than for a small file.
 pub trait SessionRecords: fmt::Debug + Send + Sync {
     /// The records that an earlier process has left: at the start, all that there are.

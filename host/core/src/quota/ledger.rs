@@ -188,7 +188,7 @@ impl Ledger {
     /// Tells a store that answers again that the usage is in change. To be called when no changes are on their way to
     /// the store. The answer is whether the store knows it now.
     pub(super) async fn mark_again(&self) -> Result<bool, QuotaError> {
-        // Who counts files waits for what is on its way to the store.
+        // A scan of files waits for what is on its way to the store.
         let Ok(_names) = self.names.try_lock() else { return Ok(false) };
         if !self.state().is_unmarked {
             return Ok(false);

@@ -235,7 +235,7 @@ impl NamespaceGuard<'_> {
     /// usage before and after.
     ///
     /// # Errors
-    /// The store fails, and then the usage is the one before until the files are counted.
+    /// The store fails, and then the earlier usage stays until the files are counted.
     pub(super) async fn set_usage(&self, usage: NewUsage) -> Result<(UsedQuota, UsedQuota), QuotaError> {
         let ports = &self.ledger.ports;
         // Changes that wait must not reach the store after the usage that takes their place.

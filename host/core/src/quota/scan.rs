@@ -82,7 +82,7 @@ pub struct Survey {
 /// Counts the regular files of a tree, also those that are being written.
 ///
 /// # Errors
-/// Those of a count.
+/// As [`count`].
 pub async fn survey(tree: &ScanTree) -> Result<Survey, StorageError> {
     examine(tree, &HashSet::new(), &ScanProgress::default()).await
 }

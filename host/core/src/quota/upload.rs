@@ -19,7 +19,7 @@ enum Kind {
     /// Gets its name when it is complete.
     Unnamed {
         id: FileId,
-        /// What was counted for the upload.
+        /// The usage that was counted for the upload so far.
         reserved: UsedQuota,
         /// Bytes of the file that the upload will replace.
         credit: i64,

@@ -87,7 +87,7 @@ pub struct TransferView {
     pub size: u64,
     /// Bytes a second, over the last seconds.
     pub rate: u64,
-    /// The size of the whole file, where it has one or the client told one.
+    /// The size of the whole file, where it has one or the client named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// The session's last activity, in milliseconds since 1970.

@@ -29,7 +29,7 @@ pub struct SessionWatch {
     pub address_rule: AddressRule,
     /// How long a session may be without transfers and requests (A4-13); none: for ever.
     pub idle_timeout: Option<Duration>,
-    /// Is told of changed accounts; none where usages are not counted.
+    /// Gets changed accounts; None: usages are not counted.
     pub scans: Option<Arc<QuotaScans>>,
     /// Forgets what external authentication has decided about changed accounts.
     pub external_auth_cache: Option<Arc<ExternalAuthCache>>,
@@ -204,7 +204,7 @@ pub(crate) fn why_it_ends(
 ) -> Option<&'static str> {
     match policy.check(&AccountRule::ALL, account, &session.facts()) {
         Err(broken) => Some(broken.end()),
-        Ok(()) => has_other_files(&session.live.account(), account).then_some("its files are elsewhere now"),
+        Ok(()) => has_other_files(&session.live.account(), account).then_some("its files are in another place now"),
     }
 }
 
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_a_long_request_is_not_idle() {
+    async fn a_session_that_waits_for_a_long_request_is_not_idle() {
         // A4-13
         let (_accounts, mut watch, session, _slot) = watched("").await;
         let clock = Arc::new(PaperClock::default());

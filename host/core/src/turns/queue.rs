@@ -1,4 +1,4 @@
-//! What waits for places, and who holds them: the order of turns, apart from how the waiting is done.
+//! What waits for places, and what holds them: the order of turns, apart from how the waiting is done.
 
 use core::net::IpAddr;
 use std::collections::hash_map::RandomState;

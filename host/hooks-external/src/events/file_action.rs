@@ -211,7 +211,7 @@ impl LegacyEvent for PreAction {
 }
 
 impl LegacyEvent for PostAction {
-    /// The first era told only of actions that succeeded (A15-01).
+    /// The first era reported only actions that succeeded (A15-01).
     fn is_for(&self, flavour: Flavour) -> bool {
         flavour.compat > Compat::Seed || self.0.status == Some(ActionStatus::Ok)
     }

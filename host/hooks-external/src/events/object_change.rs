@@ -53,7 +53,7 @@ fn field(object: &Map<String, Value>, name: &str) -> String {
 }
 
 impl LegacyEvent for ObjectChange {
-    /// The first eras told only of users.
+    /// The first eras reported only users.
     fn is_for(&self, flavour: Flavour) -> bool {
         flavour.compat >= Compat::V2_4 || self.kind == "user"
     }

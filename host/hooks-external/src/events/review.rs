@@ -292,7 +292,7 @@ mod tests {
         }))
     }
 
-    /// What scripts of the panel get as `username`, and whether they are told in the panel's dialect and in the other.
+    /// What scripts of the panel get as `username`, and whether they get the event in the panel's dialect and in the other.
     fn told<E: LegacyEvent>(event: &E) -> (String, [bool; 2]) {
         let panel = Flavour { dialect: Dialect::DirectAdmin, ..Flavour::default() };
         let input = event.input(panel);

@@ -133,7 +133,7 @@ impl Kept {
     }
 
     /// When the next instance has waited for its session long enough, for the plugin's task, which looks again then;
-    /// None: it need not, until it is told that there is one.
+    /// None: the task need not look until it is woken for one.
     pub fn watch(&mut self) -> Option<Instant> {
         let next = self.of_sessions.front().map(|oldest| oldest.since + WAITING_TIME);
         self.is_watched = next.is_some();

@@ -76,7 +76,7 @@ pub struct Shared {
 pub struct CallState {
     /// What all calls of the plugin share.
     pub shared: Arc<Shared>,
-    /// What the guest's handles stand for.
+    /// The objects behind the guest's handles.
     pub table: ResourceTable,
     /// The instance's memory in use, and its bound.
     pub memory: Memory,
@@ -92,7 +92,7 @@ pub struct CallState {
     pub verified: u32,
     /// Whether the guest's answer can refuse something.
     decides: bool,
-    /// The error of a call whose guest decides, and has asked for a path that it cannot be told.
+    /// The error of a call whose guest decides, and has asked for a path that it cannot take.
     pub told_wrongly: Option<HookError>,
     stdout: LineStream,
     stderr: LineStream,

@@ -141,7 +141,7 @@ fn code_secret(mut config: Value) -> Result<Option<(String, bool)>, String> {
     let secret = payload.unwrap_or_default().trim_end_matches('=').to_ascii_uppercase();
     let is_base32 = |byte: u8| matches!(byte, b'A'..=b'Z' | b'2'..=b'7');
     if secret.is_empty() || !secret.bytes().all(is_base32) {
-        return Err("its secret is no Base32 text".to_owned());
+        return Err("its secret is not Base32 text".to_owned());
     }
     Ok(Some((secret, is_usual)))
 }

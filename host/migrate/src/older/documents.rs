@@ -47,7 +47,7 @@ impl Documents {
         self.set_right(&mut folder, "filesystem", &about);
         self.note_unserved(&folder, &about, "accounts that have it are refused");
         if self.folders.contains_key(&name) {
-            return self.moved.leave(ObjectKind::Folder, about, "it is there twice; the first one holds");
+            return self.moved.leave(ObjectKind::Folder, about, "it is there twice; the first one is used");
         }
         let path = folder.get("mapped_path").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.folders.insert(name, path);
@@ -166,7 +166,7 @@ impl Documents {
     pub(super) fn is_first(&mut self, kind: ObjectKind, noun: &'static str, name: String, about: &str) -> bool {
         let is_first = self.seen.insert((noun, name));
         if !is_first {
-            self.moved.leave(kind, about, "it is there twice; the first one holds");
+            self.moved.leave(kind, about, "it is there twice; the first one is used");
         }
         is_first
     }

@@ -26,7 +26,7 @@ pub fn read_dump(path: &Path) -> Result<Moved, MigrateError> {
 /// Reads the text of a dump.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A sentence that says what is wrong with the dump.
 pub fn read_dump_text(text: &str) -> Result<Moved, String> {
     let document =
         json::parse(text.trim_start_matches('\u{feff}')).map_err(|error| format!("it is no JSON: {error}"))?;
@@ -101,7 +101,7 @@ fn list<'a>(lists: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], St
 /// How many objects of a kind, named as the older server's tables and lists, stay behind.
 pub(super) fn counted(kind: &str, count: usize) -> String {
     let why = match kind {
-        "api_keys" => "only the older server can check what is stored of them; make new ones with: tidegate apikey add",
+        "api_keys" => "only the older server can check their stored form; make new ones with: tidegate apikey add",
         _ => "this version has nothing of the kind",
     };
     match count {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_behind_is_told_with_what_to_do() {
+    fn what_stays_behind_is_reported_with_what_to_do() {
         assert!(counted("api_keys", 2).starts_with("2 stay behind") && counted("api_keys", 1).contains("apikey add"));
         assert_eq!(counted("shares", 1), "one stays behind: this version has nothing of the kind");
     }

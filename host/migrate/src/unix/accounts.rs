@@ -126,7 +126,10 @@ fn account(
     }
     let methods = methods(sshd, name, groups);
     if !methods.unknown.is_empty() {
-        notes.push(format!("AuthenticationMethods has what there is not here: {}", methods.unknown.join(" ")));
+        notes.push(format!(
+            "AuthenticationMethods names methods that this server does not have: {}",
+            methods.unknown.join(" ")
+        ));
     }
     if methods.none_left {
         is_enabled = false;

@@ -1,4 +1,4 @@
-//! `sshd_config`(5), as far as it says who may log in how, and where files are: lines after a `Match` that the user
+//! `sshd_config`(5), as far as it says which users may log in how, and where files are: lines after a `Match` that the user
 //! meets hold instead of those before all of them, and of several values of a keyword the first one holds.
 
 use std::io::ErrorKind;

@@ -32,11 +32,11 @@ const TELLING_TIME: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What a command is about to do.
+/// Whether a command reads or changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Look,
-    /// A change, of which hooks may have to be told.
+    /// A change, which hooks may have to get.
     Change,
 }
 
@@ -50,7 +50,7 @@ pub struct Process {
     api: AdminApi,
     actor: Actor,
     keeper: Arc<QuotaKeeper>,
-    /// The hooks that are told of changes.
+    /// The hooks that get changes.
     tasks: Option<HookTasks>,
     /// Released last.
     _lock: StateLock,
@@ -106,7 +106,7 @@ impl Door {
         matches!(self, Self::Server(_))
     }
 
-    /// Waits until hooks are told and usages are stored; a server does both by itself.
+    /// Waits until hooks have got the changes and usages are stored; a server does both by itself.
     pub async fn finish(self) {
         let Self::Process(process) = self else { return };
         process.keeper.finish().await;

@@ -28,7 +28,7 @@ pub struct AddArguments {
     /// The account
     #[arg(long, short)]
     username: String,
-    /// A name for people, which hooks are told; the id of the link if left out
+    /// A name for administrators, which hooks get as well; the id of the link if left out
     #[arg(long, short)]
     name: Option<String>,
     /// How often the link may be used; once if left out
@@ -73,7 +73,7 @@ pub struct DeleteArguments {
 pub struct ResetCodeArguments {
     #[command(flatten)]
     place: Place,
-    /// Whose password was lost
+    /// The user with the lost password
     #[arg(long, short)]
     username: String,
     /// As JSON

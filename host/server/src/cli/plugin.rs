@@ -124,7 +124,7 @@ async fn forget(place: &Place, name: &str) -> anyhow::Result<()> {
     let forgotten = door.call(ForgetPlugin { name: name.to_owned() }).await;
     door.finish().await;
     forgotten?;
-    println!("No gate waits for the plugin \"{name}\" any more.");
+    println!("No gate waits for the plugin \"{name}\" any longer.");
     Ok(())
 }
 

@@ -94,7 +94,7 @@ mod tests {
 
     /// Whatever it says about a made-up user, it must not fail. Say here what it is to answer.
     #[test]
-    fn it_answers_about_nobody_in_particular() {
+    fn it_answers_about_a_made_up_user() {
         let answer = Plugin::{{call}};
         assert!(answer.is_ok());
     }

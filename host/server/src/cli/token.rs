@@ -23,7 +23,7 @@ pub enum TokenCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Revoke a token; who has it has to log in again
+    /// Revoke a token; its owner has to log in again
     Revoke {
         #[command(flatten)]
         place: Place,

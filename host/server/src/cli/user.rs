@@ -82,8 +82,8 @@ async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
     report("updated", &updated, arguments.json)
 }
 
-/// Carries out a change. When this returns, the change is made and, without a server, hooks were
-/// told of it; a running server tells them by itself.
+/// Carries out a change. When this returns, the change is made and, without a server, hooks have
+/// got it; a running server reports it to them by itself.
 pub async fn change<O: Operation>(place: &Place, operation: O) -> anyhow::Result<O::Answer>
 where
     AdminApi: Handle<O>,

@@ -108,7 +108,7 @@ impl UserArguments {
         }
         if self.password.as_deref().is_some_and(|password| PasswordText::of(password) == PasswordText::Locked) {
             eprintln!(
-                "The password is the mark of a locked one: no password will do. Use --password-stdin for any text."
+                "The password is the mark of a locked account, which no password matches. Use --password-stdin for any text."
             );
         }
         Ok(None)

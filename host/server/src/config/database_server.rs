@@ -221,7 +221,7 @@ fn warn_of_replaced(kind: &Kind, provider: &DataProvider, check: &mut Check<'_>)
     ];
     for (key, is_set) in keys {
         if is_set && kind.replaced.contains(&key) {
-            check.warning(&format!("data_provider.{key}"), "connection_string holds instead; it is ignored");
+            check.warning(&format!("data_provider.{key}"), "is ignored, because connection_string is used instead");
         }
     }
 }

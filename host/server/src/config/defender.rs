@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(exempt("[common]\nproxy_allowed = [\"10.0.0.1\"]\n"), "");
         assert_eq!(exempt("[common.defender]\nexempt = [\"127.0.0.0/8\"]\n"), "127.0.0.0/8");
         assert_eq!(exempt("[common.defender]\nexempt = [\"::ffff:10.0.0.0/104\"]\n"), "10.0.0.0/8");
-        // Everybody could be a proxy there.
+        // Any client could be a proxy there.
         let wide = "[common]\nproxy_protocol = 1\nproxy_allowed = [\"0.0.0.0/0\", \"10.0.0.1\"]\n";
         assert_eq!(exempt(wide), "10.0.0.1/32");
         let warnings = read("/srv/tidegate.toml", wide).warnings.join("\n");

@@ -189,7 +189,7 @@ fn a_directory_is_a_hook_only_with_programs_in_it() {
 }
 
 #[test]
-fn changes_are_told_of_the_objects_that_are_named() {
+fn hooks_get_changes_of_the_objects_that_are_named() {
     // B11-04
     let of = |compat: &str, lines: &str| {
         format!(

@@ -1,4 +1,4 @@
-//! Where HTTP is served, and who may use it beside administrators (A3-50 to A3-53).
+//! Where HTTP is served, and which clients may use it beside administrators (A3-50 to A3-53).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -55,7 +55,7 @@ fn scopes_choose_logins_and_protocols() {
 }
 
 #[test]
-fn actions_are_told_where_both_the_list_and_a_hook_are_there() {
+fn actions_are_sent_where_both_the_list_and_a_hook_are_there() {
     // A3-17, A3-18, A3-19, A3-40, J-11
     for (section, action, kind, url) in [
         ("sftpd.actions", "upload", HookKind::PostAction, "GET http://127.0.0.1:1/"),
@@ -123,7 +123,7 @@ fn a_key_has_an_older_and_a_newer_name() {
                 };
                 set(&[older]);
                 set(&[newer]);
-                // Twice the same is one hook, which is told once.
+                // Twice the same is one hook, which gets an event once.
                 set(&[older, newer]);
             }
         }

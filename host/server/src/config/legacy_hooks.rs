@@ -15,7 +15,7 @@ pub struct Named {
     /// The key; `None` for a hook in a `[hook.KIND]` section.
     pub key: Option<&'static str>,
     pub entry: HookEntry,
-    /// Whether a URL is told by GET (J-11).
+    /// Whether a URL gets events by GET (J-11).
     pub get: bool,
     pub actions: Vec<String>,
     /// The kinds of changed objects; empty: all.
@@ -117,7 +117,7 @@ fn either(
     (old_key, HookValue::One(old.to_owned()))
 }
 
-/// Hooks of file actions (A15, B10). A URL under the old key is told by GET (J-11).
+/// Hooks of file actions (A15, B10). A URL under the old key gets them by GET (J-11).
 fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, check: &mut Check<'_>) {
     let key = |name: &str| -> &'static str {
         match (section, name) {
@@ -162,7 +162,7 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
 }
 
 /// Refuses a section with hooks under both the old and the new key, as in a file that is half
-/// migrated: they would be told of everything twice (J-10).
+/// migrated: they would get everything twice (J-10).
 fn check_names(section: &str, actions: &Actions, check: &mut Check<'_>) {
     for (name, old) in [("command", &actions.command), ("http_notification_url", &actions.http_notification_url)] {
         let differs = |entry: &HookEntry| !matches!(entry, HookEntry::Text(text) if text == old);
@@ -173,13 +173,13 @@ fn check_names(section: &str, actions: &Actions, check: &mut Check<'_>) {
     }
 }
 
-/// The hook under an older key; none if the section has the same under `hook`, which would be told twice (J-10).
+/// The hook under an older key; none if the section has the same under `hook`, which would get everything twice (J-10).
 fn older(actions: &Actions, value: &str) -> HookValue {
     let is_repeated = actions.hook.entries().contains(&HookEntry::Text(value.to_owned()));
     HookValue::One(if is_repeated { String::new() } else { value.to_owned() })
 }
 
-/// The section names what is to be told, and has nothing to tell.
+/// Warns of a section that names actions, but no hook that gets them.
 fn warn_of_no_hook(section: &str, actions: &Actions, check: &mut Check<'_>) {
     if !actions.execute_on.is_empty() && !actions.has_hook() {
         check.warning(&format!("{section}.execute_on"), "has no effect, because the section names no hook");

@@ -106,7 +106,7 @@ fn path(text: &str) -> Option<VirtualPath> {
     VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).ok().filter(|_| is_plain)
 }
 
-/// The kinds of objects whose changes hooks are told of.
+/// The kinds of objects whose changes hooks get.
 pub fn object_kinds() -> Vec<&'static str> {
     let others = ObjectKind::ALL.map(|kind| kind.collection().kind);
     [USERS.kind].into_iter().chain(others).chain([ADMINS.kind, API_KEYS.kind]).collect()

@@ -103,7 +103,7 @@ pub enum HttpPlace {
     Unix(PathBuf),
 }
 
-/// Who may use the REST interfaces beside administrators.
+/// Which clients may use the REST interfaces beside administrators.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpAccess {
     pub allowed_hosts: Vec<String>,

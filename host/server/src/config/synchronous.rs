@@ -1,4 +1,4 @@
-//! `execute_sync`: operations that wait for the hooks told of them, and fail if those fail
+//! `execute_sync`: operations that wait for the hooks that get them, and fail if those fail
 //! (B10-08). Without a hook that could refuse, every operation would pass, so that is an error.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub fn actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
     for (section, actions) in sections(config) {
         for name in &actions.execute_sync {
             match ActionKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
-                // Hooks are told of these after the file is there and known to be the first.
+                // Hooks get these after the file is there and known to be the first.
                 Some(ActionKind::FirstUpload | ActionKind::FirstDownload) => check
                     .problem(&format!("{section}.execute_sync"), format!("nothing can wait for \"{name}\"; remove it")),
                 Some(kind) => kinds.push(kind),
@@ -43,7 +43,7 @@ pub fn actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
     kinds
 }
 
-/// Checks that each action has a hook that is told of it: in its own section, in
+/// Checks that each action has a hook that gets it: in its own section, in
 /// `[hook.post-action]`, or a plugin in the directory.
 pub fn require_hooks(
     config: &Config,

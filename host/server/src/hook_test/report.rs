@@ -11,7 +11,7 @@ use tidegate_core::login::AccountCheck;
 use super::{Case, Tested};
 
 /// What stands above the verdict where it is what the server does without a hook.
-const NONE_ASKED: &str = "no hook was asked: the selectors of none match";
+const NONE_ASKED: &str = "no hook was asked: the selectors of all hooks exclude the event";
 const NOT_ASKED: &str = "the hook was not asked: its selectors do not match; this is what the server does without it";
 
 pub struct Report {

@@ -33,7 +33,7 @@ pub struct Administered {
     pub client_pages: Option<ClientPages>,
 }
 
-/// The use cases of administration. `accounts`: with the hooks that are told of changes. `points`: those of hooks about
+/// The use cases of administration. `accounts`: with the hooks that get changes. `points`: those of hooks about
 /// credentials; None: none is called.
 pub fn admin_api(
     stores: &Stores,

@@ -96,8 +96,8 @@ impl std::fmt::Display for Unusable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { kind, name, problem, .. } = self;
         let consequence = match kind.family() {
-            Family::Gate => "what it decides is refused",
-            Family::Observer => "it is told of nothing",
+            Family::Gate => "the server refuses what it would decide",
+            Family::Observer => "it gets no events",
         };
         write!(f, "the {kind} hook \"plugin:{name}\" cannot be used: {problem}; {consequence}")
     }

@@ -203,7 +203,9 @@ async fn built_in(command: Command, files: &FileService, input: &dyn CommandInpu
         Command::ChecksumOfFiles(digest, paths) => checksum::of_files(digest, &paths, files).await,
         // Only of the input that arrives at once (A7-01).
         Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
-        Command::Scp(_) | Command::Program(_) | Command::Refused(..) => Finished::failed("", b"", "is no such command"),
+        Command::Scp(_) | Command::Program(_) | Command::Refused(..) => {
+            Finished::failed("", b"", "is not a command of this server")
+        }
     }
 }
 

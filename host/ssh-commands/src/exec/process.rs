@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_computes_is_not_idle() {
+    async fn a_program_that_computes_is_not_idle() {
         // A4-13
         let (mut busy, id) = shell("while :; do :; done");
         let moves = Notify::new();

@@ -99,7 +99,7 @@ struct Scp {
 
 /// Why a run cannot go on.
 enum Ended {
-    /// The other side was told of an error, or told of one.
+    /// One side has reported an error to the other.
     ByError,
     /// The channel is closed.
     Gone,

@@ -143,7 +143,7 @@ impl Scp {
             OpenOptions { write: true, create: true, truncate: true, mode: Some(entry.mode), ..OpenOptions::default() };
         let mut file = match self.files.open_write(path, options, Protocol::Scp).await {
             Ok(file) => file,
-            // A client that is told now does not send the data.
+            // A client that gets the error now does not send the data.
             Err(error) => return self.report(path, &error).await,
         };
         file.expects(entry.size);

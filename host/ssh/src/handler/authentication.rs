@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::SshHandler;
 use crate::listener::offered_methods;
 
-/// What a client is told whose login could not be decided.
+/// The message for a client whose login could not be decided.
 const UNAVAILABLE: &str = "The server is temporarily unavailable; try again later";
 
 impl SshHandler {
     /// Begins a try, which ends a conversation under way. An error if no try is left: the client
-    /// was told that, and does not wait for an answer.
+    /// has got that answer, and does not wait for another.
     pub(super) fn begin_try(&mut self) -> Result<(), russh::Error> {
         self.progress.request();
         self.attempted = true;

@@ -48,7 +48,7 @@ async fn only_uploads_use_what_a_lookup_has_found_and_each_once() {
     for _ in 0..2 {
         missing(&storage, "/f").await;
         assert_eq!(store.requests(), ["head", "list"]);
-        // Others are told at once of what other programs make.
+        // Storages with other settings see at once what other programs make.
         storage.metadata(&path("/kept")).await.unwrap();
         store.requests();
     }
@@ -118,7 +118,7 @@ async fn what_another_program_makes_after_the_lookup_is_not_lost_unseen() {
     let (store, storage) = started().await;
     missing(&storage, "/f").await;
     store.put("home/f", b"of others");
-    // The quota is told what was replaced.
+    // The quota gets what was replaced.
     let upload = opened(&storage, "/f").await;
     assert!(matches!(upload.finish().await.unwrap(), Finished::Named { replaced: Some(old) } if old.size == 9));
     storage.remove_file(&path("/f")).await.unwrap();

@@ -68,7 +68,7 @@ async fn a_request_that_is_repeated_meets_its_own_file() {
         let upload = storage.begin_upload(&path("/f"), options).await.unwrap();
         upload.write_at(0, &bytes(length)).await.unwrap();
         store.content.lock().unwrap().lost_answer = Some(lost);
-        // It is told as new, for the quota.
+        // The quota gets it as new.
         let finished = upload.finish().await.unwrap();
         assert!(matches!(finished, Finished::Named { replaced: None }), "{lost} {exclusive}");
         assert!(store.content.lock().unwrap().lost_answer.is_none());
@@ -285,7 +285,7 @@ async fn uploads_share_the_memory() {
 }
 
 #[tokio::test]
-async fn idle_uploads_of_a_few_bytes_are_in_nobodys_way() {
+async fn idle_uploads_of_a_few_bytes_delay_no_other() {
     let store = Store::start().await;
     let memory = MemoryLimits { uploads: 64 * MIB, downloads: MIB, patience: Duration::from_millis(50) };
     let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();

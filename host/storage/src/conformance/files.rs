@@ -109,13 +109,13 @@ async fn attributes_are_kept() {
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("12\0\0"), "{name}");
         assert_eq!(set("/d", size(2)).await, Err(StorageErrorKind::IsADirectory), "{name}");
         assert_eq!(set("/none", size(2)).await, Err(StorageErrorKind::NotFound), "{name}");
-        let nobody = SetAttributes { owner: Some((u32::MAX, 0)), ..Default::default() };
-        assert_eq!(set("/f", nobody).await, Err(StorageErrorKind::Invalid), "{name}");
+        let invalid_owner = SetAttributes { owner: Some((u32::MAX, 0)), ..Default::default() };
+        assert_eq!(set("/f", invalid_owner).await, Err(StorageErrorKind::Invalid), "{name}");
         // A5-02, A5-14: an attribute that cannot be set leaves no other one unset.
         for (at, attributes, expected, after) in [
             (
                 "/f",
-                SetAttributes { mode: Some(0o600), times: Some((3, 4)), ..nobody },
+                SetAttributes { mode: Some(0o600), times: Some((3, 4)), ..invalid_owner },
                 StorageErrorKind::Invalid,
                 0o100600,
             ),

@@ -39,7 +39,7 @@ impl Hook<PreAction> for Remover {
 
 #[tokio::test]
 async fn a_file_that_its_hook_has_removed_is_removed_and_counted() {
-    // B10-07, J-04: who removes the file, the verdict, and what is left of it
+    // B10-07, J-04: whether the hook removes the file, its verdict, and what is left of the file
     for (removes, review, is_done, left) in [
         (false, Review::Allow, true, (0, 0)),
         (true, Review::Allow, true, (0, 0)),

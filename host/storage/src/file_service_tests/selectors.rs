@@ -232,7 +232,7 @@ async fn no_open_upload_is_carried_into_a_watched_directory() {
                 on.files.rename(&path(from), &path(to), false, SFTP).await.unwrap_err();
             }
             file.close().await.unwrap();
-            // Complete, the file may be moved: hooks that are told of renames hear of it.
+            // Complete, the file may be moved: hooks of renames get it.
             on.files.rename(&path("/free/d/f"), &path("/watched/new"), false, SFTP).await.unwrap();
         }
     }

@@ -109,8 +109,8 @@ impl Replacement {
         Ok(self.hidden.as_ref().map(|hidden| hidden.name.as_slice()).unwrap_or_default())
     }
 
-    /// Gives the file its name, always by a rename: watchers of the directory are told the file's
-    /// name then, which they do not learn in a useful way from a link.
+    /// Gives the file its name, always by a rename: watchers of the directory learn the file's
+    /// name from it, which they do not in a useful way from a link.
     pub fn commit(mut self) -> Result<Finished, StorageError> {
         let outcome = match self.put_in_place() {
             Err(error) if self.was_shown && error.kind == StorageErrorKind::NotFound => Ok(Finished::TakenAway),

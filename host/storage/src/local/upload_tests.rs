@@ -58,7 +58,7 @@ fn completed(watch: &OwnedFd) -> HashSet<String> {
 }
 
 #[tokio::test]
-async fn those_who_watch_hear_of_complete_files_by_their_names() {
+async fn watchers_hear_of_complete_files_by_their_names() {
     for mode in MODES {
         let tree = tree(mode);
         std::fs::write(tree.home("old"), "old").unwrap();
@@ -301,7 +301,7 @@ async fn what_others_wrote_stays_when_an_upload_that_wrote_nothing_ends() {
     finish(&tree.put("file", PROVISIONAL, "approved by a hook").await).await.unwrap();
     drop(idle);
     assert_eq!(tree.content("file").as_deref(), Some("approved by a hook"));
-    // A change in the middle cannot be told from what was there before.
+    // The sizes do not show a change in the middle.
     let file = write(&tree.storage, "/file", CONTINUED).await.unwrap();
     file.write_at(30, b"end").await.unwrap();
     file.write_at(3, b"bad").await.unwrap();

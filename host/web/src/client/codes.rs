@@ -37,8 +37,8 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     }
     let button = |value, text: &str, tone| Submit { name: "do", value, text: text.to_owned(), tone };
     let (text, buttons) = if asked.web.administration.own.has_codes(person) {
-        let text = "You have one-time codes: a login by password needs one as well. Without your authenticator, a \
-                    recovery code does here.";
+        let text = "You have one-time codes: a login by password needs one as well. Without your authenticator, \
+                    use a recovery code here.";
         let buttons = vec![
             button("recovery", "Make new recovery codes", Tone::Good),
             button("make", "Replace them", Tone::Warning),
@@ -70,7 +70,7 @@ async fn change(asked: Asked) -> Result<Response, Problem> {
             own.remove_codes(person(&asked)?, &confirmation).await?;
             Ok(see("/web/client/codes?done=removed"))
         }
-        _ => Err(Problem::wrong("The form says nothing that can be done.")),
+        _ => Err(Problem::wrong("The form names no action that the server knows.")),
     }
 }
 
@@ -82,8 +82,8 @@ async fn offer(asked: &Asked) -> Result<Response, Problem> {
     }
     facts.push(("Secret, where there is no camera".to_owned(), Cell::Code(codes.secret.expose().to_owned())));
     facts.push(("URL".to_owned(), Cell::Code(codes.url.expose().to_owned())));
-    let text = "Scan the QR code with an authenticator, and give the code that it shows within ten minutes. Nothing is changed \
-                before; then your other sessions here end.";
+    let text = "Scan the QR code with an authenticator, and type the code that it shows within ten minutes. The server changes \
+                nothing before that; then it ends your other sessions here.";
     let kind = InputKind::Text { complete: "one-time-code", is_needed: true, is_first: false };
     let code = Control::Input(Input::new("code", "One-time code", "", kind));
     let form = Form::post("confirm-codes", "/web/client/codes/confirm", vec![code], "Switch them on");

@@ -1,4 +1,4 @@
-//! The inputs with which users confirm that it is they who change what opens their account.
+//! The inputs with which users prove that they themselves change their password, keys or one-time codes.
 
 use tidegate_core::admin::Confirmation;
 use tidegate_core::secret::Secret;
@@ -23,7 +23,7 @@ pub async fn inputs(asked: &Asked) -> Result<Result<Vec<Control>, Block>, Proble
     }
     if needed.code {
         let kind = InputKind::Text { complete: "one-time-code", is_needed: true, is_first: false };
-        let about = "Of your authenticator, or a recovery code.";
+        let about = "The code that your authenticator shows, or a recovery code.";
         inputs.push(Input::new("code", "One-time code", "", kind).about(about));
     }
     Ok(Ok(inputs.into_iter().map(Control::Input).collect()))

@@ -65,7 +65,7 @@ fn form(username: &str, note: Option<Block>) -> Page {
         Input::new("username", "Username", username, text("username", true, username.is_empty())),
         Input::new("password", "Password", "", InputKind::Password { complete: "current-password", is_needed: true }),
         Input::new("code", "One-time code", "", text("one-time-code", false, false))
-            .about("Of your authenticator, or a recovery code; empty if you have none."),
+            .about("The code that your authenticator shows, or a recovery code; empty if you have no one-time codes."),
     ];
     let controls = controls.into_iter().map(Control::Input).collect();
     let mut blocks: Vec<_> = note.into_iter().collect();
@@ -169,7 +169,7 @@ async fn use_link(asked: Asked) -> Result<Response, Problem> {
         Err(error) => {
             let denied = match code {
                 None => "The link is wrong, was used, has expired, or may not be used from here. Ask for another one.",
-                Some(_) => "The one-time code is wrong or was used before, or the link is of no use any more.",
+                Some(_) => "The one-time code is wrong or was used before, or the link is no longer valid.",
             };
             let (status, text) = match &error {
                 AuthenticationError::SecondFactorNeeded => (
@@ -183,7 +183,7 @@ async fn use_link(asked: Asked) -> Result<Response, Problem> {
             if code.is_some() || error == AuthenticationError::SecondFactorNeeded {
                 let kind = InputKind::Text { complete: "one-time-code", is_needed: true, is_first: true };
                 let input = Input::new("one_time_code", "One-time code", "", kind)
-                    .about("Of your authenticator, or a recovery code.");
+                    .about("The code that your authenticator shows, or a recovery code.");
                 blocks.push(link_form(link, vec![Control::Input(input)]));
             }
             let mut response = page(&asked, Page::new("Login link", blocks).with_status(status));
@@ -209,7 +209,7 @@ fn reset_form(username: &str, code: &str, note: Option<Block>) -> Page {
     };
     let controls = vec![
         Control::Input(Input::new("username", "Username", username, text("username"))),
-        Control::Input(Input::new("code", "Code", code, text("off")).about("An administrator hands it out.")),
+        Control::Input(Input::new("code", "Code", code, text("off")).about("You get it from an administrator.")),
         password("new", "New password"),
         password("again", "New password again"),
     ];

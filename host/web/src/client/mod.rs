@@ -36,9 +36,10 @@ const MENU: [(&str, &str); 4] = [
     ("Second factor", CODES),
 ];
 
-/// Who may ask for a page.
+/// Which clients may ask for a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
+    /// Every client, logged in or not.
     Anyone,
     /// A user who has logged in, with the second factor that the account demands.
     Person,

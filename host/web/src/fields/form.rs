@@ -45,7 +45,7 @@ impl Making<'_> {
             Kind::Object(fields) => Some(self.object(field, fields, value, path)),
             Kind::Whole(fields) if self.shows_empty || value.is_some() => Some(self.object(field, fields, value, path)),
             Kind::Whole(_) => None,
-            // Secrets in lists cannot be told apart once they are hidden.
+            // Secrets in lists cannot be matched to their entries once they are hidden.
             Kind::List(_) if field.is_secret => None,
             Kind::List(fields) => Some(self.list(field, fields, value, path)),
             Kind::Texts => Some(self.texts(field, value, path)),
@@ -159,7 +159,7 @@ impl Making<'_> {
             })
             .collect();
         inner.push(item(items.len(), &empty, format!("{}: another one", label(field))));
-        let about = format!("{}. An entry whose fields are all empty is taken away.", field.about);
+        let about = format!("{}. An entry whose fields are all empty is removed.", field.about);
         let is_open = !items.is_empty() || self.errors.within(path);
         self.group(label(field), &about, path, is_open, &inner)
     }

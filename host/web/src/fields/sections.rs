@@ -9,8 +9,8 @@ const SECTIONS: &[(&str, &str, &[&str])] = &[
         "",
         &["status", "username", "password", "expiration_date", "email", "description", "role", "additional_info"],
     ),
-    ("Keys", "Of people who log in with a key; the password may be empty.", &["public_keys"]),
-    ("Permissions", "The longest directory that fits holds. The directory / is always needed.", &["permissions"]),
+    ("Keys", "For users who log in with a key; the password may be empty.", &["public_keys"]),
+    ("Permissions", "The longest directory above a file decides. The directory / is always needed.", &["permissions"]),
     ("Files", "", &["home_dir", "uid", "gid", "filesystem", "virtual_folders"]),
     (
         "Limits",

@@ -78,7 +78,7 @@ impl Action {
     fn of(kind: Kind, asked: &Asked) -> Result<Self, Problem> {
         let name = asked.form.text("action");
         let action = Self::ALL.into_iter().find(|action| action.name() == name && action.case(kind).is_some());
-        let action = action.ok_or_else(|| Problem::wrong("The form says nothing that can be done."))?;
+        let action = action.ok_or_else(|| Problem::wrong("The form names no action that the server knows."))?;
         if let Some(case) = action.case(kind) {
             asked.actor()?.require(case)?;
         }
@@ -152,7 +152,7 @@ pub async fn carry_out(kind: Kind, asked: Asked) -> Result<Response, Problem> {
             format!("{}?done=bulk", kind.path())
         }));
     }
-    let mut failures = Table::new("failures", "Where it was not done", &["Name", "Why"], "");
+    let mut failures = Table::new("failures", "Objects that were not changed", &["Name", "Why"], "");
     for name in asked.form.all("name") {
         if let Err(error) = one(kind, action, &asked, actor, name).await {
             failures.rows.push(vec![Cell::text(name), Cell::text(sentence(&error.to_string()))]);

@@ -83,7 +83,7 @@ fn form(kind: Kind, asked: &Asked, wanted: &Wanted, errors: &Errors, note: Optio
     blocks.extend(wanted.name.as_ref().map(|name| tabs(kind, name, asked, "edit")));
     blocks.extend(note.map(|note| Block::Note(Tone::Bad, note)));
     if !errors.0.is_empty() {
-        let text = format!("{} field(s) cannot be read; what is wrong stands at each of them.", errors.0.len());
+        let text = format!("{} field(s) cannot be read; each of them shows its error.", errors.0.len());
         blocks.push(Block::Note(Tone::Bad, text));
     }
     blocks.push(Block::Form(form));
@@ -100,7 +100,8 @@ pub async fn take(kind: Kind, name: Option<String>, asked: Asked) -> Result<Resp
     let object = |field: &str| serde_json::from_str::<Map<String, Value>>(sent.text(field));
     let base = match sent.text("base") {
         "" => Map::new(),
-        _ => object("base").map_err(|_| Problem::wrong("The form does not say what it was made from."))?,
+        _ => object("base")
+            .map_err(|_| Problem::wrong("The form lacks the state of the object; open the page again."))?,
     };
     let mut wanted = Wanted {
         name,
@@ -214,7 +215,7 @@ pub async fn ask_delete(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let text = match kind {
         Kind::User => "The account is deleted, and its sessions end. Its files stay.",
         Kind::Group | Kind::Folder | Kind::Role => "It is deleted, if nothing refers to it.",
-        Kind::Admin => "The administrator is deleted; its sessions end, and its API keys are of no use.",
+        Kind::Admin => "The administrator is deleted; its sessions end, and its API keys are no longer valid.",
     };
     let mut form = Form::post("delete", format!("{}/delete", kind.path()), Vec::new(), "Delete");
     form.hidden = vec![("name", name.clone())];

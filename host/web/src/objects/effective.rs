@@ -21,8 +21,8 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     let name = asked.query.text("name").to_owned();
     let (administration, actor) = (&asked.web.administration, asked.actor()?);
     let shown = administration.users.effective(actor, &name).await?;
-    let about = "What sessions that begin now have: the account's own values, and what its groups give it. Hooks may change it \
-                 for a session, or change what is stored.";
+    let about = "The values of sessions that begin now: the account's own, and those that its groups give it. Hooks may \
+                 change them for a session, or change the stored account.";
     let mut blocks = vec![tabs(Kind::User, &name, &asked, "effective"), Block::Text(about.to_owned())];
     blocks.push(Block::Table(taken(&shown)));
     if asked.may(UseCase::ListSessions) {
@@ -36,7 +36,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     }
     if asked.may(UseCase::ListAudit) {
         let to = address("/web/audit", &[("kind", "user"), ("name", &name)]);
-        let text = "Changes of what is stored, by hooks as well".to_owned();
+        let text = "Changes of the stored account, by hooks as well".to_owned();
         blocks.push(Block::Actions(vec![Action { text, address: to, tone: Tone::Plain }]));
     }
     let facts = flat(&shown.in_force).into_iter().filter(|(path, _)| path != "public_keys");
@@ -49,7 +49,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
 fn taken(shown: &ShownEffective) -> Table {
     let head = ["Field", "Of the account", "In force", "From"];
     let empty = "No group gives the account anything: its own values are in force.";
-    let mut table = Table::new("taken", "What is in force and is not the account's own", &head, empty);
+    let mut table = Table::new("taken", "Values in force that are not the account's own", &head, empty);
     for field in differences(&shown.stored, &shown.in_force) {
         let giving = shown.groups.iter().filter(|group| group.has(&field.path));
         let from: Vec<_> = giving
@@ -76,7 +76,7 @@ fn of_session(id: &str, in_force: &Map<String, Value>, document: &Map<String, Va
     if found.is_empty() {
         return None;
     }
-    let caption = format!("What the open session {id} has that a new one would not have");
+    let caption = format!("Values of the open session {id} that a new session would not have");
     let mut table = Table::new(format!("session-{id}"), caption, &["Field", "A new session", "This one", "From"], "");
     table.rows = found
         .into_iter()

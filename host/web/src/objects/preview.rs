@@ -82,8 +82,10 @@ pub async fn show(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response
     let mut blocks = vec![Block::Table(table)];
     let unknown = unknown(kind.fields(), &wanted.document);
     if !unknown.is_empty() {
-        let text =
-            format!("Stored is what the server does not know, which it will not store again: {}.", unknown.join(", "));
+        let text = format!(
+            "The server does not know these stored fields, and will not store them again: {}.",
+            unknown.join(", ")
+        );
         blocks.push(Block::Note(Tone::Warning, text));
     }
     if !wanted.stays.is_empty() {
@@ -134,16 +136,16 @@ pub fn foretold(forecast: Result<SessionForecast, AdminError>) -> Result<Vec<Str
         Err(error) if matches!(error.kind(), AdminErrorKind::Unavailable | AdminErrorKind::Failed) => {
             return Err(error.into());
         }
-        // Who saves it all the same is told so at the field.
+        // Saving it all the same shows the error at the field.
         Err(error) => return Ok(vec![format!("This cannot be saved. {}", sentence(&error.to_string()))]),
     };
     let ending = end.into_iter().map(|(why, count)| {
-        format!("This ends {count} open session(s). The reason, as the log will have it of the account: {why}.")
+        format!("This ends {count} open session(s). The log will give this reason for the account: {why}.")
     });
     let others = [
         (go_on, "go on, and have the new rights and limits at once"),
         (of_hooks, "stay as they are: a hook has made their account for them"),
-        (not_looked_at, "were not looked at, because they are of too many accounts"),
+        (not_looked_at, "were not checked, because they belong to too many accounts"),
     ];
     let others = others.into_iter().filter(|(count, _)| *count > 0);
     Ok(ending.chain(others.map(|(count, text)| format!("{count} open session(s) {text}."))).collect())
@@ -154,7 +156,7 @@ pub async fn conflict(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Resp
     let name = wanted.name.clone().unwrap_or_default();
     let now = kind.show(&asked.web.administration, asked.actor()?, &name).await?;
     let head = ["Field", "When you began", "Now"];
-    let mut theirs = Table::new("theirs", "What was saved meanwhile", &head, "Only what you are not shown.");
+    let mut theirs = Table::new("theirs", "What was saved meanwhile", &head, "Only values that you may not see.");
     for field in differences(&wanted.base, &now.document) {
         theirs.rows.push(vec![Cell::Code(field.path), Cell::text(field.before), Cell::text(field.after)]);
     }
@@ -199,11 +201,11 @@ mod tests {
         check(
             Ok(SessionForecast { end, go_on: 3, of_hooks: 1, not_looked_at: 4 }),
             &[
-                "This ends 2 open session(s). The reason, as the log will have it of the account: it has expired.",
-                "This ends 1 open session(s). The reason, as the log will have it of the account: it was disabled.",
+                "This ends 2 open session(s). The log will give this reason for the account: it has expired.",
+                "This ends 1 open session(s). The log will give this reason for the account: it was disabled.",
                 "3 open session(s) go on, and have the new rights and limits at once.",
                 "1 open session(s) stay as they are: a hook has made their account for them.",
-                "4 open session(s) were not looked at, because they are of too many accounts.",
+                "4 open session(s) were not checked, because they belong to too many accounts.",
             ],
         );
         check(Err(AdminError::NoSession), &["This cannot be saved. There is no such connection."]);

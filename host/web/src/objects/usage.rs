@@ -108,7 +108,8 @@ pub async fn of_shared(asked: &Asked, name: &str, stored: &Stored) -> Result<Vec
     ];
     let mut blocks = vec![Block::Facts(facts)];
     let head = ["Of", "Path", "Bytes", "Files"];
-    let mut table = Table::new("limits", "Limits of those who have it", &head, "Nobody has it.");
+    let mut table =
+        Table::new("limits", "Limits of its accounts and groups", &head, "It has no accounts and no groups.");
     let (administration, actor) = (&asked.web.administration, asked.actor()?);
     let (users, groups) = (&stored.references.users, &stored.references.groups);
     let users = users.iter().map(|name| (Kind::User, name)).filter(|_| asked.may(UseCase::ShowUser));

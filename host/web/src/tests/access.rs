@@ -134,7 +134,7 @@ async fn several_objects_are_changed_by_those_who_may() {
         (["view_users", "edit_users"], "users", "delete", false),
         (["view_users", "edit_users"], "users", "scan", false),
         (["view_users", "quota_scans"], "users", "scan", true),
-        // Who may not list them ticks none.
+        // An administrator that may not list them ticks none.
         (["edit_users", "del_users"], "users", "delete", false),
         (["view_users", "manage_groups"], "groups", "delete", true),
         (["view_users", "manage_groups"], "roles", "delete", false),

@@ -116,7 +116,7 @@ async fn pages_say_that_the_database_is_away_and_what_goes_on() {
     let house = House::new().await;
     house.user("alice").await;
     let (root, alice) = (house.log_in("root").await, log_in(&house, "alice").await);
-    // Of a right form, but good for nothing here: who asks is not known.
+    // Well-formed, but not a cookie of these pages: the server cannot identify the client.
     let stranger = format!("tidegate={}", alice.split_once('=').unwrap().1);
     let pages = [
         ("/web", root.as_str()),
@@ -167,7 +167,7 @@ async fn a_page_that_is_being_made_when_the_database_goes_away_shows_what_is_in_
     {
         assert!(overview.text.contains(text), "{text} {}", overview.text);
     }
-    // What comes from the database alone cannot be shown; an administrator is told why.
+    // What comes from the database alone cannot be shown; the page says why to an administrator.
     for path in ["/web/groups", "/web/audit"] {
         let page = house.get(path, &root).await;
         assert!(page.status == 503 && page.text.contains(REASON) && page.text.contains("go on."), "{path} {page:?}");

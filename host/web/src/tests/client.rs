@@ -55,11 +55,11 @@ async fn a_user_logs_in_and_out() {
     let again = house.post("/web/client/login", &first, &[("username", "alice"), ("password", "pw")]).await;
     let second = again.cookie();
     assert!(again.header("set-cookie").ends_with("; Path=/web/client; HttpOnly; SameSite=Strict"), "{again:?}");
-    assert!(is_log_in(&house.get("/web/client", &first).await), "a session that was planted is of no use");
+    assert!(is_log_in(&house.get("/web/client", &first).await), "the server accepted a session that was planted");
     let page = house.get("/web/client", &second).await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("(this one)") && page.text.contains("with the password"), "{}", page.text);
-    // Each kind of token is of no use for the pages of the other.
+    // The pages of administrators refuse the tokens of users, and those of users the tokens of administrators.
     let token = |cookie: &str| cookie.split_once('=').unwrap().1.to_owned();
     let root = house.log_in("root").await;
     assert_eq!(house.get("/web", &format!("tidegate={}", token(&second))).await.status, 303);
@@ -85,7 +85,7 @@ async fn refused_log_ins_are_recorded_as_those_of_users() {
         ("user", "alice", "the password is wrong"),
         ("admin", "root", "the password is wrong"),
         ("user", "", "the login link does not exist"),
-        ("user", "bob", "the code for a lost password is of no use"),
+        ("user", "bob", "the code for a lost password is not valid"),
     ];
     assert_eq!(refused.len(), expected.len(), "{refused:?}");
     for (record, (kind, name, why)) in refused.into_iter().zip(expected) {

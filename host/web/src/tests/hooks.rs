@@ -103,7 +103,11 @@ async fn a_hook_is_asked_beside_all_of_its_point() {
         .await;
     check(
         &[("hook", one.as_str()), ("username", "of-nobody")],
-        &["its selectors do not match", "no hook was asked: the selectors of none match", "Not asked: its"],
+        &[
+            "its selectors do not match",
+            "no hook was asked: the selectors of all hooks exclude the event",
+            "Not asked: its",
+        ],
         &[],
     )
     .await;

@@ -71,7 +71,7 @@ async fn a_part_is_made_once_for_all_who_ask_for_it_and_sent_once_to_each() {
     advance(Duration::from_secs(1)).await;
     let fresh = house.part(ALL, &root, &tag).await;
     assert!(fresh.status == 200 && fresh.header("etag") != tag, "{fresh:?}");
-    // Who may not see it is not told that it is as it was.
+    // The answer for a client that may not see it does not reveal that it is unchanged.
     for (cookie, expected) in [(guest.as_str(), 403), ("", 401), ("tidegate=x", 401)] {
         let refused = house.part(ALL, cookie, &tag).await;
         assert_eq!((refused.status, refused.header("etag")), (expected, ""), "{cookie}");

@@ -62,7 +62,7 @@ async fn a_refusal_is_found_among_many_accepted_connections() {
 }
 
 #[tokio::test]
-async fn one_can_type_at_once_who_is_looked_for() {
+async fn the_search_has_the_focus_at_first() {
     let (house, root) = House::with(Vec::new()).await;
     // Once there is an answer, it is read from its beginning.
     for (path, has_focus) in [("/web/refused", true), ("/web/refused?who=alice", false), ("/web/users", false)] {

@@ -18,7 +18,7 @@ async fn a_session_begins_with_a_log_in_and_ends_with_a_log_out() {
         assert_eq!((answer.status, answer.header("set-cookie")), (401, ""), "{name}");
         assert!(answer.text.contains("role=\"alert\"") && !answer.text.contains("value=\"wrong\""), "{}", answer.text);
     }
-    // A cookie that was planted there is of no use afterwards.
+    // The server does not accept a cookie afterwards that was planted there.
     let first = house.log_in("root").await;
     let again = house.post("/web/login", &first, &[("username", "root"), ("password", "pw")]).await;
     let second = again.cookie();

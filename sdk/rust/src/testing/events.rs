@@ -1,4 +1,4 @@
-//! The objects that hooks are told of: plain values with the getters of the contract.
+//! The objects that observers get: plain values with the getters of the contract.
 
 use super::{Account, Connection};
 use crate::{AccessError, ActionKind, ActionStatus, ChangeKind, LoginMethod, ObjectKind, Protocol, Timestamp};

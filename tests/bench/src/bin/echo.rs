@@ -53,7 +53,7 @@ fn serve(port: u16) -> Result<()> {
 }
 
 fn ask(port: u16, count: u32) -> Result<()> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("nobody answers")?;
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("no server answers")?;
     stream.set_nodelay(true)?;
     let (mut message, mut micros, started) = ([0; MESSAGE], Vec::new(), Instant::now());
     for _ in 0..count {

@@ -136,7 +136,7 @@ impl<D: Dialogue> Handler<D> {
 
     fn finish(&mut self, outcome: Result<()>) {
         if let Some(done) = self.done.take() {
-            // Nobody waits when the program is ending.
+            // No task waits for the answer when the program is ending.
             let _ = done.send(outcome);
         }
     }

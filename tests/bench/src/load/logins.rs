@@ -21,7 +21,7 @@ pub struct Logins {
     parallel: usize,
 }
 
-/// Nobody opens a channel.
+/// The client opens no channel.
 pub struct Silence;
 
 impl Dialogue for Silence {

@@ -1,4 +1,4 @@
-//! Connections: which host, with which password, and when a connection is of no use any more.
+//! Connections: which host, with which password, and when a connection is no longer usable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ pub struct Connector<D> {
     settings: DatabaseServerSettings,
     /// The host to try first: the one that answered last.
     preferred: AtomicUsize,
-    /// Connections of earlier generations are of no use any more.
+    /// Connections of earlier generations are no longer usable.
     generation: AtomicU64,
 }
 

@@ -74,7 +74,7 @@ impl<D: Driver> Remote<D> {
     }
 }
 
-/// Keeps a connection that is of no use out of the pool.
+/// Keeps a broken connection out of the pool.
 pub fn end<D: Driver>(connection: Object<Connector<D>>, trouble: Trouble) -> Failure {
     match trouble.fate {
         Fate::Usable => return trouble.failure,

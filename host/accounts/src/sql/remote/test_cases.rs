@@ -49,7 +49,7 @@ macro_rules! of_every_server {
         $crate::sql::remote::test_cases::of_every_server! { $server:
             a_database_that_hangs_is_away_within_two_seconds,
             a_host_that_hangs_is_passed_over,
-            a_server_is_told_everything_after_a_restart_of_the_database,
+            a_server_gets_all_changes_after_a_restart_of_the_database,
             several_servers_write_at_once,
             a_batch_is_added_once,
         }
@@ -177,7 +177,7 @@ pub async fn changes_that_were_forgotten_are_everything<S: TestServer>() -> S {
     server
 }
 
-pub async fn a_server_is_told_everything_after_a_restart_of_the_database<S: TestServer>() {
+pub async fn a_server_gets_all_changes_after_a_restart_of_the_database<S: TestServer>() {
     let mut server = S::start();
     let database = server.store();
     let alice = add(&*database, "alice").await;
@@ -293,7 +293,7 @@ pub fn the_mode_says_what_is_checked<S: TestServer>(server: &S, port: u16, files
     }
 }
 
-/// From here on only who has a certificate of the role may come in; `refused` is a part of what others are told.
+/// From here on the server admits only clients with a certificate of the role; `refused` is a part of the error of others.
 pub fn a_certificate_is_shown<S: TestServer>(server: &S, port: u16, files: &Certificates, refused: [&str; 2]) {
     let no_key = (files.client.0.clone(), files.trusted.clone());
     let trusted = Some(&files.trusted);

@@ -53,7 +53,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// `user`: who runs the server.
+    /// `user`: the system's user that runs the server.
     pub fn make(user: &str, role: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();

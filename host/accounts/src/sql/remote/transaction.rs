@@ -18,7 +18,7 @@ pub struct RemoteTransaction<D: Driver> {
     deadline: Deadline,
     /// The number of the last change, if older ones are to be forgotten.
     forget_before: Option<i64>,
-    /// What it does may fail without harm.
+    /// Whether the transaction may fail without harm.
     is_spare: bool,
 }
 

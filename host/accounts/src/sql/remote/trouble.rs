@@ -9,11 +9,11 @@ use crate::sql::Failure;
 /// What becomes of a connection after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is used further.
+    /// The connection stays in use.
     Usable,
-    /// It is closed; others have nothing to do with that.
+    /// The connection is closed; other connections stay.
     Broken,
-    /// It is closed, and so are all connections made before it: they share its fault.
+    /// The connection is closed, and so are all connections made before it: they share its fault.
     AllBroken,
 }
 
@@ -24,7 +24,7 @@ pub struct Trouble {
     pub failure: Failure,
     /// What becomes of the connection.
     pub fate: Fate,
-    /// The server has answered, and what it was asked for was not done.
+    /// The server has answered that it did not do what was asked.
     pub is_answer: bool,
     /// A row of that key exists.
     pub is_duplicate: bool,
@@ -37,12 +37,12 @@ impl From<StoreError> for Trouble {
 }
 
 impl Trouble {
-    /// The connection is of no use, and what was begun may be tried again on another.
+    /// The connection is broken, and the caller may try again on another one.
     pub fn lost(error: StoreError) -> Self {
         Self { fate: Fate::AllBroken, ..Self::passing(error) }
     }
 
-    /// It may succeed if it is made again.
+    /// The statement may succeed when it is tried again.
     pub fn passing(error: StoreError) -> Self {
         Self { failure: Failure { error, may_be_repeated: true }, ..Self::from(StoreError::Failed(String::new())) }
     }
@@ -63,7 +63,7 @@ pub fn of_commit(mut trouble: Trouble) -> Trouble {
     trouble
 }
 
-/// An answer was not waited for any longer: the connection may get it later, and is of no use.
+/// An answer was not waited for any longer: the connection may get it later, and cannot be used.
 pub fn given_up(host: &str) -> Trouble {
     Trouble::lost(stalled(host)).without_answer()
 }

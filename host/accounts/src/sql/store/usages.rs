@@ -149,7 +149,7 @@ fn place(scope: &Scope) -> (String, &'static str, &str) {
     (table(scope.collection()), scope.collection().name_field, scope.name())
 }
 
-/// What a mark says of the scope.
+/// The columns of a mark that name the scope.
 fn mark(scope: &Scope) -> [Cell; 2] {
     [scope.collection().noun.into(), scope.name().into()]
 }

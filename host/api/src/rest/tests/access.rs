@@ -227,7 +227,7 @@ async fn the_file_is_read_at_each_log_in() {
         assert_eq!(answer.status, expected, "{text:?} {name}: {}", answer.text);
         assert!(!answer.text.contains(file.path().to_str().unwrap()), "{}", answer.text);
     }
-    // No log-in waits for who writes to it.
+    // No log-in waits for a process that writes to it.
     rustix::fs::mkfifoat(rustix::fs::CWD, file.path(), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
     let answer = house.send("GET", "/api/v1/user", &[("authorization", &basic("carol", "hush"))], "").await;
     assert_eq!(answer.status, 503, "{}", answer.text);

@@ -130,7 +130,7 @@ async fn a_link_needs_the_second_factor_of_the_account() {
     let token = redeem(&of_ann, "recovery-code-1").await;
     assert_eq!(token.status, 200, "{}", token.text);
     assert_eq!(profile(&token).await.status, 200);
-    // A second factor that is demanded and missing: the session is good for nothing else than to end.
+    // A second factor that is demanded and missing: the server only lets the session end.
     let token = redeem(&link("bob").await, "").await;
     assert_eq!(token.status, 200, "{}", token.text);
     profile(&token).await.refused(403, "second factor");

@@ -121,9 +121,9 @@ async fn keys_are_replaced_and_keep_their_text() {
     assert_eq!(owner.send("POST", "/api/v2/admins", &[], root.to_string()).await.status, 201);
     let root = house.send("GET", "/api/v2/token", &[("authorization", &basic("root", "a-long-password"))], "").await;
     let root = format!("Bearer {}", root.body["access_token"].as_str().unwrap());
-    let nobody = json!({"name": "k", "admin": ""}).to_string();
-    house.send("PUT", &path, &[("authorization", &root)], nobody).await.refused(400, "admin");
-    assert_eq!(show().await.body["admin"], json!("ann"), "nobody takes it over without a name");
+    let without_admin = json!({"name": "k", "admin": ""}).to_string();
+    house.send("PUT", &path, &[("authorization", &root)], without_admin).await.refused(400, "admin");
+    assert_eq!(show().await.body["admin"], json!("ann"), "a change without a name keeps the administrator");
     let by_bob = json!({"name": "k", "admin": "bob"}).to_string();
     house.send("PUT", &path, &[("authorization", &bearer)], by_bob).await.refused(403, "lacks permissions");
     assert_eq!(put(&[], json!({"name": "k", "admin": "bob"})).await.status, 200);

@@ -140,7 +140,7 @@ impl Accounts {
     }
 
     /// Stores what [`prepare_from_hook`](Self::prepare_from_hook) made, unless nothing changed. The change is
-    /// neither announced nor told to observers (A11-20, A13-08).
+    /// not announced, and observers do not get it (A11-20, A13-08).
     ///
     /// # Errors
     /// The store fails.

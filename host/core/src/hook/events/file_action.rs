@@ -180,7 +180,7 @@ pub enum FoundFile {
     Nothing,
     /// A file of so many bytes.
     File(u64),
-    /// It cannot be told, or is a directory: an upload will fail.
+    /// It cannot be looked up, or is a directory: an upload will fail.
     Unknown,
 }
 
@@ -216,8 +216,8 @@ impl FileAction {
         }
     }
 
-    /// The path, as the client knows it, that cannot be told as text, because it or its name in the storage is not
-    /// UTF-8; None: each can.
+    /// The path, as the client knows it, that cannot be sent as text, because it or its name in the storage is not
+    /// UTF-8; None: all can.
     pub fn not_text(&self) -> Option<&VirtualPath> {
         fn is_text(path: &VirtualPath, stored: Option<&OsStr>) -> bool {
             path.as_os_str().to_str().is_some() && stored.is_none_or(|stored| stored.to_str().is_some())

@@ -307,9 +307,9 @@ impl OpenOptions {
 /// What [`Storage::sweep`] has done about unfinished uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
-    /// Those that were removed.
+    /// Uploads that were removed.
     pub aborted: u64,
-    /// Those that were begun later, or whose beginning is not known.
+    /// Uploads that were begun later, or whose beginning is not known.
     pub left: u64,
 }
 

@@ -17,7 +17,7 @@ pub struct TreeDescription {
 pub struct MountDescription {
     /// The place in the tree; not the root.
     pub at: VirtualPath,
-    /// What is mounted there.
+    /// The file system that is mounted there.
     pub file_system: FileSystem,
 }
 

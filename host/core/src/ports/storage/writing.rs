@@ -17,7 +17,7 @@ pub trait FileInPlace: StorageFile {
     /// No success is reported to the client before this.
     ///
     /// # Errors
-    /// That of the first write that failed.
+    /// The error of the first write that failed.
     async fn complete(&self) -> Result<(), StorageError> {
         Ok(())
     }

@@ -48,7 +48,7 @@ impl Target {
             let stores = Stores::in_memory()?;
             return Ok(Self::Nothing(Box::new(stores.accounts(settings.users_base_dir))));
         }
-        // Hooks are told of changes, and moving in is none.
+        // Hooks get changes, and moving in is none.
         Ok(Self::Door(Box::new(Door::open_in(directory, settings, Purpose::Look).await?)))
     }
 

@@ -125,7 +125,7 @@ pub fn compare(sources: &Sources, compat: &str, moved: &mut Moved) {
     }
     let (theirs, ours) = (moved.evidence.compat(), if compat.is_empty() { FIRST_ERA } else { compat });
     if sources.is_of_older_server() && theirs != ours {
-        let text = format!("the older server is of the era \"{theirs}\", and \"{ours}\" holds here");
+        let text = format!("the older server is of the era \"{theirs}\", and this one uses \"{ours}\"");
         moved.note(NoteKind::Changed, "compat", text);
     }
 }

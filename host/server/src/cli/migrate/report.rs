@@ -1,4 +1,4 @@
-//! What the operator is told in the end.
+//! The report for the operator at the end.
 
 use serde::Serialize;
 use tidegate_core::terminal::on_one_line;

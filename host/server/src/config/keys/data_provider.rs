@@ -83,7 +83,7 @@ pub struct DataProvider {
     pub pre_login_hook: HookValue,
     /// The hook `post-login`: a login has succeeded or failed.
     pub post_login_hook: HookValue,
-    /// What `post_login_hook` is told of. 0: all logins. 1: those that failed. 2: those that succeeded.
+    /// The logins that `post_login_hook` gets. 0: all logins. 1: those that failed. 2: those that succeeded.
     pub post_login_scope: i32,
     /// The hook `check-password`: before the stored hash is compared.
     pub check_password_hook: HookValue,

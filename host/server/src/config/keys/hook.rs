@@ -21,8 +21,8 @@ pub struct Section {
     pub on_error: Option<String>,
     /// Calls under way at once. Not set: 64, of plugins 256.
     pub concurrency: Option<usize>,
-    /// Calls that may wait for one of those to end, where a client or an operation waits for them: what is told
-    /// afterwards waits without this bound. Not set: 1024.
+    /// Calls that may wait for one of those to end, where a client or an operation waits for them: calls of
+    /// observers wait without this bound. Not set: 1024.
     pub queue: Option<usize>,
     /// The era whose rules hold, as the key `compat` of the whole configuration.
     pub compat: Option<String>,

@@ -46,7 +46,7 @@ pub struct Config {
     pub secrets: Map<String, Value>,
 }
 
-/// Which actions hooks are told of.
+/// The actions that hooks get.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Actions {
@@ -54,10 +54,10 @@ pub struct Actions {
     /// `delete`, `rename` and the others that `tidegate config check` names, with `pre-` before one to
     /// be asked first. Of objects (`data_provider.actions`): `add`, `update`, `delete`.
     pub execute_on: Vec<String>,
-    /// Only in `data_provider.actions`: the kinds of objects whose changes hooks are told of;
+    /// Only in `data_provider.actions`: the kinds of objects whose changes hooks get;
     /// `user`, `folder`, `group`, `role`. Empty means none in the eras from 2.4 on, and `user` before.
     pub execute_for: Vec<String>,
-    /// File actions that wait for the hook that is told of them, and fail if it fails. Not in
+    /// File actions that wait for the hook that gets them, and fail if it fails. Not in
     /// `data_provider.actions`.
     pub execute_sync: Vec<String>,
     /// An absolute path of a program. Use `hook`.
