@@ -159,6 +159,7 @@ macro_rules! adapters {
                     writers::what_another_writer_refers_to_is_not_deleted,
                     writers::a_one_time_code_is_good_once,
                     writers::a_first_login_twice_at_once_makes_one_account,
+                    writers::of_several_writers_one_adds_the_first_document,
                     changes::each_change_is_told_of,
                     changes::no_change_of_several_writers_is_passed_over,
                     changes::a_token_from_elsewhere_means_everything,
