@@ -20,6 +20,7 @@ mod database_away;
 mod documentation;
 mod external_auth;
 mod file_actions;
+mod first_administrator;
 mod first_party;
 mod flow_control;
 mod guard;

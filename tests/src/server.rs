@@ -143,7 +143,7 @@ pub struct Server {
     lines: Mutex<Receiver<String>>,
     seen: Arc<Mutex<Vec<String>>>,
     pub port: u16,
-    /// Of the metrics; 0: there are none.
+    /// Of HTTP; 0: there is none, or on a unix socket alone.
     pub http_port: u16,
 }
 
@@ -173,7 +173,8 @@ impl Server {
             .log()
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find(|line| line["message"] == "listening" && line["service"] == "httpd");
+            .filter(|line| line["message"] == "listening" && line["service"] == "httpd")
+            .find(|line| line["address"].as_str().is_some_and(|address| !address.starts_with('/')));
         server.http_port = http.as_ref().map_or(0, port_of);
         server
     }

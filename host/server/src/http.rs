@@ -109,6 +109,7 @@ async fn bind_path(path: &Path) -> anyhow::Result<UnixListener> {
 pub struct Http {
     end: CancellationToken,
     serving: JoinSet<()>,
+    over_tcp: Vec<Pages>,
     /// Reads the certificates again. Without certificates, SIGHUP ends the server as it always did.
     _renewal: Option<AbortOnDropHandle<()>>,
 }
@@ -123,13 +124,20 @@ impl Http {
     ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
         let bound = bind(bindings, handed_over, defender).await?;
+        let over_tcp = bound.iter().filter(|(binding, _)| matches!(binding.socket, Socket::Tcp(_)));
+        let over_tcp = over_tcp.map(|(_, pages)| *pages).collect();
         let certificates: Vec<_> = bound.iter().filter_map(|(binding, _)| binding.certificates.clone()).collect();
         for (binding, pages) in bound {
             serving.spawn(tidegate_api::serve(binding, site(pages), HttpLimits::default(), end.clone()));
         }
         let has_certificates = !certificates.is_empty();
         let renewal = has_certificates.then(|| AbortOnDropHandle::new(tokio::spawn(follow_hangups(certificates))));
-        Ok(Self { end, serving, _renewal: renewal })
+        Ok(Self { end, serving, over_tcp, _renewal: renewal })
+    }
+
+    /// The pages of each binding that listens on a port.
+    pub fn over_tcp(&self) -> &[Pages] {
+        &self.over_tcp
     }
 
     /// Lets requests under way end, for a moment.

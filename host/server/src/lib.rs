@@ -12,6 +12,7 @@ mod disks;
 mod dump_text;
 mod exemptions;
 mod file_log;
+mod first_administrator;
 #[cfg(test)]
 mod generated;
 mod hook_explanation;

@@ -26,6 +26,7 @@ use crate::activation::{self, Activation};
 use crate::config::Settings;
 use crate::control::Control;
 use crate::disks::HostDisks;
+use crate::first_administrator;
 use crate::hook_inventory::Running;
 use crate::http::Http;
 use crate::memory_dump::MemoryDump;
@@ -102,10 +103,14 @@ pub async fn serve(
     let counted_in = services.metrics.clone();
     let counted = move |site| tidegate_api::counted(tidegate_api::site(site), counted_in.clone());
     let site = move |pages| counted(site.clone().merge(tidegate_web::web(web.clone(), pages)));
+    let administration = api.administration.clone();
     let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
     let sources = services.counted();
     background.spawn(async move { history.follow(sources).await });
     let http = Http::start(&settings.http_bindings, activation.httpd, site, services.login.defender()).await?;
+    if settings.http_access.first_administrator_code {
+        first_administrator::announce(&administration, http.over_tcp()).await;
+    }
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();

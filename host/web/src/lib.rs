@@ -14,6 +14,7 @@ mod cookie;
 mod difference;
 mod dump;
 mod fields;
+mod first_administrator;
 mod guard;
 mod hooks;
 mod judgement;
@@ -47,6 +48,7 @@ mod tests;
 
 pub use dump::Uploaded;
 pub use fields::account_of_form;
+pub use first_administrator::ADDRESS as FIRST_ADMINISTRATOR;
 pub use live::LiveParts;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,7 +124,8 @@ pub fn web(web: WebAdmin, pages: Pages) -> Router {
     let mut router = Router::new();
     if pages.has_admin {
         router = router.merge(route::router(&web));
-        for (address, page) in [("/web/", "/web"), ("/web/login/", "/web/login")] {
+        for (address, page) in [("/web/", "/web"), ("/web/login/", "/web/login"), ("/web/first/", FIRST_ADMINISTRATOR)]
+        {
             router = router.route(address, get(move || async move { request::see(page) }));
         }
     } else if pages.has_client {

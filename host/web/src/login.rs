@@ -32,8 +32,12 @@ async fn show(asked: Asked) -> Response {
     if asked.way == Way::Plain {
         return asked.answer(Page::new("Log in", vec![Block::Note(Tone::Warning, NOT_HERE.to_owned())]));
     }
-    let note =
-        (asked.query.text("done") == "logged-out").then(|| Block::Note(Tone::Good, "You have logged out.".to_owned()));
+    let note = match asked.query.text("done") {
+        "logged-out" => Some("You have logged out."),
+        "added" => Some("The administrator was added. Log in with the name and the password."),
+        _ => None,
+    };
+    let note = note.map(|text| Block::Note(Tone::Good, text.to_owned()));
     asked.answer(form(&asked, "", asked.query.text("next"), note))
 }
 

@@ -37,6 +37,14 @@ impl Problem {
         Self { is_database_away: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason) }
     }
 
+    /// An error that somebody is told who may not know where the database is, and why it does not answer.
+    pub fn for_stranger(error: AdminError) -> Self {
+        match error {
+            AdminError::Store(StoreError::Unavailable(_)) => Self::database_away(""),
+            error => error.into(),
+        }
+    }
+
     /// The request is wrong.
     pub fn wrong(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)

@@ -39,6 +39,7 @@ pub fn routes() -> Vec<Route> {
         Route::get("/web/{*rest}", Need::Administrator, async |asked: Asked| missing(&asked)),
     ];
     routes.extend(crate::login::routes());
+    routes.extend(crate::first_administrator::routes());
     routes.extend(crate::account::routes());
     routes.extend(crate::overview::routes());
     routes.extend(crate::objects::routes());

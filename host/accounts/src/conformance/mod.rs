@@ -160,6 +160,7 @@ macro_rules! adapters {
                     writers::a_one_time_code_is_good_once,
                     writers::a_first_login_twice_at_once_makes_one_account,
                     changes::each_change_is_announced,
+                    writers::of_several_writers_one_adds_the_first_document,
                     changes::no_change_of_several_writers_is_passed_over,
                     changes::a_token_from_elsewhere_means_everything,
                     audit::records_go_with_their_changes,

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 use tidegate_core::account::{
     AccountDraft, AccountError, AccountWrite, CredentialRule, ObjectKind, ObjectWriting, OnConflict, PlannedChanges,
 };
-use tidegate_core::ports::{AccountKey, Author, Door, StoreError, StoredDocument, Stores, USERS, Write};
+use tidegate_core::ports::{
+    ADMINS, AccountKey, Author, Change, Door, PageRequest, StoreError, StoredDocument, Stores, USERS, Write,
+};
 use tidegate_core::turns::Waiter;
 
 use super::{Adapter, add, author, change, commit, document, find, user};
@@ -223,5 +225,60 @@ pub async fn what_another_writer_refers_to_is_not_deleted(adapter: Adapter) {
         accounts.delete("alice", &author).await.unwrap();
         store.commit(writing.deletion(kind, &stored)).await.unwrap();
         assert_eq!(store.find(collection, "x").await.unwrap(), None);
+    }
+}
+
+/// Adds an administrator, if there is none; whether it is the first.
+async fn add_first(store: &dyn Stores, name: &str) -> bool {
+    loop {
+        let document = Map::from_iter([("status".to_owned(), json!(1))]);
+        let changes = [Write::RequireEmpty, Write::Add(document)].map(|write| Change {
+            collection: &ADMINS,
+            name: name.to_owned(),
+            write,
+            announce: false,
+            audit: None,
+        });
+        match store.commit(changes.into()).await {
+            Ok(versions) => {
+                assert_eq!((versions.len(), versions[0].id, versions[1].revision), (2, 0, 0));
+                return true;
+            }
+            Err(StoreError::Conflict(object)) => {
+                assert_eq!(object, ADMINS.object(name));
+                return false;
+            }
+            Err(StoreError::Busy(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+pub async fn of_several_writers_one_adds_the_first_document(adapter: Adapter) {
+    const RACERS: usize = 8;
+    let store = adapter.open();
+    // Other collections do not count.
+    add(&*store, "alice").await;
+    for round in 0..3 {
+        let barrier = Arc::new(tokio::sync::Barrier::new(RACERS));
+        let race = |number: usize| {
+            let (store, barrier) = (adapter.open(), barrier.clone());
+            async move {
+                barrier.wait().await;
+                add_first(&*store, &format!("admin{number}")).await
+            }
+        };
+        let tasks: Vec<_> = (0..RACERS).map(|number| tokio::spawn(race(number))).collect();
+        let mut first = 0;
+        for task in tasks {
+            first += usize::from(task.await.unwrap());
+        }
+        let page = PageRequest { limit: 100, ..PageRequest::default() };
+        let stored = store.list(&ADMINS, page).await.unwrap();
+        assert_eq!((first, stored.len()), (1, 1), "round {round}");
+        assert!(!add_first(&*store, "late").await, "round {round}");
+        let (name, write) = (stored[0].name.clone(), Write::Delete { expected: None });
+        let delete = Change { collection: &ADMINS, name, write, announce: false, audit: None };
+        store.commit(vec![delete]).await.unwrap();
     }
 }

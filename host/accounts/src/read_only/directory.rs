@@ -168,9 +168,11 @@ impl<R: Reader> ReadOnlyAccounts<R> {
                     Some(_) => return Err(StoreError::Conflict(USERS.object(&change.name))),
                     None => return Err(StoreError::NotFound(USERS.object(&change.name))),
                 },
-                Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::RequireUnreferenced(_) => {
-                    return Err(refused(&change.name));
-                }
+                Write::Add(_)
+                | Write::Replace { .. }
+                | Write::Delete { .. }
+                | Write::RequireEmpty
+                | Write::RequireUnreferenced(_) => return Err(refused(&change.name)),
             }
         }
         Ok(())
@@ -196,6 +198,10 @@ impl<R: Reader> ReadOnlyAccounts<R> {
 fn expected(change: &Change) -> Option<Version> {
     match &change.write {
         Write::Require { expected } => Some(*expected),
-        Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::RequireUnreferenced(_) => None,
+        Write::Add(_)
+        | Write::Replace { .. }
+        | Write::Delete { .. }
+        | Write::RequireEmpty
+        | Write::RequireUnreferenced(_) => None,
     }
 }

@@ -177,6 +177,8 @@ pub fn write(transaction: &WriteTransaction, change: &Change) -> Result<Version,
             Ok(version)
         }
         Write::Require { expected } => Ok(is_expected(Some(*expected))?),
+        Write::RequireEmpty if table.iter()?.next().is_none() => Ok(Version::default()),
+        Write::RequireEmpty => Err(StoreError::Conflict(object()).into()),
         Write::RequireUnreferenced(_) => Ok(is_expected(None)?),
     }
 }

@@ -204,6 +204,8 @@ fn write(connection: &Connection, change: &Change) -> Result<Version, StoreError
             Ok(version)
         }
         Write::Require { expected } => is_expected(Some(*expected)),
+        Write::RequireEmpty if rows::is_empty(connection, collection)? => Ok(Version::default()),
+        Write::RequireEmpty => Err(StoreError::Conflict(object())),
         Write::RequireUnreferenced(kind) if rows::refers_to(connection, *kind, name)? => {
             Err(StoreError::Conflict(object()))
         }

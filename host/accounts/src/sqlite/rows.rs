@@ -48,6 +48,12 @@ pub fn find_by_id(
     statement.query_row([id], |row| read(row, collection)).optional().map_err(classify)
 }
 
+/// Whether there is no document, valid or not.
+pub fn is_empty(connection: &Connection, collection: &Collection) -> Result<bool, StoreError> {
+    let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {})", collection.table);
+    connection.query_row(&sql, [], |row| row.get(0)).map_err(classify)
+}
+
 /// Selects rows whose name is not text, so that no request can name them. They are addressed by their number.
 fn unnamed(collection: &Collection) -> String {
     format!("typeof({}) <> 'text'", collection.name_field)

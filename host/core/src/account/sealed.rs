@@ -36,7 +36,9 @@ impl SealedDirectory {
         let (collection, name) = (change.collection, change.name.as_str());
         let document = match &mut change.write {
             Write::Add(document) | Write::Replace { document, .. } => document,
-            Write::Delete { .. } | Write::RequireUnreferenced(_) | Write::Require { .. } => return Ok(()),
+            Write::Delete { .. } | Write::RequireUnreferenced(_) | Write::Require { .. } | Write::RequireEmpty => {
+                return Ok(());
+            }
         };
         for_each_secret(collection, document, &mut |path, value| {
             if !is_empty(value) && sealed_text(value).is_none() {

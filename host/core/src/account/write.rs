@@ -64,7 +64,7 @@ impl PlannedChanges {
 fn document_of(change: &Change) -> Option<&Map<String, Value>> {
     match &change.write {
         Write::Add(document) | Write::Replace { document, .. } => Some(document),
-        Write::Delete { .. } | Write::Require { .. } | Write::RequireUnreferenced(_) => None,
+        Write::Delete { .. } | Write::Require { .. } | Write::RequireEmpty | Write::RequireUnreferenced(_) => None,
     }
 }
 
@@ -272,6 +272,7 @@ impl Writing<'_> {
                 Write::Replace { .. }
                 | Write::Delete { .. }
                 | Write::Require { .. }
+                | Write::RequireEmpty
                 | Write::RequireUnreferenced(_) => None,
             };
             changes.push(Change { collection: &FOLDERS, name: name.clone(), write, announce: false, audit });

@@ -111,7 +111,9 @@ impl Administrators {
         let mut changes = self.required(actor, &name, &document).await?;
         let detail = added(ADMIN_OBJECT, &document);
         changes.push(self.change(actor, case, &name, Write::Add(document), detail));
-        self.store(actor, &name, changes, Told::Add).await
+        let added = self.store(actor, &name, changes, Told::Add).await?;
+        super::first_administrator::end_codes(&*self.directory, None).await;
+        Ok(added)
     }
 
     /// Changes an administrator. Its tokens end with its password, and for good where it is disabled.
@@ -351,7 +353,7 @@ impl Administrators {
     }
 
     /// The name and the document to store, its password hashed.
-    async fn validated(
+    pub(super) async fn validated(
         &self,
         mut document: Map<String, Value>,
         clear_password: Option<Secret>,
@@ -378,13 +380,13 @@ impl Administrators {
         Ok((name, document))
     }
 
-    fn change(&self, actor: &Actor, case: UseCase, name: &str, write: Write, detail: String) -> Change {
+    pub(super) fn change(&self, actor: &Actor, case: UseCase, name: &str, write: Write, detail: String) -> Change {
         let record = actor.author.did(case.action(), ADMINS.kind, name, self.clock.now());
         let audit = Some(AuditRecord { detail, ..record });
         Change { collection: &ADMINS, name: name.to_owned(), write, announce: false, audit }
     }
 
-    async fn store(
+    pub(super) async fn store(
         &self,
         actor: &Actor,
         name: &str,

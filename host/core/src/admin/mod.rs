@@ -29,6 +29,9 @@ mod credentials;
 mod effective;
 mod error;
 mod file_events;
+mod first_administrator;
+#[cfg(test)]
+mod first_administrator_tests;
 mod hook_runs;
 mod hook_trials;
 mod key_document;
@@ -91,6 +94,7 @@ pub use credentials::CredentialAdministration;
 pub use effective::{GivingGroup, ShownEffective};
 pub use error::{AdminError, AdminErrorKind};
 pub use file_events::FileEventAdministration;
+pub use first_administrator::{FirstAdministrator, FirstAdministratorError};
 pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
 pub use key_document::KEY_OBJECT;
@@ -164,6 +168,8 @@ pub struct Administration {
     pub backups: BackupAdministration,
     /// Administrators.
     pub admins: Administrators,
+    /// The first of them, where there is none.
+    pub first_administrator: FirstAdministrator,
     /// API keys.
     pub api_keys: ApiKeys,
     /// Tokens of administrators.
@@ -289,6 +295,13 @@ impl Administration {
             clock: ports.clock.clone(),
             requests: Requests::default(),
         };
+        let first_administrator = FirstAdministrator {
+            directory: ports.directory.clone(),
+            admins: admins.clone(),
+            before: before.clone(),
+            clock: ports.clock.clone(),
+            requests: Requests::default(),
+        };
         let user_sessions = Arc::new(UserSessions {
             directory: ports.directory.clone(),
             users: users.clone(),
@@ -334,6 +347,7 @@ impl Administration {
         Self {
             status: StatusAdministration { directory: ports.directory.clone() },
             admins,
+            first_administrator,
             api_keys,
             tokens,
             web_sessions,

@@ -169,7 +169,7 @@ impl<K: Clone + Eq + Hash> Counts<K> {
 
 impl Requests {
     /// Whether the address may ask once more. None: the host itself.
-    fn take(&self, address: Option<IpAddr>, now: i64) -> bool {
+    pub(super) fn take(&self, address: Option<IpAddr>, now: i64) -> bool {
         let Some(address) = address else { return true };
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.take(address.into(), now.div_euclid(MINUTE), REQUESTS)

@@ -261,6 +261,8 @@ impl State {
                 None
             }
             Write::Require { expected } => return is_expected(expected),
+            Write::RequireEmpty if rows.by_name.is_empty() => return Ok(Version::default()),
+            Write::RequireEmpty => return Err(StoreError::Conflict(object())),
             Write::RequireUnreferenced(_) => return version.ok_or_else(|| StoreError::NotFound(object())),
         };
         before.push((collection, name.clone(), found));

@@ -197,7 +197,7 @@ pub static API_KEYS: Collection = Collection {
     columns: &[given("digest", ColumnKind::Text), maintained("uses"), maintained("last_use_at")],
 };
 
-/// Tokens of administrators, by the SHA-256 of their text.
+/// Tokens of administrators, by the SHA-256 of their text; that of a code for the first one stands behind a word.
 pub static TOKENS: Collection = Collection {
     kind: "token",
     noun: "token",

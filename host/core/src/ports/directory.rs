@@ -167,6 +167,9 @@ pub enum Write {
         /// The version that has to be the stored one.
         expected: Version,
     },
+    /// Writes nothing, but the commit fails with `Conflict` if the collection has a document: before the first one is
+    /// added, of which there is one, however many writers add it at the same time. Gives the version 0.
+    RequireEmpty,
 }
 
 /// A change of fields that the server maintains.

@@ -133,6 +133,7 @@ pub(super) fn access(config: &Config, directory: &Path, check: &mut Check<'_>) -
         legacy_open: httpd.legacy_open,
         manage_plugins: httpd.manage_plugins,
         login_pre_scope,
+        first_administrator_code: httpd.first_administrator_code,
         auth_user_file: file.map(|file| directory.join(file)),
     }
 }

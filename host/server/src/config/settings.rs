@@ -111,6 +111,8 @@ pub struct HttpAccess {
     /// Whether administrators may change the plugin directory.
     pub manage_plugins: bool,
     pub login_pre_scope: LoginPreScope,
+    /// Whether a server without administrators makes a code for the first one.
+    pub first_administrator_code: bool,
     pub auth_user_file: Option<PathBuf>,
 }
 

@@ -206,6 +206,16 @@ fn requests_with_tokens_and_keys_are_asked_about_where_that_is_wanted() {
 }
 
 #[test]
+fn a_code_for_the_first_administrator_is_made_unless_it_is_switched_off() {
+    for (line, expected) in
+        [("", true), ("first_administrator_code = true", true), ("first_administrator_code = false", false)]
+    {
+        let settings = read("tidegate.toml", &format!("[httpd]\n{line}\n"), &[]).unwrap();
+        assert_eq!(settings.http_access.first_administrator_code, expected, "{line}");
+    }
+}
+
+#[test]
 fn a_binding_has_the_pages_that_it_says() {
     // A19-01
     let check = |keys: &str, has_admin: bool, has_client: bool| {

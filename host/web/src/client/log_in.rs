@@ -238,7 +238,7 @@ async fn reset(asked: Asked) -> Result<Response, Problem> {
         Err(error @ ResetError::Overtaken) => refused(StatusCode::CONFLICT, sentence(&error.to_string())),
         Err(error @ ResetError::Hook) => refused(StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string())),
         Err(ResetError::Admin(error)) => {
-            let problem = Problem::from(error);
+            let problem = Problem::for_stranger(error);
             // A password that cannot be used is replaced by another.
             match problem.status {
                 StatusCode::UNPROCESSABLE_ENTITY => refused(problem.status, problem.text),

@@ -29,6 +29,10 @@ impl Outage {
         Self { store, is_away: AtomicBool::new(false), goes_late: AtomicBool::new(false) }
     }
 
+    pub fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+
     fn check(&self, is_late: bool) -> Result<(), StoreError> {
         let is_away = self.is_away.load(Ordering::Relaxed) || (is_late && self.goes_late.load(Ordering::Relaxed));
         if is_away { Err(StoreError::Unavailable(REASON.to_owned())) } else { Ok(()) }

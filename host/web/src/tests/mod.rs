@@ -7,6 +7,7 @@ mod away;
 mod client;
 mod client_changes;
 mod client_codes;
+mod first_administrator;
 mod hooks;
 mod hostile;
 mod hostile_client;
@@ -206,6 +207,13 @@ impl House {
 
     /// With a hook of that point. `is_managed`: whether accounts are changed here.
     pub async fn made(hook: &'static str, is_managed: bool) -> Self {
+        let house = Self::without_administrators(hook, is_managed);
+        house.admin("root", json!({})).await;
+        house
+    }
+
+    /// As [`made`](Self::made), before the first administrator is added.
+    pub fn without_administrators(hook: &'static str, is_managed: bool) -> Self {
         let store = Arc::new(MemoryStore::default());
         let outage = Arc::new(Outage::of(store.clone()));
         let node = NodeName("here".to_owned());
@@ -258,15 +266,13 @@ impl House {
         let entrance = Entrance::Tcp { is_local: true };
         let address = Some("127.0.0.1".parse().unwrap());
         let client = Client { entrance, address, peer: None, uid: None, is_encrypted: false };
-        let house = Self {
+        Self {
             router: web(web_admin.clone(), Pages { has_admin: true, has_client: true }),
             web: web_admin,
             store,
             outage,
             client,
-        };
-        house.admin("root", json!({})).await;
-        house
+        }
     }
 
     /// The same house with other pages.

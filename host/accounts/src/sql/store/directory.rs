@@ -78,9 +78,10 @@ impl<D: Database> Directory for SqlStore<D> {
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
         self.version.check()?;
         let (patience, changes) = (Patience::for_changes(changes.len()), Arc::new(changes));
+        let database = self.database.clone();
         let versions = transact(&*self.database, patience, move |transaction| {
-            let changes = changes.clone();
-            Box::pin(async move { writing::write_all(transaction, &changes).await })
+            let (database, changes) = (database.clone(), changes.clone());
+            Box::pin(async move { writing::write_all(transaction, database.dialect(), &changes).await })
         })
         .await?;
         self.database.committed().notify_waiters();

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
 use tidegate_core::ports::{Change, Collection, GROUPS, StoreError, USERS, Version, Write};
 
-use super::{audit, table};
-use crate::sql::{Cell, Failure, Row, Transaction, documents};
+use super::{audit, lock, table};
+use crate::sql::{Cell, Dialect, Failure, Row, Transaction, documents};
 
 /// The most rows that one statement adds.
 const ROWS_AT_ONCE: usize = 500;
@@ -15,13 +15,17 @@ const PAGE: u32 = 500;
 
 /// Makes the changes in their order. Documents that are added one after the other go in one statement, and so do
 /// the audit records and the announcements: each statement is a round trip.
-pub async fn write_all(transaction: &mut dyn Transaction, changes: &[Change]) -> Result<Vec<Version>, Failure> {
+pub async fn write_all(
+    transaction: &mut dyn Transaction,
+    dialect: &dyn Dialect,
+    changes: &[Change],
+) -> Result<Vec<Version>, Failure> {
     let mut versions = Vec::with_capacity(changes.len());
     let mut rest = changes;
     while let Some(change) = rest.first() {
         let added = added_together(rest);
         if added.is_empty() {
-            versions.push(write(transaction, change).await?);
+            versions.push(write(transaction, dialect, change).await?);
             rest = rest.get(1..).unwrap_or_default();
         } else {
             versions.extend(add(transaction, change.collection, &added).await?);
@@ -48,6 +52,7 @@ fn added_together(changes: &[Change]) -> Vec<(&str, &Map<String, Value>)> {
         | Write::Replace { .. }
         | Write::Delete { .. }
         | Write::Require { .. }
+        | Write::RequireEmpty
         | Write::RequireUnreferenced(_) => None,
     });
     added.collect()
@@ -65,7 +70,7 @@ async fn add(
     Ok(ids.into_iter().map(|id| Version { id, revision: 0 }).collect())
 }
 
-async fn write(transaction: &mut dyn Transaction, change: &Change) -> Result<Version, Failure> {
+async fn write(transaction: &mut dyn Transaction, dialect: &dyn Dialect, change: &Change) -> Result<Version, Failure> {
     let Change { collection, name, .. } = change;
     match &change.write {
         // It is added by `add`.
@@ -89,6 +94,16 @@ async fn write(transaction: &mut dyn Transaction, change: &Change) -> Result<Ver
             Ok(version)
         }
         Write::Require { expected } => require(transaction, change, Some(*expected)).await,
+        Write::RequireEmpty => {
+            // No row is there that could be locked. The look comes after the lock: it sees what was committed by other
+            // writers that wanted it empty.
+            lock(transaction, dialect, &format!("empty {}", collection.table)).await?;
+            let sql = format!("SELECT id FROM {} LIMIT 1", table(collection));
+            match transaction.query(&sql, Vec::new()).await?.is_empty() {
+                true => Ok(Version::default()),
+                false => Err(StoreError::Conflict(collection.object(name)).into()),
+            }
+        }
         Write::RequireUnreferenced(kind) => {
             // The search comes after the lock: it sees what was committed by writers that required the object.
             let version = require(transaction, change, None).await?;

@@ -7,6 +7,7 @@ mod backups;
 mod bans;
 mod descriptions;
 mod events;
+mod first_administrator;
 mod hooks;
 mod input;
 mod lists;

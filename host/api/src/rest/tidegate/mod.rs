@@ -1,7 +1,9 @@
-//! `/api/tidegate`: hooks, plugins, banned addresses, what sessions did to files, and the server itself.
+//! `/api/tidegate`: hooks, plugins, banned addresses, what sessions did to files, the first administrator, and the server
+//! itself.
 
 mod bans;
 mod files;
+mod first_administrator;
 mod hooks;
 mod plugins;
 mod server;
@@ -9,6 +11,13 @@ mod server;
 use super::route::Route;
 
 pub fn routes() -> Vec<Route> {
-    let routes = [hooks::routes(), plugins::routes(), bans::routes(), files::routes(), server::routes()];
+    let routes = [
+        hooks::routes(),
+        plugins::routes(),
+        bans::routes(),
+        files::routes(),
+        server::routes(),
+        first_administrator::routes(),
+    ];
     routes.into_iter().flatten().collect()
 }

@@ -34,6 +34,9 @@ pub struct Httpd {
     /// What `login-pre` hooks are asked about over HTTP: `logins` (names with passwords, and login links), or `all`: each
     /// request to the REST interfaces with a token or an API key as well.
     pub login_pre_scope: String,
+    /// Writes a code to the log as the server starts, if there is no administrator and a port is open for HTTP, with which
+    /// the first one is added at `/web/first` or over REST within 24 hours; false: `tidegate admin add` alone adds it.
+    pub first_administrator_code: bool,
     /// A file of users of `/api/v1` as htpasswd writes it, with bcrypt or MD5-crypt, relative to the configuration
     /// directory, read at each log-in; empty: administrators only.
     pub auth_user_file: String,
@@ -59,6 +62,7 @@ impl Default for Httpd {
             legacy_open: false,
             manage_plugins: false,
             login_pre_scope: "logins".to_owned(),
+            first_administrator_code: true,
             auth_user_file: String::new(),
             templates_path: "templates".to_owned(),
             static_files_path: "static".to_owned(),

@@ -1,0 +1,236 @@
+//! The first administrator, on a store in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::sync::Barrier;
+
+use super::password_reset_tests::{House, client, house_with};
+use super::user_tests::{PaperPasswords, map};
+use super::*;
+use crate::memory::outage::{Outage, State};
+use crate::password::{PasswordError, PasswordHash};
+use crate::ports::{ADMINS, AuditOutcome, AuditQuery, PageRequest, TOKENS};
+use crate::secret::Secret;
+use crate::turns::Waiter;
+
+const DAY: i64 = 24 * 60 * 60_000;
+const DENIED: Result<(), FirstAdministratorError> = Err(FirstAdministratorError::Denied);
+
+/// Goes on when so many have come to where the password is hashed, which is after every look at the store.
+struct Meeting(Barrier);
+
+#[async_trait]
+impl Passwords for Meeting {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        Ok(false)
+    }
+
+    async fn hash(&self, waiter: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+        self.0.wait().await;
+        PaperPasswords.hash(waiter, clear).await
+    }
+}
+
+fn first_of(house: &House) -> FirstAdministrator {
+    FirstAdministrator {
+        directory: house.store.clone(),
+        admins: house.admins.clone(),
+        before: house.resets.before.clone(),
+        clock: house.clock.clone(),
+        requests: Requests::default(),
+    }
+}
+
+fn empty_house() -> (House, FirstAdministrator) {
+    let house = house_with(Arc::new(PaperPasswords), None);
+    let first = first_of(&house);
+    (house, first)
+}
+
+async fn code(first: &FirstAdministrator) -> String {
+    first.make_code().await.unwrap().unwrap().text.expose().to_owned()
+}
+
+/// Each from another address, so that none asks too often.
+async fn add(house: &House, first: &FirstAdministrator, code: &str, name: &str) -> Result<(), FirstAdministratorError> {
+    let number = house.clock.0.fetch_add(1, Ordering::Relaxed) % 250;
+    first.add(&client(&format!("198.51.100.{number}")), code, name, Secret::new("pw")).await
+}
+
+async fn names(house: &House) -> Vec<String> {
+    let all = PageRequest { limit: 100, ..PageRequest::default() };
+    let stored = house.store.list(&ADMINS, all).await.unwrap();
+    stored.into_iter().map(|stored| stored.name).collect()
+}
+
+async fn codes(house: &House) -> usize {
+    let all = PageRequest { limit: 500, ..PageRequest::default() };
+    house.store.list(&TOKENS, all).await.unwrap().len()
+}
+
+async fn add_otherwise(house: &House, name: &str) {
+    let document = map(json!({"username": name, "password": "pw", "permissions": ["*"]}));
+    house.admins.add(&house.root, &document, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_adds_the_first_administrator_once() {
+    let (house, first) = empty_house();
+    let (good, other) = (code(&first).await, code(&first).await);
+    assert_ne!(good, other);
+    let stored = house.store.list(&TOKENS, PageRequest { limit: 9, ..PageRequest::default() }).await.unwrap();
+    assert!(stored.len() == 2 && !format!("{stored:?}").contains(&good), "{stored:?}");
+    for wrong in ["", "x", "tgt_x_y", &format!("{good} "), super::credential_text::new_token().unwrap().expose()] {
+        assert_eq!(add(&house, &first, wrong, "ann").await, DENIED, "{wrong:?}");
+    }
+    assert!(names(&house).await.is_empty());
+    assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
+    let ann = house.admins.show(&house.root, "ann").await.unwrap();
+    assert_eq!((&ann.document["permissions"], &ann.document["status"], ann.problem), (&json!(["*"]), &json!(1), None));
+    for code in [&good, &other] {
+        assert_eq!(add(&house, &first, code, "bob").await, DENIED);
+    }
+    assert_eq!(first.make_code().await, Ok(None));
+    assert_eq!((names(&house).await, codes(&house).await), (vec!["ann".to_owned()], 0));
+    // It does not come back with an empty store.
+    house.admins.delete(&house.root, "ann").await.unwrap();
+    for code in [&good, &other] {
+        assert_eq!(add(&house, &first, code, "bob").await, DENIED);
+    }
+    assert!(first.make_code().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn of_eight_one_is_the_first() {
+    for is_one_code in [true, false] {
+        let house = house_with(Arc::new(Meeting(Barrier::new(8))), None);
+        let first = first_of(&house);
+        let mut codes = Vec::new();
+        for _ in 0..8 {
+            codes.push(code(&first).await);
+        }
+        let race = (0..8).map(|number| {
+            let (house, first, index) = (&house, &first, if is_one_code { 0 } else { number });
+            let code = codes[index].clone();
+            async move { add(house, first, &code, &format!("admin{number}")).await }
+        });
+        let ended = join_all(race).await;
+        let (added, denied) = ended.iter().fold((0, 0), |(added, denied), outcome| match outcome {
+            Ok(()) => (added + 1, denied),
+            Err(FirstAdministratorError::Denied) => (added, denied + 1),
+            Err(error) => panic!("{error}"),
+        });
+        assert_eq!((added, denied, names(&house).await.len()), (1, 7, 1), "{is_one_code}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_ends_with_its_day_or_with_another_administrator() {
+    let (house, first) = empty_house();
+    let good = code(&first).await;
+    let at = house.clock.0.load(Ordering::Relaxed);
+    for (passed, expected) in [(0, true), (DAY - 2, true), (DAY, false), (2 * DAY, false)] {
+        house.clock.0.store(at + passed, Ordering::Relaxed);
+        // A name that is not valid uses up no code.
+        let outcome = add(&house, &first, &good, "a:b").await;
+        assert_eq!(matches!(outcome, Err(FirstAdministratorError::Admin(_))), expected, "{passed}: {outcome:?}");
+        assert!(expected || outcome == DENIED, "{passed}");
+    }
+    // Those that have expired go when another one is made.
+    code(&first).await;
+    assert_eq!(codes(&house).await, 1);
+    let good = code(&first).await;
+    add_otherwise(&house, "root").await;
+    assert_eq!(codes(&house).await, 0);
+    assert_eq!(add(&house, &first, &good, "ann").await, DENIED);
+    assert_eq!(names(&house).await, ["root"]);
+    // One that is disabled, or not valid, is one.
+    let (house, first) = empty_house();
+    let good = code(&first).await;
+    let write = crate::ports::Write::Add(map(json!({"status": 0})));
+    let change = crate::ports::Change { collection: &ADMINS, name: "old".into(), write, announce: false, audit: None };
+    house.store.commit(vec![change]).await.unwrap();
+    assert_eq!(add(&house, &first, &good, "ann").await, DENIED);
+    assert_eq!(first.make_code().await, Ok(None));
+    house.admins.delete(&house.root, "old").await.unwrap();
+    assert_eq!(add(&house, &first, &good, "ann").await, DENIED);
+}
+
+#[tokio::test]
+async fn what_is_not_valid_is_said_to_those_with_a_code_and_uses_it_not_up() {
+    let (house, first) = empty_house();
+    let good = code(&first).await;
+    let long = "x".repeat(64 << 10) + "x";
+    for (name, password, field) in [
+        ("", "pw", "username"),
+        (" ann", "pw", "username"),
+        ("a:b", "pw", "username"),
+        ("a\u{200b}b", "pw", "username"),
+        ("ann", "", "password"),
+        ("ann", "a\0b", "password"),
+        ("ann", long.as_str(), "password"),
+    ] {
+        let number = house.clock.0.fetch_add(1, Ordering::Relaxed) % 250;
+        let client = client(&format!("198.51.100.{number}"));
+        match first.add(&client, &good, name, Secret::new(password)).await {
+            Err(FirstAdministratorError::Admin(error)) => {
+                assert_eq!((error.kind(), error.field()), (AdminErrorKind::Invalid, Some(field)), "{name:?}");
+            }
+            outcome => panic!("{name:?}: {outcome:?}"),
+        }
+        let wrong = first.add(&client, "tgt_x_y", name, Secret::new(password)).await;
+        assert_eq!(wrong, DENIED, "{name:?}");
+    }
+    assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_makes_no_code_and_uses_none_up() {
+    let (house, first) = empty_house();
+    let good = code(&first).await;
+    let outage = Outage::of(house.store.clone());
+    let admins = Administrators { directory: outage.clone(), ..house.admins.clone() };
+    let first = FirstAdministrator { directory: outage.clone(), admins, ..first };
+    for state in [State::Away, State::Locked] {
+        outage.becomes(state);
+        assert!(matches!(first.make_code().await, Err(AdminError::Store(_))), "{state:?}");
+        let refused = add(&house, &first, &good, "ann").await;
+        assert!(matches!(refused, Err(FirstAdministratorError::Admin(AdminError::Store(_)))), "{refused:?}");
+    }
+    outage.becomes(State::Here);
+    assert_eq!((codes(&house).await, names(&house).await.len()), (1, 0));
+    assert!(!house.defender.refuses("198.51.100.1".parse().unwrap()));
+    assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
+}
+
+#[tokio::test]
+async fn guesses_score_and_the_audit_has_no_code() {
+    let (house, first) = empty_house();
+    let good = code(&first).await;
+    let guesser = client("192.0.2.1");
+    for number in 0..7 {
+        let guess = first.add(&guesser, "tgt_x_y", &good, Secret::new("pw")).await;
+        let expected = if number < 5 { DENIED } else { Err(FirstAdministratorError::TooMany) };
+        assert_eq!(guess, expected, "{number}");
+    }
+    for _ in 0..6 {
+        house.clock.0.fetch_add(60_000, Ordering::Relaxed);
+        assert_eq!(first.add(&guesser, "tgt_x_y", &good, Secret::new("pw")).await, DENIED);
+    }
+    assert!(house.defender.refuses("192.0.2.1".parse().unwrap()));
+    assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
+    let all = AuditQuery { limit: 100, ..AuditQuery::default() };
+    let records = house.audit.list(&house.root, all).await.unwrap();
+    assert!(!format!("{records:?}").contains(&good), "{records:?}");
+    let line = |outcome| {
+        let record = records.iter().map(|stored| &stored.record).find(|record| record.outcome == outcome).unwrap();
+        let address = record.author.address.map(|address| address.to_string()).unwrap_or_default();
+        format!("{} {} {} {} {address}", record.author.name, record.action, record.kind, record.name)
+    };
+    assert!(line(AuditOutcome::Done).starts_with("code:first-administrator add admin ann 198.51.100."));
+    assert_eq!(line(AuditOutcome::Refused), " login admin  192.0.2.1");
+}
