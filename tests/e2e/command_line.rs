@@ -71,6 +71,11 @@ fn users_are_managed() {
     check(&site, &["user", "show", "--username", "alice"], 0, "\"max_sessions\": 3");
     check(&site, &["user", "list"], 0, "alice");
     check(&site, &["user", "list", "--json"], 0, "\"username\": \"alice\"");
+    check(&site, &["user", "list", "--status", "enabled", "--prefix", "al", "--search", "lic"], 0, "alice");
+    for none in [["--status", "disabled"], ["--role", "sales"], ["--group", "staff"], ["--search", "LIC"]] {
+        check(&site, &[&["user", "list", "--json"][..], &none].concat(), 0, "[]");
+    }
+    check(&site, &["user", "list", "--status", "gone"], 2, "possible values: enabled, disabled");
     check(&site, &["user", "show", "--username", "nobody"], 1, "no account named \"nobody\"");
     check(&site, &["user", "delete", "--username", "alice"], 0, "was deleted");
     check(&site, &["user", "delete", "--username", "alice"], 1, "no account named");

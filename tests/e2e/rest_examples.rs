@@ -141,6 +141,7 @@ impl House {
             self.example("v2", add, json!({"body": document("made")}));
             self.example("v2", delete, json!({parameter: "left"}));
         }
+        self.example("v2", "get_users", json!({"role": "kept", "group": "kept", "status": 1, "search": "ke"}));
         let key = |house: &Self, name: &str| {
             house.ask("POST", "/api/v2/apikeys", &json!({"name": name}));
             let keys = house.ask("GET", "/api/v2/apikeys", &Value::Null);

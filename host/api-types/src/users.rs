@@ -24,6 +24,18 @@ pub struct ListUsers {
     /// Only accounts whose name begins with this.
     #[serde(default)]
     pub prefix: Option<String>,
+    /// Only accounts with this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Only accounts in this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Only enabled accounts, or only disabled ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Only accounts whose name has this text anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
     pub limit: u32,
 }
 

@@ -114,7 +114,7 @@ async function manyAtOnce(open, { address, password }) {
 
     // The list follows what is typed, and the address with it.
     await page.getByLabel('Search').pressSequentially('m1');
-    await page.waitForURL('**/web/users?search=m1');
+    await page.waitForURL('**/web/users?search=m1**');
     await page.waitForFunction(() => document.querySelectorAll('#users tbody tr').length === 10);
     assert.equal(await page.evaluate(() => document.activeElement.id), 'search', 'the search keeps the focus');
     assert.match(await page.getByRole('status').last().textContent(), /: 10 rows/, 'a screen reader is told');

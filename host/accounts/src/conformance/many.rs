@@ -1,5 +1,8 @@
 //! As many accounts as a large provider has.
 
+use std::time::Instant;
+
+use serde_json::json;
 use tidegate_core::ports::{PageRequest, USERS, Write};
 
 use super::{Adapter, change, document, find};
@@ -11,10 +14,16 @@ pub async fn a_hundred_thousand_accounts_are_read_by_page(adapter: Adapter) {
     let store = adapter.open();
     let names: Vec<String> = (0..ACCOUNTS).map(|number| format!("user{number:06}")).collect();
     for batch in names.chunks(BATCH) {
-        let changes = batch.iter().map(|name| change(name, Write::Add(document("/srv/home"))));
+        let changes = batch.iter().map(|name| {
+            let mut document = document("/srv/home");
+            if name.ends_with("7777") {
+                document.insert("role".into(), json!("rare"));
+            }
+            change(name, Write::Add(document))
+        });
         store.commit(changes.collect()).await.unwrap();
     }
-    let (mut after, mut read) = (None, 0);
+    let (mut after, mut read, began) = (None, 0, Instant::now());
     loop {
         let request = PageRequest { after, prefix: None, limit: 1000 };
         let page = store.list(&USERS, request).await.unwrap();
@@ -25,6 +34,15 @@ pub async fn a_hundred_thousand_accounts_are_read_by_page(adapter: Adapter) {
         after = Some(last.name.clone());
     }
     assert_eq!(read, ACCOUNTS);
+    // Ten accounts of a role are found without a look at all.
+    let of_all = began.elapsed();
+    let mut of_role = of_all;
+    for _ in 0..3 {
+        let began = Instant::now();
+        assert_eq!(super::filters::of_role(&*store, "rare").await.len(), 10);
+        of_role = of_role.min(began.elapsed());
+    }
+    assert!(of_role * 20 < of_all, "{of_role:?} of {of_all:?}");
     let request = PageRequest { prefix: Some("user0777".into()), limit: 1000, after: None };
     assert_eq!(store.list(&USERS, request).await.unwrap().len(), 100);
     assert_eq!(find(&*store, "user077777").await.name, "user077777");

@@ -4,6 +4,7 @@
 mod audit;
 mod changes;
 mod documents;
+pub mod filters;
 mod folders;
 mod groups;
 mod hook_runs;
@@ -136,7 +137,7 @@ macro_rules! adapters {
     ($($adapter:ident),*) => {
         /// The tests, one module for each adapter.
         mod of {
-            use super::{audit, changes, documents, folders, groups, hook_runs, invalid, maintained, many, plugin_values, usages, writers};
+            use super::{audit, changes, documents, filters, folders, groups, hook_runs, invalid, maintained, many, plugin_values, usages, writers};
 
             $(
                 conforms! { $adapter:
@@ -150,6 +151,8 @@ macro_rules! adapters {
                     documents::an_invalid_document_is_in_the_way_of_no_other,
                     invalid::an_invalid_document_of_any_kind_is_in_the_way_of_no_other,
                     invalid::a_dump_with_invalid_documents_gives_the_others,
+                    filters::accounts_are_found_by_what_they_have,
+                    filters::filters_follow_changes,
                     folders::folders_are_shared,
                     groups::groups_are_kept_and_give_what_they_have,
                     folders::a_hook_makes_no_folders,

@@ -1,5 +1,6 @@
 //! How MySQL and MariaDB write SQL.
 
+use crate::sql::account_references::ListWording;
 use crate::sql::{Dialect, TableNames};
 
 /// The SQL of both, with the tables as the configuration names them.
@@ -28,6 +29,10 @@ impl Dialect for MysqlDialect {
         // MariaDB has no other way than VALUES() to name the new values.
         let sets: Vec<String> = columns.iter().map(|column| format!("{column} = VALUES({column})")).collect();
         format!("{insert} ON DUPLICATE KEY UPDATE {}", sets.join(", "))
+    }
+
+    fn list_wording(&self) -> ListWording {
+        ListWording { join: "STRAIGHT_JOIN", position: "INSTR" }
     }
 }
 

@@ -15,7 +15,7 @@ use super::dialect::MysqlDialect;
 use super::{cells, errors};
 use crate::older::{ADVICE, Decrypt, FIRST_COLUMNS, LATER_TABLES, listed};
 use crate::sql::remote::{Connected, Connector, stalled};
-use crate::sql::{Cell, Dialect, Row};
+use crate::sql::{Cell, Dialect, Row, account_references};
 
 /// The time for all scripts; those of other servers are waited for as well.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -24,12 +24,16 @@ const FIRST_MYSQL: (u16, u16) = (5, 7);
 const FIRST_MARIADB: (u16, u16) = (10, 3);
 const IS_DONE: &str = "-- done: ";
 
+/// The script that makes the table of what accounts refer to.
+const REFERENCES: i64 = 20_261_208;
+
 pub const MIGRATIONS: &[(i64, &str)] = &[
     (20_200_131, include_str!("../../../../sql/mysql/20200131.sql")),
     (20_261_204, include_str!("../../../../sql/mysql/20261204.sql")),
     (20_261_205, include_str!("../../../../sql/mysql/20261205.sql")),
     (20_261_206, include_str!("../../../../sql/mysql/20261206.sql")),
     (20_261_207, include_str!("../../../../sql/mysql/20261207.sql")),
+    (REFERENCES, include_str!("../../../../sql/mysql/20261208.sql")),
 ];
 
 /// The version to which the scripts bring the tables.
@@ -219,11 +223,41 @@ impl Session<'_> {
                         self.run(&self.dialect.render(&sql)).await?;
                     }
                 }
+                if *version == REFERENCES {
+                    self.fill_references().await?;
+                }
                 self.run(&format!("INSERT INTO {table} VALUES ({version})")).await?;
             }
         }
         self.number("SELECT COALESCE(RELEASE_LOCK(CONCAT('tidegate ', SHA1(?))), 0)", &[lock]).await?;
         Ok(())
+    }
+
+    /// Fills the table of what accounts refer to; rows that are there already stay.
+    async fn fill_references(&mut self) -> Result<(), StoreError> {
+        let read = format!(
+            "SELECT id, username, other FROM {{users}} WHERE id > ? ORDER BY id LIMIT {}",
+            account_references::ACCOUNTS_AT_ONCE
+        );
+        let (read, mut last) = (self.dialect.render(&read), 0);
+        loop {
+            let mut references = Vec::new();
+            let accounts = self.rows(&read, &[Cell::Integer(last)]).await?;
+            let is_last = accounts.is_empty();
+            for mut row in accounts {
+                last = row.integer(0)?;
+                references.append(&mut account_references::rows_of_stored(row.take(1), row.take(2)));
+            }
+            for some in references.chunks(account_references::ROWS_AT_ONCE) {
+                let insert = account_references::insert(account_references::TABLE, some.len());
+                let insert = self.dialect.render(&self.dialect.leaving_out_existing(&insert, "account"));
+                let values: Vec<Cell> = some.iter().flatten().cloned().collect();
+                self.rows(&insert, &values).await?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     async fn number(&mut self, sql: &str, values: &[Cell]) -> Result<i64, StoreError> {

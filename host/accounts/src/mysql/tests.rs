@@ -9,7 +9,7 @@ use super::dialect::MysqlDialect;
 use super::migrations::{MIGRATIONS, steps};
 use super::test_server::Server;
 use super::*;
-use crate::conformance::{add, change, commit, document, invalid};
+use crate::conformance::{add, change, commit, document, filters, invalid};
 use crate::sql::remote::test_cases;
 use crate::sql::{Dialect, TableNames};
 
@@ -72,6 +72,26 @@ async fn the_older_servers_table_is_taken_over() {
         "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'users'";
     let engine: Option<String> = raw.query_first(engine).await.unwrap();
     assert_eq!(engine.as_deref(), Some("InnoDB"));
+}
+
+#[tokio::test]
+async fn accounts_of_an_earlier_version_are_found_by_their_role() {
+    let server = Server::start();
+    let database = server.open();
+    add(&database, "alice").await;
+    // More than are read at once, and more than are added at once.
+    filters::add_of_roles(&database, 1_100).await;
+    drop(database);
+    let expected = filters::of_role(&server.open(), "sales12").await;
+    assert_eq!(expected.len(), 20);
+    let mut raw = server.raw().await;
+    // A server that died before it noted the script had made the index.
+    for sql in ["DROP TABLE account_references", "DELETE FROM tidegate_version WHERE version = 20261208"] {
+        raw.query_drop(sql).await.unwrap();
+    }
+    let database = server.open();
+    assert_eq!(filters::of_role(&database, "sales12").await, expected);
+    assert_eq!(filters::of_role(&database, "sales0").await.len(), 90);
 }
 
 #[tokio::test]

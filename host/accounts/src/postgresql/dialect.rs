@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::sql::account_references::ListWording;
 use crate::sql::{Dialect, TableNames};
 
 /// PostgreSQL's SQL, with the tables as the configuration names them.
@@ -28,6 +29,10 @@ impl Dialect for PostgresqlDialect {
     fn or_update(&self, insert: &str, key: &[&str], columns: &[&str]) -> String {
         let sets: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
         format!("{insert} ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", "))
+    }
+
+    fn list_wording(&self) -> ListWording {
+        ListWording { join: "JOIN", position: "strpos" }
     }
 }
 

@@ -13,10 +13,13 @@ use super::dialect::PostgresqlDialect;
 use super::{cells, errors};
 use crate::older::{ADVICE, Decrypt, FIRST_COLUMNS, LATER_TABLES, listed};
 use crate::sql::remote::{Connected, Connector, stalled};
-use crate::sql::{Cell, Dialect, Row, TableNames};
+use crate::sql::{Cell, Dialect, Row, TableNames, account_references};
 
 /// The time for all scripts; those of other servers are waited for as well.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// The script that makes the table of what accounts refer to.
+const REFERENCES: i64 = 20_261_208;
 
 pub const MIGRATIONS: &[(i64, &str)] = &[
     (20_200_131, include_str!("../../../../sql/postgresql/20200131.sql")),
@@ -24,6 +27,7 @@ pub const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_205, include_str!("../../../../sql/postgresql/20261205.sql")),
     (20_261_206, include_str!("../../../../sql/postgresql/20261206.sql")),
     (20_261_207, include_str!("../../../../sql/postgresql/20261207.sql")),
+    (REFERENCES, include_str!("../../../../sql/postgresql/20261208.sql")),
 ];
 
 /// The version to which the scripts bring the tables.
@@ -176,11 +180,43 @@ impl Session<'_> {
             let mut last = current;
             for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
                 self.batch(&self.dialect.render(script)).await?;
+                if *version == REFERENCES {
+                    self.fill_references().await?;
+                }
                 last = *version;
             }
             self.batch(&format!("DELETE FROM {table}; INSERT INTO {table} VALUES ({last})")).await?;
         }
         self.batch("COMMIT").await
+    }
+
+    /// Fills the table of what accounts refer to.
+    async fn fill_references(&self) -> Result<(), StoreError> {
+        // Numbers go as texts in both directions.
+        let read = format!(
+            "SELECT id::text AS number, username, other FROM {{users}} WHERE id > CAST(? AS BIGINT) ORDER BY id \
+             LIMIT {}",
+            account_references::ACCOUNTS_AT_ONCE
+        );
+        let (read, mut last) = (self.dialect.render(&read), "0".to_owned());
+        loop {
+            let mut references = Vec::new();
+            let accounts = self.rows(&read, &[last.as_str().into()]).await?;
+            let is_last = accounts.is_empty();
+            for mut row in accounts {
+                last = row.text(0)?;
+                references.append(&mut account_references::rows_of_stored(row.take(1), row.take(2)));
+            }
+            for some in references.chunks(account_references::ROWS_AT_ONCE) {
+                let insert = account_references::insert(account_references::TABLE, some.len());
+                let insert = self.dialect.render(&self.dialect.leaving_out_existing(&insert, "account"));
+                let values: Vec<Cell> = some.iter().flatten().cloned().collect();
+                self.rows(&insert, &values).await?;
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     async fn make_schema(&self) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use tidegate_core::ports::{ChangedObjects, Directory, FOLDERS, PluginStore, USER
 use super::dialect::PostgresqlDialect;
 use super::test_server::{Pooler, Server};
 use super::*;
-use crate::conformance::{add, commit, document, invalid};
+use crate::conformance::{add, commit, document, filters, invalid};
 use crate::sql::remote::test_cases;
 use crate::sql::{Dialect, TableNames};
 
@@ -43,6 +43,23 @@ async fn the_older_servers_table_is_taken_over() {
     let found = find_user(&database, "old").await.unwrap().unwrap();
     assert_eq!((found.id, found.usage.used_quota_size), (7, 5));
     assert_eq!(add(&database, "new").await.id, 8);
+}
+
+#[tokio::test]
+async fn accounts_of_an_earlier_version_are_found_by_their_role() {
+    let server = Server::start();
+    let database = server.open();
+    add(&database, "alice").await;
+    // More than are read at once, and more than are added at once.
+    filters::add_of_roles(&database, 1_100).await;
+    drop(database);
+    let expected = filters::of_role(&server.open(), "sales12").await;
+    assert_eq!(expected.len(), 20);
+    let raw = server.raw().await;
+    raw.batch_execute("DROP TABLE account_references; UPDATE tidegate_version SET version = 20261207").await.unwrap();
+    let database = server.open();
+    assert_eq!(filters::of_role(&database, "sales12").await, expected);
+    assert_eq!(filters::of_role(&database, "sales0").await.len(), 90);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use serde_json::json;
 use tidegate_core::account::{ObjectKind, find_user};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::ports::{
-    AccountKey, Author, Change, ChangedObjects, Door, FOLDERS, PageRequest, StoreError, Stores, USERS, Write,
+    AccountFilter, AccountKey, Author, Change, ChangedObjects, Door, FOLDERS, PageRequest, StoreError, Stores, USERS,
+    Write,
 };
 use tidegate_core::secret::Secret;
 
@@ -75,6 +76,15 @@ async fn check(stores: &Arc<dyn Stores>) {
     ] {
         let found = stores.list(&USERS, page).await.unwrap();
         assert_eq!(found.iter().map(|stored| stored.name.as_str()).collect::<Vec<_>>(), expected);
+    }
+    for (filter, expected) in [
+        (AccountFilter { enabled: Some(true), ..AccountFilter::default() }, &["Bob", "alice"][..]),
+        (AccountFilter { enabled: Some(false), ..AccountFilter::default() }, &[]),
+        (AccountFilter { contains: Some("lic".to_owned()), ..AccountFilter::default() }, &["alice"]),
+        (AccountFilter { role: Some("sales".to_owned()), ..AccountFilter::default() }, &[]),
+    ] {
+        let found = stores.list_accounts(&filter, page(None, None)).await.unwrap();
+        assert_eq!(found.iter().map(|stored| stored.name.as_str()).collect::<Vec<_>>(), expected, "{filter:?}");
     }
     let found = stores.find_all(&USERS, vec!["Bob".into(), "carol".into(), "alice".into()]).await.unwrap();
     assert_eq!(found.iter().map(|stored| stored.version.id).collect::<Vec<_>>(), [2, 1]);

@@ -1,14 +1,14 @@
 //! Named documents and their changes: each change is one transaction with its announcement and its audit record.
 
 use async_trait::async_trait;
-use redb::WriteTransaction;
+use redb::{ReadTransaction, WriteTransaction};
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
-    StoredDocument, USERS, Version,
+    AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest,
+    StoreError, StoredDocument, USERS, Version,
 };
 
 use super::failure::Failure;
-use super::{RedbDatabase, audit, changes, rows};
+use super::{RedbDatabase, account_lists, audit, changes, rows};
 
 /// The field beside a document that is no part of it: the time step of the last one-time code.
 const LAST_CODE_STEP: &str = "last_code_step";
@@ -49,6 +49,18 @@ impl Directory for RedbDatabase {
     ) -> Result<Vec<StoredDocument>, StoreError> {
         let mut found = self.engine.read(move |transaction| rows::list(transaction, collection, &page)).await?;
         found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let filter = filter.clone();
+        let list = move |transaction: &ReadTransaction| account_lists::list(transaction, &filter, &page);
+        let mut found = self.engine.read(list).await?;
+        found.iter_mut().for_each(|stored| self.complete(&USERS, stored));
         Ok(found)
     }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tidegate_core::ports::{AccountKey, Directory, PageRequest, PluginStore, USERS, Write};
 
-use super::open::{make_newer, open};
+use super::open::{make_first, make_newer, open};
 use super::{OpenError, RedbDatabase};
-use crate::conformance::{add, commit, find};
+use crate::conformance::{add, commit, filters, find};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -126,6 +126,22 @@ fn tables_of_another_program_are_not_touched() {
     transaction.commit().unwrap();
     drop(other);
     assert!(matches!(RedbDatabase::open(&path), Err(OpenError::Foreign { .. })));
+}
+
+#[tokio::test]
+async fn accounts_of_an_earlier_format_are_found_by_their_role() {
+    let (_directory, path) = file();
+    let database = RedbDatabase::open(&path).unwrap();
+    add(&database, "alice").await;
+    filters::add_with(&database, "bob", serde_json::json!({"role": "sales"})).await;
+    drop(database);
+    make_first(&path);
+    // Also when it was brought to the new format before.
+    for _ in 0..2 {
+        let database = RedbDatabase::open(&path).unwrap();
+        assert_eq!(filters::of_role(&database, "sales").await, ["bob"]);
+        assert_eq!(names(&database).await, ["alice", "bob"]);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A store in one file of key/value tables (`driver = "bolt"`), for one process at a time.
 
+mod account_lists;
 mod audit;
 mod changes;
 mod directory;

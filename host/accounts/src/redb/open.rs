@@ -7,14 +7,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redb::{Builder, Database, Error, ReadableDatabase};
+use redb::{Builder, Database, Error, ReadableDatabase, WriteTransaction};
 use tidegate_core::ports::StoreError;
 
+use super::account_lists;
 use super::failure::{Cause, Failure};
 use super::tables::{VERSION, VERSION_KEY, opened};
 
 /// The date of the newest format that this program knows.
-const KNOWN_VERSION: i64 = 20_261_129;
+const KNOWN_VERSION: i64 = 20_261_208;
+/// The first format, in which accounts had no keys.
+const WITHOUT_KEYS: i64 = 20_261_129;
 /// The most memory for pages of the file.
 const CACHE_BYTES: usize = 64 << 20;
 
@@ -219,8 +222,9 @@ fn bring_up_to_date(database: &Database, path: &Path) -> Result<(), OpenError> {
         Some(found) if found > KNOWN_VERSION => {
             Err(OpenError::Newer { path: path.to_owned(), found, known: KNOWN_VERSION })
         }
-        None if is_empty => set_version(database).map_err(failed),
-        // There is no older version; another program's file has tables of its own.
+        None if is_empty => set_version(database, |_| Ok(())).map_err(failed),
+        Some(WITHOUT_KEYS) => set_version(database, account_lists::fill).map_err(failed),
+        // There is no other version; another program's file has tables of its own.
         Some(_) | None => Err(OpenError::Foreign { path: path.to_owned() }),
     }
 }
@@ -234,8 +238,13 @@ fn version(database: &Database) -> Result<(Option<i64>, bool), Failure> {
     Ok((found.map(|found| found.value()), is_empty))
 }
 
-fn set_version(database: &Database) -> Result<(), Failure> {
+/// Sets the version in the transaction in which the file is brought to it.
+fn set_version(
+    database: &Database,
+    bring: impl FnOnce(&WriteTransaction) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let transaction = database.begin_write()?;
+    bring(&transaction)?;
     transaction.open_table(VERSION)?.insert(VERSION_KEY, KNOWN_VERSION)?;
     Ok(transaction.commit()?)
 }
@@ -244,5 +253,15 @@ fn set_version(database: &Database) -> Result<(), Failure> {
 pub fn make_newer(database: &Database) {
     let transaction = database.begin_write().unwrap();
     transaction.open_table(VERSION).unwrap().insert(VERSION_KEY, KNOWN_VERSION + 1).unwrap();
+    transaction.commit().unwrap();
+}
+
+/// Makes the file one of the first format.
+#[cfg(test)]
+pub fn make_first(path: &Path) {
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(VERSION).unwrap().insert(VERSION_KEY, WITHOUT_KEYS).unwrap();
+    transaction.delete_table(super::tables::ACCOUNT_KEYS).unwrap();
     transaction.commit().unwrap();
 }

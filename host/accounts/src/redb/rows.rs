@@ -10,6 +10,7 @@ use tidegate_core::ports::{
     Change, Collection, GROUPS, PageRequest, StoreError, StoredDocument, USERS, Version, Write,
 };
 
+use super::account_lists::refer;
 use super::failure::Failure;
 use super::tables::{LAST_IDS, MARKS, Row, documents, opened};
 
@@ -84,7 +85,7 @@ pub fn texts(
     Ok(found)
 }
 
-fn stored(
+pub fn stored(
     collection: &'static Collection,
     name: &str,
     (id, revision, maintained, text): (i64, i64, &[u8], &[u8]),
@@ -142,12 +143,12 @@ pub fn write(transaction: &WriteTransaction, change: &Change) -> Result<Version,
     }
     let mut table = transaction.open_table(documents(collection))?;
     let found = table.get(name.as_bytes())?.map(|row| {
-        let (id, revision, maintained, _) = row.value();
-        (Version { id, revision }, maintained.to_vec())
+        let (id, revision, maintained, text) = row.value();
+        (Version { id, revision }, maintained.to_vec(), text.to_vec())
     });
     let is_expected = |expected: Option<Version>| match &found {
         None => Err(StoreError::NotFound(object())),
-        Some((version, _)) if expected.is_none_or(|expected| expected == *version) => Ok(*version),
+        Some((version, ..)) if expected.is_none_or(|expected| expected == *version) => Ok(*version),
         Some(_) => Err(StoreError::Conflict(object())),
     };
     match &change.write {
@@ -155,23 +156,27 @@ pub fn write(transaction: &WriteTransaction, change: &Change) -> Result<Version,
         Write::Add(document) => {
             let text = text_of(collection, document)?;
             let id = next_id(transaction, collection)?;
+            refer(transaction, collection, name, None, Some(text.as_slice()))?;
             table.insert(name.as_bytes(), (id, 0, [].as_slice(), text.as_slice()))?;
             Ok(Version { id, revision: 0 })
         }
         Write::Replace { document, expected, reset } => {
             let Version { id, revision } = is_expected(Some(*expected))?;
-            let mut maintained = found.map(|(_, maintained)| maintained).unwrap_or_default();
+            let (mut maintained, before) =
+                found.map(|(_, maintained, before)| (maintained, before)).unwrap_or_default();
             if !reset.is_empty() {
                 let mut fields = fields_of(&maintained).unwrap_or_default();
                 fields.retain(|field, _| !reset.contains(&field.as_str()));
                 maintained = text_of_fields(&fields)?;
             }
             let (text, revision) = (text_of(collection, document)?, revision + 1);
+            refer(transaction, collection, name, Some(before.as_slice()), Some(text.as_slice()))?;
             table.insert(name.as_bytes(), (id, revision, maintained.as_slice(), text.as_slice()))?;
             Ok(Version { id, revision })
         }
         Write::Delete { expected } => {
             let version = is_expected(*expected)?;
+            refer(transaction, collection, name, found.as_ref().map(|(_, _, before)| before.as_slice()), None)?;
             table.remove(name.as_bytes())?;
             transaction.open_table(MARKS)?.remove((collection.noun.as_bytes(), name.as_bytes()))?;
             Ok(version)

@@ -12,6 +12,8 @@ pub const VERSION: TableDefinition<'_, &str, i64> = TableDefinition::new("tidega
 pub const VERSION_KEY: &str = "version";
 /// The last id of each collection, by its table.
 pub const LAST_IDS: TableDefinition<'_, Bytes, i64> = TableDefinition::new("last_ids");
+/// Kinds and names of the [keys](tidegate_core::ports::account_keys) of accounts, and the accounts' names.
+pub const ACCOUNT_KEYS: TableDefinition<'_, AccountKeyRow, ()> = TableDefinition::new("account_keys");
 /// Numbers of changes → kind and name.
 pub const CHANGES: TableDefinition<'_, i64, (Bytes, Bytes)> = TableDefinition::new("changes");
 /// Ids → records as JSON.
@@ -30,6 +32,7 @@ pub const RUNS: TableDefinition<'_, i64, (i64, Bytes)> = TableDefinition::new("h
 /// computation, largest memory, and the histogram as JSON.
 pub const COUNTERS: TableDefinition<'_, CounterKey, Counter> = TableDefinition::new("hook_counters");
 
+pub type AccountKeyRow = (Bytes, Bytes, Bytes);
 pub type CounterKey = (Bytes, Bytes, Bytes, Bytes);
 pub type Counter = (u8, i64, i64, i64, i64, i64, Bytes);
 

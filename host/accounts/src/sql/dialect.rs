@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use super::account_references::ListWording;
+
 /// How one database writes SQL.
 pub trait Dialect: Send + Sync {
     /// The name of a table as it stands in statements.
@@ -19,6 +21,9 @@ pub trait Dialect: Send + Sync {
 
     /// `insert` such that a row whose `key` exists gets the new values of `columns` instead.
     fn or_update(&self, insert: &str, key: &[&str], columns: &[&str]) -> String;
+
+    /// How statements about lists of accounts are written.
+    fn list_wording(&self) -> ListWording;
 
     /// The statement as the database takes it.
     fn render(&self, sql: &str) -> String {

@@ -3,6 +3,7 @@
 //! [`Dialect`]. SQLite has stores of its own
 //! on its own threads, and takes the documents and texts from here.
 
+pub mod account_references;
 mod cell;
 mod database;
 mod dialect;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
-    StoredDocument, USERS, Version, Write,
+    AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest,
+    StoreError, StoredDocument, USERS, Version, Write,
 };
 
-use super::{SqliteDatabase, audit, changes, classify, migrations, rows};
+use super::{SqliteDatabase, account_lists, audit, changes, classify, migrations, rows};
 use crate::sql::{Patience, documents};
 
 /// How often changes of other processes are looked for; those of this process are seen at once.
@@ -63,6 +63,17 @@ impl Directory for SqliteDatabase {
     ) -> Result<Vec<StoredDocument>, StoreError> {
         let mut found = self.read(move |connection| rows::list(connection, collection, &page)).await?;
         found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let filter = filter.clone();
+        let mut found = self.read(move |connection| account_lists::list(connection, &filter, &page)).await?;
+        found.iter_mut().for_each(|stored| self.complete(&USERS, stored));
         Ok(found)
     }
 
@@ -185,6 +196,7 @@ fn write(connection: &Connection, change: &Change) -> Result<Version, StoreError
     match &change.write {
         Write::Add(document) => {
             let id = rows::insert(connection, collection, name, document)?;
+            account_lists::refer(connection, collection, name, Some(document))?;
             Ok(Version { id, revision: 0 })
         }
         Write::Replace { document, expected, reset } => {
@@ -193,12 +205,14 @@ fn write(connection: &Connection, change: &Change) -> Result<Version, StoreError
                 is_expected(Some(*expected))?;
                 return Err(StoreError::Conflict(object()));
             }
+            account_lists::refer(connection, collection, name, Some(document))?;
             Ok(Version { revision: expected.revision + 1, ..*expected })
         }
         Write::Delete { expected } => {
             let version = is_expected(*expected)?;
             let sql = format!("DELETE FROM {} WHERE id = ?1", collection.table);
             connection.execute(&sql, [version.id]).map_err(classify)?;
+            account_lists::refer(connection, collection, name, None)?;
             let sql = "DELETE FROM unsettled_usages WHERE kind = ?1 AND name = ?2";
             connection.execute(sql, [collection.noun, name]).map_err(classify)?;
             Ok(version)

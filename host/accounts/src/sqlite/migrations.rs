@@ -5,8 +5,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{OpenError, SqliteOrigin, classify_open};
+use super::{OpenError, SqliteOrigin, account_lists, classify_open};
 use crate::older::{FIRST_COLUMNS, LATER_TABLES, listed};
+
+/// The script that makes the table of what accounts refer to.
+const REFERENCES: i64 = 20_261_208;
 
 const MIGRATIONS: &[(i64, &str)] = &[
     (20_200_131, include_str!("../../../../sql/sqlite/20200131.sql")),
@@ -23,6 +26,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_205, include_str!("../../../../sql/sqlite/20261205.sql")),
     (20_261_206, include_str!("../../../../sql/sqlite/20261206.sql")),
     (20_261_207, include_str!("../../../../sql/sqlite/20261207.sql")),
+    (REFERENCES, include_str!("../../../../sql/sqlite/20261208.sql")),
 ];
 
 /// The version that the scripts lead to.
@@ -48,6 +52,9 @@ pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> 
     }
     for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
         transaction.execute_batch(script).map_err(classify)?;
+        if *version == REFERENCES {
+            account_lists::fill(&transaction).map_err(classify)?;
+        }
         transaction.pragma_update(None, "user_version", version).map_err(classify)?;
     }
     transaction.commit().map_err(classify)

@@ -1,5 +1,6 @@
 //! A store in SQLite: a file in write-ahead mode.
 
+mod account_lists;
 mod audit;
 mod changes;
 mod directory;

@@ -128,7 +128,7 @@ pub fn texts(
 }
 
 /// Reads a row whatever it holds, since SQLite's columns take values of any type.
-fn read(row: &Row<'_>, collection: &'static Collection) -> Result<StoredDocument, rusqlite::Error> {
+pub fn read(row: &Row<'_>, collection: &'static Collection) -> Result<StoredDocument, rusqlite::Error> {
     let number =
         |index| Ok::<_, rusqlite::Error>(cell(row.get_ref(index)?).and_then(|value| value.as_i64()).unwrap_or(0));
     let version = Version { id: number(0)?, revision: number(1)? };

@@ -60,6 +60,7 @@ async fn a_change_costs_one_look_and_one_transaction() {
             "SELECT id, revision,",
             "BEGIN IMMEDIATE",
             "UPDATE users SET",
+            "DELETE FROM account_references",
             "INSERT INTO audit",
             "DELETE FROM audit",
             "INSERT INTO account_changes",

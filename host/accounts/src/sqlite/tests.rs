@@ -6,7 +6,7 @@ use tidegate_core::account::{find_stored, find_user, list_users};
 use tidegate_core::ports::{Directory, PageRequest, Write};
 
 use super::*;
-use crate::conformance::{add, commit, document, invalid};
+use crate::conformance::{add, commit, document, filters, invalid};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -43,6 +43,25 @@ async fn the_older_servers_table_is_taken_over() {
     assert_eq!((found.id, found.usage.used_quota_size), (7, 5));
     let first = find_user(&database, "first").await.unwrap().unwrap();
     assert!(first.permissions.entries().count() == 1 && first.permissions.entries().all(|(path, _)| path.is_root()));
+}
+
+#[tokio::test]
+async fn accounts_of_an_earlier_version_are_found_by_their_role() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    add(&database, "alice").await;
+    for name in ["bob", "broken"] {
+        filters::add_with(&database, name, json!({"role": "sales"})).await;
+    }
+    drop(database);
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch("DROP TABLE account_references; DROP INDEX users_by_status; PRAGMA user_version = 20261207")
+        .unwrap();
+    raw.execute("UPDATE users SET other = '{' WHERE username = 'broken'", []).unwrap();
+    raw.execute("UPDATE users SET username = x'ff' WHERE username = 'alice'", []).unwrap();
+    drop(raw);
+    let database = SqliteDatabase::open(&path).unwrap();
+    assert_eq!(filters::of_role(&database, "sales").await, ["bob"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tidegate_api_types::{
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::file_history::FileRecordFilter;
-use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
+use tidegate_core::ports::{AccountFilter, AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
 use tidegate_core::quota::{NewUsage, RunningScan, UsedQuota};
 use tidegate_core::secret::Secret;
 
@@ -217,8 +217,9 @@ impl Handle<ListFileEvents> for AdminApi {
 
 impl Handle<ListUsers> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListUsers) -> Result<Users, AdminError> {
-        let ListUsers { after, prefix, limit } = request;
-        let page = self.administration.users.list(actor, PageRequest { after, prefix, limit }).await?;
+        let ListUsers { after, prefix, role, group, enabled, contains, limit } = request;
+        let filter = AccountFilter { role, group, enabled, contains };
+        let page = self.administration.users.list(actor, &filter, PageRequest { after, prefix, limit }).await?;
         Ok(answers::users(page))
     }
 }

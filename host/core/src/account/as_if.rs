@@ -12,8 +12,8 @@ use super::{
     Validated, in_force,
 };
 use crate::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, FOLDERS, GROUPS, MaintainedChange, PageRequest,
-    ROLES, StoreError, StoredDocument, Version,
+    AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, FOLDERS, GROUPS, MaintainedChange,
+    PageRequest, ROLES, StoreError, StoredDocument, Version,
 };
 
 /// A store in which some documents are others, or are read once, to find them by their names. Lists are those of the
@@ -86,6 +86,14 @@ impl Directory for AsIf {
         page: PageRequest,
     ) -> Result<Vec<StoredDocument>, StoreError> {
         self.directory.list(collection, page).await
+    }
+
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        self.directory.list_accounts(filter, page).await
     }
 
     async fn texts(

@@ -80,7 +80,7 @@ pub use root_links::RootLinks;
 pub use schema::json_schema;
 pub use sealed::SealedDirectory;
 pub use size::MAX_DOCUMENT;
-pub use stored::{AccountPage, InvalidStored, find_stored, find_user, list_users, user_of};
+pub use stored::{AccountPage, InvalidStored, find_stored, find_user, list_users, list_users_of, user_of};
 pub use user::User;
 pub use values::{AccountValues, AddressRule, Usage};
 pub use view::{Audience, compact_json, redacted, redacted_object, unknown_account};

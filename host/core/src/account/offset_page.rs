@@ -1,10 +1,10 @@
 //! Pages by the number of objects to pass over, for interfaces that know no other.
 
 use super::stored::page_of;
-use super::{AccountPage, Accounts};
-use crate::ports::{Collection, Directory, PageRequest, StoreError, StoredDocument, USERS};
+use super::{AccountPage, Accounts, User};
+use crate::ports::{AccountFilter, Collection, Directory, PageRequest, StoreError, StoredDocument, USERS};
 
-/// How many accounts are read at once to find those of a role.
+/// How many accounts are read at once to find those that a filter lets through.
 const READ_AT_ONCE: u32 = 500;
 
 /// A page that begins after a number of objects. The names of all objects are read for it, unless it is the first
@@ -56,21 +56,36 @@ impl Accounts {
         page_of(self.directory(), found).await
     }
 
-    /// As [`page_at`](Self::page_at), of the valid accounts with that role: others are neither given nor counted, so that
-    /// the page says nothing of them. All accounts are read up to the last of the page.
+    /// As [`page_at`](Self::page_at), of the accounts that the filter lets through, with that role if one is given, and
+    /// then only of valid ones: others are neither given nor counted, so that the page says nothing of them. The accounts
+    /// of the filter are read up to the last of the page.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn page_of_role_at(&self, role: &str, page: OffsetPage) -> Result<AccountPage, StoreError> {
+    pub async fn page_of_at(
+        &self,
+        filter: &AccountFilter,
+        role: Option<&str>,
+        page: OffsetPage,
+    ) -> Result<AccountPage, StoreError> {
+        if filter.is_empty() && role.is_none() {
+            return self.page_at(page).await;
+        }
+        let is_own = |user: &User| role.is_none() || user.role() == role;
         let OffsetPage { offset, limit, descending, prefix } = page;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let most = if descending { usize::MAX } else { offset.saturating_add(limit) };
         let mut request = PageRequest { after: None, prefix, limit: READ_AT_ONCE };
         let mut names = Vec::new();
         while names.len() < most {
-            let AccountPage { accounts, next, .. } = self.list(request.clone()).await?;
-            let own = accounts.iter().filter(|user| user.role() == Some(role));
-            names.extend(own.map(|user| user.username.clone()));
+            let AccountPage { mut accounts, invalid, next } = self.list_of(filter, request.clone()).await?;
+            accounts.retain(is_own);
+            let mut found: Vec<_> = accounts.iter().map(|user| user.username.clone()).collect();
+            if role.is_none() {
+                found.extend(invalid.into_iter().map(|invalid| invalid.username));
+                found.sort_unstable();
+            }
+            names.append(&mut found);
             if next.is_none() {
                 break;
             }
@@ -83,8 +98,10 @@ impl Accounts {
         let found = self.directory().find_all(&USERS, names).await?;
         let mut page = page_of(self.directory(), found).await?;
         // Another writer may have given an account another role meanwhile.
-        page.accounts.retain(|user| user.role() == Some(role));
-        page.invalid.clear();
+        page.accounts.retain(is_own);
+        if role.is_some() {
+            page.invalid.clear();
+        }
         Ok(page)
     }
 

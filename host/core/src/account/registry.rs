@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::draft::invalid;
 use super::hashed_passwords::HashedPasswords;
 use super::new_name::check_new_name;
-use super::stored::{find_stored, find_user, has_credential, list_users, occupied, rebased, user_of};
+use super::stored::{find_stored, find_user, has_credential, list_users, list_users_of, occupied, rebased, user_of};
 use super::view::{as_hooks_see, redacted};
 use super::write::Writing;
 use super::{
@@ -18,8 +18,8 @@ use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
 use crate::password::{NOT_CHECKABLE, PasswordError, PasswordHash};
 use crate::ports::{
-    AccountKey, Author, Clock, Directory, GROUPS, PageRequest, Passwords, StoreError, StoredDocument, SystemClock,
-    USERS, Version,
+    AccountFilter, AccountKey, Author, Clock, Directory, GROUPS, PageRequest, Passwords, StoreError, StoredDocument,
+    SystemClock, USERS, Version,
 };
 use crate::turns::Waiter;
 
@@ -176,6 +176,14 @@ impl Accounts {
     /// The store does not answer.
     pub async fn list(&self, request: PageRequest) -> Result<AccountPage, StoreError> {
         list_users(&*self.store, request).await
+    }
+
+    /// Those stored accounts that the filter lets through, in the order of their names.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn list_of(&self, filter: &AccountFilter, request: PageRequest) -> Result<AccountPage, StoreError> {
+        list_users_of(&*self.store, filter, request).await
     }
 
     /// The stored document, valid or not; None: there is none of that name.

@@ -10,8 +10,8 @@ use super::ObjectKind;
 use super::fields::{ACCOUNT, Field, Kind, field};
 use super::kept_secrets::is_empty;
 use crate::ports::{
-    ADMINS, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, Sealing,
-    SealingError, StoreError, StoredDocument, TOKENS, USERS, Version, Write,
+    ADMINS, AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange,
+    PageRequest, Sealing, SealingError, StoreError, StoredDocument, TOKENS, USERS, Version, Write,
 };
 use crate::secret::Secret;
 
@@ -173,6 +173,16 @@ impl Directory for SealedDirectory {
     ) -> Result<Vec<StoredDocument>, StoreError> {
         let mut found = self.directory.list(collection, page).await?;
         found.iter_mut().for_each(|stored| self.open(collection, stored));
+        Ok(found)
+    }
+
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let mut found = self.directory.list_accounts(filter, page).await?;
+        found.iter_mut().for_each(|stored| self.open(&USERS, stored));
         Ok(found)
     }
 

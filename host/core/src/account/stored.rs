@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::fields::{self, Field};
 use super::write::is_unset;
 use super::{AccountDraft, Audience, CredentialRule, Occupied, User, document};
-use crate::ports::{Directory, FOLDERS, PageRequest, StoreError, StoredDocument, USERS, Version};
+use crate::ports::{AccountFilter, Directory, FOLDERS, PageRequest, StoreError, StoredDocument, USERS, Version};
 
 /// A page of accounts, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,7 +67,22 @@ pub async fn find_stored(directory: &dyn Directory, username: &str) -> Result<Op
 /// # Errors
 /// The store does not answer.
 pub async fn list_users(directory: &dyn Directory, request: PageRequest) -> Result<AccountPage, StoreError> {
-    let found = directory.list(&USERS, request).await?;
+    list_users_of(directory, &AccountFilter::default(), request).await
+}
+
+/// A page of those stored accounts that the filter lets through, valid or not.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn list_users_of(
+    directory: &dyn Directory,
+    filter: &AccountFilter,
+    request: PageRequest,
+) -> Result<AccountPage, StoreError> {
+    let found = match filter.is_empty() {
+        true => directory.list(&USERS, request).await?,
+        false => directory.list_accounts(filter, request).await?,
+    };
     page_of(directory, found).await
 }
 

@@ -16,7 +16,9 @@ use crate::guard::{Defender, DefenderSettings};
 use crate::login::ExternalAuthCache;
 use crate::memory::MemoryStore;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
-use crate::ports::{AuditOutcome, AuditQuery, Door, NodeName, PageRequest, RunFilter, StorageFactory, SystemClock};
+use crate::ports::{
+    AccountFilter, AuditOutcome, AuditQuery, Door, NodeName, PageRequest, RunFilter, StorageFactory, SystemClock,
+};
 use crate::quota::{NewUsage, QuotaKeeper, Scope, Tracking, UsedQuota};
 
 /// A server with one hook, of that point, or with none.
@@ -118,7 +120,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
     let runs = RunFilter { limit: 1, ..RunFilter::default() };
     let (folder, group, role) = (ObjectKind::Folder, ObjectKind::Group, ObjectKind::Role);
     match case {
-        UseCase::ListUsers => of.users.list(actor, page()).await.map(drop),
+        UseCase::ListUsers => of.users.list(actor, &AccountFilter::default(), page()).await.map(drop),
         UseCase::ShowUser => of.users.show(actor, "none").await.map(drop),
         UseCase::AddUser => of.users.add(actor, empty, None).await.map(drop),
         UseCase::UpdateUser => of.users.update(actor, "none", fields(), None).await.map(drop),
@@ -258,7 +260,7 @@ async fn a_client_that_asks_again_and_again_does_not_fill_the_store() {
     let of = administration();
     let nothing = Actor { permissions: Permissions::Only(BTreeSet::new()), ..Actor::local("one", Door::Rest) };
     for number in 0..3_000 {
-        assert!(of.users.list(&nothing, PageRequest::default()).await.is_err());
+        assert!(of.users.list(&nothing, &AccountFilter::default(), PageRequest::default()).await.is_err());
         assert!(of.users.show(&nothing, &number.to_string()).await.is_err());
     }
     let root = Actor::local("root", Door::Cli);

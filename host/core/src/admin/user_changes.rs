@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::users::of_actor;
 use super::{Actor, AdminError, PAGE, ShownUser, UseCase, UserAdministration};
 use crate::account::{AccountDraft, AccountPage, OffsetPage, OnConflict, keep_credentials, keep_password};
-use crate::ports::{ObjectName, StoreError, StoredDocument, USERS, Version};
+use crate::ports::{AccountFilter, ObjectName, StoreError, StoredDocument, USERS, Version};
 
 /// How often a whole document is tried again because another writer was first.
 const MAX_CONFLICTS: u32 = 16;
@@ -102,17 +103,21 @@ impl UserAdministration {
         if is_own { Ok(name) } else { Err(missing().into()) }
     }
 
-    /// A page of at most 500 accounts, valid or not; for an actor with a role, of the valid ones that have it.
+    /// A page of at most 500 of the accounts that the filter lets through, valid or not; for an actor with a role, of
+    /// the valid ones that have it.
     ///
     /// # Errors
     /// The actor lacks `view_users`, or the store fails.
-    pub async fn page_at(&self, actor: &Actor, page: OffsetPage) -> Result<AccountPage, AdminError> {
+    pub async fn page_at(
+        &self,
+        actor: &Actor,
+        filter: &AccountFilter,
+        page: OffsetPage,
+    ) -> Result<AccountPage, AdminError> {
         self.audit.allow(actor, UseCase::ListUsers, "").await?;
         let page = OffsetPage { limit: page.limit.min(PAGE), ..page };
-        Ok(match &actor.role {
-            None => self.accounts.page_at(page).await?,
-            Some(role) => self.accounts.page_of_role_at(role, page).await?,
-        })
+        let Some(filter) = of_actor(actor, filter) else { return Ok(AccountPage::default()) };
+        Ok(self.accounts.page_of_at(&filter, actor.role.as_deref(), page).await?)
     }
 
     /// Changes an account.

@@ -11,7 +11,8 @@ use crate::account::{Dump, LoadOutcome, Loaded, OffsetPage};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
-    AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Passwords, ROLES, SystemClock, USERS, Write,
+    AccountFilter, AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Passwords, ROLES, SystemClock, USERS,
+    Write,
 };
 use crate::secret::Secret;
 use crate::turns::Waiter;
@@ -91,7 +92,11 @@ impl House {
     }
 
     async fn names(&self) -> Vec<String> {
-        let page = self.users.list(&self.root, PageRequest { limit: 100, ..PageRequest::default() }).await.unwrap();
+        let page = self
+            .users
+            .list(&self.root, &AccountFilter::default(), PageRequest { limit: 100, ..PageRequest::default() })
+            .await
+            .unwrap();
         page.accounts.iter().map(|user| user.username.clone()).collect()
     }
 
@@ -319,7 +324,11 @@ async fn a_role_is_not_crossed() {
     assert_eq!(add("other", json!({"role": "boss"})).await.map(drop), Err(AdminErrorKind::Forbidden));
     house.add("free").await;
     house.users.add(&house.root, document("theirs", json!({"role": "boss"})), None).await.unwrap();
-    let page = house.users.list(&sales, PageRequest { limit: 100, ..PageRequest::default() }).await.unwrap();
+    let page = house
+        .users
+        .list(&sales, &AccountFilter::default(), PageRequest { limit: 100, ..PageRequest::default() })
+        .await
+        .unwrap();
     assert_eq!(page.accounts.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["own"]);
     let fields = |patch: Value| DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
     for name in ["free", "theirs"] {
@@ -355,7 +364,7 @@ async fn pages_of_a_role_name_no_other_accounts() {
     }
     let check = async |after: Option<&str>, limit: u32, expected: &[&str], next: Option<&str>| {
         let request = PageRequest { after: after.map(str::to_owned), limit, ..PageRequest::default() };
-        let page = house.users.list(&sales, request).await.unwrap();
+        let page = house.users.list(&sales, &AccountFilter::default(), request).await.unwrap();
         let names: Vec<_> = page.accounts.iter().map(|user| user.username.as_str()).collect();
         assert_eq!((names.as_slice(), page.next.as_deref()), (expected, next), "{after:?} {limit}");
     };
@@ -368,7 +377,7 @@ async fn pages_of_a_role_name_no_other_accounts() {
     // Accounts of others take no place in pages, and are not counted.
     let check = async |offset: usize, limit: u32, descending: bool, prefix: Option<&str>, expected: &[&str]| {
         let page = OffsetPage { offset, limit, descending, prefix: prefix.map(str::to_owned) };
-        let found = house.users.page_at(&sales, page.clone()).await.unwrap();
+        let found = house.users.page_at(&sales, &AccountFilter::default(), page.clone()).await.unwrap();
         let names: Vec<_> = found.accounts.iter().map(|user| user.username.as_str()).collect();
         assert_eq!(names, expected, "{page:?}");
         assert!(found.invalid.is_empty(), "{page:?}");
@@ -383,6 +392,49 @@ async fn pages_of_a_role_name_no_other_accounts() {
     check(0, 2, true, Some("d"), &["d"]).await;
     check(0, 2, false, Some("e"), &[]).await;
     check(0, 0, false, None, &[]).await;
+}
+
+#[tokio::test]
+async fn lists_have_the_accounts_that_are_asked_for() {
+    let house = house();
+    for name in ["sales", "boss"] {
+        house.add_role(name).await;
+    }
+    for (name, more) in [
+        ("a", json!({"role": "sales"})),
+        ("b", json!({"role": "boss"})),
+        ("c", json!({"role": "sales", "status": 0})),
+        ("d", json!({})),
+    ] {
+        house.users.add(&house.root, document(name, more), None).await.unwrap();
+    }
+    house.damage("broken").await;
+    let text = |text: &str| Some(text.to_owned());
+    let none = AccountFilter::default;
+    let sales = Actor { role: text("sales"), ..Actor::local("sales", Door::Rest) };
+    let check = async |actor: &Actor, filter: AccountFilter, expected: &[&str]| {
+        let request = PageRequest { limit: 100, ..PageRequest::default() };
+        let page = house.users.list(actor, &filter, request).await.unwrap();
+        let offset = OffsetPage { offset: 0, limit: 100, ..OffsetPage::default() };
+        let at = house.users.page_at(actor, &filter, offset).await.unwrap();
+        for page in [page, at] {
+            let valid = page.accounts.iter().map(|user| user.username.as_str());
+            let invalid = page.invalid.iter().map(|invalid| invalid.username.as_str());
+            assert_eq!(valid.chain(invalid).collect::<Vec<_>>(), expected, "{filter:?}");
+        }
+    };
+    let root = &house.root;
+    check(root, none(), &["a", "b", "c", "d", "broken"]).await;
+    check(root, AccountFilter { role: text("sales"), ..none() }, &["a", "c"]).await;
+    check(root, AccountFilter { role: text("sales"), enabled: Some(true), ..none() }, &["a"]).await;
+    check(root, AccountFilter { contains: text("roke"), ..none() }, &["broken"]).await;
+    check(root, AccountFilter { role: text("nobody"), ..none() }, &[]).await;
+    // No filter gives an administrator with a role accounts of another.
+    check(&sales, none(), &["a", "c"]).await;
+    check(&sales, AccountFilter { role: text("sales"), ..none() }, &["a", "c"]).await;
+    check(&sales, AccountFilter { role: text("boss"), ..none() }, &[]).await;
+    check(&sales, AccountFilter { enabled: Some(false), ..none() }, &["c"]).await;
+    check(&sales, AccountFilter { contains: text("b"), ..none() }, &[]).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::account::{
     AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, keep_credentials, redacted,
 };
 use crate::key_options::KeyOptions;
-use crate::ports::{PageRequest, StoreError, StoredDocument, USERS};
+use crate::ports::{AccountFilter, PageRequest, StoreError, StoredDocument, USERS};
 use crate::secret::Secret;
 
 /// Use cases about accounts.
@@ -64,20 +64,28 @@ impl ShownUser {
 }
 
 impl UserAdministration {
-    /// A page of at most 500 accounts and one more, valid or not, in the order of their names. For an actor with a role, valid ones
-    /// that have it, and no name of another.
+    /// A page of at most 500 of the accounts that the filter lets through, and one more, valid or not, in the order of
+    /// their names. For an actor with a role, valid ones that have it, and no name of another.
     ///
     /// # Errors
     /// The actor lacks `view_users`, or the store fails.
-    pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<AccountPage, AdminError> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: &AccountFilter,
+        request: PageRequest,
+    ) -> Result<AccountPage, AdminError> {
         self.audit.allow(actor, UseCase::ListUsers, "").await?;
         if actor.role.is_none() {
-            return self.page(request).await;
+            let request = PageRequest { limit: request.limit.min(PAGE_AND_ONE), ..request };
+            return Ok(self.accounts.list_of(filter, request).await?);
         }
+        let Some(filter) = of_actor(actor, filter) else { return Ok(AccountPage::default()) };
         let most = usize::try_from(request.limit.min(PAGE_AND_ONE)).unwrap_or_default();
         let (mut own, mut after) = (AccountPage::default(), request.after.clone());
         loop {
-            let mut page = self.page(PageRequest { after, limit: PAGE, ..request.clone() }).await?;
+            let request = PageRequest { after, limit: PAGE, ..request.clone() };
+            let mut page = self.accounts.list_of(&filter, request).await?;
             after = page.next.take();
             page.accounts.retain(|user| actor.has_account_of(user.role()));
             own.accounts.append(&mut page.accounts);
@@ -245,6 +253,15 @@ fn notes_of(user: &User) -> Vec<String> {
         Some(format!("The key {} admits no login: {problem}.", key.fingerprint()))
     });
     untouched.chain(unusable).chain(weak).collect()
+}
+
+/// The filter as it is for the actor, who sees only accounts of the own role; None: it names another role.
+pub(super) fn of_actor(actor: &Actor, filter: &AccountFilter) -> Option<AccountFilter> {
+    match (&actor.role, &filter.role) {
+        (None, _) => Some(filter.clone()),
+        (Some(own), Some(wanted)) if own != wanted => None,
+        (Some(own), _) => Some(AccountFilter { role: Some(own.clone()), ..filter.clone() }),
+    }
 }
 
 fn no_user(username: &str) -> AdminError {

@@ -6,12 +6,13 @@ use std::ops::Bound;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
+use super::account_lists::begin;
 use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
 use crate::account::ObjectKind;
 use crate::ports::{
-    AUDIT_KEPT, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeToken, ChangedObjects, Changes,
-    Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit, StoredDocument, USERS,
-    Version, Write,
+    AUDIT_KEPT, AccountFilter, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeToken, ChangedObjects,
+    Changes, Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit, StoredDocument,
+    USERS, Version, Write,
 };
 use crate::quota::Scope;
 
@@ -47,15 +48,20 @@ impl Directory for MemoryStore {
     ) -> Result<Vec<StoredDocument>, StoreError> {
         let state = self.state();
         let Some(rows) = state.collections.get(collection.kind) else { return Ok(Vec::new()) };
-        let prefix = page.prefix.unwrap_or_default();
-        let begin = match page.after {
-            Some(ref after) if *after >= prefix => Bound::Excluded(after.as_str()),
-            _ => Bound::Included(prefix.as_str()),
-        };
-        let rows =
-            rows.by_name.range::<str, _>((begin, Bound::Unbounded)).take_while(|(name, _)| name.starts_with(&prefix));
+        let prefix = page.prefix.as_deref().unwrap_or_default();
+        let range = (begin(&page), Bound::Unbounded);
+        let rows = rows.by_name.range::<str, _>(range).take_while(|(name, _)| name.starts_with(prefix));
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         rows.take(limit).map(|(name, row)| row.stored(collection, name)).collect()
+    }
+
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let state = self.state();
+        state.collections.get(USERS.kind).map_or_else(|| Ok(Vec::new()), |rows| rows.filtered(filter, &page))
     }
 
     async fn texts(
@@ -267,10 +273,7 @@ impl State {
         };
         before.push((collection, name.clone(), found));
         let written = row.as_ref().map(Row::version).or(version).unwrap_or_default();
-        match row {
-            Some(row) => drop(rows.by_name.insert(name.as_str().into(), row)),
-            None => drop(rows.by_name.remove(name.as_str())),
-        }
+        rows.put(collection, name, row);
         Ok(written)
     }
 
@@ -289,10 +292,7 @@ impl State {
     fn take_back(&mut self, before: Vec<Before>) {
         for (collection, name, row) in before.into_iter().rev() {
             let rows: &mut Rows = self.collections.entry(collection.kind).or_default();
-            match row {
-                Some(row) => drop(rows.by_name.insert(name.into(), row)),
-                None => drop(rows.by_name.remove(name.as_str())),
-            }
+            rows.put(collection, &name, row);
         }
     }
 
@@ -327,7 +327,7 @@ impl Row {
         Version { id: self.id, revision: self.revision }
     }
 
-    fn document(&self) -> Result<Map<String, Value>, StoreError> {
+    pub(super) fn document(&self) -> Result<Map<String, Value>, StoreError> {
         serde_json::from_str(&self.text)
             .map_err(|error| StoreError::Failed(format!("a document in memory cannot be read: {error}")))
     }
@@ -341,7 +341,7 @@ impl Row {
         self.maintained.get_mut(index)
     }
 
-    fn stored(&self, collection: &'static Collection, name: &str) -> Result<StoredDocument, StoreError> {
+    pub(super) fn stored(&self, collection: &'static Collection, name: &str) -> Result<StoredDocument, StoreError> {
         let mut document = self.document()?;
         document.insert("id".to_owned(), json!(self.id));
         document.insert(collection.name_field.to_owned(), json!(name));

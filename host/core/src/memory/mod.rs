@@ -1,6 +1,7 @@
 //! A store in memory, lost when dropped: for servers that keep nothing (`driver = "memory"`) and for tests.
 //! It does only what the ports demand, so it is also their reference.
 
+mod account_lists;
 mod directory;
 mod hook_runs;
 #[cfg(test)]
@@ -8,7 +9,7 @@ pub(crate) mod outage;
 mod plugin_values;
 mod usages;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -54,6 +55,8 @@ struct State {
 struct Rows {
     last_id: i64,
     by_name: BTreeMap<Box<str>, Row>,
+    /// The names of accounts by the kind and the name of their [keys](crate::ports::account_keys).
+    by_key: BTreeMap<(&'static str, Box<str>), BTreeSet<Box<str>>>,
 }
 
 /// A document as text, which takes a tenth of the memory of a tree.

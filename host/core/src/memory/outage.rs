@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::ports::{
-    AccountKey, BatchName, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, NodeName,
-    PageRequest, StoreError, StoredDocument, StoredUsage, UsageStore, Version,
+    AccountFilter, AccountKey, BatchName, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange,
+    NodeName, PageRequest, StoreError, StoredDocument, StoredUsage, UsageStore, Version,
 };
 use crate::quota::{Scope, Transferred, UsedQuota};
 
@@ -80,6 +80,13 @@ impl Directory for Outage {
         page: PageRequest,
     ) -> Result<Vec<StoredDocument>, StoreError> {
         self.through(self.store.list(collection, page)).await
+    }
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        self.through(self.store.list_accounts(filter, page)).await
     }
     async fn texts(
         &self,

@@ -4,8 +4,11 @@
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{AuditRecord, Collection, StoreError};
+use super::{AccountFilter, AuditRecord, Collection, StoreError, USERS};
 use crate::account::ObjectKind;
+
+/// How many documents are read at once where all have to be looked at.
+const READ_AT_ONCE: u32 = 1000;
 
 /// Named documents, by collection. A store does not judge content: only the reader of a document decides what
 /// it means and whether it is valid.
@@ -19,7 +22,7 @@ pub trait Directory: Send + Sync {
 
     /// The document with this [id](Version::id); None: there is none.
     async fn find_by_id(&self, collection: &'static Collection, id: i64) -> Result<Option<StoredDocument>, StoreError> {
-        let mut page = PageRequest { limit: 1000, ..PageRequest::default() };
+        let mut page = PageRequest { limit: READ_AT_ONCE, ..PageRequest::default() };
         loop {
             let mut found = self.list(collection, page.clone()).await?;
             let Some(last) = found.last() else { return Ok(None) };
@@ -40,6 +43,28 @@ pub trait Directory: Send + Sync {
     /// A page of documents, ordered by the bytes of their names.
     async fn list(&self, collection: &'static Collection, page: PageRequest)
     -> Result<Vec<StoredDocument>, StoreError>;
+
+    /// A page of those accounts that the filter lets through, ordered by the bytes of their names. Stores that can find
+    /// them otherwise do not look at all accounts, as this walk does.
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        if filter.is_empty() {
+            return self.list(&USERS, page).await;
+        }
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let (mut through, mut request) = (Vec::new(), PageRequest { limit: READ_AT_ONCE, ..page });
+        while through.len() < limit {
+            let found = self.list(&USERS, request.clone()).await?;
+            let Some(last) = found.last() else { break };
+            request.after = Some(last.name.clone());
+            through.extend(found.into_iter().filter(|stored| filter.lets_through(stored)));
+        }
+        through.truncate(limit);
+        Ok(through)
+    }
 
     /// The name of each document and the text of one field, which has a column; empty where the field has no
     /// text.

@@ -1,6 +1,7 @@
 //! The traits through which the core uses the outer rings. Ring 2 implements them; only the binary knows the
 //! concrete types.
 
+mod account_filter;
 mod audit;
 mod clock;
 mod collections;
@@ -19,6 +20,7 @@ mod usage;
 
 use async_trait::async_trait;
 
+pub use account_filter::{AccountFilter, AccountReference, account_keys, account_references, is_found_by_references};
 pub use audit::{
     AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, DETAIL_SEPARATOR, Door, StoredAudit,
     detail_part,

@@ -1,7 +1,7 @@
 //! `tidegate user`.
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tidegate_api::{AdminApi, Handle};
 use tidegate_api_types::{
@@ -26,13 +26,7 @@ pub enum UserCommand {
     /// Show one account
     Show(NameArguments),
     /// List accounts
-    List {
-        #[command(flatten)]
-        place: Place,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(ListArguments),
     /// Delete an account; its files stay
     Delete(NameArguments),
     /// Give an account one-time codes, or take them away
@@ -53,12 +47,42 @@ pub struct NameArguments {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    #[command(flatten)]
+    place: Place,
+    /// Only accounts with this role
+    #[arg(long)]
+    role: Option<String>,
+    /// Only accounts in this group
+    #[arg(long)]
+    group: Option<String>,
+    /// Only accounts in this state
+    #[arg(long, value_enum)]
+    status: Option<Status>,
+    /// Only accounts whose name begins with this
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Only accounts whose name has this text anywhere
+    #[arg(long)]
+    search: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Status {
+    Enabled,
+    Disabled,
+}
+
 pub async fn run(command: UserCommand) -> anyhow::Result<()> {
     match command {
         UserCommand::Add(arguments) => add(arguments).await,
         UserCommand::Update(arguments) => update(arguments).await,
         UserCommand::Show(arguments) => show(arguments).await,
-        UserCommand::List { place, json } => list(&place, json).await,
+        UserCommand::List(arguments) => list(arguments).await,
         UserCommand::Delete(arguments) => delete(arguments).await,
         UserCommand::Totp(arguments) => user_totp::run(arguments).await,
         UserCommand::ResetCode(arguments) => login_link::reset_code(arguments, false).await,
@@ -107,10 +131,13 @@ async fn show(arguments: NameArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let mut door = Door::open(place, Purpose::Look).await?;
+async fn list(arguments: ListArguments) -> anyhow::Result<()> {
+    let ListArguments { place, role, group, status, prefix, search, json } = arguments;
+    let enabled = status.map(|status| status == Status::Enabled);
+    let request = ListUsers { after: None, prefix, role, group, enabled, contains: search, limit: PAGE };
+    let mut door = Door::open(&place, Purpose::Look).await?;
     let mut all = Users::default();
-    let outcome = for_each_page(&mut door, |page| {
+    let outcome = for_each_page_of(&mut door, request, |page| {
         all.users.extend(page.users);
         all.invalid.extend(page.invalid);
         Ok(())
@@ -138,8 +165,16 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
 }
 
 /// Reads all accounts, a page at a time.
-pub async fn for_each_page(door: &mut Door, mut take: impl FnMut(Users) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut request = ListUsers { limit: PAGE, ..ListUsers::default() };
+pub async fn for_each_page(door: &mut Door, take: impl FnMut(Users) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    for_each_page_of(door, ListUsers { limit: PAGE, ..ListUsers::default() }, take).await
+}
+
+/// Reads the accounts that the request asks for, a page at a time.
+async fn for_each_page_of(
+    door: &mut Door,
+    mut request: ListUsers,
+    mut take: impl FnMut(Users) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     loop {
         let page = door.call(request.clone()).await?;
         request.after = page.next.clone();

@@ -6,7 +6,7 @@ use tidegate_core::account::{Audience, ObjectKind, ObjectReferences};
 use tidegate_core::admin::{
     ADMIN_OBJECT, Actor, AdminError, AdminPermission, Administration, DocumentChange, ExpectedUser, UseCase, UserEdit,
 };
-use tidegate_core::ports::{PageRequest, Version};
+use tidegate_core::ports::{AccountFilter, PageRequest, Version};
 
 /// A kind of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl Kind {
     ) -> Result<Vec<Stored>, AdminError> {
         let shown = match (self, self.object()) {
             (Self::User, _) => {
-                let page = of.users.list(actor, request).await?;
+                let page = of.users.list(actor, &AccountFilter::default(), request).await?;
                 let stored = |user: &tidegate_core::account::User| Stored {
                     revision: user.revision,
                     document: user.to_document(Audience::Redacted),

@@ -1,9 +1,10 @@
-//! The list of accounts: by the beginning of their names, a page at a time, wherever in 100,000 it begins.
+//! The list of accounts: by the beginning of their names and by what they have, a page at a time, wherever in 100,000 it
+//! begins.
 
 use axum::response::Response;
 use tidegate_core::account::{EffectiveAccount, User};
 use tidegate_core::admin::{UseCase, problem_of};
-use tidegate_core::ports::PageRequest;
+use tidegate_core::ports::{AccountFilter, PageRequest};
 
 use super::Kind;
 use super::bulk::{bulk, tick};
@@ -37,7 +38,8 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
         prefix: prefix.clone(),
         limit: limit.unwrap_or(LIMIT).min(500),
     };
-    let page = asked.web.administration.users.list(asked.actor()?, request.clone()).await?;
+    let filter = filter(&asked);
+    let page = asked.web.administration.users.list(asked.actor()?, &filter, request.clone()).await?;
     let bulk = bulk(Kind::User, &asked);
     let can_change = bulk.is_some();
     let caption = match &prefix {
@@ -69,15 +71,31 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     table.rows = rows.into_iter().map(|(_, cells)| cells).collect();
     if let Some(next) = page.next.filter(|_| is_full) {
         let (search, limit) = (prefix.as_deref().unwrap_or_default(), limit.map(|limit| limit.to_string()));
-        let fields = [("search", search), ("qlimit", limit.as_deref().unwrap_or_default()), ("after", &next)];
+        let fields = [
+            ("search", search),
+            ("role", filter.role.as_deref().unwrap_or_default()),
+            ("group", filter.group.as_deref().unwrap_or_default()),
+            ("status", status(filter.enabled)),
+            ("qlimit", limit.as_deref().unwrap_or_default()),
+            ("after", &next),
+        ];
         table.next = Some(address("/web/users", &fields));
     }
     table.bulk = bulk;
     let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
-    let search =
-        Input::new("search", "Search", prefix.as_deref().unwrap_or_default(), InputKind::Search { is_first: false })
-            .about("The beginning of the name.");
-    let mut form = Form::search("search-users", "/web/users", vec![Control::Input(search)]);
+    let search = |name: &str, label: &str, value: Option<&str>| {
+        Input::new(name, label, value.unwrap_or_default(), InputKind::Search { is_first: false })
+    };
+    let states = [("", "all"), ("enabled", "enabled"), ("disabled", "disabled")];
+    let options = states.map(|(value, text)| (value.to_owned(), text.to_owned())).into();
+    let mut controls = vec![search("search", "Search", prefix.as_deref()).about("The beginning of the name.")];
+    if asked.actor()?.role.is_none() {
+        controls.push(search("role", "Role", filter.role.as_deref()).about("The whole name of the role."));
+    }
+    controls.push(search("group", "Group", filter.group.as_deref()).about("The whole name of the group."));
+    controls.push(Input::new("status", "State", status(filter.enabled), InputKind::Choice { options }));
+    let controls = controls.into_iter().map(Control::Input).collect();
+    let mut form = Form::search("search-users", "/web/users", controls);
     form.live = "users";
     blocks.push(Block::Form(form));
     if asked.may(UseCase::AddUser) {
@@ -86,6 +104,25 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     }
     blocks.push(Block::Table(table));
     Ok(asked.page("Users", blocks))
+}
+
+/// The accounts that the address asks for, but for the beginning of their names.
+fn filter(asked: &Asked) -> AccountFilter {
+    let enabled = match asked.query.text("status") {
+        "enabled" => Some(true),
+        "disabled" => Some(false),
+        _ => None,
+    };
+    AccountFilter { role: asked.query.given("role"), group: asked.query.given("group"), enabled, contains: None }
+}
+
+/// The state as the address has it.
+fn status(enabled: Option<bool>) -> &'static str {
+    match enabled {
+        None => "",
+        Some(true) => "enabled",
+        Some(false) => "disabled",
+    }
 }
 
 fn name_cell(name: &str) -> Cell {

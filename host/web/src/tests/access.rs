@@ -253,6 +253,37 @@ async fn accounts_are_listed_by_pages() {
 }
 
 #[tokio::test]
+async fn accounts_are_listed_by_what_they_have() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    for name in ["a1", "a2", "b1", "b2"] {
+        house.user(name).await;
+    }
+    let fields = [("name", "a2"), ("name", "b2"), ("action", "disable")];
+    assert_eq!(house.post("/web/users/bulk/do", &root, &fields).await.header("location"), "/web/users?done=bulk");
+    let check = async |query: &str, expected: &[&str]| {
+        let page = house.get(&format!("/web/users?{query}"), &root).await.text;
+        let seen: Vec<_> =
+            ["a1", "a2", "b1", "b2"].into_iter().filter(|name| page.contains(&format!(">{name}</a>"))).collect();
+        assert_eq!(seen, expected, "{query}");
+        page
+    };
+    check("search=&role=&group=&status=", &["a1", "a2", "b1", "b2"]).await;
+    let page = check("status=disabled", &["a2", "b2"]).await;
+    assert!(page.contains("<option value=\"disabled\" selected>"), "{page}");
+    check("status=enabled&search=b", &["b1"]).await;
+    check("status=none", &["a1", "a2", "b1", "b2"]).await;
+    check("role=sales", &[]).await;
+    let page = check("group=%22%3E%3Cb%3E", &[]).await;
+    assert!(!page.contains("<b>"), "{page}");
+    // The next page has the same accounts.
+    let page = check("status=disabled&qlimit=1", &["a2"]).await;
+    let next = page.split("rel=\"next\" href=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let next = next.replace("&#38;", "&").replace("&amp;", "&");
+    check(next.split_once('?').unwrap().1, &["b2"]).await;
+}
+
+#[tokio::test]
 async fn a_page_that_is_asked_for_in_another_way_is_a_page() {
     let house = House::new().await;
     for (method, path) in [("GET", "/web/logout"), ("GET", "/web/client/logout"), ("PUT", "/web/login")] {

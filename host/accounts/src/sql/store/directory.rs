@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
-    StoredDocument, USERS, Version,
+    AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest,
+    StoreError, StoredDocument, USERS, Version,
 };
 
 use super::{SqlStore, last_logins, table, writing};
 use crate::sql::documents::{self, text_of};
-use crate::sql::{Cell, Database, Patience, Row, placeholders, transact};
+use crate::sql::{Cell, Database, Patience, Row, account_references, placeholders, transact};
 
 /// How often changes of other processes are looked for; those of this process are seen at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
@@ -62,6 +62,21 @@ impl<D: Database> Directory for SqlStore<D> {
         let sql = documents::select(&table(collection), collection, &condition);
         let rows = self.database.query(Patience::Long, &sql, values).await?;
         Ok(rows.into_iter().map(|row| self.read(collection, row)).collect())
+    }
+
+    async fn list_accounts(
+        &self,
+        filter: &AccountFilter,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let wording = self.database.dialect().list_wording();
+        let references = account_references::TABLE;
+        let (from, condition, mut values) =
+            account_references::page(&table(&USERS), references, wording, filter, &page);
+        values.push(super::limit(page.limit));
+        let sql = documents::select(&from, &USERS, &format!("{condition} LIMIT ?"));
+        let rows = self.database.query(Patience::Long, &sql, values).await?;
+        Ok(rows.into_iter().map(|row| self.read(&USERS, row)).collect())
     }
 
     async fn texts(

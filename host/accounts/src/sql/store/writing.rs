@@ -5,7 +5,7 @@ use tidegate_core::account::ObjectKind;
 use tidegate_core::ports::{Change, Collection, GROUPS, StoreError, USERS, Version, Write};
 
 use super::{audit, lock, table};
-use crate::sql::{Cell, Dialect, Failure, Row, Transaction, documents};
+use crate::sql::{Cell, Dialect, Failure, Row, Transaction, account_references, documents};
 
 /// The most rows that one statement adds.
 const ROWS_AT_ONCE: usize = 500;
@@ -67,7 +67,27 @@ async fn add(
     let cells = added.iter().flat_map(|(name, document)| documents::inserted(collection, name, document));
     let names: Vec<&str> = added.iter().map(|(name, _)| *name).collect();
     let ids = transaction.add(collection, &insert, cells.collect(), &names).await?;
+    if *collection == USERS {
+        let references = added.iter().flat_map(|(name, document)| account_references::rows_of(name, document));
+        refer(transaction, &names, references.collect()).await?;
+    }
     Ok(ids.into_iter().map(|id| Version { id, revision: 0 }).collect())
+}
+
+/// Puts the rows in the place of those that the accounts have among the references.
+async fn refer(
+    transaction: &mut dyn Transaction,
+    accounts: &[&str],
+    rows: Vec<account_references::Reference>,
+) -> Result<(), Failure> {
+    // Also of new accounts: another program may have deleted those of their names.
+    let delete = account_references::delete(account_references::TABLE, accounts.len());
+    transaction.execute(&delete, accounts.iter().map(|name| Cell::from(*name)).collect()).await?;
+    for some in rows.chunks(account_references::ROWS_AT_ONCE) {
+        let insert = account_references::insert(account_references::TABLE, some.len());
+        transaction.execute(&insert, some.iter().flatten().cloned().collect()).await?;
+    }
+    Ok(())
 }
 
 async fn write(transaction: &mut dyn Transaction, dialect: &dyn Dialect, change: &Change) -> Result<Version, Failure> {
@@ -83,12 +103,18 @@ async fn write(transaction: &mut dyn Transaction, dialect: &dyn Dialect, change:
                 require(transaction, change, Some(*expected)).await?;
                 return Err(StoreError::Conflict(collection.object(name)).into());
             }
+            if **collection == USERS {
+                refer(transaction, &[name.as_str()], account_references::rows_of(name, document)).await?;
+            }
             Ok(Version { revision: expected.revision + 1, ..*expected })
         }
         Write::Delete { expected } => {
             let version = require(transaction, change, *expected).await?;
             let sql = format!("DELETE FROM {} WHERE id = ?", table(collection));
             transaction.execute(&sql, vec![version.id.into()]).await?;
+            if **collection == USERS {
+                refer(transaction, &[name.as_str()], Vec::new()).await?;
+            }
             let sql = "DELETE FROM {unsettled_usages} WHERE kind = ? AND name = ?";
             transaction.execute(sql, vec![collection.noun.into(), name.as_str().into()]).await?;
             Ok(version)

@@ -46,6 +46,50 @@ async fn accounts_are_listed_a_page_at_a_time() {
 }
 
 #[tokio::test]
+async fn accounts_are_listed_by_what_they_have() {
+    let house = House::new();
+    for (path, name) in [("roles", "sales"), ("groups", "staff")] {
+        let added = house.ask("POST", &format!("/api/v2/{path}"), json!({"name": name})).await;
+        assert_eq!(added.status, 201, "{}", added.text);
+    }
+    for (name, more) in [
+        ("alice", json!({"role": "sales"})),
+        ("bob", json!({"role": "sales", "status": 0, "groups": [{"name": "staff", "type": 2}]})),
+        ("boc", json!({"role": "sales"})),
+        ("carol", json!({"groups": [{"name": "staff", "type": 2}]})),
+    ] {
+        let mut account = json!({"username": name, "password": "pw", "status": 1, "home_dir": "/srv/u",
+                                 "permissions": {"/": ["*"]}});
+        account.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let added = house.ask("POST", "/api/v2/users", account).await;
+        assert_eq!(added.status, 201, "{}", added.text);
+    }
+    let check = async |query: &str, expected: &str, next: &str| {
+        let answer = house.ask("GET", &format!("/api/v2/users?{query}"), Value::Null).await;
+        assert_eq!(names(&answer, "username"), expected, "{query}");
+        assert_eq!(answer.header("link"), next, "{query}");
+    };
+    let link = |query: &str| format!("</api/v2/users?{query}>; rel=\"next\"");
+    check("role=&group=&status=&search=", "alice bob boc carol", "").await;
+    check("role=sales", "alice bob boc", "").await;
+    check("role=sales&limit=1", "alice", &link("role=sales&limit=1&after=alice")).await;
+    check("role=sales&limit=2&after=alice", "bob boc", "").await;
+    check("role=sales&prefix=bo&status=1", "boc", "").await;
+    check("role=sales&order=DESC&limit=2", "boc bob", "").await;
+    check("role=sales&offset=1", "bob boc", "").await;
+    check("role=other", "", "").await;
+    check("group=staff", "bob carol", "").await;
+    check("group=staff&status=0", "bob", "").await;
+    check("status=0", "bob", "").await;
+    check("search=o", "bob boc carol", "").await;
+    check("search=c&role=sales", "alice boc", "").await;
+    for status in ["2", "enabled", "-1"] {
+        let refused = house.ask("GET", &format!("/api/v2/users?status={status}"), Value::Null).await;
+        refused.refused(400, "status");
+    }
+}
+
+#[tokio::test]
 async fn objects_are_listed_a_page_at_a_time() {
     let house = House::new();
     for name in ["b", "a", "c"] {

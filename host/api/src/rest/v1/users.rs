@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tidegate_core::account::OffsetPage;
 use tidegate_core::admin::{AdminErrorKind, UseCase, UserEdit};
+use tidegate_core::ports::AccountFilter;
 
 use super::super::RestApi;
 use super::super::changes::{self, delete_user, documents, edit_user};
@@ -71,7 +72,8 @@ async fn list(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
         return Ok(answer::json(&found));
     }
     let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-    let page = users.page_at(&actor, OffsetPage { offset, limit, descending, prefix: None }).await?;
+    let page = OffsetPage { offset, limit, descending, prefix: None };
+    let page = users.page_at(&actor, &AccountFilter::default(), page).await?;
     let found: Vec<Value> = documents(page, descending).into_iter().map(|(_, document)| document).collect();
     Ok(answer::json(&found))
 }

@@ -3,7 +3,9 @@
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use tidegate_core::admin::{UseCase, UserEdit};
+use tidegate_core::ports::AccountFilter;
 
 use super::super::RestApi;
 use super::super::changes::{self, delete_user, documents, edit_user};
@@ -19,6 +21,14 @@ pub fn routes() -> Vec<Route> {
     vec![
         paged(Route::new(Method::GET, "/users", "get_users", "List accounts in the order of their names.", list))
             .needs(UseCase::ListUsers)
+            .query("role", json!({"type": "string"}), "Only accounts with this role.")
+            .query("group", json!({"type": "string"}), "Only accounts in this group, by whatever kind of membership.")
+            .query(
+                "status",
+                json!({"type": "integer", "enum": [0, 1]}),
+                "Only enabled accounts (1) or disabled ones (0).",
+            )
+            .query("search", json!({"type": "string"}), "Only accounts whose name has this text anywhere.")
             .answers(200, list_of("User")),
         Route::new(Method::POST, "/users", "add_user", "Add an account.", add)
             .needs(UseCase::AddUser)
@@ -48,13 +58,26 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
-    let (page, users) = (Page::of(&query)?, &api.administration.users);
+    let (page, filter, users) = (Page::of(&query)?, filter(&query)?, &api.administration.users);
     let (found, descending) = match &page {
-        Page::After(request) => (users.list(&actor, pages::and_one(request)).await?, false),
-        Page::At(offset) => (users.page_at(&actor, offset.clone()).await?, offset.descending),
+        Page::After(request) => (users.list(&actor, &filter, pages::and_one(request)).await?, false),
+        Page::At(offset) => (users.page_at(&actor, &filter, offset.clone()).await?, offset.descending),
     };
     let (items, next) = pages::cut(&page, documents(found, descending));
     Ok(pages::list(&uri, &items, next))
+}
+
+/// The accounts that the query asks for; a parameter that is empty asks for all.
+fn filter(query: &Query) -> Result<AccountFilter, Refusal> {
+    let given = |name: &str| query.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let kind = "1 for enabled accounts or 0 for disabled ones";
+    let enabled = match query.value::<u8>("status", kind)? {
+        None => None,
+        Some(0) => Some(false),
+        Some(1) => Some(true),
+        Some(_) => return Err(Refusal::of_field("status", format!("the parameter \"status\" must be {kind}"))),
+    };
+    Ok(AccountFilter { role: given("role"), group: given("group"), enabled, contains: given("search") })
 }
 
 async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
