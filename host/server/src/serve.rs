@@ -101,7 +101,7 @@ pub async fn serve(
         .merge(tidegate_api::rest(rest.clone()));
     let counted_in = services.metrics.clone();
     let repeated = Arc::new(tidegate_api::Repeated::default());
-    let counted = move |site| tidegate_api::counted(tidegate_api::site(site), counted_in.clone(), repeated.clone());
+    let counted = move |site| tidegate_api::counted(site, counted_in.clone(), repeated.clone());
     let site = move |pages| counted(site.clone().merge(tidegate_web::web(web.clone(), pages)));
     let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
     let sources = services.counted();

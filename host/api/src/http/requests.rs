@@ -89,10 +89,11 @@ impl Line {
     }
 }
 
-/// Counts and logs each request.
+/// Numbers each request, and counts and logs it: in one layer, as each is copied with all that it is around for every
+/// request.
 pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
     let line = Line::of(&request, request.extensions().get::<Client>());
-    let response = next.run(request).await;
+    let response = number(request, next).await;
     let status = response.status().as_u16();
     metrics.http_request(status);
     let request_id = response.headers().get(NUMBER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();

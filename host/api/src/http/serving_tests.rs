@@ -142,7 +142,7 @@ async fn an_answer_is_given_again_until_something_changes() {
     let proxies = TrustedProxies(vec!["127.0.0.0/8".parse().unwrap()]);
     let binding = Binding { proxies, defender: Some(defender.clone()), ..Binding::plain(Socket::Tcp(listener)) };
     let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
-    let served = counted(site(pages), metrics.clone(), Arc::default());
+    let served = counted(pages, metrics.clone(), Arc::default());
     tokio::spawn(serve(binding, served, HttpLimits::default(), stop.clone()));
     let check = async |method: &str, client: &str, status: &str, text: &str, expected: usize| {
         let request =
