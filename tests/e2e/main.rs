@@ -69,4 +69,5 @@ mod traces;
 mod usage;
 mod user_tools;
 mod web;
+mod web_lists;
 mod wrong_targets;

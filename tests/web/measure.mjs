@@ -13,6 +13,8 @@ const USERS = 100_000;
 /// Requests for the first page of all users.
 const REQUESTS = 50;
 const LIVE_PAGES = 200;
+/// The sessions that the live pages are divided among: those of one session share more than those of many.
+const LIVE_SESSIONS = [1, 20, LIVE_PAGES];
 const LIVE_SECONDS = 20;
 const LIVE_BYTES = 400_000_000;
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
@@ -38,7 +40,7 @@ try {
     const cookie = await logIn();
     const found = ['/web/login', ...pages(run).map(([path]) => path)];
     if (isWanted('--pages')) await measurePages(found.filter((path) => parts.length === 0 || parts.some((part) => path.includes(part))), cookie);
-    if (isWanted('--live')) await measureLive(rest, cookie);
+    if (isWanted('--live')) await measureLive(rest);
     if (isWanted('--users')) await measureUsers(cookie);
 } finally {
     await server.stop();
@@ -100,7 +102,7 @@ async function once(lighthouse, port, address, extraHeaders) {
 }
 
 /// What open live pages cost the server, and a transfer beside them. The client and the pages run on the same machine.
-async function measureLive(rest, cookie) {
+async function measureLive(rest) {
     const large = `${server.directory}/large`;
     await writeFile(large, Buffer.alloc(LIVE_BYTES, 7));
     for (const name of ['one', 'two', 'three', 'fast']) {
@@ -108,8 +110,13 @@ async function measureLive(rest, cookie) {
         await mkdir(home, { recursive: true });
         await rest.user(name, { home_dir: home });
     }
+    // What they show changes all the time, so that a page is sent something new each time.
     for (const name of ['one', 'two', 'three']) await server.sftp(name, 'pw', `put ${large} /slow\n`, { kilobits: 800 });
+    const cookies = [];
+    while (cookies.length < Math.max(...LIVE_SESSIONS)) cookies.push(await logIn());
+    await sleep(3000);
     const idle = await share(LIVE_SECONDS);
+    console.log(`\nThree slow uploads, without any page: ${percent(idle)} of a core.`);
     const put = async () => {
         const began = performance.now();
         await server.sftpDone('fast', 'pw', `put ${large} /a\n`);
@@ -117,7 +124,23 @@ async function measureLive(rest, cookie) {
     };
     const alone = [];
     for (let round = 0; round < RUNS; round += 1) alone.push(await put());
-    const pages = Array.from({ length: LIVE_PAGES }, (_, number) => new OpenPage(server.address, '/web/connections?part=table', cookie, (2000 * number) / LIVE_PAGES));
+    for (const sessions of LIVE_SESSIONS) {
+        const pages = openPages(cookies.slice(0, sessions));
+        await measurePagesOf(sessions, pages);
+        const beside = [];
+        for (let round = 0; round < RUNS; round += 1) beside.push(await put());
+        for (const page of pages) page.close();
+        const [without, withThem] = [median(alone), median(beside)];
+        console.log(`An upload of ${LIVE_BYTES / 1e6} MB beside them: ${(withThem / 1000).toFixed(2)} s, without them ${(without / 1000).toFixed(2)} s (${percent(withThem / without - 1)}), medians of ${RUNS}.`);
+    }
+}
+
+/// The live pages, which ask one after the other; each session has as many of them, and its own are spread over the two seconds as well.
+function openPages(cookies) {
+    return Array.from({ length: LIVE_PAGES }, (_, number) => new OpenPage(server.address, '/web/connections?part=table', cookies[number % cookies.length], (2000 * number) / LIVE_PAGES));
+}
+
+async function measurePagesOf(sessions, pages) {
     await sleep(3000);
     const counted = () => pages.reduce((sum, { answers, bytes }) => ({ answers: sum.answers + answers, bytes: sum.bytes + bytes }), { answers: 0, bytes: 0 });
     const [before, ownBefore] = [counted(), process.cpuUsage()];
@@ -125,14 +148,12 @@ async function measureLive(rest, cookie) {
     const [after, own] = [counted(), process.cpuUsage(ownBefore)];
     const rate = (after.answers - before.answers) / LIVE_SECONDS;
     const bytes = (after.bytes - before.bytes) / (after.answers - before.answers);
-    const beside = [];
-    for (let round = 0; round < RUNS; round += 1) beside.push(await put());
-    for (const page of pages) page.close();
-    const percent = (part) => `${(part * 100).toFixed(1)} %`;
-    console.log(`\n${LIVE_PAGES} live pages of connections, ${rate.toFixed(0)} requests a second with ${bytes.toFixed(0)} bytes each: ${percent(live)} of a core; without them ${percent(idle)}.`);
+    console.log(`\n${pages.length} live pages of connections in ${sessions} session(s), ${rate.toFixed(0)} requests a second with ${bytes.toFixed(0)} bytes each: ${percent(live)} of a core with the uploads.`);
     console.log(`The pages themselves took ${percent((own.user + own.system) / 1e6 / LIVE_SECONDS)}.`);
-    const [without, withThem] = [median(alone), median(beside)];
-    console.log(`An upload of ${LIVE_BYTES / 1e6} MB beside them: ${(withThem / 1000).toFixed(2)} s, without them ${(without / 1000).toFixed(2)} s (${percent(withThem / without - 1)}), medians of ${RUNS}.`);
+}
+
+function percent(part) {
+    return `${(part * 100).toFixed(1)} %`;
 }
 
 /// The part of a core that the server takes.

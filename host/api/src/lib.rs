@@ -15,17 +15,15 @@ mod site;
 mod snapshot;
 
 pub use audit_export::{AuditShape, audit_as_answer};
-/// The router that [`serve`] serves.
-pub use axum::Router;
 pub use client_pages::{ClientPages, CodePage};
 pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};
 pub use health::{Readiness, health};
 pub use http::{
-    Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, RequestId, Socket, TrustedProxies, serve,
-    visit,
+    Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, Repeatable, Repeated, RequestId, Socket,
+    TrustedProxies, serve, visit,
 };
 pub use rest::{
     AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, dump_as_answer, read_body, rest,
 };
-pub use site::{counted, site};
+pub use site::{Served, counted, site};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use tidegate_api::{Binding, Certificates, HttpLimits, Router, Socket, TrustedProxies};
+use tidegate_api::{Binding, Certificates, HttpLimits, Served, Socket, TrustedProxies};
 use tidegate_core::guard::Defender;
 use tidegate_web::Pages;
 use tokio::net::UnixListener;
@@ -119,7 +119,7 @@ impl Http {
     pub async fn start(
         bindings: &[HttpBinding],
         handed_over: Option<TcpListener>,
-        site: impl Fn(Pages) -> Router,
+        site: impl Fn(Pages) -> Served,
         defender: &Arc<Defender>,
     ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());

@@ -101,7 +101,8 @@ pub async fn serve(
         .merge(tidegate_api::metrics(services.measured()))
         .merge(tidegate_api::rest(rest.clone()));
     let counted_in = services.metrics.clone();
-    let counted = move |site| tidegate_api::counted(tidegate_api::site(site), counted_in.clone());
+    let repeated = Arc::new(tidegate_api::Repeated::default());
+    let counted = move |site| tidegate_api::counted(site, counted_in.clone(), repeated.clone());
     let site = move |pages| counted(site.clone().merge(tidegate_web::web(web.clone(), pages)));
     let administration = api.administration.clone();
     let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
@@ -255,7 +256,12 @@ async fn start_background(
     let socket = control::bind(directory)?;
     let control = tidegate_api::control(api).merge(tidegate_api::rest(rest));
     let control = tidegate_api::site(tidegate_api::for_owner(control, Owner::of_this_process()));
-    tasks.spawn(tidegate_api::serve(Binding::plain(Socket::Control(socket)), control, HttpLimits::default(), stop));
+    tasks.spawn(tidegate_api::serve(
+        Binding::plain(Socket::Control(socket)),
+        control.into(),
+        HttpLimits::default(),
+        stop,
+    ));
     Ok(tasks)
 }
 

@@ -1,5 +1,6 @@
 //! What is checked before the handler of a page, and what every answer gets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -59,7 +60,8 @@ pub enum Need {
 /// A page, for the checks before its handler.
 #[derive(Clone)]
 pub struct Guarded {
-    pub web: WebAdmin,
+    /// Shared, because it is copied several times for each request.
+    pub web: Arc<WebAdmin>,
     pub need: Need,
 }
 

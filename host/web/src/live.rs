@@ -1,16 +1,18 @@
 //! Parts of pages that browsers ask for again every two seconds. Many people leave the same page open: a part is made
-//! once a second at most for all that may see the same, and is not sent again to browsers that have it.
+//! once a second at most for all that may see the same, and is not sent again to browsers that have it. As long as it is
+//! shown, the same request is answered before the router looks at it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use flate2::Compression;
 use sha2::{Digest, Sha256};
+use tidegate_api::Repeatable;
 use tidegate_core::admin::{Actor, UseCase};
 use tokio::time::Instant;
 
@@ -39,6 +41,8 @@ struct Key {
 /// A part as it is sent.
 #[derive(Clone)]
 struct Part {
+    /// When it was begun: what it shows is as it was then, or later.
+    made: Instant,
     tag: Option<HeaderValue>,
     plain: Bytes,
     /// None: it is too small.
@@ -47,7 +51,7 @@ struct Part {
 
 /// The parts that were made last.
 #[derive(Default)]
-pub struct LiveParts(Mutex<HashMap<Key, (Instant, Part)>>);
+pub struct LiveParts(Mutex<HashMap<Key, Part>>);
 
 impl Key {
     fn new(actor: &Actor, target: &str) -> Self {
@@ -57,44 +61,57 @@ impl Key {
 }
 
 impl Part {
-    fn new(text: String) -> Self {
+    fn new(text: String, made: Instant) -> Self {
         let digest: String = Sha256::digest(&text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         // Weak, because the part is the same whether or not it is compressed.
         let tag = HeaderValue::from_str(&format!("W/\"{digest}\"")).ok();
         let compressed = (text.len() >= COMPRESSED_FROM).then(|| gzip(text.as_bytes(), Compression::fast()).into());
-        Self { tag, plain: text.into(), compressed }
+        Self { made, tag, plain: text.into(), compressed }
+    }
+
+    fn is_shown(&self) -> bool {
+        self.made.elapsed() < SHOWN
     }
 
     fn answer(self, headers: &HeaderMap) -> Response {
-        let has_it = self.tag.is_some() && headers.get(IF_NONE_MATCH) == self.tag.as_ref();
-        let kind = (CONTENT_TYPE, "text/html; charset=utf-8");
-        let mut response = match self.compressed.filter(|_| takes_gzip(headers)) {
-            _ if has_it => StatusCode::NOT_MODIFIED.into_response(),
-            Some(compressed) => ([kind, (CONTENT_ENCODING, "gzip")], compressed).into_response(),
-            None => ([kind], self.plain).into_response(),
+        let mut about_body = vec![(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
+        let body = match self.compressed.filter(|_| takes_gzip(headers)) {
+            Some(compressed) => {
+                about_body.push((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+                compressed
+            }
+            None => self.plain,
         };
-        let headers = response.headers_mut();
-        headers.insert(VARY, HeaderValue::from_static(VARIES));
-        headers.extend(self.tag.map(|tag| (ETAG, tag)));
+        let mut response = Response::new(Body::empty());
+        response.headers_mut().insert(VARY, HeaderValue::from_static(VARIES));
+        if self.tag.is_some() && headers.get(IF_NONE_MATCH) == self.tag.as_ref() {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else {
+            *response.body_mut() = Body::from(body.clone());
+            response.headers_mut().extend(about_body.iter().cloned());
+        }
+        if let Some(tag) = self.tag {
+            response.headers_mut().insert(ETAG, tag.clone());
+            response.extensions_mut().insert(Repeatable { until: self.made + SHOWN, tag, about_body, body });
+        }
         response
     }
 }
 
 impl LiveParts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, (Instant, Part)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Part>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self, key: &Key) -> Option<Part> {
-        let known = self.lock();
-        known.get(key).filter(|(at, _)| at.elapsed() < SHOWN).map(|(_, part)| part.clone())
+        self.lock().get(key).filter(|part| part.is_shown()).cloned()
     }
 
     fn keep(&self, key: Key, part: &Part) {
         let mut known = self.lock();
-        known.retain(|_, (at, _)| at.elapsed() < SHOWN);
+        known.retain(|_, part| part.is_shown());
         if known.len() < KEPT && key.target.len() <= LONGEST {
-            known.insert(key, (Instant::now(), part.clone()));
+            known.insert(key, part.clone());
         }
     }
 }
@@ -108,7 +125,8 @@ pub async fn part(asked: &Asked, table: impl Future<Output = Result<Table, Probl
     if let Some(part) = parts.known(&key) {
         return Ok(part.answer(headers));
     }
-    let part = Part::new(Rendered::blocks(&[Block::Table(table.await?)]).html().to_owned());
+    let made = Instant::now();
+    let part = Part::new(Rendered::blocks(&[Block::Table(table.await?)]).html().to_owned(), made);
     parts.keep(key, &part);
     Ok(part.answer(headers))
 }
@@ -117,8 +135,11 @@ pub async fn part(asked: &Asked, table: impl Future<Output = Result<Table, Probl
 mod tests {
     use std::collections::BTreeSet;
 
+    use axum::http::HeaderName;
+    use http_body_util::BodyExt;
     use tidegate_core::admin::{AdminPermission, Permissions};
     use tidegate_core::ports::Door;
+    use tokio::time::advance;
 
     use super::*;
 
@@ -127,54 +148,93 @@ mod tests {
         Actor { permissions, role: role.map(str::to_owned), ..Actor::local("ann", Door::Web) }
     }
 
+    fn made(text: &str) -> Part {
+        Part::new(text.to_owned(), Instant::now())
+    }
+
     #[test]
     fn a_part_is_shared_by_those_who_may_see_the_same() {
-        let parts = LiveParts::default();
         let (view, close) = (AdminPermission::ViewConnections, AdminPermission::CloseConnections);
-        parts.keep(Key::new(&actor(&[view], None), "/a"), &Part::new("shared".to_owned()));
-        let check = |permissions: &[AdminPermission], role, target: &str, expected: bool| {
-            let part = parts.known(&Key::new(&actor(permissions, role), target));
-            assert_eq!(part.is_some(), expected, "{permissions:?} {role:?} {target}");
-        };
-        check(&[view], None, "/a", true);
-        check(&[view, close], None, "/a", false);
-        check(&[], None, "/a", false);
-        check(&[view], Some("sales"), "/a", false);
-        check(&[view], None, "/a?search=b", false);
+        let actors = [
+            actor(&[], None),
+            actor(&[view], None),
+            actor(&[view, close], None),
+            actor(&[view], Some("sales")),
+            actor(&[view, close], Some("sales")),
+            actor(&[view], Some("support")),
+            actor(&AdminPermission::ALL, None),
+        ];
+        for (number, of) in actors.iter().enumerate() {
+            let parts = LiveParts::default();
+            parts.keep(Key::new(of, "/a"), &made("shared"));
+            for (other, actor) in actors.iter().enumerate() {
+                let (permissions, role) = (&actor.permissions, &actor.role);
+                let is_known = |target: &str| parts.known(&Key::new(actor, target)).is_some();
+                assert_eq!(is_known("/a"), number == other, "{number}: {permissions:?} {role:?}");
+                assert!(!is_known("/a?search=b"), "{number}: {permissions:?} {role:?}");
+            }
+            // Whoever has the same rights and the same role sees the same.
+            let bob = Actor { author: Actor::local("bob", Door::Web).author, ..of.clone() };
+            assert!(parts.known(&Key::new(&bob, "/a")).is_some(), "{number}");
+        }
     }
 
-    #[test]
-    fn few_parts_are_kept() {
+    #[tokio::test(start_paused = true)]
+    async fn few_parts_are_kept() {
         let (parts, ann) = (LiveParts::default(), actor(&[], None));
         for number in 0..KEPT + 10 {
-            parts.keep(Key::new(&ann, &format!("/{number}")), &Part::new(String::new()));
+            parts.keep(Key::new(&ann, &format!("/{number}")), &made(""));
         }
         assert_eq!(parts.lock().len(), KEPT);
-        let parts = LiveParts::default();
-        parts.keep(Key::new(&ann, &"x".repeat(LONGEST + 1)), &Part::new(String::new()));
-        assert!(parts.lock().is_empty());
-        // One that is out of date makes room.
-        let old = Instant::now().checked_sub(SHOWN).unwrap();
-        parts.lock().insert(Key::new(&ann, "/old"), (old, Part::new(String::new())));
-        assert!(parts.known(&Key::new(&ann, "/old")).is_none());
-        parts.keep(Key::new(&ann, "/new"), &Part::new(String::new()));
+        // Those that are out of date make room.
+        advance(SHOWN).await;
+        assert!(parts.known(&Key::new(&ann, "/0")).is_none());
+        parts.keep(Key::new(&ann, "/new"), &made(""));
         assert_eq!(parts.lock().len(), 1);
+        let parts = LiveParts::default();
+        parts.keep(Key::new(&ann, &"x".repeat(LONGEST + 1)), &made(""));
+        assert!(parts.lock().is_empty());
     }
 
-    #[test]
-    fn what_a_browser_has_is_not_sent_again() {
-        let part = Part::new("text ".repeat(400));
-        let answer = |headers: &[(axum::http::HeaderName, &HeaderValue)]| {
-            let headers = headers.iter().map(|(name, value)| (name.clone(), (*value).clone())).collect();
-            let response = part.clone().answer(&headers);
-            (response.status().as_u16(), response.headers().contains_key(CONTENT_ENCODING))
-        };
+    /// A part that is made slowly is not shown for longer: it is as old as what it has looked at first.
+    #[tokio::test(start_paused = true)]
+    async fn a_part_is_as_old_as_its_beginning() {
+        let (parts, ann, slow) = (LiveParts::default(), actor(&[], None), made("slow"));
+        advance(SHOWN / 2).await;
+        parts.keep(Key::new(&ann, "/"), &slow);
+        let response = slow.clone().answer(&HeaderMap::new());
+        let until = response.extensions().get::<Repeatable>().unwrap().until;
+        assert_eq!(until - Instant::now(), SHOWN / 2);
+        advance(SHOWN / 2).await;
+        assert!(parts.known(&Key::new(&ann, "/")).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_a_browser_has_is_not_sent_again() {
+        let part = made(&"text ".repeat(400));
+        let small = made("text");
         let gzip = HeaderValue::from_static("gzip");
-        let other = HeaderValue::from_static("W/\"0\"");
-        assert_eq!(answer(&[]), (200, false));
-        assert_eq!(answer(&[(axum::http::header::ACCEPT_ENCODING, &gzip)]), (200, true));
-        assert_eq!(answer(&[(IF_NONE_MATCH, &other)]), (200, false));
-        assert_eq!(answer(&[(IF_NONE_MATCH, part.tag.as_ref().unwrap())]), (304, false));
-        assert_ne!(Part::new("a".to_owned()).tag, Part::new("b".to_owned()).tag);
+        let check = async |part: &Part, headers: &[(HeaderName, &HeaderValue)], status: StatusCode, is_gzip: bool| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), (*value).clone())).collect();
+            let mut response = part.clone().answer(&headers);
+            let has = response.headers().contains_key(CONTENT_ENCODING);
+            let whole = response.extensions_mut().remove::<Repeatable>().unwrap();
+            let sent = response.status();
+            let sent_bytes = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!((sent, has), (status, is_gzip && status == StatusCode::OK), "{headers:?}");
+            assert_eq!(sent_bytes.is_empty(), status == StatusCode::NOT_MODIFIED, "{headers:?}");
+            // What is given to others who ask in the same way is the whole of it, whoever was first.
+            assert_eq!(whole.about_body.iter().any(|(name, _)| *name == CONTENT_ENCODING), is_gzip, "{headers:?}");
+            assert!(!whole.body.is_empty() && (sent_bytes.is_empty() || sent_bytes == whole.body), "{headers:?}");
+        };
+        let (other, tag) = (HeaderValue::from_static("W/\"0\""), part.tag.clone().unwrap());
+        let encoding = axum::http::header::ACCEPT_ENCODING;
+        check(&part, &[], StatusCode::OK, false).await;
+        check(&part, &[(encoding.clone(), &gzip)], StatusCode::OK, true).await;
+        check(&small, &[(encoding.clone(), &gzip)], StatusCode::OK, false).await;
+        check(&part, &[(IF_NONE_MATCH, &other)], StatusCode::OK, false).await;
+        check(&part, &[(IF_NONE_MATCH, &tag)], StatusCode::NOT_MODIFIED, false).await;
+        check(&part, &[(encoding, &gzip), (IF_NONE_MATCH, &tag)], StatusCode::NOT_MODIFIED, true).await;
+        assert_ne!(made("a").tag, made("b").tag);
     }
 }

@@ -1,6 +1,8 @@
 //! The pages. Each names its method, its path and what it needs of the client: from these the router and the checks
 //! before each handler are made.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
@@ -68,7 +70,7 @@ fn missing(asked: &Asked) -> Result<Response, Problem> {
 }
 
 pub fn router(web: &WebAdmin) -> Router<WebAdmin> {
-    let mut router = Router::new();
+    let (mut router, web) = (Router::new(), Arc::new(web.clone()));
     for route in routes() {
         let guarded = Guarded { web: web.clone(), need: route.need };
         router = router.route(&route.path, route.handler.layer(from_fn_with_state(guarded, guard::check)));

@@ -4,6 +4,7 @@ mod address;
 mod binding;
 mod certificates;
 mod logged_address;
+mod repeated;
 mod requests;
 mod serving;
 #[cfg(test)]
@@ -14,7 +15,9 @@ mod stalled;
 pub use address::{Client, Entrance, TrustedProxies, is_forwarded, visit};
 pub use binding::{Binding, Socket};
 pub use certificates::{CertificateError, Certificates};
+pub use repeated::{Repeatable, Repeated};
 pub use requests::RequestId;
 pub use serving::{HttpLimits, serve};
 
+pub(crate) use repeated::Repeats;
 pub(crate) use requests::{number, record};

@@ -9,7 +9,7 @@ use std::time::Instant;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, USER_AGENT};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
@@ -19,7 +19,8 @@ use super::{Client, logged_address};
 use crate::answer;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
-const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// The header with the number of a request.
+pub(super) const NUMBER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The number of a request, for the log and for error answers; every request has it among its extensions.
 #[derive(Debug, Clone)]
@@ -29,9 +30,14 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Banned;
 
+/// The number of the next request, for this server and process.
+pub(super) fn next_number() -> String {
+    format!("{:x}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed))
+}
+
 /// Gives each request its number, and completes error answers with it.
 pub(crate) async fn number(mut request: Request, next: Next) -> Response {
-    let id = format!("{:x}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
+    let id = next_number();
     request.extensions_mut().insert(RequestId(id.clone()));
     let answered = if request.extensions().get::<Banned>().is_some() {
         ([(CONNECTION, HeaderValue::from_static("close"))], answer::banned()).into_response()
@@ -40,22 +46,34 @@ pub(crate) async fn number(mut request: Request, next: Next) -> Response {
     };
     let mut response = answer::completed(answered, &id);
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(HEADER, value);
+        response.headers_mut().insert(NUMBER, value);
     }
     response
 }
 
-/// Counts and logs each request.
-pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let (method, uri, version) = (request.method().clone(), logged_address::shown(request.uri()), request.version());
-    let remote = request.extensions().get::<Client>().map(Client::remote).unwrap_or_default();
-    let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned();
-    let response = next.run(request).await;
-    let status = response.status().as_u16();
-    metrics.http_request(status);
-    let request_id = response.headers().get(HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-    let line = move |size: u64| {
+/// What the log says of a request.
+pub(super) struct Line {
+    started: Instant,
+    version: Version,
+    method: Method,
+    uri: String,
+    remote: String,
+    agent: String,
+}
+
+impl Line {
+    pub(super) fn of<B>(request: &Request<B>, client: Option<&Client>) -> Self {
+        let started = Instant::now();
+        let (method, uri, version) =
+            (request.method().clone(), logged_address::shown(request.uri()), request.version());
+        let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let remote = client.map(Client::remote).unwrap_or_default();
+        Self { started, version, method, uri, remote, agent: agent.to_owned() }
+    }
+
+    /// Writes the line of a request that was answered in this way.
+    pub(super) fn write(self, status: u16, size: u64, request_id: &str) {
+        let Self { started, version, method, uri, remote, agent } = self;
         tracing::info!(
             sender = "httpd",
             remote_addr = remote,
@@ -68,7 +86,18 @@ pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request
             elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             request_id,
         );
-    };
+    }
+}
+
+/// Numbers each request, and counts and logs it: in one layer, as each is copied with all that it is around for every
+/// request.
+pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let line = Line::of(&request, request.extensions().get::<Client>());
+    let response = number(request, next).await;
+    let status = response.status().as_u16();
+    metrics.http_request(status);
+    let request_id = response.headers().get(NUMBER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let line = move |size: u64| line.write(status, size, &request_id);
     match response.body().size_hint().exact() {
         Some(size) => {
             line(size);

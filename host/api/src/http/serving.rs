@@ -1,12 +1,13 @@
 //! Runs a binding until the server stops.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::Request;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service as _;
@@ -22,10 +23,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::binding::{Other, Stream};
+use super::repeated::{Afterwards, Look};
 use super::requests::Banned;
 use super::shares::{Share, Shares};
 use super::stalled::WithWriteTime;
 use super::{Binding, Client, TrustedProxies};
+use crate::site::Served;
 
 /// Time for requests under way when the server stops.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
@@ -52,15 +55,15 @@ impl Default for HttpLimits {
     }
 }
 
-/// Serves the router on the binding.
+/// Serves the site on the binding.
 ///
 /// In a box, so that all that a connection does is compiled and optimised in this crate; the body of an asynchronous
 /// function is compiled where it is awaited.
-pub fn serve(binding: Binding, router: Router, limits: HttpLimits, stop: CancellationToken) -> BoxFuture<'static, ()> {
-    Box::pin(accept_until(binding, router, limits, stop))
+pub fn serve(binding: Binding, site: Served, limits: HttpLimits, stop: CancellationToken) -> BoxFuture<'static, ()> {
+    Box::pin(accept_until(binding, site, limits, stop))
 }
 
-async fn accept_until(binding: Binding, router: Router, limits: HttpLimits, stop: CancellationToken) {
+async fn accept_until(binding: Binding, site: Served, limits: HttpLimits, stop: CancellationToken) {
     let Binding { socket, certificates, proxies, defender } = binding;
     let shares = Arc::new(Shares::new(limits.connections / SHARE));
     let (proxies, places) = (Arc::new(proxies), Arc::new(Semaphore::new(limits.connections)));
@@ -92,7 +95,7 @@ async fn accept_until(binding: Binding, router: Router, limits: HttpLimits, stop
         };
         let connection = Connection {
             other,
-            router: router.clone(),
+            site: site.clone(),
             proxies: proxies.clone(),
             defender: defender.clone(),
             limits,
@@ -133,7 +136,7 @@ fn admitted(
 
 struct Connection {
     other: Other,
-    router: Router,
+    site: Served,
     proxies: Arc<TrustedProxies>,
     defender: Option<Arc<Defender>>,
     limits: HttpLimits,
@@ -162,7 +165,7 @@ impl Connection {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, is_encrypted: bool) {
-        let Self { other, router, proxies, defender, limits, stop } = self;
+        let Self { other, site: Served { router, repeats }, proxies, defender, limits, stop } = self;
         let stream = WithWriteTime::new(stream, limits.write_time);
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |request: Request<Incoming>| {
@@ -172,11 +175,27 @@ impl Connection {
             let client = Client { entrance: other.entrance, address, peer: other.peer, uid: other.uid, is_encrypted };
             let mut request = request;
             // Of a client that a proxy has brought in, or that was banned after it had connected.
-            if address.is_some_and(|address| defender.as_ref().is_some_and(|defender| defender.refuses(address))) {
+            let is_banned =
+                address.is_some_and(|address| defender.as_ref().is_some_and(|defender| defender.refuses(address)));
+            if is_banned {
                 request.extensions_mut().insert(Banned);
             }
+            let repeats = repeats.clone().filter(|_| !is_banned);
+            let look = repeats.as_ref().map(|repeats| repeats.look(&request, &client));
+            let afterwards = match look {
+                Some(Look::Known(response)) => return Either::Left(ready(Ok::<_, Infallible>(*response))),
+                Some(Look::New(afterwards)) => afterwards,
+                None => Afterwards::Nothing,
+            };
             request.extensions_mut().insert(client);
-            router.call(request)
+            let answered = router.call(request);
+            Either::Right(async move {
+                let mut answered = answered.await;
+                if let (Some(repeats), Ok(response)) = (&repeats, &mut answered) {
+                    repeats.learn(afterwards, response);
+                }
+                answered
+            })
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

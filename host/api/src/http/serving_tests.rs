@@ -4,9 +4,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::http::HeaderValue;
+use axum::routing::get;
+use axum::{Extension, Router};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -16,11 +19,12 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::SystemClock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::site::site;
+use crate::site::{counted, site};
 
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
@@ -41,7 +45,7 @@ async fn bound(
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let binding = Binding { certificates, ..Binding::plain(Socket::Tcp(listener)) };
-    tokio::spawn(serve(binding, site(Router::new()), limits, stop.clone()));
+    tokio::spawn(serve(binding, site(Router::new()).into(), limits, stop.clone()));
     (address, stop)
 }
 
@@ -55,7 +59,7 @@ async fn sockets_of_both_kinds_are_served() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let binding = Binding::plain(Socket::Unix(UnixListener::bind(&path).unwrap()));
-    let serving = tokio::spawn(serve(binding, site(Router::new()), HttpLimits::default(), stop.clone()));
+    let serving = tokio::spawn(serve(binding, site(Router::new()).into(), HttpLimits::default(), stop.clone()));
     let answer = asked(UnixStream::connect(&path).await.unwrap(), REQUEST).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     stop.cancel();
@@ -85,7 +89,7 @@ async fn banned_clients_of_a_proxy_are_refused_with_each_request() {
     let proxies = TrustedProxies(vec!["127.0.0.0/8".parse().unwrap()]);
     let binding = Binding { proxies, defender: Some(Arc::new(defender)), ..Binding::plain(Socket::Tcp(listener)) };
     let stop = CancellationToken::new();
-    tokio::spawn(serve(binding, site(Router::new()), HttpLimits::default(), stop.clone()));
+    tokio::spawn(serve(binding, site(Router::new()).into(), HttpLimits::default(), stop.clone()));
     for (client, path, status) in [
         ("192.0.2.66", "/healthz", "403"),
         ("192.0.2.66", "/none", "403"),
@@ -112,11 +116,54 @@ async fn connections_of_banned_addresses_are_closed_at_once() {
     let address = listener.local_addr().unwrap();
     let binding = Binding { defender: Some(Arc::new(defender)), ..Binding::plain(Socket::Tcp(listener)) };
     let stop = CancellationToken::new();
-    tokio::spawn(serve(binding, site(Router::new()), HttpLimits::default(), stop.clone()));
+    tokio::spawn(serve(binding, site(Router::new()).into(), HttpLimits::default(), stop.clone()));
     let mut answer = Vec::new();
     // Without a request: a reset says the same as an end.
     let _ = TcpStream::connect(address).await.unwrap().read_to_end(&mut answer).await;
     assert!(answer.is_empty(), "{answer:?}");
+    stop.cancel();
+}
+
+/// A page that can be given again is not asked for again, on whichever connection, until something may have changed.
+#[tokio::test]
+async fn an_answer_is_given_again_until_something_changes() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = made.clone();
+    let part = move || {
+        let text = format!("part {}", counter.fetch_add(1, Ordering::Relaxed));
+        let (until, tag) = (Instant::now() + Duration::from_secs(600), HeaderValue::from_static("\"1\""));
+        let part = Repeatable { until, tag, about_body: Vec::new(), body: text.clone().into() };
+        async move { (Extension(part), text) }
+    };
+    let pages = Router::new().route("/part", get(part).post(async || "changed"));
+    let defender = Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let proxies = TrustedProxies(vec!["127.0.0.0/8".parse().unwrap()]);
+    let binding = Binding { proxies, defender: Some(defender.clone()), ..Binding::plain(Socket::Tcp(listener)) };
+    let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
+    let served = counted(pages, metrics.clone(), Arc::default());
+    tokio::spawn(serve(binding, served, HttpLimits::default(), stop.clone()));
+    let check = async |method: &str, client: &str, status: &str, text: &str, expected: usize| {
+        let request =
+            format!("{method} /part HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n");
+        let answer = asked(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(text),
+            "{method} {client}: {answer}"
+        );
+        assert!(answer.contains("x-request-id: "), "{method} {client}: {answer}");
+        assert_eq!(made.load(Ordering::Relaxed), expected, "{method} {client}");
+    };
+    check("GET", "192.0.2.1", "200", "\r\n\r\npart 0", 1).await;
+    check("GET", "192.0.2.1", "200", "\r\n\r\npart 0", 1).await;
+    check("GET", "192.0.2.2", "200", "\r\n\r\npart 1", 2).await;
+    check("POST", "192.0.2.2", "200", "changed", 2).await;
+    check("GET", "192.0.2.1", "200", "\r\n\r\npart 2", 3).await;
+    check("GET", "192.0.2.1", "200", "\r\n\r\npart 2", 3).await;
+    assert_eq!(metrics.counts().http.all, 6);
+    assert!(defender.ban("192.0.2.1".parse().unwrap(), Some(Duration::from_secs(60))).is_ok());
+    check("GET", "192.0.2.1", "403", "refused", 3).await;
     stop.cancel();
 }
 
