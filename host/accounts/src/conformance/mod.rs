@@ -10,6 +10,7 @@ mod hook_runs;
 pub mod invalid;
 mod maintained;
 mod many;
+mod parts;
 mod plugin_values;
 mod usages;
 mod writers;
@@ -147,6 +148,7 @@ macro_rules! adapters {
                     documents::what_the_server_maintains_is_not_written_over,
                     documents::nothing_but_what_was_read_is_changed,
                     documents::all_changes_or_none,
+                    parts::all_parts_of_changes_or_none,
                     documents::an_invalid_document_is_in_the_way_of_no_other,
                     invalid::an_invalid_document_of_any_kind_is_in_the_way_of_no_other,
                     invalid::a_dump_with_invalid_documents_gives_the_others,
