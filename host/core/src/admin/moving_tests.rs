@@ -45,6 +45,7 @@ async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
         directory: store.clone(),
         usages: store.clone(),
         room: BackupRoom::default(),
+        spools: Arc::new(crate::ports::SpoolsInMemory),
         audit,
     };
     let root = Actor::local("root", Door::Socket);
