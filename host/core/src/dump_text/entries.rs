@@ -68,6 +68,11 @@ impl Entries {
 }
 
 impl Entry {
+    /// The text; None: it is too long.
+    pub fn text(&self) -> Option<&[u8]> {
+        self.text.as_deref()
+    }
+
     /// The document.
     ///
     /// # Errors
