@@ -47,8 +47,6 @@ pub struct Dump {
     /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
     /// nothing is. What is stored already of those that stay behind is left as it is.
     pub skips_invalid: bool,
-    /// Folders and groups that an earlier part of the same dump had, and that stayed behind.
-    pub left_behind: HashSet<(ObjectKind, String)>,
 }
 
 impl Dump {
@@ -134,7 +132,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub fn of(dump: &mut Dump, is_trial: bool, is_told: bool) -> Self {
+    pub fn of(dump: &Dump, is_trial: bool, is_told: bool) -> Self {
         Self {
             is_trial,
             moves_in: dump.moves_in,
@@ -143,7 +141,6 @@ impl Plan {
             keeps_names: dump.keeps_names,
             skips_invalid: dump.skips_invalid,
             is_told: is_told && !is_trial,
-            left_behind: std::mem::take(&mut dump.left_behind),
             ..Self::default()
         }
     }

@@ -13,7 +13,7 @@ use super::{AccountError, Accounts, Dump, LoadOutcome, Loaded, ObjectKind, Plann
 use crate::ports::{Author, Spool, TextInMemory};
 
 /// A load that is under way.
-pub(crate) struct Loading<'a> {
+pub struct Loading<'a> {
     accounts: &'a Accounts,
     author: &'a Author,
     plan: Plan,
@@ -24,24 +24,24 @@ pub(crate) struct Loading<'a> {
 }
 
 /// A load that is ready to be stored.
-pub(crate) struct PlannedLoad {
+pub struct PlannedLoad {
     plan: Plan,
     packed: PackedChanges,
 }
 
 impl PlannedLoad {
     /// The folders, groups and roles that are to be stored.
-    pub fn objects(&self) -> &PlannedChanges {
+    pub(crate) fn objects(&self) -> &PlannedChanges {
         &self.plan.changes
     }
 
     /// All that is to be stored.
-    pub fn parts(&self) -> &PackedChanges {
+    pub(crate) fn parts(&self) -> &PackedChanges {
         &self.packed
     }
 
     /// The accounts that are to be stored.
-    pub fn accounts(&self) -> HashSet<&str> {
+    pub(crate) fn accounts(&self) -> HashSet<&str> {
         let is_stored = |loaded: &&Loaded| match loaded.outcome {
             LoadOutcome::Added | LoadOutcome::Updated(_) => loaded.kind.is_none(),
             LoadOutcome::Unchanged | LoadOutcome::Failed(_) => false,
@@ -108,18 +108,18 @@ impl Accounts {
     /// The store fails, or one of the objects was changed at the same time.
     pub async fn load(&self, dump: Dump, is_trial: bool, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
         let (rules, parts) = dump.into_parts();
-        let mut loading = self.begin_load(rules, is_trial, author, Box::new(TextInMemory::default()));
+        let mut loading = self.begin_load(&rules, is_trial, author, Box::new(TextInMemory::default()));
         for (kind, documents) in parts {
             loading.add(kind, documents).await?;
         }
         self.store_load(loading.finish(), author).await
     }
 
-    /// Begins a load, for checks of what will be there; nothing is stored yet. `rules`: what the dump says of its
-    /// documents, without them.
-    pub(crate) fn begin_load<'a>(
+    /// Begins a load whose documents come in parts; nothing is stored yet. `rules`: what the dump says of its documents,
+    /// without them. `spool`: keeps what is to be stored.
+    pub fn begin_load<'a>(
         &'a self,
-        mut rules: Dump,
+        rules: &Dump,
         is_trial: bool,
         author: &'a Author,
         spool: Box<dyn Spool>,
@@ -127,19 +127,19 @@ impl Accounts {
         Loading {
             accounts: self,
             author,
-            plan: Plan::of(&mut rules, is_trial, self.has_observers()),
+            plan: Plan::of(rules, is_trial, self.has_observers()),
             packed: PackedChanges::new(spool, author.clone()),
             counts: HashMap::new(),
             usernames: HashSet::new(),
         }
     }
 
-    /// Stores a load that was planned.
-    pub(crate) async fn store_load(
-        &self,
-        PlannedLoad { plan, packed }: PlannedLoad,
-        author: &Author,
-    ) -> Result<(Vec<Loaded>, bool), AccountError> {
+    /// Stores a load that was planned. The answer is as that of [`load`](Self::load).
+    ///
+    /// # Errors
+    /// The store fails, or one of the objects was changed at the same time.
+    pub async fn store_load(&self, load: PlannedLoad, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
+        let PlannedLoad { plan, packed } = load;
         let has_failed = plan.loaded.iter().any(|loaded| matches!(loaded.outcome, LoadOutcome::Failed(_)));
         if plan.is_trial || (has_failed && !plan.skips_invalid) {
             return Ok((plan.loaded, false));

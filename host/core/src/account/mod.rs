@@ -70,7 +70,7 @@ pub use home_check::HomeCheck;
 pub use homes::{HomeRule, Occupied};
 pub use kept_secrets::{keep_credentials, keep_password};
 pub use load::{Dump, LoadOutcome, Loaded};
-pub(crate) use loading::{Loading, PlannedLoad};
+pub use loading::{Loading, PlannedLoad};
 pub(crate) use new_name::check_new_name;
 pub use object_writing::{ObjectReferences, ObjectWriting};
 pub use objects::ObjectKind;

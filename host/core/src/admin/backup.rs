@@ -83,7 +83,7 @@ impl BackupAdministration {
     ) -> Result<BackupLoad<'a>, AdminError> {
         self.audit.allow(actor, UseCase::Load, "").await?;
         let moves_in = rules.moves_in;
-        let loading = self.users.accounts.begin_load(rules, is_trial, &actor.author, self.spools.begin());
+        let loading = self.users.accounts.begin_load(&rules, is_trial, &actor.author, self.spools.begin());
         Ok(BackupLoad { backups: self, actor, loading, moves_in, counted: Vec::new() })
     }
 }
