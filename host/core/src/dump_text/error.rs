@@ -7,7 +7,7 @@ use crate::ports::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DumpError {
     /// The text cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Unreadable(#[from] StoreError),
     /// The text is no JSON object.
     #[error("{problem} at {place}")]

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
 use crate::account::ObjectKind;
 use crate::ports::{
-    AUDIT_KEPT, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeParts, ChangeToken, ChangedObjects, Changes,
-    Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit, StoredDocument, USERS,
-    Version, Write,
+    AUDIT_KEPT, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeParts, ChangeToken, ChangedObjects,
+    Changes, Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit, StoredDocument,
+    USERS, Version, Write,
 };
 use crate::quota::Scope;
 
