@@ -310,3 +310,37 @@ fn tokens_are_listed_and_revoked_and_usages_set() {
     assert_eq!((&shown["used_quota_size"], &shown["used_quota_files"]), (&json!(500), &json!(2)), "{shown}");
     check(&site, &["audit", "list", "--kind", "user"], 0, &["set-usage user \"alice\""]);
 }
+
+#[test]
+fn a_dump_too_large_for_memory_is_loaded_whole_or_not_at_all() {
+    // A18-10, A18-11
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let account = |number: usize| {
+        json!({"username": format!("user{number:04}"), "status": 1, "home_dir": format!("/srv/{number}"),
+            "permissions": {"/": ["*"]}, "password": "$1$abcdefgh$IQtUouv7y7Q9dRWkQEPCc.", "description": "x".repeat(1000)})
+    };
+    let mut users: Vec<Value> = (0..3000).map(account).collect();
+    let write = |users: &[Value]| {
+        let dump = json!({"users": users, "folders": [{"name": "f", "mapped_path": "/srv/f"}]});
+        site.write("large.json", dump.to_string()).to_str().unwrap().to_owned()
+    };
+    let count = || tools::run_ok(&mut site.tidegate(&["dump"])).matches("\"username\": \"user").count();
+    users[2999]["home_dir"] = json!("relative");
+    check(&site, &["load", &write(&users)], 1, &["user2999", "nothing was changed"]);
+    users[2999] = json!(7);
+    check(&site, &["load", &write(&users)], 1, &["users.2999 is no account"]);
+    assert_eq!(count(), 0);
+    users.pop();
+    let dump = write(&users);
+    let tried = ["user2998", "folder f", "2999 accounts would be added, 0 updated."];
+    check(&site, &["load", "--dry-run", &dump], 0, &tried);
+    assert_eq!(count(), 0);
+    check(&site, &["load", &dump], 0, &["2999 accounts were added, 0 updated."]);
+    assert_eq!(count(), 2999);
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    // The same without a server.
+    server.terminate();
+    check(&site, &["load", &dump], 0, &["0 accounts were added, 0 updated, 2999 left as they are."]);
+}

@@ -257,7 +257,7 @@ fn accounts_can_be_dumped_and_loaded() {
     for (text, expected) in [
         ("{", "is no dump"),
         ("{}", "lacks the list"),
-        ("{\"users\":{}}", "\"users\" is no list"),
+        ("{\"users\":{}}", "\"users\" must be a list"),
         (r#"{"users":[],"groups":[7]}"#, "groups.0 is no group"),
         (r#"{"users":[{"username":""}]}"#, "users.0"),
         (r#"{"users":[{"username":"carol","home_dir":"relative"}]}"#, "carol"),

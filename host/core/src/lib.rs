@@ -6,6 +6,7 @@
 pub mod account;
 pub mod admin;
 pub mod connection;
+pub mod dump_text;
 pub mod file_history;
 pub mod files;
 pub mod guard;

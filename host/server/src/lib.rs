@@ -30,6 +30,7 @@ mod portable;
 mod serve;
 mod session_records;
 mod shutdown;
+mod spools;
 mod state_directory;
 mod telemetry;
 mod unmarked_usages;

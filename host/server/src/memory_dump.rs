@@ -1,23 +1,22 @@
 //! The dump with which accounts in memory begin, and which SIGHUP loads again (A9-03).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
+use tidegate_api::next_part;
 use tidegate_core::account::{Accounts, Dump, LoadOutcome, Loaded, ObjectKind, ObjectWriting};
-use tidegate_core::ports::{Author, Directory, StoreError};
+use tidegate_core::dump_text::{Entry, kinds_in_order, list_of};
+use tidegate_core::ports::{Author, Directory, Spools, StoreError};
 use tokio::sync::Mutex;
 
 use crate::config::settings::DatabaseSettings;
-use crate::dump_text::{DumpText, document};
+use crate::dump_text::{self, document};
 use crate::shutdown;
+use crate::spools::{TemporarySpools, text_of};
 use crate::wire::Stores;
-
-/// Accounts that are loaded together when the server starts. What is made of a document on its way into the store takes ten
-/// times the memory that the stored account does.
-const PART: usize = 1_000;
 
 /// Documents that are not loaded and have a line in the log.
 const FAILURES_TOLD: usize = 100;
@@ -27,6 +26,7 @@ pub struct MemoryDump {
     path: PathBuf,
     accounts: Accounts,
     directory: Arc<dyn Directory>,
+    spools: TemporarySpools,
     held: Mutex<Names>,
 }
 
@@ -35,18 +35,24 @@ type Names = BTreeSet<(Option<u8>, String)>;
 
 impl MemoryDump {
     /// Loads the dump of the configuration, if accounts are in memory and there is one. The log names documents
-    /// that are not valid; all others are loaded.
+    /// that are not valid; all others are loaded. `state`: the directory in which a large load is kept.
     pub async fn load(
         database: &DatabaseSettings,
         stores: &Stores,
         users_base_dir: Option<String>,
+        state: &Path,
     ) -> anyhow::Result<Option<Arc<Self>>> {
         let DatabaseSettings::Memory(Some(path)) = database else {
             return Ok(None);
         };
-        let (path, directory) = (path.clone(), stores.directory.clone());
-        let dump = Self { path, accounts: stores.accounts(users_base_dir), directory, held: Mutex::default() };
-        dump.load_parts(PART).await?;
+        let dump = Self {
+            path: path.clone(),
+            accounts: stores.accounts(users_base_dir),
+            directory: stores.directory.clone(),
+            spools: TemporarySpools::new(state),
+            held: Mutex::default(),
+        };
+        dump.load_again().await?;
         Ok(Some(Arc::new(dump)))
     }
 
@@ -56,7 +62,7 @@ impl MemoryDump {
             let dump = self.clone();
             tokio::spawn(async move {
                 let path = dump.path.display().to_string();
-                match dump.load_parts(usize::MAX).await {
+                match dump.load_again().await {
                     Ok(()) => tracing::info!(sender = "memory", message = format!("{path} was loaded again")),
                     Err(error) => {
                         let message = format!("nothing was loaded again: {error:#}");
@@ -68,46 +74,34 @@ impl MemoryDump {
     }
 
     /// Adds and changes what the dump holds, and deletes what it held before and does not hold any more. What was added
-    /// otherwise stays, and so does what is not valid in the dump. So many accounts are loaded together.
-    async fn load_parts(&self, part: usize) -> anyhow::Result<()> {
+    /// otherwise stays, and so does what is not valid in the dump.
+    async fn load_again(&self) -> anyhow::Result<()> {
         let mut held = self.held.lock().await;
-        let text = tokio::fs::read_to_string(&self.path).await.with_context(|| named(&self.path))?;
-        let texts = DumpText::split(&text).with_context(|| named(&self.path))?;
+        let path = self.path.clone();
+        let dump = tokio::task::spawn_blocking(move || dump_text::read(text_of(&path)?)).await?;
+        let dump = dump.with_context(|| named(&self.path))?;
+        let is_ours = dump_text::is_ours(&dump);
         let mut reading = Reading { path: &self.path, names: Names::new(), failures: 0, has_unread: false };
-        let mut objects = Vec::new();
-        for (kind, texts) in texts.objects() {
-            for (index, text) in texts.iter().enumerate() {
-                objects.extend(reading.document(Some(kind), index, text).map(|document| (kind, document)));
+        let rules = Dump { restores: is_ours, keeps_names: is_ours, skips_invalid: true, ..Dump::default() };
+        let author = Author::system();
+        let mut load = self.accounts.begin_load(&rules, false, &author, self.spools.begin());
+        for kind in kinds_in_order() {
+            let Some(mut entries) = dump.entries(list_of(kind))? else { continue };
+            loop {
+                let (rest, part) = next_part(entries).await.with_context(|| named(&self.path))?;
+                entries = rest;
+                if part.is_empty() {
+                    break;
+                }
+                let documents = part.into_iter().filter_map(|entry| reading.document(kind, entry)).collect();
+                load.add(kind, documents).await?;
             }
         }
-        let mut left_behind = HashSet::new();
-        let mut index = 0;
-        loop {
-            let some = texts.users.get(index..).unwrap_or_default();
-            let some = some.get(..part).unwrap_or(some);
-            let is_last = index + some.len() >= texts.users.len();
-            let numbered = some.iter().zip(index..);
-            let users = numbered.filter_map(|(text, index)| reading.document(None, index, text)).collect();
-            index += some.len();
-            let dump = Dump {
-                users,
-                objects: std::mem::take(&mut objects),
-                restores: texts.is_ours,
-                keeps_names: texts.is_ours,
-                skips_invalid: true,
-                left_behind: left_behind.clone(),
-                ..Dump::default()
-            };
-            let (loaded, _) = self.accounts.load(dump, false, &Author::system()).await?;
-            for Loaded { kind, name, outcome } in loaded {
-                if let LoadOutcome::Failed(problem) = outcome {
-                    let noun = kind.map_or("account", |kind| kind.collection().noun);
-                    reading.tell(&format!("the {noun} \"{name}\" is not loaded: {problem}"));
-                    left_behind.extend(kind.map(|kind| (kind, name)));
-                }
-            }
-            if is_last {
-                break;
+        let (loaded, _) = self.accounts.store_load(load.finish(), &author).await?;
+        for Loaded { kind, name, outcome } in loaded {
+            if let LoadOutcome::Failed(problem) = outcome {
+                let noun = kind.map_or("account", |kind| kind.collection().noun);
+                reading.tell(&format!("the {noun} \"{name}\" is not loaded: {problem}"));
             }
         }
         // One that cannot be read may be any of those that were there.
@@ -156,8 +150,8 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The document, if it can be read and is the first of its name.
-    fn document(&mut self, kind: Option<ObjectKind>, index: usize, text: &str) -> Option<Map<String, Value>> {
-        let (name, document) = match document(kind, index, text) {
+    fn document(&mut self, kind: Option<ObjectKind>, entry: Entry) -> Option<Map<String, Value>> {
+        let (name, document) = match document(kind, entry) {
             Ok(read) => read,
             Err(problem) => {
                 self.has_unread = true;

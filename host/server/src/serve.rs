@@ -57,7 +57,7 @@ pub async fn serve(
     let Stop { drain: stop, at_once } = shutdown::on_signals().context("signals cannot be handled")?;
     let _lock = lock(directory).await?;
     let stores = Stores::open(&settings.database, directory)?;
-    let dump = MemoryDump::load(&settings.database, &stores, settings.users_base_dir.clone()).await?;
+    let dump = MemoryDump::load(&settings.database, &stores, settings.users_base_dir.clone(), directory).await?;
     if let Some(dump) = dump {
         dump.follow_signals().context("signals cannot be handled")?;
     }
@@ -89,7 +89,8 @@ pub async fn serve(
         directory: directory.to_owned(),
         testing: tokio::sync::Mutex::default(),
     });
-    let api = wire::admin_api(&stores, accounts, services.administered(&settings), inventory, Some(&hooks.points));
+    let administered = services.administered(&settings);
+    let api = wire::admin_api(&stores, accounts, administered, inventory, Some(&hooks.points), directory);
     tasks.start_web_sessions(api.administration.web_sessions.clone());
     let rest = wire::rest_api(&api, &stores, &settings)?;
     let readiness = Readiness::new(services.metrics.clone(), stop.clone());

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
-use serde_json::{Map, Value};
-use tidegate_core::account::{Dump, LoadOutcome, Loaded, ObjectKind};
+use tidegate_api::{DumpLoad, LoadFailure, load_dump, read_dump};
+use tidegate_core::account::{Dump, LoadOutcome, Loaded};
 use tidegate_core::admin::UseCase;
+use tidegate_core::ports::SpooledText;
 
 use crate::guard::Need;
 use crate::problem::Problem;
@@ -19,12 +20,11 @@ const KEPT: Duration = Duration::from_secs(600);
 /// Documents that a report names.
 const SHOWN: usize = 500;
 
-/// The dump that was uploaded last, until it is loaded: one for the whole server, so that no more memory is taken.
-#[derive(Debug)]
+/// The dump that was uploaded last, until it is loaded: one for the whole server, so that no more space is taken.
 pub struct Uploaded {
     /// The session that has uploaded it.
     session: String,
-    text: Arc<Vec<u8>>,
+    text: Arc<dyn SpooledText>,
     at: Instant,
 }
 
@@ -67,13 +67,10 @@ async fn download(asked: Asked) -> Result<Response, Problem> {
 
 /// Says what a load would do, and keeps the file for it.
 async fn attempt(mut asked: Asked) -> Result<Response, Problem> {
-    let file = asked.file.take().filter(|(text, _)| !text.is_empty());
+    let file = asked.file.take().filter(|(text, _)| text.length() > 0);
     let (text, _place) = file.ok_or_else(|| Problem::wrong("Choose the file of a dump."))?;
-    let text = Arc::new(text);
     let session = session(&asked)?;
-    let _parsed = asked.web.administration.backups.room.to_parse(&text).await?;
-    let (dump, left) = dump_of(&text)?;
-    let (loaded, _) = asked.web.administration.backups.load(asked.actor()?, dump, true).await?;
+    let (DumpLoad { loaded, .. }, left) = carry_out(&asked, text.clone(), true).await?;
     let (mut blocks, can_be_loaded) = report(&loaded);
     if !left.is_empty() {
         let text = format!("These sections of the file are not loaded: {}.", left.join(", "));
@@ -95,12 +92,8 @@ async fn load(asked: Asked) -> Result<Response, Problem> {
     let gone =
         "The server no longer has the file: it was kept for ten minutes, or another one was uploaded. Upload it again.";
     let kept = kept.ok_or_else(|| Problem::wrong(gone))?;
-    let length = u64::try_from(kept.text.len()).unwrap_or(u64::MAX);
-    let room = &asked.web.administration.backups.room;
-    let _place = room.to_load(length).await?;
-    let _parsed = room.to_parse(&kept.text).await?;
-    let (dump, _) = dump_of(&kept.text)?;
-    let (loaded, is_stored) = asked.web.administration.backups.load(asked.actor()?, dump, false).await?;
+    let _place = asked.web.administration.backups.room.to_load(kept.text.length()).await?;
+    let (DumpLoad { loaded, is_stored }, _) = carry_out(&asked, kept.text, false).await?;
     if is_stored {
         return Ok(see("/web/dump?done=loaded"));
     }
@@ -114,24 +107,21 @@ fn session(asked: &Asked) -> Result<String, Problem> {
     Ok(asked.web.administration.authentication.token_id(&visitor.token))
 }
 
-/// The dump in a file, and the sections that are not loaded.
-fn dump_of(text: &[u8]) -> Result<(Dump, Vec<String>), Problem> {
-    let document = serde_json::from_slice::<Map<String, Value>>(text);
-    let mut document = document.map_err(|error| Problem::wrong(format!("The file is no dump: {error}.")))?;
-    let mut take = |name: &str| match document.remove(name) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(value) => serde_json::from_value::<Vec<Map<String, Value>>>(value)
-            .map_err(|error| Problem::wrong(format!("“{name}” of the file is no list of objects: {error}."))),
+/// Loads a file, or tries it; with the sections of it that are not loaded.
+async fn carry_out(
+    asked: &Asked,
+    text: Arc<dyn SpooledText>,
+    is_trial: bool,
+) -> Result<(DumpLoad, Vec<String>), Problem> {
+    let problem = |failure| match failure {
+        LoadFailure::Text(error) => Problem::wrong(format!("The file is no dump: {error}.")),
+        LoadFailure::Refused(error) => error.into(),
     };
-    let users = take("users")?;
-    let objects = [
-        (ObjectKind::Folder, take("folders")?),
-        (ObjectKind::Group, take("groups")?),
-        (ObjectKind::Role, take("roles")?),
-    ];
-    let is_filled = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
-    let left = document.iter().filter(|(_, value)| is_filled(value)).map(|(name, _)| name.clone()).collect();
-    Ok((Dump::new(users, objects), left))
+    let dump = read_dump(text).await.map_err(problem)?;
+    let backups = &asked.web.administration.backups;
+    let rules = (Dump::default(), is_trial);
+    let load = load_dump(backups, asked.actor()?, &dump, rules, |_, _| {}).await.map_err(problem)?;
+    Ok((load, dump.left()))
 }
 
 /// What a load does or would do, failures first, and whether it can be made.

@@ -1,15 +1,17 @@
 //! What handlers take from a request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{Method, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use http_body_util::{BodyExt, Limited};
 use tidegate_core::admin::{Actor, BackupPlace, BackupRoom, UseCase};
+use tidegate_core::ports::{Spool, SpooledText, Spools};
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -44,6 +46,9 @@ pub struct Visitor {
 #[derive(Debug, Clone, Default)]
 pub struct Fields(pub Vec<(String, String)>);
 
+/// A file of a form, which may be too large for memory.
+pub type SentFile = (Arc<dyn SpooledText>, BackupPlace);
+
 /// A request, read as a whole.
 pub struct Asked {
     pub web: WebAdmin,
@@ -52,8 +57,8 @@ pub struct Asked {
     pub path: String,
     pub query: Fields,
     pub form: Fields,
-    /// The file `dump` of the form, with the room that it has in memory.
-    pub file: Option<(Vec<u8>, BackupPlace)>,
+    /// The file `dump` of the form, with its room.
+    pub file: Option<SentFile>,
     /// Whether the page asks for a part of itself.
     pub is_fragment: bool,
     pub parts: Parts,
@@ -93,7 +98,8 @@ impl FromRequest<WebAdmin> for Asked {
 
     async fn from_request(request: Request, web: &WebAdmin) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let (form, file) = form_of(&parts, body, &web.administration.backups.room).await?;
+        let (form, file) =
+            form_of(&parts, body, &web.administration.backups.room, &*web.administration.backups.spools).await?;
         let visitor = parts.extensions.get().cloned();
         Ok(Self {
             web: web.clone(),
@@ -114,7 +120,8 @@ async fn form_of(
     parts: &Parts,
     body: Body,
     room: &BackupRoom,
-) -> Result<(Fields, Option<(Vec<u8>, BackupPlace)>), Problem> {
+    spools: &dyn Spools,
+) -> Result<(Fields, Option<SentFile>), Problem> {
     if parts.method != Method::POST {
         return Ok((Fields::default(), None));
     }
@@ -126,21 +133,36 @@ async fn form_of(
         (true, false) => (MAX_BODY, BODY_TIME),
         (true, true) => (MAX_FILE, FILE_TIME),
     };
-    let place = if has_file {
+    let (late, broken) = ("The form did not arrive in time.", "The form is too large, or broke off.");
+    if has_file {
         // A form whose length is not said may be as large as any.
         let most = u64::try_from(limit).unwrap_or(u64::MAX);
-        Some(room.to_load(body.size_hint().upper().map_or(most, |length| length.min(most))).await?)
-    } else {
-        None
-    };
-    let read = timeout(time, Limited::new(body, limit).collect()).await;
-    let read = read.map_err(|_| Problem::wrong("The form did not arrive in time."))?;
-    let read = read.map_err(|_| Problem::wrong("The form is too large, or broke off."))?.to_bytes();
-    if let Some(place) = place {
-        return Ok((Fields::default(), upload::file(kind, &read, "dump").map(|file| (file, place))));
+        let place = room.to_load(body.size_hint().upper().map_or(most, |length| length.min(most))).await?;
+        let (mut body, mut spool) = (Limited::new(body, limit), spools.begin());
+        let receive = async {
+            while let Some(frame) = body.frame().await {
+                if let Ok(data) = frame.map_err(|_| Problem::wrong(broken))?.into_data() {
+                    spool.append(data.to_vec()).await?;
+                }
+            }
+            Ok::<(), Problem>(())
+        };
+        timeout(time, receive).await.map_err(|_| Problem::wrong(late))??;
+        let file = file_in(kind.to_owned(), Arc::<dyn Spool>::from(spool)).await?;
+        return Ok((Fields::default(), file.map(|file| (file, place))));
     }
+    let read = timeout(time, Limited::new(body, limit).collect()).await.map_err(|_| Problem::wrong(late))?;
+    let read = read.map_err(|_| Problem::wrong(broken))?.to_bytes();
     let fields = Fields::of_form(&read).ok_or_else(|| Problem::wrong("The form has too many fields."))?;
     Ok((fields, None))
+}
+
+/// The file `dump` of a form, which is looked for on a thread that may wait for a disk.
+async fn file_in(kind: String, form: Arc<dyn SpooledText>) -> Result<Option<Arc<dyn SpooledText>>, Problem> {
+    let found = tokio::task::spawn_blocking(move || upload::file(&kind, &form, "dump")).await;
+    let broken_off = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The form could not be read.");
+    let found = found.map_err(broken_off)??;
+    Ok(found.map(|file| -> Arc<dyn SpooledText> { Arc::new(file) }))
 }
 
 impl Asked {
@@ -193,6 +215,8 @@ pub fn address(path: &str, fields: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::ports::SpoolsInMemory;
+
     use super::*;
 
     #[tokio::test]
@@ -204,7 +228,7 @@ mod tests {
                 request.extensions_mut().insert(visitor());
             }
             let (parts, body) = request.into_parts();
-            form_of(&parts, body, &BackupRoom::default()).await.is_ok()
+            form_of(&parts, body, &BackupRoom::default(), &SpoolsInMemory).await.is_ok()
         };
         let check = async |text: String, before: bool, after: bool| {
             let bytes = text.len();

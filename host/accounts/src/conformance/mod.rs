@@ -11,6 +11,7 @@ mod hook_runs;
 pub mod invalid;
 mod maintained;
 mod many;
+mod parts;
 mod plugin_values;
 mod usages;
 mod writers;
@@ -137,7 +138,7 @@ macro_rules! adapters {
     ($($adapter:ident),*) => {
         /// The tests, one module for each adapter.
         mod of {
-            use super::{audit, changes, documents, filters, folders, groups, hook_runs, invalid, maintained, many, plugin_values, usages, writers};
+            use super::{audit, changes, documents, filters, folders, groups, hook_runs, invalid, maintained, many, parts, plugin_values, usages, writers};
 
             $(
                 conforms! { $adapter:
@@ -148,6 +149,7 @@ macro_rules! adapters {
                     documents::what_the_server_maintains_is_not_written_over,
                     documents::nothing_but_what_was_read_is_changed,
                     documents::all_changes_or_none,
+                    parts::all_parts_of_changes_or_none,
                     documents::an_invalid_document_is_in_the_way_of_no_other,
                     invalid::an_invalid_document_of_any_kind_is_in_the_way_of_no_other,
                     invalid::a_dump_with_invalid_documents_gives_the_others,

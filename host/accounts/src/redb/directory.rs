@@ -1,10 +1,12 @@
 //! Named documents and their changes: each change is one transaction with its announcement and its audit record.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use redb::{ReadTransaction, WriteTransaction};
 use tidegate_core::ports::{
-    AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest,
-    StoreError, StoredDocument, USERS, Version,
+    AccountFilter, AccountKey, Change, ChangeParts, ChangeToken, Changes, Collection, Directory, MaintainedChange,
+    PageRequest, StoreError, StoredDocument, USERS, Version,
 };
 
 use super::failure::Failure;
@@ -76,6 +78,18 @@ impl Directory for RedbDatabase {
         let versions = self.engine.write(move |transaction| commit(transaction, &changes)).await?;
         self.committed.notify_waiters();
         Ok(versions)
+    }
+
+    async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
+        let written = self.engine.write(move |transaction| {
+            for index in 0..parts.parts() {
+                commit(transaction, &parts.part(index)?)?;
+            }
+            Ok(())
+        });
+        written.await?;
+        self.committed.notify_waiters();
+        Ok(())
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {

@@ -1,12 +1,13 @@
 //! Named documents and their changes: each change is one transaction with its announcement and its audit record.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use tidegate_core::ports::{
-    AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest,
-    StoreError, StoredDocument, USERS, Version, Write,
+    AccountFilter, AccountKey, Change, ChangeParts, ChangeToken, Changes, Collection, Directory, MaintainedChange,
+    PageRequest, StoreError, StoredDocument, USERS, Version, Write,
 };
 
 use super::{SqliteDatabase, account_lists, audit, changes, classify, migrations, rows};
@@ -93,6 +94,14 @@ impl Directory for SqliteDatabase {
         Ok(versions)
     }
 
+    async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
+        self.version.check()?;
+        let patience = Patience::for_changes(parts.changes());
+        self.write_with(patience, move |connection| commit_parts(connection, &*parts)).await?;
+        self.committed.notify_waiters();
+        Ok(())
+    }
+
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
         let since = since.cloned();
         let look = move |connection: &mut Connection| {
@@ -170,18 +179,31 @@ impl SqliteDatabase {
 
 fn commit(connection: &mut Connection, changes: &[Change]) -> Result<Vec<Version>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+    let versions = write_all(&transaction, changes)?;
+    transaction.commit().map_err(classify)?;
+    Ok(versions)
+}
+
+fn commit_parts(connection: &mut Connection, parts: &dyn ChangeParts) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+    for index in 0..parts.parts() {
+        write_all(&transaction, &parts.part(index)?)?;
+    }
+    transaction.commit().map_err(classify)
+}
+
+fn write_all(connection: &Connection, changes: &[Change]) -> Result<Vec<Version>, StoreError> {
     let mut versions = Vec::with_capacity(changes.len());
     for change in changes {
-        let version = write(&transaction, change)?;
+        let version = write(connection, change)?;
         if let Some(record) = &change.audit {
-            audit::append(&transaction, record, Some(version.revision))?;
+            audit::append(connection, record, Some(version.revision))?;
         }
         if change.announce {
-            changes::announce(&transaction, change.collection, &change.name)?;
+            changes::announce(connection, change.collection, &change.name)?;
         }
         versions.push(version);
     }
-    transaction.commit().map_err(classify)?;
     Ok(versions)
 }
 

@@ -6,6 +6,7 @@ mod answers;
 mod errors;
 mod handlers;
 mod link_handlers;
+mod load;
 mod object_handlers;
 mod peer;
 
@@ -75,7 +76,8 @@ fn route<O: Operation>(router: Router<AdminApi>) -> Router<AdminApi>
 where
     AdminApi: Handle<O>,
 {
-    router.route(&path_of(O::NAME), post(serve::<O>))
+    let handler = if O::NAME == LoadDump::NAME { post(load::serve) } else { post(serve::<O>) };
+    router.route(&path_of(O::NAME), handler)
 }
 
 async fn serve<O: Operation>(State(api): State<AdminApi>, peer: Peer, body: Bytes) -> Response

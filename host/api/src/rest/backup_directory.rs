@@ -2,13 +2,15 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, renameat, unlinkat};
 use rustix::io::Errno;
 use tidegate_api_types::ErrorCode;
+use tidegate_core::ports::{SpooledText, StoreError};
 
 use crate::answer::Refusal;
 
@@ -34,25 +36,32 @@ pub struct NewBackup {
 /// A file that is there, to be read.
 #[derive(Debug)]
 pub struct KeptBackup {
-    parameter: &'static str,
     path: String,
     file: std::fs::File,
-    /// Bytes.
-    pub size: u64,
+    /// Bytes. What is written behind them later is not read.
+    size: u64,
 }
 
-impl KeptBackup {
-    /// The text of the file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or has grown.
-    pub fn read(self) -> Result<Vec<u8>, Refusal> {
-        let mut text = Vec::new();
-        let read = self.file.take(self.size.saturating_add(1)).read_to_end(&mut text);
-        read.map_err(|error| failed(&self.path, error))?;
-        if u64::try_from(text.len()).is_ok_and(|length| length > self.size) {
-            return Err(Refusal::of_field(self.parameter, format!("\"{}\" is still being written", self.path)));
+impl SpooledText for KeptBackup {
+    fn length(&self) -> u64 {
+        self.size
+    }
+
+    fn read(&self, from: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        let rest = usize::try_from(self.size.saturating_sub(from)).unwrap_or(usize::MAX);
+        let mut text = vec![0; length.min(rest)];
+        let mut read = 0;
+        while let Some(space) = text.get_mut(read..).filter(|space| !space.is_empty()) {
+            match self.file.read_at(space, from.saturating_add(read as u64)) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(StoreError::Failed(format!("the backup \"{}\" cannot be read: {error}", self.path)));
+                }
+            }
         }
+        text.truncate(read);
         Ok(text)
     }
 }
@@ -100,7 +109,7 @@ impl BackupDirectory {
         if size > MAX_DUMP {
             return Err(Refusal::of_field(parameter, format!("\"{path}\" is larger than {MAX_DUMP} bytes")));
         }
-        Ok(KeptBackup { parameter, path: path.to_owned(), file, size })
+        Ok(KeptBackup { path: path.to_owned(), file, size })
     }
 
     fn open(&self) -> Result<OwnedFd, Refusal> {
@@ -238,9 +247,10 @@ mod tests {
         // The link itself is replaced, not what it leads to.
         check("link", 200);
         assert_eq!(std::fs::read_to_string(root.path().join("secret")).unwrap(), "hush");
-        let read = |path: &str| {
-            let found = backups.find("input_file", path).and_then(KeptBackup::read);
-            found.map_err(|refusal| refusal.0.status)
+        let read = |path: &str| -> Result<Vec<u8>, u16> {
+            let found = backups.find("input_file", path).map_err(|refusal| refusal.0.status)?;
+            assert_eq!(found.read(1, 2).unwrap(), b"ex");
+            Ok(found.read(0, 100).unwrap())
         };
         assert_eq!(read("b/c/d.json"), Ok(b"text".to_vec()));
         assert_eq!(read(backups.0.join("a.json").to_str().unwrap()), Ok(b"text".to_vec()));

@@ -13,14 +13,15 @@ use serde_json::{Map, Value};
 use tidegate_api_types::{ErrorAnswer, ErrorCode, LoadReport};
 use tidegate_core::account::{Dump, ObjectKind};
 use tidegate_core::admin::{Actor, AdminError, Administration, BackupPlace};
-use tidegate_core::ports::PageRequest;
+use tidegate_core::ports::{PageRequest, Spool, SpooledText};
 use tidegate_core::quota::Scope;
 
 use super::RestApi;
 use super::backup_directory::MAX_DUMP;
-use super::extract::{BodyLimit, Query, bytes, parse};
+use super::extract::{BodyLimit, Query, spooled};
 use crate::answer::Refusal;
 use crate::control::{dumped, load_report};
+use crate::loads::{DumpLoad, load_dump, read_dump};
 
 /// How many documents are written at a time.
 const PAGE: u32 = 500;
@@ -161,21 +162,21 @@ pub async fn to_file(api: &RestApi, actor: &Actor, parameter: &'static str, path
     on_thread(move || file.finish()).await
 }
 
-/// The text of a dump, with the room that it has in memory.
+/// The text of a dump, with its room.
 pub struct Text {
-    bytes: Bytes,
-    place: BackupPlace,
+    text: Arc<dyn SpooledText>,
+    _place: BackupPlace,
 }
 
-/// Reads a file among the backups.
+/// A file among the backups, which is read where it is.
 ///
 /// # Errors
 /// The path is not allowed, other loads have the room, or the file cannot be read.
 pub async fn from_file(api: &RestApi, parameter: &'static str, path: String) -> Result<Text, Refusal> {
     let backups = api.backups.clone();
     let found = on_thread(move || backups.find(parameter, &path)).await?;
-    let place = api.administration.backups.room.to_load(found.size).await?;
-    Ok(Text { bytes: on_thread(move || found.read()).await?.into(), place })
+    let place = api.administration.backups.room.to_load(found.length()).await?;
+    Ok(Text { text: Arc::new(found), _place: place })
 }
 
 /// Reads the body of a request.
@@ -185,7 +186,9 @@ pub async fn from_file(api: &RestApi, parameter: &'static str, path: String) -> 
 pub async fn from_body(api: &RestApi, request: Request) -> Result<Text, Refusal> {
     let limit = BodyLimit { size: usize::try_from(MAX_DUMP).unwrap_or(usize::MAX), time: BODY_TIME };
     let place = room_for(api, length_of(&request), limit).await?;
-    Ok(Text { bytes: bytes(request, limit).await?, place })
+    let mut spool = api.administration.backups.spools.begin();
+    spooled(request, limit, &mut *spool).await?;
+    Ok(Text { text: Arc::<dyn Spool>::from(spool), _place: place })
 }
 
 /// The length of the body, where the request says it.
@@ -241,35 +244,19 @@ impl ScanAfterLoad {
 /// The text is no dump, a document cannot be loaded, other loads have the room, the actor lacks the permission, or the store
 /// fails.
 pub async fn load(api: &RestApi, actor: &Actor, text: Text, scans: ScanAfterLoad) -> Result<Loaded, Refusal> {
-    let Text { bytes, place } = text;
-    let parsed = api.administration.backups.room.to_parse(&bytes).await?;
-    let mut document: Map<String, Value> = parse(&bytes)?;
-    drop((bytes, place));
-    let mut take = |name: &str| match document.remove(name) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(value) => serde_json::from_value::<Vec<Map<String, Value>>>(value)
-            .map_err(|error| Refusal::of_field(name, format!("\"{name}\" must be a list of objects: {error}"))),
+    let dump = read_dump(text.text.clone()).await?;
+    let mut limited = Vec::new();
+    let note = |kind: Option<ObjectKind>, document: &Map<String, Value>| {
+        limited.extend(scope(document, scans).filter(|_| kind.is_none()));
     };
-    let users = take("users")?;
-    let objects = [
-        (ObjectKind::Folder, take("folders")?),
-        (ObjectKind::Group, take("groups")?),
-        (ObjectKind::Role, take("roles")?),
-    ];
-    let left: Vec<String> = document
-        .iter()
-        .filter(|(_, value)| value.as_array().is_some_and(|list| !list.is_empty()))
-        .map(|(name, _)| name.clone())
-        .collect();
-    let limited: Vec<Scope> = scopes(&users, scans);
-    let (loaded, is_stored) = api.administration.backups.load(actor, Dump::new(users, objects), false).await?;
+    let backups = &api.administration.backups;
+    let DumpLoad { loaded, is_stored } = load_dump(backups, actor, &dump, (Dump::default(), false), note).await?;
     let report = load_report(loaded, is_stored);
     if !is_stored && report.failed > 0 {
         return Err(refused(&report));
     }
-    drop(parsed);
     scan(api, actor, limited);
-    Ok(Loaded { left })
+    Ok(Loaded { left: dump.left() })
 }
 
 /// What a load has done.
@@ -301,17 +288,17 @@ fn refused(report: &LoadReport) -> Refusal {
     Refusal(Box::new(ErrorAnswer { message: problems.join("; "), ..ErrorAnswer::new(ErrorCode::Invalid, error) }))
 }
 
-fn scopes(users: &[Map<String, Value>], scans: ScanAfterLoad) -> Vec<Scope> {
-    let has_quota = |user: &Map<String, Value>| {
-        ["quota_size", "quota_files"].iter().any(|field| user.get(*field).and_then(Value::as_i64).unwrap_or(0) != 0)
-    };
-    let is_wanted = |user: &&Map<String, Value>| match scans {
+/// The account, if its files are to be counted.
+fn scope(user: &Map<String, Value>, scans: ScanAfterLoad) -> Option<Scope> {
+    let has_quota =
+        || ["quota_size", "quota_files"].iter().any(|field| user.get(*field).and_then(Value::as_i64).unwrap_or(0) != 0);
+    let is_wanted = match scans {
         ScanAfterLoad::No => false,
         ScanAfterLoad::All => true,
-        ScanAfterLoad::Limited => has_quota(user),
+        ScanAfterLoad::Limited => has_quota(),
     };
-    let names = users.iter().filter(is_wanted).filter_map(|user| user.get("username")?.as_str());
-    names.map(|name| Scope::Account(name.to_owned())).collect()
+    let name = user.get("username")?.as_str().filter(|_| is_wanted)?;
+    Some(Scope::Account(name.to_owned()))
 }
 
 /// Counts the files of the accounts, one after the other, after the answer.

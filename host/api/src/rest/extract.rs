@@ -10,6 +10,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tidegate_api_types::ErrorCode;
+use tidegate_core::admin::AdminError;
+use tidegate_core::ports::Spool;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -38,6 +40,23 @@ impl BodyLimit {
         match need {
             Need::Nothing | Need::Password | Need::User => Self { size: 16 << 10, ..Self::default() },
             Need::Administrator | Need::For(_) => Self::default(),
+        }
+    }
+
+    fn too_large(self) -> Refusal {
+        Refusal::new(ErrorCode::TooLarge, format!("the body is larger than {} bytes", self.size))
+    }
+
+    fn too_slow(self) -> Refusal {
+        let seconds = self.time.as_secs();
+        Refusal::new(ErrorCode::TimedOut, format!("the body did not arrive within {seconds} seconds"))
+    }
+
+    /// Why a body could not be read.
+    fn refused(self, error: &(dyn std::error::Error + 'static)) -> Refusal {
+        match error.is::<LengthLimitError>() {
+            true => self.too_large(),
+            false => Refusal::new(ErrorCode::Malformed, format!("the body broke off: {error}")),
         }
     }
 }
@@ -212,18 +231,32 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 /// # Errors
 /// It is larger or slower than the limit, or breaks off.
 pub async fn bytes(request: Request, limit: BodyLimit) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::new(ErrorCode::TooLarge, format!("the body is larger than {} bytes", limit.size));
+    let body = limited(request, limit)?;
+    let collected = timeout(limit.time, body.collect()).await.map_err(|_| limit.too_slow())?;
+    Ok(collected.map_err(|error| limit.refused(&*error))?.to_bytes())
+}
+
+/// Puts the whole body into a spool: large ones are not kept in memory.
+///
+/// # Errors
+/// As [`bytes`]; or there is no space for it.
+pub async fn spooled(request: Request, limit: BodyLimit, spool: &mut dyn Spool) -> Result<(), Refusal> {
+    let mut body = limited(request, limit)?;
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| limit.refused(&*error))?;
+            if let Ok(data) = frame.into_data() {
+                spool.append(data.to_vec()).await.map_err(AdminError::from)?;
+            }
+        }
+        Ok::<(), Refusal>(())
+    };
+    timeout(limit.time, read).await.map_err(|_| limit.too_slow())?
+}
+
+fn limited(request: Request, limit: BodyLimit) -> Result<Limited<axum::body::Body>, Refusal> {
     if usize::try_from(request.body().size_hint().lower()).is_ok_and(|length| length > limit.size) {
-        return Err(too_large());
+        return Err(limit.too_large());
     }
-    let collected = timeout(limit.time, Limited::new(request.into_body(), limit.size).collect()).await;
-    let collected = collected.map_err(|_| {
-        let seconds = limit.time.as_secs();
-        Refusal::new(ErrorCode::TimedOut, format!("the body did not arrive within {seconds} seconds"))
-    })?;
-    match collected {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(Refusal::new(ErrorCode::Malformed, format!("the body broke off: {error}"))),
-    }
+    Ok(Limited::new(request.into_body(), limit.size))
 }

@@ -40,6 +40,7 @@ pub use authentication::Authenticate;
 pub use backup_directory::BackupDirectory;
 pub use dumps::streamed as dump_as_answer;
 pub use extract::parse as read_body;
+pub(crate) use extract::{BodyLimit, spooled};
 use route::Interface;
 
 use crate::client_pages::ClientPages;

@@ -46,15 +46,11 @@ impl<'a> Coming<'a> {
         coming
     }
 
-    /// All of a transaction.
-    pub fn of(planned: &'a PlannedChanges) -> Self {
+    /// The folders and groups of a transaction, whose accounts are looked at a part at a time.
+    pub fn objects(planned: &'a PlannedChanges) -> Self {
         let mut coming = Self::default();
-        for (collection, name, document) in planned.documents() {
-            match ObjectKind::ALL.into_iter().find(|kind| kind.collection() == collection) {
-                Some(kind) => coming.add_object(kind, name, document),
-                None if collection == &USERS => coming.accounts.push(document),
-                None => {}
-            }
+        for (kind, name, document) in planned.objects() {
+            coming.add_object(kind, name, document);
         }
         coming
     }
@@ -87,15 +83,20 @@ impl Accounts {
     /// The directories that placeholders of groups make for accounts once the documents are stored, and that those
     /// accounts do not have already.
     pub(crate) async fn new_places(&self, coming: &Coming<'_>) -> Result<Vec<GroupPlace>, StoreError> {
-        let mut found = self.places_of_coming(coming).await?;
-        found.extend(self.places_of_stored(coming).await?);
+        let mut found = self.places_of_coming(coming, &coming.accounts).await?;
+        let names = coming.accounts.iter().map(|account| name_of(account)).collect();
+        found.extend(self.places_of_stored(coming, &names).await?);
         Ok(found)
     }
 
-    /// Those of the accounts that are about to be stored.
-    async fn places_of_coming(&self, coming: &Coming<'_>) -> Result<Vec<GroupPlace>, StoreError> {
+    /// Those of these accounts, which are about to be stored with the folders and groups.
+    pub(crate) async fn places_of_coming(
+        &self,
+        coming: &Coming<'_>,
+        accounts: &[&Map<String, Value>],
+    ) -> Result<Vec<GroupPlace>, StoreError> {
         let mut found = Vec::new();
-        for accounts in coming.accounts.chunks(ACCOUNTS) {
+        for accounts in accounts.chunks(ACCOUNTS) {
             let mut groups: HashSet<String> = accounts.iter().flat_map(|account| giving_groups(account)).collect();
             if groups.is_empty() {
                 continue;
@@ -114,8 +115,12 @@ impl Accounts {
         Ok(found)
     }
 
-    /// Those of other accounts, where a group of theirs gets other directories.
-    async fn places_of_stored(&self, coming: &Coming<'_>) -> Result<Vec<GroupPlace>, StoreError> {
+    /// Those of other accounts than these, where a group of theirs gets other directories.
+    pub(crate) async fn places_of_stored(
+        &self,
+        coming: &Coming<'_>,
+        names: &HashSet<&str>,
+    ) -> Result<Vec<GroupPlace>, StoreError> {
         let mut groups: HashSet<String> = coming.groups.keys().map(|name| (*name).to_owned()).collect();
         if !coming.folders.is_empty() {
             let has_folder = |group: &Map<String, Value>| {
@@ -138,14 +143,13 @@ impl Accounts {
         if after.is_empty() {
             return Ok(Vec::new());
         }
-        let coming: HashSet<&str> = coming.accounts.iter().map(|account| name_of(account)).collect();
         let mut found = Vec::new();
         let mut page = PageRequest { limit: PAGE, ..PageRequest::default() };
         loop {
             let stored = self.store.list(&USERS, page.clone()).await?;
             let Some(last) = stored.last() else { return Ok(found) };
             page.after = Some(last.name.clone());
-            for account in stored.iter().filter(|account| !coming.contains(account.name.as_str())) {
+            for account in stored.iter().filter(|account| !names.contains(account.name.as_str())) {
                 found.extend(added(&templates, Some(&account.document), &account.document));
             }
         }

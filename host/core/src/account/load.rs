@@ -1,5 +1,4 @@
-//! Loading a dump: accounts, folders, groups and roles are stored in one transaction. Where one of them is not valid, none
-//! is, or the others are; the dump says which.
+//! What a load does with each document of a dump.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::draft::invalid;
 use super::objects::take_folder_paths;
+use super::packed::Planned;
 use super::registry::{note_creation, note_password_change};
 use super::stored::{complete_folders, has_credential, stored_of, unknown_restriction};
 use super::view::redacted_object;
@@ -22,6 +22,9 @@ use crate::turns::Waiter;
 
 /// What another server knows of an account, and no load can know.
 const KNOWN_THERE: [&str; 2] = ["created_at", "last_password_change"];
+
+/// Documents that are looked at together. What is made of one takes ten times the memory of its text.
+const PART: usize = 500;
 
 /// The documents of a dump.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,9 +47,10 @@ pub struct Dump {
     /// Whether documents that are not valid stay behind, with what refers to them, and the others are stored; else
     /// nothing is. What is stored already of those that stay behind is left as it is.
     pub skips_invalid: bool,
-    /// Folders and groups that an earlier part of the same dump had, and that stayed behind.
-    pub left_behind: HashSet<(ObjectKind, String)>,
 }
+
+/// Documents of one kind; None: accounts.
+type Part = (Option<ObjectKind>, Vec<Map<String, Value>>);
 
 impl Dump {
     /// A dump of accounts, and of objects by their kinds.
@@ -56,6 +60,27 @@ impl Dump {
     ) -> Self {
         let of_kind = |(kind, documents): (ObjectKind, Vec<_>)| documents.into_iter().map(move |one| (kind, one));
         Self { users, objects: objects.into_iter().flat_map(of_kind).collect(), ..Self::default() }
+    }
+
+    /// What it says of its documents, without them; and the documents in parts, in the order in which they are loaded.
+    pub(crate) fn into_parts(mut self) -> (Self, impl Iterator<Item = Part>) {
+        let mut others = std::mem::take(&mut self.objects);
+        let mut lists = Vec::new();
+        for kind in ObjectKind::ALL {
+            let (of_kind, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|(of, _)| *of == kind);
+            others = rest;
+            let documents: Vec<_> = of_kind.into_iter().map(|(_, document)| document).collect();
+            lists.push((Some(kind), documents));
+        }
+        lists.push((None, std::mem::take(&mut self.users)));
+        let parts = lists.into_iter().flat_map(|(kind, documents)| {
+            let mut documents = documents.into_iter();
+            std::iter::from_fn(move || {
+                let part: Vec<_> = documents.by_ref().take(PART).collect();
+                (!part.is_empty()).then_some((kind, part))
+            })
+        });
+        (self, parts)
     }
 }
 
@@ -83,31 +108,23 @@ pub enum LoadOutcome {
     Failed(String),
 }
 
-/// One object that is ready to be stored, in the form that observers get.
-struct Planned {
-    kind: Option<ObjectKind>,
-    told: Told,
-    document: Map<String, Value>,
-    name: String,
-}
-
 /// The outcomes so far, and what is to be stored if all accounts can be loaded.
 #[derive(Default)]
-struct Plan {
-    is_trial: bool,
+pub(super) struct Plan {
+    pub is_trial: bool,
     moves_in: bool,
     /// Whether the load stores accounts again that the server once stored, although it refuses logins to them now.
     is_whole: bool,
     /// Whether the documents are those of a dump of this server.
-    restores: bool,
+    pub restores: bool,
     /// Whether objects keep names that the server refuses for new objects.
     keeps_names: bool,
-    skips_invalid: bool,
+    pub skips_invalid: bool,
     /// Whether observers get what is stored.
     is_told: bool,
-    loaded: Vec<Loaded>,
-    changes: PlannedChanges,
-    planned: Vec<Planned>,
+    pub loaded: Vec<Loaded>,
+    pub changes: PlannedChanges,
+    pub planned: Vec<Planned>,
     /// Groups that are stored, or about to be.
     groups: HashSet<String>,
     /// The folders, groups and roles so far.
@@ -116,18 +133,8 @@ struct Plan {
     left_behind: HashSet<(ObjectKind, String)>,
 }
 
-/// A load that is ready to be stored.
-pub(crate) struct PlannedLoad(Plan);
-
-impl PlannedLoad {
-    /// What is to be stored.
-    pub fn changes(&self) -> &PlannedChanges {
-        &self.0.changes
-    }
-}
-
 impl Plan {
-    fn of(dump: &mut Dump, is_trial: bool, is_told: bool) -> Self {
+    pub fn of(dump: &Dump, is_trial: bool, is_told: bool) -> Self {
         Self {
             is_trial,
             moves_in: dump.moves_in,
@@ -136,14 +143,13 @@ impl Plan {
             keeps_names: dump.keeps_names,
             skips_invalid: dump.skips_invalid,
             is_told: is_told && !is_trial,
-            left_behind: std::mem::take(&mut dump.left_behind),
             ..Self::default()
         }
     }
 
     /// Notes the outcome. Another object of that name may be stored here: what refers to one that stays behind would get
     /// that instead.
-    fn note(&mut self, loaded: Loaded) {
+    pub fn note(&mut self, loaded: Loaded) {
         if let (Some(kind @ (ObjectKind::Folder | ObjectKind::Group)), LoadOutcome::Failed(_)) =
             (loaded.kind, &loaded.outcome)
         {
@@ -164,75 +170,7 @@ impl Plan {
 }
 
 impl Accounts {
-    /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that
-    /// only the server maintains stay. If one cannot be loaded, nothing is stored, unless the dump [says
-    /// otherwise](Dump::skips_invalid); nor for a trial. The answer has the outcome of each document, and whether
-    /// the load was stored.
-    ///
-    /// # Errors
-    /// The store fails, or one of the objects was changed at the same time.
-    pub async fn load(&self, dump: Dump, is_trial: bool, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
-        let planned = self.plan_load(dump, is_trial, author).await?;
-        self.store_load(planned, author).await
-    }
-
-    /// What [`load`](Self::load) would store, for checks of what will be there; nothing is stored yet.
-    pub(crate) async fn plan_load(
-        &self,
-        mut dump: Dump,
-        is_trial: bool,
-        author: &Author,
-    ) -> Result<PlannedLoad, AccountError> {
-        let mut plan = Plan::of(&mut dump, is_trial, self.has_observers());
-        for kind in ObjectKind::ALL {
-            let documents = dump.objects.iter().filter(|(of, _)| *of == kind);
-            for (index, (_, document)) in documents.enumerate() {
-                let loaded = self.load_object(&mut plan, kind, index, document, author).await?;
-                plan.note(loaded);
-            }
-        }
-        let mut seen = HashSet::new();
-        for (index, document) in dump.users.into_iter().enumerate() {
-            let loaded = match draft_of(index, document, dump.restores) {
-                Ok(draft) if !seen.insert(draft.username().to_owned()) => {
-                    failed(None, draft.username(), "it is in the document twice")
-                }
-                Ok(draft) => {
-                    let username = draft.username().to_owned();
-                    match self.plan(&mut plan, draft, author).await {
-                        Ok(outcome) => Loaded { kind: None, name: username, outcome },
-                        Err(error) if is_about_the_account(&error) => failed(None, &username, error),
-                        Err(error) => return Err(error),
-                    }
-                }
-                Err(failed) => failed,
-            };
-            plan.note(loaded);
-        }
-        Ok(PlannedLoad(plan))
-    }
-
-    /// Stores a load that was planned.
-    pub(crate) async fn store_load(
-        &self,
-        PlannedLoad(plan): PlannedLoad,
-        author: &Author,
-    ) -> Result<(Vec<Loaded>, bool), AccountError> {
-        let has_failed = plan.loaded.iter().any(|loaded| matches!(loaded.outcome, LoadOutcome::Failed(_)));
-        if plan.is_trial || (has_failed && !plan.skips_invalid) {
-            return Ok((plan.loaded, false));
-        }
-        self.writing(author).commit(plan.changes.into_changes()).await?;
-        for Planned { kind, told, name, document } in plan.planned {
-            match kind {
-                None => self.tell(told, &name, || document, author),
-                Some(kind) => self.tell_of(kind.collection().kind, told, &name, || document, author),
-            }
-        }
-        Ok((plan.loaded, true))
-    }
-
-    async fn load_object(
+    pub(super) async fn load_object(
         &self,
         plan: &mut Plan,
         kind: ObjectKind,
@@ -312,7 +250,12 @@ impl Accounts {
         Ok(outcome)
     }
 
-    async fn plan(&self, plan: &mut Plan, draft: AccountDraft, author: &Author) -> Result<LoadOutcome, AccountError> {
+    pub(super) async fn plan(
+        &self,
+        plan: &mut Plan,
+        draft: AccountDraft,
+        author: &Author,
+    ) -> Result<LoadOutcome, AccountError> {
         if let Some(problem) = plan.reference_left_behind(&draft.document) {
             return Err(StoreError::Refused(problem).into());
         }
@@ -453,7 +396,7 @@ fn planned(told: Told, user: &User) -> Planned {
 }
 
 /// Decodes a document; in errors, `users.INDEX` stands for an account without a name.
-fn draft_of(index: usize, mut document: Map<String, Value>, restores: bool) -> Result<AccountDraft, Loaded> {
+pub(super) fn draft_of(index: usize, mut document: Map<String, Value>, restores: bool) -> Result<AccountDraft, Loaded> {
     // Its logins were refused, and would not be without the restriction.
     if restores && unknown_restriction(&document).is_some() {
         document.insert("status".to_owned(), Value::from(0));
@@ -470,12 +413,12 @@ fn draft_of(index: usize, mut document: Map<String, Value>, restores: bool) -> R
     if draft.username().is_empty() { Err(failed(None, &named, "it has no username")) } else { Ok(draft) }
 }
 
-fn failed(kind: Option<ObjectKind>, name: &str, problem: impl ToString) -> Loaded {
+pub(super) fn failed(kind: Option<ObjectKind>, name: &str, problem: impl ToString) -> Loaded {
     Loaded { kind, name: name.to_owned(), outcome: LoadOutcome::Failed(problem.to_string()) }
 }
 
 /// Whether the error is about this account alone, so that the load goes on to the others.
-fn is_about_the_account(error: &AccountError) -> bool {
+pub(super) fn is_about_the_account(error: &AccountError) -> bool {
     match error {
         AccountError::Invalid(_) => true,
         AccountError::Password(_) => false,

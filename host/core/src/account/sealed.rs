@@ -10,8 +10,8 @@ use super::ObjectKind;
 use super::fields::{ACCOUNT, Field, Kind, field};
 use super::kept_secrets::is_empty;
 use crate::ports::{
-    ADMINS, AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange,
-    PageRequest, Sealing, SealingError, StoreError, StoredDocument, TOKENS, USERS, Version, Write,
+    ADMINS, AccountFilter, AccountKey, Change, ChangeParts, ChangeToken, Changes, Collection, Directory,
+    MaintainedChange, PageRequest, Sealing, SealingError, StoreError, StoredDocument, TOKENS, USERS, Version, Write,
 };
 use crate::secret::Secret;
 
@@ -31,28 +31,52 @@ impl SealedDirectory {
     pub fn new(directory: Arc<dyn Directory>, sealing: Arc<dyn Sealing>) -> Self {
         Self { directory, sealing }
     }
+}
 
-    fn seal(&self, change: &mut Change) -> Result<(), StoreError> {
-        let (collection, name) = (change.collection, change.name.as_str());
-        let document = match &mut change.write {
-            Write::Add(document) | Write::Replace { document, .. } => document,
-            Write::Delete { .. } | Write::RequireUnreferenced(_) | Write::Require { .. } | Write::RequireEmpty => {
-                return Ok(());
-            }
-        };
-        for_each_secret(collection, document, &mut |path, value| {
-            if !is_empty(value) && sealed_text(value).is_none() {
-                let sealed = self.sealing.seal(&place(collection, name, path), &Secret::new(value.to_string()));
-                let sealed = sealed.map_err(|error| {
-                    let noun = collection.noun;
-                    StoreError::Failed(format!("a secret of the {noun} \"{name}\" cannot be encrypted: {error}"))
-                })?;
-                *value = json!({"status": SEALED, "payload": sealed});
-            }
-            Ok(())
-        })
+fn seal(sealing: &dyn Sealing, change: &mut Change) -> Result<(), StoreError> {
+    let (collection, name) = (change.collection, change.name.as_str());
+    let document = match &mut change.write {
+        Write::Add(document) | Write::Replace { document, .. } => document,
+        Write::Delete { .. } | Write::RequireUnreferenced(_) | Write::Require { .. } | Write::RequireEmpty => {
+            return Ok(());
+        }
+    };
+    for_each_secret(collection, document, &mut |path, value| {
+        if !is_empty(value) && sealed_text(value).is_none() {
+            let sealed = sealing.seal(&place(collection, name, path), &Secret::new(value.to_string()));
+            let sealed = sealed.map_err(|error| {
+                let noun = collection.noun;
+                StoreError::Failed(format!("a secret of the {noun} \"{name}\" cannot be encrypted: {error}"))
+            })?;
+            *value = json!({"status": SEALED, "payload": sealed});
+        }
+        Ok(())
+    })
+}
+
+/// Changes whose secrets are sealed when they are read.
+struct SealedParts {
+    parts: Arc<dyn ChangeParts>,
+    sealing: Arc<dyn Sealing>,
+}
+
+impl ChangeParts for SealedParts {
+    fn changes(&self) -> usize {
+        self.parts.changes()
     }
 
+    fn parts(&self) -> usize {
+        self.parts.parts()
+    }
+
+    fn part(&self, index: usize) -> Result<Vec<Change>, StoreError> {
+        let mut changes = self.parts.part(index)?;
+        changes.iter_mut().try_for_each(|change| seal(&*self.sealing, change))?;
+        Ok(changes)
+    }
+}
+
+impl SealedDirectory {
     fn open(&self, collection: &'static Collection, stored: &mut StoredDocument) {
         let StoredDocument { name, document, problem, .. } = stored;
         // An error would end the walk: the secrets behind it are opened all the same.
@@ -195,8 +219,12 @@ impl Directory for SealedDirectory {
     }
 
     async fn commit(&self, mut changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
-        changes.iter_mut().try_for_each(|change| self.seal(change))?;
+        changes.iter_mut().try_for_each(|change| seal(&*self.sealing, change))?;
         self.directory.commit(changes).await
+    }
+
+    async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
+        self.directory.commit_parts(Arc::new(SealedParts { parts, sealing: self.sealing.clone() })).await
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {

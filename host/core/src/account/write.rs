@@ -1,7 +1,8 @@
 //! One account on its way to the store, with its folders, its announcement and its audit record.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -13,18 +14,21 @@ use super::kept_secrets::keep_of_file_system;
 use super::new_name::check_new_name;
 use super::object_table::FOLDER_OBJECT;
 use super::stored::find_user;
-use super::{Audience, InvalidAccount, Membership, MembershipKind, User, added, difference, fields, removed};
+use super::{
+    Audience, InvalidAccount, Membership, MembershipKind, ObjectKind, User, added, difference, fields, removed,
+};
 use crate::ports::{
-    AuditRecord, Author, Change, Collection, Directory, Door, FOLDERS, GROUPS, ROLES, StoreError, StoredDocument,
-    USERS, Version, Write,
+    AuditRecord, Author, Change, ChangeParts, Collection, Directory, Door, FOLDERS, GROUPS, ROLES, StoreError,
+    StoredDocument, USERS, Version, Write,
 };
 
 /// The changes of a transaction that is being made. What accounts refer to is found without a search.
 #[derive(Default)]
 pub struct PlannedChanges {
+    /// Those that were not taken yet.
     changes: Vec<Change>,
-    /// Where the first document of each folder, group and role is, by the kind and the name.
-    objects: HashMap<(&'static str, String), usize>,
+    /// The first document of each folder, group and role, by the kind and the name.
+    objects: BTreeMap<(&'static str, String), Map<String, Value>>,
 }
 
 impl PlannedChanges {
@@ -32,10 +36,10 @@ impl PlannedChanges {
     pub fn extend(&mut self, changes: Vec<Change>) {
         for change in changes {
             if change.collection != &USERS
-                && document_of(&change).is_some()
+                && let Some(document) = change.document()
                 && let Entry::Vacant(place) = self.objects.entry((change.collection.kind, change.name.clone()))
             {
-                place.insert(self.changes.len());
+                place.insert(document.clone());
             }
             self.changes.push(change);
         }
@@ -46,25 +50,20 @@ impl PlannedChanges {
         if self.objects.is_empty() {
             return None;
         }
-        let place = self.objects.get(&(collection.kind, name.to_owned()))?;
-        self.changes.get(*place).and_then(document_of)
+        self.objects.get(&(collection.kind, name.to_owned()))
     }
 
-    /// The documents that are to be stored, with their collections and names.
-    pub fn documents(&self) -> impl Iterator<Item = (&'static Collection, &str, &Map<String, Value>)> {
-        self.changes.iter().filter_map(|change| Some((change.collection, change.name.as_str(), document_of(change)?)))
+    /// The folders, groups and roles that are to be stored, with their names.
+    pub fn objects(&self) -> impl Iterator<Item = (ObjectKind, &str, &Map<String, Value>)> {
+        self.objects.iter().filter_map(|((kind, name), document)| {
+            let kind = ObjectKind::ALL.into_iter().find(|known| known.collection().kind == *kind)?;
+            Some((kind, name.as_str(), document))
+        })
     }
 
-    /// The changes, in their order.
-    pub fn into_changes(self) -> Vec<Change> {
-        self.changes
-    }
-}
-
-fn document_of(change: &Change) -> Option<&Map<String, Value>> {
-    match &change.write {
-        Write::Add(document) | Write::Replace { document, .. } => Some(document),
-        Write::Delete { .. } | Write::Require { .. } | Write::RequireEmpty | Write::RequireUnreferenced(_) => None,
+    /// Takes the changes that were not taken yet, in their order.
+    pub fn take(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 }
 
@@ -142,13 +141,12 @@ impl Writing<'_> {
 
     /// All of the changes, or none.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
-        self.directory.commit(changes).await.map_err(|error| match error {
-            // Another writer has added or deleted the folder meanwhile.
-            StoreError::Exists(object) | StoreError::NotFound(object) if object.noun == FOLDERS.noun => {
-                StoreError::Conflict(object)
-            }
-            error => error,
-        })
+        self.directory.commit(changes).await.map_err(conflicting)
+    }
+
+    /// All changes of all parts, or none.
+    pub async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
+        self.directory.commit_parts(parts).await.map_err(conflicting)
     }
 
     async fn save(&self, mut user: User, changes: Vec<Change>) -> Result<User, StoreError> {
@@ -224,7 +222,7 @@ impl Writing<'_> {
             let (name, path) = (&folder.name, &folder.mapped_path);
             let found = stored.iter().find(|stored| stored.name == *name);
             // This account, or another of the same transaction, may have added the folder already.
-            let made_here = || changes.iter().find(|change| change.name == *name).and_then(document_of);
+            let made_here = || changes.iter().find(|change| change.name == *name).and_then(Change::document);
             let made = planned.document(&FOLDERS, name).or_else(made_here);
             let known = made.or(found.map(|stored| &stored.document)).and_then(|known| known.get("mapped_path"));
             let known = known.map(|path| path.as_str().unwrap_or_default());
@@ -278,6 +276,16 @@ impl Writing<'_> {
             changes.push(Change { collection: &FOLDERS, name: name.clone(), write, announce: false, audit });
         }
         Ok(changes)
+    }
+}
+
+/// Another writer has added or deleted the folder meanwhile.
+fn conflicting(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Exists(object) | StoreError::NotFound(object) if object.noun == FOLDERS.noun => {
+            StoreError::Conflict(object)
+        }
+        error => error,
     }
 }
 

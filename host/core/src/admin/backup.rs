@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::counted::{self, Counted};
 use super::reach::{check_dump, check_load};
 use super::{Actor, AdminError, Audit, BackupRoom, PAGE, UseCase, UserAdministration};
-use crate::account::{AccountPage, Dump, Loaded, ObjectKind};
-use crate::ports::{Directory, PageRequest, StoredDocument, UsageStore};
+use crate::account::{AccountPage, Dump, Loaded, Loading, ObjectKind};
+use crate::ports::{Directory, PageRequest, Spools, StoredDocument, UsageStore};
 
 /// Use cases that dump and load all accounts (A18-10, A18-11).
 pub struct BackupAdministration {
@@ -18,6 +20,8 @@ pub struct BackupAdministration {
     pub usages: Arc<dyn UsageStore>,
     /// Room for those that are in memory at the same time.
     pub room: BackupRoom,
+    /// Where loads are kept that are too large for memory.
+    pub spools: Arc<dyn Spools>,
     /// Records dumps and loads.
     pub audit: Audit,
 }
@@ -59,23 +63,81 @@ impl BackupAdministration {
     /// # Errors
     /// The actor lacks `manage_system`, an object was changed at the same time, or the store fails.
     pub async fn load(&self, actor: &Actor, dump: Dump, is_trial: bool) -> Result<(Vec<Loaded>, bool), AdminError> {
-        self.audit.allow(actor, UseCase::Load, "").await?;
-        let accounts = &self.users.accounts;
-        if let Err(error) = check_dump(actor, accounts, &dump.users).await {
-            return Err(self.audit.refuse(actor, UseCase::Load, "", error).await);
+        let (rules, parts) = dump.into_parts();
+        let mut load = self.begin_load(actor, rules, is_trial).await?;
+        for (kind, documents) in parts {
+            load.add(kind, documents).await?;
         }
-        let counted = if dump.moves_in { Counted::all_of(&dump) } else { Vec::new() };
-        let planned = accounts.plan_load(dump, is_trial, &actor.author).await?;
-        if let Err(error) = check_load(actor, accounts, planned.changes()).await {
-            return Err(self.audit.refuse(actor, UseCase::Load, "", error).await);
+        load.finish().await
+    }
+
+    /// Begins a [load](Self::load) whose documents come in parts. `rules`: a dump without documents.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_system`.
+    pub async fn begin_load<'a>(
+        &'a self,
+        actor: &'a Actor,
+        rules: Dump,
+        is_trial: bool,
+    ) -> Result<BackupLoad<'a>, AdminError> {
+        self.audit.allow(actor, UseCase::Load, "").await?;
+        let moves_in = rules.moves_in;
+        let loading = self.users.accounts.begin_load(&rules, is_trial, &actor.author, self.spools.begin());
+        Ok(BackupLoad { backups: self, actor, loading, moves_in, counted: Vec::new() })
+    }
+}
+
+/// A load that is under way. Nothing is stored before its [end](Self::finish).
+pub struct BackupLoad<'a> {
+    backups: &'a BackupAdministration,
+    actor: &'a Actor,
+    loading: Loading<'a>,
+    moves_in: bool,
+    counted: Vec<Counted>,
+}
+
+impl BackupLoad<'_> {
+    /// Looks at documents of a kind; None: at accounts. Those of the kinds come in the order of [`ObjectKind::ALL`], and
+    /// accounts after them. A part of some hundred documents is what should be in memory.
+    ///
+    /// # Errors
+    /// An account reaches beyond the actor, the store fails, or there is no space for what is to be stored.
+    pub async fn add(
+        &mut self,
+        kind: Option<ObjectKind>,
+        documents: Vec<Map<String, Value>>,
+    ) -> Result<(), AdminError> {
+        let accounts = &self.backups.users.accounts;
+        if kind.is_none()
+            && let Err(error) = check_dump(self.actor, accounts, &documents).await
+        {
+            return Err(self.backups.audit.refuse(self.actor, UseCase::Load, "", error).await);
+        }
+        if self.moves_in {
+            self.counted.extend(Counted::all_of(kind, &documents));
+        }
+        Ok(self.loading.add(kind, documents).await?)
+    }
+
+    /// Stores what was loaded, as [`BackupAdministration::load`] says.
+    ///
+    /// # Errors
+    /// A document reaches beyond the actor, an object was changed at the same time, or the store fails.
+    pub async fn finish(self) -> Result<(Vec<Loaded>, bool), AdminError> {
+        let Self { backups, actor, loading, counted, .. } = self;
+        let accounts = &backups.users.accounts;
+        let planned = loading.finish();
+        if let Err(error) = check_load(actor, accounts, &planned).await {
+            return Err(backups.audit.refuse(actor, UseCase::Load, "", error).await);
         }
         let (loaded, is_stored) = accounts.store_load(planned, &actor.author).await?;
         if is_stored {
             let detail = format!("{} documents", loaded.len());
-            self.audit.done(actor, "load", "user", "", detail).await;
+            backups.audit.done(actor, "load", "user", "", detail).await;
             let added = counted::added(&loaded);
             for counted in counted.iter().filter(|counted| added.contains(&counted.scope)) {
-                counted.store(&*self.directory, &*self.usages).await?;
+                counted.store(&*backups.directory, &*backups.usages).await?;
             }
         }
         Ok((loaded, is_stored))

@@ -1,4 +1,4 @@
-//! Room in memory for dumps, and for other large documents: several at once must not take all of it.
+//! Room for dumps, and for other large documents: several at once must take neither all of the memory nor all of the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use super::AdminError;
 use super::parsed_size::parsed_size;
 
-/// Bytes of all texts that are loaded at the same time: twice the largest document that a door takes.
+/// Bytes of all texts that are loaded at the same time, most of them on the disk: twice the largest that a door takes.
 const LOADED: u32 = 512 << 20;
-/// Bytes of the values of all of them, once they are parsed. One that has more is parsed alone.
+/// Bytes of the values of what is parsed of all of them. A part that has more is parsed alone.
 const PARSED: u32 = 1 << 30;
 /// Dumps that are made at the same time: of each, a page of documents is in memory.
 const MADE: usize = 4;
@@ -54,13 +54,15 @@ impl BackupRoom {
         place(&self.loaded, bytes, "loaded").await
     }
 
-    /// Room for the values of a JSON text. It is taken before the text is parsed, and kept until the load is over. A load
-    /// that has it must not wait for [room for a text](Self::to_load): loads that have that may wait for this.
+    /// Room for the values of JSON texts, those of a part of a dump. It is taken before they are parsed, and kept as long as
+    /// their values are in memory. A load that has it must not wait for [room for a text](Self::to_load): loads that have
+    /// that may wait for this.
     ///
     /// # Errors
     /// Other loads have kept the room for ten seconds.
-    pub async fn to_parse(&self, text: &[u8]) -> Result<BackupPlace, AdminError> {
-        let bytes = u32::try_from(parsed_size(text)).unwrap_or(PARSED).clamp(1, PARSED);
+    pub async fn to_parse<'a>(&self, texts: impl IntoIterator<Item = &'a [u8]>) -> Result<BackupPlace, AdminError> {
+        let bytes = texts.into_iter().map(parsed_size).fold(0, u64::saturating_add);
+        let bytes = u32::try_from(bytes).unwrap_or(PARSED).clamp(1, PARSED);
         place(&self.parsed, bytes, "loaded").await
     }
 
@@ -103,11 +105,12 @@ mod tests {
         drop(room.to_load(u64::MAX).await.unwrap());
         // Small texts of many values take as much as they will have in memory.
         let values = format!("[{}]", vec![r#"{"":0}"#; 1_500_000].join(","));
-        let first = room.to_parse(values.as_bytes()).await.unwrap();
-        assert!(room.to_parse(values.as_bytes()).await.is_err());
-        drop((room.to_parse(b"{}").await.unwrap(), room.to_load(large).await.unwrap()));
+        let half = values.len() / 2;
+        let first = room.to_parse(values.as_bytes().chunks(half)).await.unwrap();
+        assert!(room.to_parse([values.as_bytes()]).await.is_err());
+        drop((room.to_parse([b"{}".as_slice()]).await.unwrap(), room.to_load(large).await.unwrap()));
         drop(first);
-        drop(room.to_parse(values.as_bytes()).await.unwrap());
+        drop(room.to_parse([values.as_bytes()]).await.unwrap());
         let made: Vec<_> = [room.to_make().await, room.to_make().await, room.to_make().await, room.to_make().await]
             .into_iter()
             .map(Result::unwrap)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use crate::account::{Dump, LoadOutcome, Loaded, ObjectKind};
+use crate::account::{LoadOutcome, Loaded, ObjectKind};
 use crate::ports::{AccountKey, Directory, StoreError, USERS, UsageStore};
 use crate::quota::{Scope, Transferred, UsedQuota};
 
@@ -22,12 +22,14 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Those of all accounts and folders in the dump.
-    pub fn all_of(dump: &Dump) -> Vec<Self> {
-        let users = dump.users.iter().filter_map(|user| Some(Self::of(Scope::Account(name(user, "username")?), user)));
-        let folders = dump.objects.iter().filter(|(kind, _)| *kind == ObjectKind::Folder);
-        let folders = folders.filter_map(|(_, folder)| Some(Self::of(Scope::Folder(name(folder, "name")?), folder)));
-        users.chain(folders).collect()
+    /// Those of documents of a kind, which are none but of accounts (None) and folders.
+    pub fn all_of(kind: Option<ObjectKind>, documents: &[Map<String, Value>]) -> Vec<Self> {
+        let scope = |document: &Map<String, Value>| match kind {
+            None => Some(Scope::Account(name(document, "username")?)),
+            Some(ObjectKind::Folder) => Some(Scope::Folder(name(document, "name")?)),
+            Some(ObjectKind::Group | ObjectKind::Role) => None,
+        };
+        documents.iter().filter_map(|document| Some(Self::of(scope(document)?, document))).collect()
     }
 
     fn of(scope: Scope, document: &Map<String, Value>) -> Self {

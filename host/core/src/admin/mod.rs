@@ -86,7 +86,7 @@ pub use administrators::{Administrators, PasswordTries};
 pub use api_keys::{ApiKeys, NewKey};
 pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
-pub use backup::BackupAdministration;
+pub use backup::{BackupAdministration, BackupLoad};
 pub use backup_room::{BackupPlace, BackupRoom};
 pub use bans::{BanAdministration, BannedAddress, ExemptNetworks, ScoredAddress};
 pub use before_logins::{BeforeLogins, LoginPreScope};
@@ -131,7 +131,7 @@ use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::hook::review::{LoginPre, PasswordResetPre};
 use crate::hook::{Chain, Observers};
 use crate::login::{ExternalAuthCache, OneTimeCodes};
-use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
+use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, Spools, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
 
@@ -218,6 +218,8 @@ pub struct AdministrationPorts {
     pub inventory: Arc<dyn HookInventory>,
     /// The store of audit records.
     pub audit: Arc<dyn AuditStore>,
+    /// Where texts are kept that are too large for memory.
+    pub spools: Arc<dyn Spools>,
     /// Hashes and compares the passwords of administrators.
     pub passwords: Arc<dyn Passwords>,
     /// Hooks that are asked about requests for a lost password; None: there are none.
@@ -375,6 +377,7 @@ impl Administration {
                 directory: ports.directory,
                 usages: ports.usages,
                 room: BackupRoom::default(),
+                spools: ports.spools,
                 audit: audit.clone(),
             },
             users,

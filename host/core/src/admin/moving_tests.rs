@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::account::{Dump, LoadOutcome, ObjectKind};
+use crate::account::{Dump, LoadOutcome, Loaded, ObjectKind};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{Door, FOLDERS, Passwords, SystemClock, USERS};
@@ -45,6 +45,7 @@ async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
         directory: store.clone(),
         usages: store.clone(),
         room: BackupRoom::default(),
+        spools: Arc::new(crate::ports::SpoolsInMemory),
         audit,
     };
     let root = Actor::local("root", Door::Socket);
@@ -52,7 +53,8 @@ async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
     if applied {
         // What has moved in is the same the second time.
         let (again, _) = backups.load(&root, dump, false).await.unwrap();
-        assert!(again.iter().all(|loaded| loaded.outcome == LoadOutcome::Unchanged), "{again:?}");
+        let is_settled = |loaded: &Loaded| matches!(loaded.outcome, LoadOutcome::Unchanged | LoadOutcome::Failed(_));
+        assert!(again.iter().all(is_settled), "{again:?}");
     }
     (loaded.into_iter().map(|loaded| loaded.outcome).collect(), store)
 }
@@ -181,4 +183,35 @@ async fn an_account_does_not_lose_what_its_groups_demand() {
     check(json!([{"name": "g", "type": 1}, {"name": "h", "type": 2}]), false).await;
     check(json!([{"name": "g"}]), false).await;
     check(json!([{"name": "g", "type": 0}]), false).await;
+}
+
+#[tokio::test]
+async fn documents_of_all_parts_are_told_apart() {
+    // A18-11
+    let named = |number: usize| user(json!({"username": format!("u{number}"), "groups": [{"name": "g", "type": 2}]}));
+    let group = |home: &str| (ObjectKind::Group, map(json!({"name": "g", "user_settings": {"home_dir": home}})));
+    let many = |skips_invalid: bool, home: &str, last: Map<String, Value>| {
+        let users = (0..1100).map(named).chain([last]).collect();
+        Dump { users, objects: vec![group(home)], restores: true, skips_invalid, ..Dump::default() }
+    };
+    let failed = |outcomes: &[LoadOutcome]| {
+        let failed = outcomes.iter().enumerate().filter(|(_, one)| matches!(one, LoadOutcome::Failed(_)));
+        failed.map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    for (last, skips, stored) in [
+        (named(0), false, 0),
+        (map(json!({"status": 1})), false, 0),
+        (map(json!({"status": 1})), true, 1100),
+        (named(1100), false, 1101),
+    ] {
+        let (outcomes, store) = load(many(skips, "", last)).await;
+        assert_eq!(outcomes.len(), 1102);
+        let expected = if stored == 1101 { Vec::new() } else { vec![1101] };
+        assert_eq!(failed(&outcomes), expected, "{:?}", outcomes.last());
+        assert_eq!(store.texts(&USERS, "home_dir").await.unwrap().len(), stored);
+    }
+    // What refers to a group that stays behind does so, too, in whatever part it is.
+    let (outcomes, store) = load(many(true, "relative", user(json!({"username": "alone"})))).await;
+    assert_eq!(failed(&outcomes).len(), 1101, "{:?}", outcomes.first());
+    assert_eq!(store.texts(&USERS, "home_dir").await.unwrap().len(), 1);
 }

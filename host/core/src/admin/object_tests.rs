@@ -31,6 +31,7 @@ fn house() -> House {
         directory: store.clone(),
         usages: store,
         room: BackupRoom::default(),
+        spools: Arc::new(crate::ports::SpoolsInMemory),
         audit: audit.clone(),
     };
     House { users, objects, backups, audit, root: Actor::local("root", Door::Socket) }

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::{Actor, AdminError, AdminPermission, Identity, UseCase, UserAdministration};
 use crate::account::{
-    AccountDraft, Accounts, Coming, GroupPlace, ObjectKind, PlannedChanges, changed_filesystem, folders_with_paths,
+    AccountDraft, Accounts, Coming, GroupPlace, ObjectKind, PlannedLoad, changed_filesystem, folders_with_paths,
     uses_server_credentials, widened,
 };
-use crate::ports::FOLDERS;
+use crate::ports::{Change, ChangeParts, FOLDERS, USERS};
 
 impl UserAdministration {
     /// Checks what the draft reaches. `stored`: the account as it is; None: it is new.
@@ -138,16 +138,23 @@ pub(super) async fn check_dump(
 
 /// Checks what a load stores: its folders and groups, and where they place the files of all accounts, those of the load
 /// and the others, once everything is stored.
-pub(super) async fn check_load(actor: &Actor, accounts: &Accounts, planned: &PlannedChanges) -> Result<(), AdminError> {
+pub(super) async fn check_load(actor: &Actor, accounts: &Accounts, planned: &PlannedLoad) -> Result<(), AdminError> {
     if is_owner(actor) {
         return Ok(());
     }
-    for (collection, _, document) in planned.documents() {
-        if let Some(kind) = ObjectKind::ALL.into_iter().find(|kind| kind.collection() == collection) {
-            check_own_reach(actor, accounts, kind, document, None).await?;
-        }
+    for (kind, _, document) in planned.objects().objects() {
+        check_own_reach(actor, accounts, kind, document, None).await?;
     }
-    check_places(actor, accounts, &Coming::of(planned)).await
+    let coming = Coming::objects(planned.objects());
+    for index in 0..planned.parts().parts() {
+        let changes = planned.parts().part(index)?;
+        let of_accounts = changes.iter().filter(|change| *change.collection == USERS);
+        let documents: Vec<_> = of_accounts.filter_map(Change::document).collect();
+        let places = accounts.places_of_coming(&coming, &documents).await?;
+        check_misplaced(actor, accounts, &places).await?;
+    }
+    let places = accounts.places_of_stored(&coming, &planned.accounts()).await?;
+    check_misplaced(actor, accounts, &places).await
 }
 
 fn is_owner(actor: &Actor) -> bool {
@@ -196,7 +203,11 @@ async fn check_folders(actor: &Actor, accounts: &Accounts, document: &Map<String
 /// from them already, it keeps.
 async fn check_places(actor: &Actor, accounts: &Accounts, coming: &Coming<'_>) -> Result<(), AdminError> {
     let places = accounts.new_places(coming).await?;
-    let Some(GroupPlace { path, template }) = accounts.misplaced(&places, !manages_system(actor)).await else {
+    check_misplaced(actor, accounts, &places).await
+}
+
+async fn check_misplaced(actor: &Actor, accounts: &Accounts, places: &[GroupPlace]) -> Result<(), AdminError> {
+    let Some(GroupPlace { path, template }) = accounts.misplaced(places, !manages_system(actor)).await else {
         return Ok(());
     };
     let text = format!(

@@ -39,6 +39,7 @@ async fn house() -> House {
         directory: store.clone(),
         usages: store.clone(),
         room: BackupRoom::default(),
+        spools: Arc::new(crate::ports::SpoolsInMemory),
         audit: audit.clone(),
     };
     let house = House { users, objects: ObjectAdministration { directory: store, accounts, audit }, backups };

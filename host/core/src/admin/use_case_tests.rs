@@ -107,6 +107,7 @@ fn administration() -> Administration {
         login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,
+        spools: Arc::new(crate::ports::SpoolsInMemory),
         address_rule: crate::account::AddressRule::default(),
         clock,
     })

@@ -49,6 +49,7 @@ fn house() -> House {
         directory: store.clone(),
         usages: store.clone(),
         room: BackupRoom::default(),
+        spools: Arc::new(crate::ports::SpoolsInMemory),
         audit: audit.clone(),
     };
     House { store, users, backups, audit, root: Actor::local("root", Door::Socket) }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -10,9 +11,9 @@ use super::account_lists::begin;
 use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
 use crate::account::ObjectKind;
 use crate::ports::{
-    AUDIT_KEPT, AccountFilter, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeToken, ChangedObjects,
-    Changes, Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit, StoredDocument,
-    USERS, Version, Write,
+    AUDIT_KEPT, AccountFilter, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeParts, ChangeToken,
+    ChangedObjects, Changes, Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit,
+    StoredDocument, USERS, Version, Write,
 };
 use crate::quota::Scope;
 
@@ -94,16 +95,7 @@ impl Directory for MemoryStore {
                 }
             }
             for (change, version) in changes.into_iter().zip(&versions) {
-                if let Write::Delete { .. } = change.write {
-                    state.marks.retain(|scope, _| !is_of(scope, change.collection, &change.name));
-                }
-                if let Some(record) = change.audit {
-                    state.append(record, Some(version.revision));
-                }
-                if change.announce {
-                    announced = true;
-                    state.announce(change.collection.kind, change.name);
-                }
+                announced |= state.note(change, *version);
             }
             versions
         };
@@ -111,6 +103,28 @@ impl Directory for MemoryStore {
             self.changed.notify_waiters();
         }
         Ok(versions)
+    }
+
+    async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
+        let mut announced = false;
+        {
+            let mut state = self.state();
+            let mut before = Vec::new();
+            let (versions, notes) = match state.write_parts(&*parts, &mut before) {
+                Ok(written) => written,
+                Err(error) => {
+                    state.take_back(before);
+                    return Err(error);
+                }
+            };
+            for (note, version) in notes.into_iter().zip(versions) {
+                announced |= state.note(note, version);
+            }
+        }
+        if announced {
+            self.changed.notify_waiters();
+        }
+        Ok(())
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
@@ -275,6 +289,39 @@ impl State {
         let written = row.as_ref().map(Row::version).or(version).unwrap_or_default();
         rows.put(collection, name, row);
         Ok(written)
+    }
+
+    /// Writes the changes of all parts, and gives them without their documents.
+    fn write_parts(
+        &mut self,
+        parts: &dyn ChangeParts,
+        before: &mut Vec<Before>,
+    ) -> Result<(Vec<Version>, Vec<Change>), StoreError> {
+        let (mut versions, mut notes) = (Vec::new(), Vec::new());
+        for index in 0..parts.parts() {
+            for mut change in parts.part(index)? {
+                versions.push(self.write(&change, before)?);
+                if let Write::Add(document) | Write::Replace { document, .. } = &mut change.write {
+                    *document = Map::new();
+                }
+                notes.push(change);
+            }
+        }
+        Ok((versions, notes))
+    }
+
+    /// Notes what comes with a change that was written. The answer: whether it is announced.
+    fn note(&mut self, change: Change, version: Version) -> bool {
+        if let Write::Delete { .. } = change.write {
+            self.marks.retain(|scope, _| !is_of(scope, change.collection, &change.name));
+        }
+        if let Some(record) = change.audit {
+            self.append(record, Some(version.revision));
+        }
+        if change.announce {
+            self.announce(change.collection.kind, change.name);
+        }
+        change.announce
     }
 
     /// Whether an account or a group refers to the object.

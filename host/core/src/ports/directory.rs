@@ -1,6 +1,8 @@
 //! Where accounts, folders and other named documents live, and how running servers learn of their
 //! changes.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
@@ -80,6 +82,18 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// `Exists`, `NotFound` and `Conflict` name the first change that does not fit what is stored.
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError>;
+
+    /// As [`commit`](Self::commit), also in one transaction, but with one part of the changes in memory at a time.
+    ///
+    /// # Errors
+    /// As `commit`; or a part cannot be read.
+    async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
+        let mut changes = Vec::with_capacity(parts.changes());
+        for index in 0..parts.parts() {
+            changes.extend(parts.part(index)?);
+        }
+        self.commit(changes).await.map(drop)
+    }
 
     /// The changes that were announced since the token was given; without a token, no changes and a new
     /// token. No committed change is ever missed, in whatever order the commits of several writers become
@@ -163,6 +177,31 @@ pub struct Change {
     pub announce: bool,
     /// The audit record to write in the same transaction.
     pub audit: Option<AuditRecord>,
+}
+
+impl Change {
+    /// The document that the object is to have; None: it gets none.
+    pub fn document(&self) -> Option<&Map<String, Value>> {
+        match &self.write {
+            Write::Add(document) | Write::Replace { document, .. } => Some(document),
+            Write::Delete { .. } | Write::Require { .. } | Write::RequireEmpty | Write::RequireUnreferenced(_) => None,
+        }
+    }
+}
+
+/// The changes of one transaction that are too many for memory. Each part can be read any number of times.
+pub trait ChangeParts: Send + Sync {
+    /// The number of all changes.
+    fn changes(&self) -> usize;
+
+    /// The number of parts.
+    fn parts(&self) -> usize;
+
+    /// The changes of a part; the parts are made in their order. May wait for a disk.
+    ///
+    /// # Errors
+    /// The part cannot be read; a sentence.
+    fn part(&self, index: usize) -> Result<Vec<Change>, StoreError>;
 }
 
 /// What a change does to one object.

@@ -14,6 +14,7 @@ mod plugins;
 mod runs;
 mod sealing;
 mod session_records;
+mod spool;
 pub mod storage;
 mod unmarked_usages;
 mod usage;
@@ -28,8 +29,8 @@ pub use audit::{
 pub use clock::{Clock, SystemClock};
 pub use collections::{ADMINS, API_KEYS, Collection, Column, ColumnKind, FOLDERS, GROUPS, ROLES, TOKENS, USERS};
 pub use directory::{
-    AccountKey, Change, ChangeToken, ChangedObjects, Changes, Directory, MaintainedChange, PageRequest, StoredDocument,
-    Version, Write,
+    AccountKey, Change, ChangeParts, ChangeToken, ChangedObjects, Changes, Directory, MaintainedChange, PageRequest,
+    StoredDocument, Version, Write,
 };
 pub use error::{ObjectName, StoreError};
 pub use exemptions::{Exemptions, ExemptionsInMemory};
@@ -42,6 +43,7 @@ pub use plugins::{
 pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoredRun};
 pub use sealing::{Sealing, SealingError};
 pub use session_records::{NoSessionRecords, SessionRecord, SessionRecords};
+pub use spool::{Spool, SpooledText, Spools, SpoolsInMemory, TextInMemory};
 pub use storage::StorageFactory;
 pub use unmarked_usages::{UnmarkedUsages, UnmarkedUsagesInMemory};
 pub use usage::{BatchName, NodeName, StoredUsage, UsageStore};

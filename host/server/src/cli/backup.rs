@@ -2,6 +2,7 @@
 //! their secrets (A18-10, A18-11).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
@@ -10,7 +11,8 @@ use tidegate_api_types::{
     AccountOutcome, DumpObjects, DumpUsers, LoadDump, LoadReport, LoadedAccount, LoadedObject, ObjectKind,
 };
 use tidegate_core::account::ObjectKind as Kind;
-use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writing};
+use tidegate_core::dump_text::list_of;
+use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, SpooledText, TextInMemory, USERS, Write as Writing};
 
 use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
@@ -21,7 +23,8 @@ use super::{Place, read_source};
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
-use crate::dump_text::{DumpText, MADE_BY, OURS, document};
+use crate::dump_text::{self, MADE_BY, OURS};
+use crate::spools::text_of;
 use crate::wire::Stores;
 
 #[derive(Debug, Args)]
@@ -109,7 +112,7 @@ async fn all_objects(door: &mut Door, kind: ObjectKind) -> anyhow::Result<Vec<Ma
 /// database, everything else is.
 pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
     let unusable = || format!("{} is no dump", arguments.file);
-    let (read, problems) = read_dump(&read_source(&arguments.file)?).with_context(unusable)?;
+    let (read, problems) = read_dump(text_of_source(&arguments.file)?).with_context(unusable)?;
     let skips_invalid = arguments.skip_invalid || read.restores;
     if let Some(problem) = problems.first().filter(|_| !skips_invalid) {
         return Err(anyhow!("{problem}")).with_context(unusable);
@@ -170,30 +173,43 @@ fn print(name: &str, outcome: AccountOutcome, changed: &[String]) {
     }
 }
 
+/// The text of a file; `-` is standard input.
+fn text_of_source(source: &str) -> anyhow::Result<Arc<dyn SpooledText>> {
+    if source == "-" {
+        return Ok(Arc::new(TextInMemory::from(read_source(source)?.into_bytes())));
+    }
+    text_of(Path::new(source)).with_context(|| format!("{source} could not be read"))
+}
+
 /// The documents of a dump, which are not validated yet, and what is wrong with those that cannot be read.
-fn read_dump(text: &str) -> anyhow::Result<(LoadDump, Vec<String>)> {
-    let texts = DumpText::split(text)?;
+fn read_dump(text: Arc<dyn SpooledText>) -> anyhow::Result<(LoadDump, Vec<String>)> {
+    let dump = dump_text::read(text)?;
     let mut problems = Vec::new();
-    let mut read = |kind, texts: &[&str]| -> Vec<Map<String, Value>> {
-        let documents = texts.iter().enumerate().map(|(index, text)| document(kind, index, text));
-        let mut read = Vec::with_capacity(texts.len());
-        for document in documents {
-            match document {
-                Ok((_, document)) => read.push(document),
-                Err(problem) => problems.push(format!("{problem:#}")),
+    let mut read = |kind| -> anyhow::Result<Vec<Map<String, Value>>> {
+        let mut read = Vec::new();
+        let Some(mut entries) = dump.entries(list_of(kind))? else { return Ok(read) };
+        loop {
+            let part = entries.part()?;
+            if part.is_empty() {
+                return Ok(read);
+            }
+            for entry in part {
+                match dump_text::document(kind, entry) {
+                    Ok((_, document)) => read.push(document),
+                    Err(problem) => problems.push(format!("{problem:#}")),
+                }
             }
         }
-        read
     };
-    let dump = LoadDump {
-        users: read(None, &texts.users),
-        folders: read(Some(Kind::Folder), &texts.folders),
-        groups: read(Some(Kind::Group), &texts.groups),
-        roles: read(Some(Kind::Role), &texts.roles),
-        restores: texts.is_ours,
+    let read = LoadDump {
+        users: read(None)?,
+        folders: read(Some(Kind::Folder))?,
+        groups: read(Some(Kind::Group))?,
+        roles: read(Some(Kind::Role))?,
+        restores: dump_text::is_ours(&dump),
         ..LoadDump::default()
     };
-    Ok((dump, problems))
+    Ok((read, problems))
 }
 
 /// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps,

@@ -169,7 +169,7 @@ impl Process {
             file_history,
             client_pages,
         };
-        let api = wire::admin_api(&stores, accounts, administered, inventory, hooks.as_deref());
+        let api = wire::admin_api(&stores, accounts, administered, inventory, hooks.as_deref(), directory);
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);
         Ok(Self { api, actor, keeper, tasks, _lock: lock })

@@ -1,5 +1,6 @@
 //! Puts the use cases of administration and the interfaces to them together.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, ClientPages, RestApi, RestSettings, ServerFacts};
@@ -18,6 +19,7 @@ use tidegate_web::WebAdmin;
 use super::{HookPoints, Stores};
 use crate::config::Settings;
 use crate::disks::HostDisks;
+use crate::spools::TemporarySpools;
 use crate::version;
 
 /// What of a server is administered beside its stores and hooks.
@@ -34,13 +36,14 @@ pub struct Administered {
 }
 
 /// The use cases of administration. `accounts`: with the hooks that get changes. `points`: those of hooks about
-/// credentials; None: none is called.
+/// credentials; None: none is called. `directory`: the state of the server.
 pub fn admin_api(
     stores: &Stores,
     accounts: Accounts,
     administered: Administered,
     inventory: Arc<dyn HookInventory>,
     points: Option<&HookPoints>,
+    directory: &Path,
 ) -> AdminApi {
     let Administered {
         sessions,
@@ -77,6 +80,7 @@ pub fn admin_api(
         credential_changes: points.map(|points| points.credential_changes.clone()),
         password_resets: points.map(|points| points.password_resets.clone()),
         address_rule,
+        spools: Arc::new(TemporarySpools::new(directory)),
         clock: Arc::new(SystemClock),
     });
     AdminApi { administration: Arc::new(administration), version: version::VERSION, client_pages }

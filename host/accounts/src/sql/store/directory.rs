@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidegate_core::ports::{
-    AccountFilter, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest,
-    StoreError, StoredDocument, USERS, Version,
+    AccountFilter, AccountKey, Change, ChangeParts, ChangeToken, Changes, Collection, Directory, MaintainedChange,
+    PageRequest, StoreError, StoredDocument, USERS, Version,
 };
 
 use super::{SqlStore, last_logins, table, writing};
@@ -101,6 +101,18 @@ impl<D: Database> Directory for SqlStore<D> {
         .await?;
         self.database.committed().notify_waiters();
         Ok(versions)
+    }
+
+    async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
+        self.version.check()?;
+        let database = self.database.clone();
+        transact(&*self.database, Patience::for_changes(parts.changes()), move |transaction| {
+            let (database, parts) = (database.clone(), parts.clone());
+            Box::pin(async move { writing::write_parts(transaction, database.dialect(), &parts).await })
+        })
+        .await?;
+        self.database.committed().notify_waiters();
+        Ok(())
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {

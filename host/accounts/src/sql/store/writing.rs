@@ -1,8 +1,10 @@
 //! Changes of documents: each commit is one transaction with its announcements and audit records.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
-use tidegate_core::ports::{Change, Collection, GROUPS, StoreError, USERS, Version, Write};
+use tidegate_core::ports::{Change, ChangeParts, Collection, GROUPS, StoreError, USERS, Version, Write};
 
 use super::{audit, lock, table};
 use crate::sql::{Cell, Dialect, Failure, Row, Transaction, account_references, documents};
@@ -20,6 +22,64 @@ pub async fn write_all(
     dialect: &dyn Dialect,
     changes: &[Change],
 ) -> Result<Vec<Version>, Failure> {
+    let versions = write_documents(transaction, dialect, changes).await?;
+    append_audit(transaction, changes, &versions).await?;
+    announce(transaction, announced(changes).collect()).await?;
+    Ok(versions)
+}
+
+/// Makes the changes of all parts, as [`write_all`] does: audit records come behind all documents, and announcements
+/// behind all records, so that transactions lock rows in the same order, and those of all changes for a short time.
+pub async fn write_parts(
+    transaction: &mut dyn Transaction,
+    dialect: &dyn Dialect,
+    parts: &Arc<dyn ChangeParts>,
+) -> Result<(), Failure> {
+    let mut versions = Vec::with_capacity(parts.parts());
+    for index in 0..parts.parts() {
+        versions.push(write_documents(transaction, dialect, &part(parts, index).await?).await?);
+    }
+    let mut names = Vec::new();
+    for (index, versions) in versions.iter().enumerate() {
+        let changes = part(parts, index).await?;
+        append_audit(transaction, &changes, versions).await?;
+        names.extend(announced(&changes));
+    }
+    announce(transaction, names).await
+}
+
+/// A part may come from a disk.
+async fn part(parts: &Arc<dyn ChangeParts>, index: usize) -> Result<Vec<Change>, StoreError> {
+    let parts = parts.clone();
+    let read = tokio::task::spawn_blocking(move || parts.part(index)).await;
+    read.map_err(|error| StoreError::Failed(format!("the changes could not be read: {error}")))?
+}
+
+async fn append_audit(
+    transaction: &mut dyn Transaction,
+    changes: &[Change],
+    versions: &[Version],
+) -> Result<(), Failure> {
+    let records = changes.iter().zip(versions);
+    let records = records.filter_map(|(change, version)| Some((change.audit.as_ref()?, Some(version.revision))));
+    audit::append(transaction, records).await
+}
+
+/// The objects whose changes are announced.
+fn announced(changes: &[Change]) -> impl Iterator<Item = (&'static str, String)> {
+    let announced = changes.iter().filter(|change| change.announce);
+    announced.map(|change| (change.collection.kind, change.name.clone()))
+}
+
+async fn announce(transaction: &mut dyn Transaction, objects: Vec<(&'static str, String)>) -> Result<(), Failure> {
+    if objects.is_empty() { Ok(()) } else { transaction.announce(objects).await }
+}
+
+async fn write_documents(
+    transaction: &mut dyn Transaction,
+    dialect: &dyn Dialect,
+    changes: &[Change],
+) -> Result<Vec<Version>, Failure> {
     let mut versions = Vec::with_capacity(changes.len());
     let mut rest = changes;
     while let Some(change) = rest.first() {
@@ -31,14 +91,6 @@ pub async fn write_all(
             versions.extend(add(transaction, change.collection, &added).await?);
             rest = rest.get(added.len()..).unwrap_or_default();
         }
-    }
-    let records = changes.iter().zip(&versions);
-    let records = records.filter_map(|(change, version)| Some((change.audit.as_ref()?, Some(version.revision))));
-    audit::append(transaction, records).await?;
-    let announced = changes.iter().filter(|change| change.announce);
-    let announced: Vec<_> = announced.map(|change| (change.collection.kind, change.name.clone())).collect();
-    if !announced.is_empty() {
-        transaction.announce(announced).await?;
     }
     Ok(versions)
 }

@@ -33,7 +33,7 @@ async fn large_dumps_at_once_are_bounded() {
     is_done(dumps().await);
     drop(loaded);
     // A short text may have many values.
-    let parsed = room.to_parse("{".repeat(4 << 20).as_bytes()).await.unwrap();
+    let parsed = room.to_parse(["{".repeat(4 << 20).as_bytes()]).await.unwrap();
     loads().await.iter().for_each(|answer| answer.refused(503, "other large documents are being loaded"));
     drop(parsed);
     is_done(loads().await);
@@ -50,4 +50,36 @@ async fn large_dumps_at_once_are_bounded() {
     drop(partial);
     house.send("POST", "/api/v2/loaddata", &[("x-sftpgo-api-key", "all")], "no JSON").await.refused(400, "body");
     drop(room.to_load(u64::MAX).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_dump_changes_nothing() {
+    // A18-11
+    let house = House::new();
+    let check = async |body: String, status: u16, expected: &str, field: Option<&str>| {
+        let key = [("x-sftpgo-api-key", "all")];
+        let refused = house.send("POST", "/api/v2/loaddata", &key, body).await;
+        refused.refused(status, expected);
+        assert_eq!(refused.body["field"].as_str(), field, "{}", refused.text);
+        assert_eq!(house.ask("GET", "/api/v2/users", Value::Null).await.body, json!([]));
+    };
+    let users = |others: &str| format!("{{\"users\":[{},\n{others}]}}", account("alice"));
+    check(String::new(), 400, "no JSON object", None).await;
+    check("[]".to_owned(), 400, "no JSON object", None).await;
+    check("{\"users\":[".to_owned(), 400, "breaks off (EOF) at line 1 column 11", None).await;
+    check(users("{"), 400, "line 2", None).await;
+    check(users("7"), 400, "users.1 is no object", Some("users.1")).await;
+    check(users("{\"uid\":}"), 400, "line 2", None).await;
+    check(users("{\"uid\":1e999}"), 400, "line 2", Some("users.1")).await;
+    check(users(&format!("{}{}", "[".repeat(5000), "]".repeat(5000))), 400, "users.1 is no object", Some("users.1"))
+        .await;
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
+    check(users(&deep), 400, "recursion limit", Some("users.1")).await;
+    check(users(&format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20))), 400, "users.1 is longer", Some("users.1")).await;
+    check("{\"roles\":7}".to_owned(), 400, "list of objects", Some("roles")).await;
+    check(format!("{{\"users\":[{0},{0}]}}", account("alice")), 400, "nothing was changed", None).await;
+    // Of a list that comes twice, the last one holds.
+    let twice = format!("{{\"users\":7,\"users\":[{}]}}", account("alice"));
+    let loaded = house.send("POST", "/api/v2/loaddata", &[("x-sftpgo-api-key", "all")], twice).await;
+    assert_eq!(loaded.status, 200, "{}", loaded.text);
 }

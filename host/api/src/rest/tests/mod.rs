@@ -253,6 +253,7 @@ fn api(settings: RestSettings) -> RestApi {
         login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,
+        spools: Arc::new(tidegate_core::ports::SpoolsInMemory),
         address_rule: tidegate_core::account::AddressRule::default(),
         clock: Arc::new(SystemClock),
     });

@@ -1,0 +1,187 @@
+//! The text of a dump, which is never in memory as a whole. The first pass ([`DumpText::read`]) looks at all of it, says
+//! what is no JSON and where, and notes where the lists begin; their [`Entries`] are then read a few at a time, in any
+//! order of the lists, since accounts are loaded last and dumps begin with them.
+
+mod cursor;
+mod entries;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+
+use crate::account::ObjectKind;
+use crate::ports::SpooledText;
+pub use cursor::Place;
+use cursor::{Cursor, Mark};
+pub use entries::{Entries, Entry};
+pub use error::DumpError;
+
+/// Most bytes of the text of one entry, some times what the largest account may have.
+pub const MAX_ENTRY: usize = 4 << 20;
+/// Most bytes of the name of a list.
+const MAX_NAME: usize = 1024;
+/// Most lists and values; a dump has ten.
+const MAX_MEMBERS: usize = 1000;
+/// Longer values are not kept: nothing asks for them.
+const MAX_VALUE: usize = 64;
+
+/// The lists that are loaded: of accounts (None), folders, groups and roles.
+pub const fn list_of(kind: Option<ObjectKind>) -> &'static str {
+    match kind {
+        None => "users",
+        Some(ObjectKind::Folder) => "folders",
+        Some(ObjectKind::Group) => "groups",
+        Some(ObjectKind::Role) => "roles",
+    }
+}
+
+/// What is loaded, in its order: accounts, None, refer to what comes before them.
+pub fn kinds_in_order() -> impl Iterator<Item = Option<ObjectKind>> {
+    ObjectKind::ALL.into_iter().map(Some).chain([None])
+}
+
+/// A text that is a JSON object, as far as its first pass shows.
+pub struct DumpText {
+    text: Arc<dyn SpooledText>,
+    members: BTreeMap<String, Member>,
+}
+
+enum Member {
+    List {
+        begin: Mark,
+        count: usize,
+    },
+    /// The text, if it is short.
+    Value(Option<Vec<u8>>),
+}
+
+impl DumpText {
+    /// Looks at the whole text. May wait for a disk.
+    ///
+    /// # Errors
+    /// The text is no JSON object, or cannot be read. Of a name that comes twice, the last one holds.
+    pub fn read(text: Arc<dyn SpooledText>) -> Result<Self, DumpError> {
+        let mut cursor = Cursor::new(text.clone());
+        let mut members = BTreeMap::new();
+        cursor.skip_blanks()?;
+        if cursor.peek()? != Some(b'{') {
+            return Err(cursor.malformed("it is no JSON object, {…}"));
+        }
+        cursor.take()?;
+        cursor.skip_blanks()?;
+        if cursor.peek()? == Some(b'}') {
+            cursor.take()?;
+        } else {
+            while read_member(&mut cursor, &mut members)? {}
+        }
+        cursor.skip_blanks()?;
+        if cursor.peek()?.is_some() {
+            return Err(cursor.malformed("trailing characters: there is something behind the end of the JSON object"));
+        }
+        Ok(Self { text, members })
+    }
+
+    /// The entries of a list; None: there is no such list, or it is `null`.
+    ///
+    /// # Errors
+    /// It is no list.
+    pub fn entries(&self, list: &str) -> Result<Option<Entries>, DumpError> {
+        match self.members.get(list) {
+            Some(Member::List { begin, count }) => {
+                Ok(Some(Entries::new(list, Cursor::at(self.text.clone(), *begin), *count)))
+            }
+            None => Ok(None),
+            Some(Member::Value(Some(value))) if value == b"null" => Ok(None),
+            Some(Member::Value(_)) => Err(DumpError::List(list.to_owned())),
+        }
+    }
+
+    /// Whether it has a value of that name with this text.
+    pub fn has(&self, name: &str, value: &str) -> bool {
+        matches!(self.members.get(name), Some(Member::Value(Some(found))) if found == value.as_bytes())
+    }
+
+    /// The names of what it has.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.keys().map(String::as_str)
+    }
+
+    /// The lists with entries that are not [loaded](list_of).
+    pub fn left(&self) -> Vec<String> {
+        let is_left = |(name, member): &(&String, &Member)| {
+            let is_filled = matches!(member, Member::List { count, .. } if *count > 0);
+            is_filled && kinds_in_order().all(|kind| list_of(kind) != name.as_str())
+        };
+        self.members.iter().filter(is_left).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// Reads a name and what it names. The answer: whether another one follows.
+fn read_member(cursor: &mut Cursor, members: &mut BTreeMap<String, Member>) -> Result<bool, DumpError> {
+    cursor.skip_blanks()?;
+    if cursor.peek()? != Some(b'"') {
+        return Err(cursor.malformed("expected a name in quotes"));
+    }
+    let place = cursor.place();
+    let name = cursor.value(MAX_NAME)?.ok_or_else(|| place.malformed("a name is too long"))?;
+    let name: String = serde_json::from_slice(&name).map_err(|error| place.of_json(&error))?;
+    cursor.skip_blanks()?;
+    if cursor.peek()? != Some(b':') {
+        return Err(cursor.malformed("expected `:`"));
+    }
+    cursor.take()?;
+    cursor.skip_blanks()?;
+    let member = if cursor.peek()? == Some(b'[') { read_list(cursor)? } else { read_value(cursor)? };
+    members.insert(name, member);
+    if members.len() > MAX_MEMBERS {
+        return Err(cursor.malformed(&format!("it has more than {MAX_MEMBERS} lists and values")));
+    }
+    cursor.skip_blanks()?;
+    let place = cursor.place();
+    match cursor.take()? {
+        Some(b',') => Ok(true),
+        Some(b'}') => Ok(false),
+        Some(_) => Err(place.malformed("expected `,` or `}`")),
+        None => Err(cursor.broken_off()),
+    }
+}
+
+fn read_list(cursor: &mut Cursor) -> Result<Member, DumpError> {
+    cursor.take()?;
+    cursor.skip_blanks()?;
+    let begin = cursor.mark();
+    let mut count = 0;
+    if cursor.peek()? == Some(b']') {
+        cursor.take()?;
+        return Ok(Member::List { begin, count });
+    }
+    loop {
+        cursor.skip_blanks()?;
+        let place = cursor.place();
+        // One that is too long is told when its list is read.
+        if let Some(value) = cursor.value(MAX_ENTRY)? {
+            check_value(&value, place)?;
+        }
+        count += 1;
+        if !cursor.next_entry()? {
+            return Ok(Member::List { begin, count });
+        }
+    }
+}
+
+fn read_value(cursor: &mut Cursor) -> Result<Member, DumpError> {
+    let place = cursor.place();
+    let too_long = || place.malformed(&format!("a value is longer than {MAX_ENTRY} bytes"));
+    let value = cursor.value(MAX_ENTRY)?.ok_or_else(too_long)?;
+    check_value(&value, place)?;
+    Ok(Member::Value(Some(value).filter(|value| value.len() <= MAX_VALUE)))
+}
+
+/// Checks that it is JSON, of whatever kind and however deep: what is too deep is told when its list is read.
+fn check_value(value: &[u8], place: Place) -> Result<(), DumpError> {
+    serde_json::from_slice::<IgnoredAny>(value).map(drop).map_err(|error| place.of_json(&error))
+}
