@@ -188,11 +188,11 @@ impl Connection {
                 None => Afterwards::Nothing,
             };
             request.extensions_mut().insert(client);
-            let answered = router.call(request);
+            let (answered, pending) = (router.call(request), repeats.map(|repeats| repeats.pending(afterwards)));
             Either::Right(async move {
                 let mut answered = answered.await;
-                if let (Some(repeats), Ok(response)) = (&repeats, &mut answered) {
-                    repeats.learn(afterwards, response);
+                if let (Some(pending), Ok(response)) = (pending, &mut answered) {
+                    pending.learn(response);
                 }
                 answered
             })
