@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
 use rustls::crypto::aws_lc_rs;
@@ -166,6 +166,35 @@ async fn an_answer_is_given_again_until_something_changes() {
     assert_eq!(metrics.counts().http.all, 6);
     assert!(defender.ban("192.0.2.1".parse().unwrap(), Some(Duration::from_secs(60))).is_ok());
     check("GET", "192.0.2.1", "403", "refused", 3).await;
+    stop.cancel();
+}
+
+/// Caches take the length of an answer without a body for that of what they have.
+#[tokio::test]
+async fn an_answer_without_a_body_says_no_length_of_an_object() {
+    let answer = |status: StatusCode| async move { status };
+    let pages = Router::new()
+        .route("/known", get(move || answer(StatusCode::NOT_MODIFIED)))
+        .route("/empty", get(move || answer(StatusCode::OK)))
+        .route("/text", get(async || "text"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(Binding::plain(Socket::Tcp(listener)), site(pages).into(), HttpLimits::default(), stop.clone()));
+    for (method, path, status, length) in [
+        ("GET", "/known", "304", None),
+        ("HEAD", "/known", "304", None),
+        ("GET", "/empty", "200", Some("0")),
+        ("GET", "/text", "200", Some("4")),
+        ("HEAD", "/text", "200", Some("4")),
+    ] {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = asked(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await;
+        let found = answer.lines().find_map(|line| line.strip_prefix("content-length: "));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {path}: {answer}");
+        assert_eq!(found, length, "{method} {path}: {answer}");
+        assert!(!answer.contains("transfer-encoding"), "{method} {path}: {answer}");
+    }
     stop.cancel();
 }
 
