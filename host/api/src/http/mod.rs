@@ -19,5 +19,5 @@ pub use repeated::{Repeatable, Repeated};
 pub use requests::RequestId;
 pub use serving::{HttpLimits, serve};
 
-pub(crate) use repeated::Repeats;
+pub(crate) use repeated::{Changed, Repeats};
 pub(crate) use requests::{number, record};

@@ -18,6 +18,8 @@ use super::requests::{Line, NUMBER, next_number};
 const KEPT: usize = 512;
 /// Bytes of a question whose answer is kept.
 const LONGEST: usize = 4 << 10;
+/// Bytes of all questions and bodies that are kept.
+const MOST: usize = 16 << 20;
 
 /// Among the extensions of an answer: who asks the same in the same way gets the same, until a time that the door chooses.
 #[derive(Debug, Clone)]
@@ -31,6 +33,10 @@ pub struct Repeatable {
     /// The body, which the answer itself lacks if who asked has it.
     pub body: Bytes,
 }
+
+/// Among the extensions of the answer to a GET that may have changed something, as those of the older interfaces do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Changed;
 
 /// The answers that were given last on all bindings.
 #[derive(Default)]
@@ -72,6 +78,14 @@ pub(super) enum Afterwards {
     Forget,
 }
 
+/// A request that the router looks at. A client that leaves ends its request, whose change may have been made: one that is
+/// dropped before it was answered counts as a change.
+pub(super) struct Pending {
+    repeats: Repeats,
+    /// None: it was answered.
+    afterwards: Option<Afterwards>,
+}
+
 /// All of a request that an answer may depend on, credentials as well: it has no form for logs.
 pub(super) struct Question {
     text: Vec<u8>,
@@ -108,12 +122,29 @@ impl Repeats {
         response.headers_mut().extend(HeaderValue::from_str(&number).ok().map(|number| (NUMBER, number)));
     }
 
+    /// Waits for the answer.
+    pub(super) fn pending(self, afterwards: Afterwards) -> Pending {
+        Pending { repeats: self, afterwards: Some(afterwards) }
+    }
+}
+
+impl Pending {
     /// Does what is to be done with the answer.
-    pub(super) fn learn(&self, afterwards: Afterwards, response: &mut Response) {
-        match afterwards {
-            Afterwards::Nothing => {}
-            Afterwards::Keep(question) => self.repeated.keep(question, response),
-            Afterwards::Forget => self.repeated.forget(),
+    pub(super) fn learn(mut self, response: &mut Response) {
+        let repeated = &self.repeats.repeated;
+        let has_changed = response.extensions_mut().remove::<Changed>().is_some();
+        match self.afterwards.take() {
+            Some(Afterwards::Keep(question)) if !has_changed => repeated.keep(question, response),
+            Some(Afterwards::Nothing) if !has_changed => {}
+            Some(_) | None => repeated.forget(),
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.afterwards.is_some() {
+            self.repeats.repeated.forget();
         }
     }
 }
@@ -154,8 +185,13 @@ impl Repeated {
             headers.remove(name);
         }
         let (mut answers, now) = (self.lock(), Instant::now());
-        answers.known.retain(|_, answer| now < answer.part.until);
-        if answers.changes == question.changes && answers.known.len() < KEPT {
+        let mut bytes = question.text.len() + part.body.len();
+        answers.known.retain(|text, answer| {
+            let is_shown = now < answer.part.until;
+            bytes += if is_shown { text.len() + answer.part.body.len() } else { 0 };
+            is_shown
+        });
+        if answers.changes == question.changes && answers.known.len() < KEPT && bytes <= MOST {
             answers.known.insert(question.text, Answer { headers, part });
         }
     }

@@ -30,6 +30,10 @@ impl House {
         self.0.look(&request.body(()).unwrap(), client)
     }
 
+    fn learn(&self, afterwards: Afterwards, response: &mut Response) {
+        self.0.clone().pending(afterwards).learn(response);
+    }
+
     /// Whether a GET is answered with what was kept.
     fn knows(&self, uri: &str, headers: &[(&str, &str)], client: &Client) -> bool {
         matches!(self.look("GET", uri, headers, client), Look::Known(_))
@@ -38,7 +42,7 @@ impl House {
     /// The router's answer to a GET of ann.
     fn answered(&self, mut response: Response) {
         let Look::New(afterwards) = self.look("GET", "/part", &ANN, &client()) else { panic!("it is known") };
-        self.0.learn(afterwards, &mut response);
+        self.learn(afterwards, &mut response);
         assert!(response.extensions().get::<Repeatable>().is_none());
     }
 }
@@ -157,11 +161,60 @@ async fn what_may_have_changed_is_looked_at_again() {
         // The change is made on another binding.
         let other = House(Repeats { site: 1, ..house.0.clone() });
         let Look::New(afterwards) = other.look(method, "/other", &ANN, &client()) else { panic!("{method}") };
-        other.0.learn(afterwards, &mut Response::new(Body::empty()));
-        house.0.learn(late, &mut response(StatusCode::OK));
+        other.learn(afterwards, &mut Response::new(Body::empty()));
+        house.learn(late, &mut response(StatusCode::OK));
         assert_eq!(house.knows("/part", &ANN, &client()), expected, "{method}");
         assert_eq!(house.knows("/late", &ANN, &client()), expected, "{method}");
     }
+}
+
+/// A client that leaves ends its request, and what that has changed is changed all the same; older clients change by GET.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_answered_or_says_that_it_changed_something_is_a_change() {
+    let long = "x".repeat(LONGEST);
+    let long = [("x", long.as_str())];
+    let (short, long): (&[(&str, &str)], &[(&str, &str)]) = (&[], &long);
+    for (method, headers) in [("GET", short), ("GET", long), ("HEAD", short), ("POST", short), ("DELETE", short)] {
+        let begin = || {
+            let house = House::new();
+            house.answered(response(StatusCode::OK));
+            let Look::New(late) = house.look("GET", "/late", &ANN, &client()) else { panic!("{method}") };
+            let Look::New(afterwards) = house.look(method, "/other", headers, &client()) else { panic!("{method}") };
+            let pending = house.0.clone().pending(afterwards);
+            (house, late, pending)
+        };
+        let check = |house: &House, late: Afterwards, what: &str| {
+            house.learn(late, &mut response(StatusCode::OK));
+            assert!(!house.knows("/part", &ANN, &client()), "{method} {what}");
+            assert!(!house.knows("/late", &ANN, &client()), "{method} {what}");
+        };
+        let (house, late, pending) = begin();
+        drop(pending);
+        check(&house, late, "was not answered");
+        let (house, late, pending) = begin();
+        let mut answer = response(StatusCode::OK);
+        answer.extensions_mut().insert(Changed);
+        pending.learn(&mut answer);
+        check(&house, late, "says so");
+        assert!(!house.knows("/other", headers, &client()), "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_answers_are_kept_while_there_is_room() {
+    let house = House::new();
+    let ask = |uri: &str| {
+        let Look::New(afterwards) = house.look("GET", uri, &ANN, &client()) else { panic!("{uri}") };
+        let mut answer = response(StatusCode::OK);
+        let part = answer.extensions_mut().get_mut::<Repeatable>().unwrap();
+        part.body = vec![b'x'; MOST / 4].into();
+        house.learn(afterwards, &mut answer);
+        house.knows(uri, &ANN, &client())
+    };
+    let kept: Vec<_> = (0..5).map(|number| ask(&format!("/{number}"))).collect();
+    assert_eq!(kept, [true, true, true, false, false]);
+    advance(Duration::from_secs(1)).await;
+    assert!(ask("/new"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +222,7 @@ async fn few_answers_are_kept_and_old_ones_make_room() {
     let house = House::new();
     let ask = |uri: &str| {
         let Look::New(afterwards) = house.look("GET", uri, &ANN, &client()) else { panic!("{uri}") };
-        house.0.learn(afterwards, &mut response(StatusCode::OK));
+        house.learn(afterwards, &mut response(StatusCode::OK));
     };
     for number in 0..KEPT + 10 {
         ask(&format!("/{number}"));

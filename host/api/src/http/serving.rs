@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
 use futures_util::future::{BoxFuture, Either};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -188,13 +190,17 @@ impl Connection {
                 None => Afterwards::Nothing,
             };
             request.extensions_mut().insert(client);
-            let answered = router.call(request);
+            let (answered, pending) = (router.call(request), repeats.map(|repeats| repeats.pending(afterwards)));
             Either::Right(async move {
-                let mut answered = answered.await;
-                if let (Some(repeats), Ok(response)) = (&repeats, &mut answered) {
-                    repeats.learn(afterwards, response);
+                let Ok(mut response) = answered.await;
+                if let Some(pending) = pending {
+                    pending.learn(&mut response);
                 }
-                answered
+                // The router gives it the length of its body; that of the object would be right (RFC 9110 section 8.6).
+                if response.status() == StatusCode::NOT_MODIFIED {
+                    response.headers_mut().remove(CONTENT_LENGTH);
+                }
+                Ok::<_, Infallible>(response)
             })
         });
         let connection = http1::Builder::new()

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
 use rustls::crypto::aws_lc_rs;
@@ -19,6 +20,7 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::SystemClock;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -164,6 +166,78 @@ async fn an_answer_is_given_again_until_something_changes() {
     assert_eq!(metrics.counts().http.all, 6);
     assert!(defender.ban("192.0.2.1".parse().unwrap(), Some(Duration::from_secs(60))).is_ok());
     check("GET", "192.0.2.1", "403", "refused", 3).await;
+    stop.cancel();
+}
+
+/// Caches take the length of an answer without a body for that of what they have.
+#[tokio::test]
+async fn an_answer_without_a_body_says_no_length_of_an_object() {
+    let answer = |status: StatusCode| async move { status };
+    let pages = Router::new()
+        .route("/known", get(move || answer(StatusCode::NOT_MODIFIED)))
+        .route("/empty", get(move || answer(StatusCode::OK)))
+        .route("/text", get(async || "text"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(Binding::plain(Socket::Tcp(listener)), site(pages).into(), HttpLimits::default(), stop.clone()));
+    for (method, path, status, length) in [
+        ("GET", "/known", "304", None),
+        ("HEAD", "/known", "304", None),
+        ("GET", "/empty", "200", Some("0")),
+        ("GET", "/text", "200", Some("4")),
+        ("HEAD", "/text", "200", Some("4")),
+    ] {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answer = asked(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await;
+        let found = answer.lines().find_map(|line| line.strip_prefix("content-length: "));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {path}: {answer}");
+        assert_eq!(found, length, "{method} {path}: {answer}");
+        assert!(!answer.contains("transfer-encoding"), "{method} {path}: {answer}");
+    }
+    stop.cancel();
+}
+
+/// A client that leaves before it is answered may have changed something.
+#[tokio::test]
+async fn a_client_that_leaves_may_have_changed_something() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counter = made.clone();
+    let part = move || {
+        let text = format!("part {}", counter.fetch_add(1, Ordering::Relaxed));
+        let (until, tag) = (Instant::now() + Duration::from_secs(600), HeaderValue::from_static("\"1\""));
+        let part = Repeatable { until, tag, about_body: Vec::new(), body: text.clone().into() };
+        async move { (Extension(part), text) }
+    };
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    // The receiver is told nothing: that the sender is gone says that the request has ended.
+    let change = move || {
+        let (held, ended) = oneshot::channel::<()>();
+        let _ = begun.send(ended);
+        async move {
+            pending::<()>().await;
+            drop(held);
+        }
+    };
+    let pages = Router::new().route("/part", get(part).post(change));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let served = counted(pages, Arc::new(Metrics::default()), Arc::default());
+    tokio::spawn(serve(Binding::plain(Socket::Tcp(listener)), served, HttpLimits::default(), stop.clone()));
+    let check = async |expected: &str| {
+        let request = b"GET /part HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let answer = asked(TcpStream::connect(address).await.unwrap(), request).await;
+        assert!(answer.ends_with(expected), "{expected}: {answer}");
+    };
+    check("part 0").await;
+    check("part 0").await;
+    let mut leaving = TcpStream::connect(address).await.unwrap();
+    leaving.write_all(b"POST /part HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    let ended = begins.recv().await.unwrap();
+    drop(leaving);
+    assert!(ended.await.is_err());
+    check("part 1").await;
     stop.cancel();
 }
 

@@ -3,7 +3,8 @@
 
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use super::RestApi;
 use super::extract::BodyLimit;
 use super::guard::{self, Guarded};
 use super::versions;
+use crate::http::Changed;
 
 /// An interface: a set of routes below one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct Route {
     pub is_versioned: bool,
     /// Whether the object changes by itself all the time, so that no change can be based on what it was.
     pub is_live: bool,
+    /// Whether a GET changes what others are shown or may see.
+    pub changes_by_get: bool,
     handler: MethodRouter<RestApi>,
 }
 
@@ -98,6 +102,7 @@ impl Route {
             answer: (200, json!({})),
             is_versioned: false,
             is_live: false,
+            changes_by_get: false,
             handler: on(filter, handler),
         }
     }
@@ -141,6 +146,11 @@ impl Route {
     /// As [`versioned`](Self::versioned), of an object that changes by itself all the time.
     pub fn live(self) -> Self {
         Self { is_versioned: true, is_live: true, ..self }
+    }
+
+    /// As clients of the older server know it: its GET changes something.
+    pub fn changing(self) -> Self {
+        Self { changes_by_get: true, ..self }
     }
 
     /// Whether the operation shows one object with its version.
@@ -205,9 +215,18 @@ impl Interface {
             if shows_version {
                 handler = handler.layer(from_fn_with_state(is_live, versions::shown));
             }
+            if route.changes_by_get {
+                handler = handler.layer(map_response(changed));
+            }
             let handler = handler.layer(from_fn_with_state(guarded, guard::check));
             router = router.route(&format!("{}{}", self.path(), route.path), handler);
         }
         router
     }
+}
+
+/// Also where it failed: a part of it may have been done.
+async fn changed(mut response: Response) -> Response {
+    response.extensions_mut().insert(Changed);
+    response
 }

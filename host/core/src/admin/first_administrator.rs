@@ -75,9 +75,14 @@ impl FirstAdministrator {
         let expires_at = now.saturating_add(LIFETIME);
         let fields = [("purpose", json!(PURPOSE)), ("created_at", json!(now)), ("expires_at", json!(expires_at))];
         let document: Map<_, _> = fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
-        let (name, write) = (name_of(text.expose()), Write::Add(document));
-        self.directory.commit(vec![Change { collection: &TOKENS, name, write, announce: false, audit: None }]).await?;
-        Ok(Some(IssuedToken { text, expires_at }))
+        let change = |collection, name, write| Change { collection, name, write, announce: false, audit: None };
+        let add = change(&TOKENS, name_of(text.expose()), Write::Add(document));
+        // One may have been added since the look, by an installation for one: its codes have ended already.
+        match self.directory.commit(vec![change(&ADMINS, PURPOSE.to_owned(), Write::RequireEmpty), add]).await {
+            Ok(_) => Ok(Some(IssuedToken { text, expires_at })),
+            Err(StoreError::Conflict(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Adds the first administrator, who may do everything, with a code, which is used up. What is wrong with the name and
@@ -178,21 +183,25 @@ impl Administrators {
 /// Ends codes, since there is an administrator; `expired_at`: those alone that have expired by that time. That it fails
 /// lets none be used: each is looked at again, and an administrator as well.
 pub(super) async fn end_codes(directory: &dyn Directory, expired_at: Option<i64>) {
-    let request = PageRequest { after: None, prefix: Some(PREFIX.to_owned()), limit: PAGE };
-    let codes = match directory.list(&TOKENS, request).await {
-        Ok(codes) => codes,
-        Err(error) => return not_ended(&error),
-    };
-    for code in codes {
-        if expired_at.is_some_and(|now| !is_over(&code, now)) {
-            continue;
-        }
-        let write = Write::Delete { expected: None };
-        let change = Change { collection: &TOKENS, name: code.name, write, announce: false, audit: None };
-        match directory.commit(vec![change]).await {
-            // Another server was first.
-            Ok(_) | Err(StoreError::NotFound(_)) => {}
+    let mut request = PageRequest { after: None, prefix: Some(PREFIX.to_owned()), limit: PAGE };
+    loop {
+        let codes = match directory.list(&TOKENS, request.clone()).await {
+            Ok(codes) => codes,
             Err(error) => return not_ended(&error),
+        };
+        let Some(last) = codes.last() else { return };
+        request.after = Some(last.name.clone());
+        for code in codes {
+            if expired_at.is_some_and(|now| !is_over(&code, now)) {
+                continue;
+            }
+            let write = Write::Delete { expected: None };
+            let change = Change { collection: &TOKENS, name: code.name, write, announce: false, audit: None };
+            match directory.commit(vec![change]).await {
+                // Another server was first.
+                Ok(_) | Err(StoreError::NotFound(_)) => {}
+                Err(error) => return not_ended(&error),
+            }
         }
     }
 }

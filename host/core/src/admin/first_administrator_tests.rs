@@ -11,9 +11,13 @@ use tokio::sync::Barrier;
 use super::password_reset_tests::{House, client, house_with};
 use super::user_tests::{PaperPasswords, map};
 use super::*;
+use crate::memory::MemoryStore;
 use crate::memory::outage::{Outage, State};
 use crate::password::{PasswordError, PasswordHash};
-use crate::ports::{ADMINS, AuditOutcome, AuditQuery, PageRequest, TOKENS};
+use crate::ports::{
+    ADMINS, AccountKey, AuditOutcome, AuditQuery, Change, ChangeToken, Changes, Collection, Directory,
+    MaintainedChange, PageRequest, StoreError, StoredDocument, TOKENS, Version, Write,
+};
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
@@ -32,6 +36,52 @@ impl Passwords for Meeting {
     async fn hash(&self, waiter: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
         self.0.wait().await;
         PaperPasswords.hash(waiter, clear).await
+    }
+}
+
+/// A store to which an administrator is added just after somebody has looked for one.
+struct Late(Arc<MemoryStore>);
+
+#[async_trait]
+impl Directory for Late {
+    async fn find(&self, of: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        self.0.find(of, name).await
+    }
+    async fn find_all(&self, of: &'static Collection, names: Vec<String>) -> Result<Vec<StoredDocument>, StoreError> {
+        self.0.find_all(of, names).await
+    }
+    async fn list(&self, of: &'static Collection, page: PageRequest) -> Result<Vec<StoredDocument>, StoreError> {
+        let found = self.0.list(of, page).await?;
+        if *of == ADMINS && found.is_empty() {
+            let (name, write) = ("ann".to_owned(), Write::Add(map(json!({"status": 1}))));
+            let add = Change { collection: &ADMINS, name, write, announce: false, audit: None };
+            self.0.commit(vec![add]).await?;
+        }
+        Ok(found)
+    }
+    async fn texts(&self, of: &'static Collection, field: &'static str) -> Result<Vec<(String, String)>, StoreError> {
+        self.0.texts(of, field).await
+    }
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        self.0.commit(changes).await
+    }
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        self.0.changes(since).await
+    }
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        self.0.wait_for_changes(since).await
+    }
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        self.0.change_maintained(change).await
+    }
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        self.0.record_login(account, at).await
+    }
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        self.0.record_first_transfer(account, upload, at).await
+    }
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        self.0.use_code(account, step).await
     }
 }
 
@@ -151,13 +201,47 @@ async fn a_code_ends_with_its_day_or_with_another_administrator() {
     // One that is disabled, or not valid, is one.
     let (house, first) = empty_house();
     let good = code(&first).await;
-    let write = crate::ports::Write::Add(map(json!({"status": 0})));
-    let change = crate::ports::Change { collection: &ADMINS, name: "old".into(), write, announce: false, audit: None };
+    let write = Write::Add(map(json!({"status": 0})));
+    let change = Change { collection: &ADMINS, name: "old".into(), write, announce: false, audit: None };
     house.store.commit(vec![change]).await.unwrap();
     assert_eq!(add(&house, &first, &good, "ann").await, DENIED);
     assert_eq!(first.make_code().await, Ok(None));
     house.admins.delete(&house.root, "old").await.unwrap();
     assert_eq!(add(&house, &first, &good, "ann").await, DENIED);
+}
+
+/// However many a server has made that started again and again.
+#[tokio::test]
+async fn all_codes_end() {
+    let (house, first) = empty_house();
+    let good = code(&first).await;
+    let store = async |expires_at: i64| {
+        let add = |number: u32| {
+            let document = map(json!({"purpose": "first-administrator", "expires_at": expires_at}));
+            let (name, write) = (format!("first-administrator:{number:04}"), Write::Add(document));
+            Change { collection: &TOKENS, name, write, announce: false, audit: None }
+        };
+        house.store.commit((0..2 * PAGE).map(add).collect()).await.unwrap();
+    };
+    let left = async || {
+        let all = PageRequest { limit: 5 * PAGE, ..PageRequest::default() };
+        house.store.list(&TOKENS, all).await.unwrap().len()
+    };
+    store(0).await;
+    code(&first).await;
+    assert_eq!(left().await, 2, "those that are good stay");
+    store(i64::MAX).await;
+    assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
+    assert_eq!(left().await, 0);
+}
+
+/// An administrator is added between the look and the code.
+#[tokio::test]
+async fn no_code_is_made_beside_an_administrator() {
+    let (house, first) = empty_house();
+    let first = FirstAdministrator { directory: Arc::new(Late(house.store.clone())), ..first };
+    assert_eq!(first.make_code().await, Ok(None));
+    assert_eq!((names(&house).await, codes(&house).await), (vec!["ann".to_owned()], 0));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod scores;
 pub(crate) mod strangers;
 
 use core::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::ports::{Clock, Exemptions, ExemptionsInMemory};
 
 /// Most addresses whose scores and bans are kept.
 pub const CAPACITY: usize = 100_000;
+/// Milliseconds by which the clock of the host may go before the steady one, or behind it, without having been set.
+const CLOCKS_DIFFER: u64 = 1_000;
 
 /// How the defender scores and bans.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +141,8 @@ pub struct Defender {
     table: Mutex<ScoreTable>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    /// The milliseconds from the steady clock to that of the host.
+    from_steady: AtomicI64,
     observers: Option<Arc<Observers<AddressBanned>>>,
     exemptions: Arc<dyn Exemptions>,
 }
@@ -146,7 +151,9 @@ impl Defender {
     /// A defender that has seen no offence yet.
     pub fn new(settings: DefenderSettings, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
         let table = Mutex::new(ScoreTable::new(settings.rule, CAPACITY));
-        Self { settings, table, metrics, clock, observers: None, exemptions: Arc::new(ExemptionsInMemory::default()) }
+        let from_steady = AtomicI64::new(clock.now().saturating_sub(clock.steady()));
+        let exemptions = Arc::new(ExemptionsInMemory::default());
+        Self { settings, table, metrics, clock, from_steady, observers: None, exemptions }
     }
 
     /// The same defender, which tells these observers of each ban.
@@ -276,12 +283,24 @@ impl Defender {
 
     /// The bans, those that end first at the beginning.
     pub fn bans(&self) -> Vec<(Source, Ban)> {
-        let (now, steady) = (self.clock.now(), self.clock.steady());
-        let mut bans = self.table().bans(steady);
+        let from_steady = self.from_steady();
+        let mut bans = self.table().bans(self.clock.steady());
         for (_, ban) in &mut bans {
-            ban.until = now.saturating_add(ban.until - steady);
+            ban.until = from_steady.saturating_add(ban.until);
         }
         bans
+    }
+
+    /// The milliseconds from the steady clock to that of the host. They are as before until the latter was set: the two are
+    /// read one after the other, and in whole milliseconds, and a ban would end at another time whenever it is shown.
+    fn from_steady(&self) -> i64 {
+        let (known, found) =
+            (self.from_steady.load(Ordering::Relaxed), self.clock.now().saturating_sub(self.clock.steady()));
+        if found.abs_diff(known) < CLOCKS_DIFFER {
+            return known;
+        }
+        self.from_steady.store(found, Ordering::Relaxed);
+        found
     }
 
     /// Bans an address; None: for as long as a first ban by its score. The answer is the end of the ban, in
@@ -300,7 +319,7 @@ impl Defender {
         }
         self.metrics.address_banned();
         self.tell(address, None, 0, Offences::default(), time);
-        Ok(self.clock.now().saturating_add(time))
+        Ok(self.from_steady().saturating_add(steady).saturating_add(time))
     }
 
     /// Ends the ban of an address, and forgets its score. False: it was not banned.

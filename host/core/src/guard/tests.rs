@@ -152,6 +152,33 @@ fn a_clock_that_is_set_changes_no_ban() {
     }
 }
 
+/// The clock of the host is kept right in small steps, and read a moment before or after the steady one: the end of a ban
+/// stays what it was, as does what lists and tags say of it.
+#[test]
+fn the_end_of_a_ban_is_the_same_each_time_it_is_shown() {
+    const START: i64 = 1_800_000_000_000;
+    let clocks = Arc::new(Clocks([START, 7].map(AtomicI64::new)));
+    let defender = Defender::new(enabled(), Arc::default(), clocks.clone());
+    let until = defender.ban(address("192.0.2.1"), Some(Duration::from_secs(60))).unwrap();
+    assert_eq!(until, START + 60_000);
+    for (passed, ahead, expected) in [
+        (0, 0, until),
+        (0, 1, until),
+        (0, -1, until),
+        (30_000, 999, until),
+        (30_000, -999, until),
+        // It was set.
+        (30_000, 5_000, until + 5_000),
+        (30_001, 5_001, until + 5_000),
+        (30_001, 0, until),
+    ] {
+        clocks.0[0].store(START + passed + ahead, Ordering::Relaxed);
+        clocks.0[1].store(7 + passed, Ordering::Relaxed);
+        let shown: Vec<_> = defender.bans().into_iter().map(|(_, ban)| ban.until).collect();
+        assert_eq!(shown, [expected], "{passed} {ahead}");
+    }
+}
+
 /// Remembers the bans that it is told of.
 #[derive(Default)]
 struct Told(Mutex<Vec<AddressBanned>>);

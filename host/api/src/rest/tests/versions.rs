@@ -64,6 +64,10 @@ const NO_VERSIONS: &[(&str, &str)] = &[
     ("v2", "impersonate_user"),
 ];
 
+/// What older clients change by reading: kept answers to others are not given again after it.
+const CHANGES: &[(&str, &str)] =
+    &[("v1", "loaddata"), ("v2", "loaddata_from_file"), ("v2", "logout"), ("v2", "user_logout")];
+
 fn routes() -> impl Iterator<Item = (Interface, Route)> {
     Interface::ALL.into_iter().flat_map(|of| of.routes().into_iter().map(move |route| (of, route)))
 }
@@ -84,6 +88,30 @@ fn each_object_has_a_version_that_changes_mind() {
         let mut known = routes().map(|(of, route)| (of.name(), route.operation));
         assert!(known.any(|known| known == (*interface, *operation)), "{interface} has no {operation}");
     }
+}
+
+#[test]
+fn what_changes_by_get_says_so() {
+    for (of, route) in routes() {
+        let expected = CHANGES.contains(&(of.name(), route.operation));
+        assert_eq!(route.changes_by_get, expected, "{} {}{}", route.method, of.path(), route.path);
+    }
+    assert!(CHANGES.iter().all(|operation| NO_OBJECTS.contains(operation)));
+}
+
+#[tokio::test]
+async fn the_answer_to_a_log_out_by_get_tells_that_it_changed_something() {
+    let house = House::new();
+    let check = async |path: &str, expected: bool| {
+        let request = Request::builder().uri(path).header("host", "files.example");
+        let mut request = request.header("authorization", "Bearer all").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(house.client.clone());
+        let response = TowerToHyperService::new(house.router.clone()).call(request).await.unwrap();
+        let has_changed = response.extensions().get::<crate::http::Changed>().is_some();
+        assert_eq!((response.status().as_u16(), has_changed), (200, expected), "{path}");
+    };
+    check("/api/v2/logout", true).await;
+    check("/api/v2/status", false).await;
 }
 
 /// A house with one object of each kind that can be made here, and their paths.

@@ -59,7 +59,8 @@ pub fn routes() -> Vec<Route> {
                 json!({"type": "integer", "enum": [0, 1, 2]}),
                 "1: count the files of all accounts; 2: of those with a quota.",
             )
-            .answers(200, reference("Done")),
+            .answers(200, reference("Done"))
+            .changing(),
     ]
 }
 

@@ -46,7 +46,8 @@ pub fn routes() -> Vec<Route> {
             "Load a file: all of it, or nothing.",
             load_file,
         ))
-        .required("input-file", word(), "The file, below the directory of backups."),
+        .required("input-file", word(), "The file, below the directory of backups.")
+        .changing(),
         load(Route::new(
             Method::POST,
             "/loaddata",

@@ -30,7 +30,8 @@ pub fn routes() -> Vec<Route> {
         .needs_only(Need::Password)
         .answers(200, token),
         Route::new(Method::GET, "/logout", "logout", "End the token of the request.", logout)
-            .answers(200, reference("Done")),
+            .answers(200, reference("Done"))
+            .changing(),
     ]
 }
 

@@ -40,7 +40,8 @@ pub fn routes() -> Vec<Route> {
         .answers(200, token_schema()),
         Route::new(Method::GET, "/user/logout", "user_logout", "End the session of the user's token.", log_out)
             .needs_only(Need::User)
-            .answers(200, reference("Done")),
+            .answers(200, reference("Done"))
+            .changing(),
         Route::new(Method::GET, "/user/profile", "get_user_profile", "Show the user's own account.", profile)
             .needs_only(Need::User)
             .answers(200, reference("User"))
