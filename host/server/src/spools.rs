@@ -119,11 +119,12 @@ impl SpooledText for FileText {
     }
 }
 
-/// The text of a file. What is no file, such as a pipe, can be read once, and is read as a whole.
+/// The text of a file. What is no file, such as a pipe, can be read once, and is read as a whole; as is one that says no
+/// length, such as those that the kernel makes as they are read.
 pub fn text_of(path: &Path) -> std::io::Result<Arc<dyn SpooledText>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
-    if metadata.is_file() {
+    if metadata.is_file() && metadata.len() > 0 {
         return Ok(Arc::new(FileText { path: path.to_owned(), file, length: metadata.len() }));
     }
     let mut text = Vec::new();
@@ -205,6 +206,8 @@ mod tests {
         std::fs::write(&path, "0123456789abc").unwrap();
         assert_eq!(text.read(8, 100).unwrap(), b"89");
         assert_eq!(text_of(Path::new("/dev/null")).unwrap().length(), 0);
+        let made = text_of(Path::new("/proc/self/status")).unwrap();
+        assert_eq!(made.read(0, 5).unwrap(), b"Name:");
         assert!(text_of(directory.path()).is_err() && text_of(&directory.path().join("none")).is_err());
     }
 }

@@ -1,14 +1,16 @@
 //! Dumps of all accounts, folders, groups and roles: one to take home, and one to load, which is tried first.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use axum::response::Response;
 use tidegate_api::{DumpLoad, LoadFailure, load_dump, read_dump};
 use tidegate_core::account::{Dump, LoadOutcome, Loaded};
 use tidegate_core::admin::UseCase;
 use tidegate_core::ports::SpooledText;
+use tokio::time::{Instant, sleep};
 
+use crate::WebAdmin;
 use crate::guard::Need;
 use crate::problem::Problem;
 use crate::request::{Asked, see};
@@ -77,13 +79,28 @@ async fn attempt(mut asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Note(Tone::Warning, text));
     }
     if can_be_loaded {
-        asked.web.keep(Some(Uploaded { session, text, at: Instant::now() }));
+        keep(&asked.web, session, text);
         let mut form = Form::post("load", "/web/dump/load", Vec::new(), "");
         form.buttons =
             vec![Submit { name: "", value: "", text: format!("Load {} documents", loaded.len()), tone: Tone::Good }];
         blocks.insert(0, Block::Form(form));
     }
     Ok(asked.page("Load this dump?", blocks))
+}
+
+/// Keeps the file for its load, and lets go of it when it is of no more use: it has secrets, and takes space on the disk.
+fn keep(web: &WebAdmin, session: String, text: Arc<dyn SpooledText>) {
+    let at = Instant::now();
+    web.keep(Some(Uploaded { session, text, at }));
+    let uploaded = Arc::downgrade(&web.uploaded);
+    tokio::spawn(async move {
+        sleep(KEPT).await;
+        let Some(uploaded) = uploaded.upgrade() else { return };
+        let mut kept = uploaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_some_and(|kept| kept.at <= at) {
+            *kept = None;
+        }
+    });
 }
 
 async fn load(asked: Asked) -> Result<Response, Problem> {

@@ -38,6 +38,21 @@ pub async fn of_role(store: &dyn Stores, role: &str) -> Vec<String> {
     found.into_iter().map(|stored| stored.name).collect()
 }
 
+/// Another program has given the account "bob0" of [`add_of_roles`] another role, and has not noted it.
+pub async fn check_changed_elsewhere(store: &dyn Stores) {
+    assert_eq!(of_role(store, "sales0").await.len(), 89);
+    // Pages are full all the same: a shorter one would be the last.
+    let filter = AccountFilter { role: text("sales0"), ..AccountFilter::default() };
+    let page = PageRequest { limit: 1, ..PageRequest::default() };
+    assert_eq!(names(&store.list_accounts(&filter, page).await.unwrap()), ["bob1"]);
+    // The next change of the account notes it.
+    let mut changed = document("/srv/home");
+    changed.insert("role".to_owned(), json!("boss"));
+    let expected = find(store, "bob0").await.version;
+    commit(store, "bob0", Write::Replace { document: changed, expected, reset: Vec::new() }).await.unwrap();
+    assert_eq!(of_role(store, "boss").await, ["bob0"]);
+}
+
 /// The filter gives these accounts: at once, and a page of one account after the other.
 async fn check(store: &dyn Stores, filter: AccountFilter, expected: &[&str]) {
     let page = |after: Option<&str>, prefix: Option<&str>, limit| PageRequest {

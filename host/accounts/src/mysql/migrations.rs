@@ -233,8 +233,10 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Fills the table of what accounts refer to; rows that are there already stay.
+    /// Fills the table of what accounts refer to. A server that died here may have filled it before others changed the
+    /// accounts.
     async fn fill_references(&mut self) -> Result<(), StoreError> {
+        self.run(&self.dialect.render(&format!("DELETE FROM {}", account_references::TABLE))).await?;
         let read = format!(
             "SELECT id, username, other FROM {{users}} WHERE id > ? ORDER BY id LIMIT {}",
             account_references::ACCOUNTS_AT_ONCE

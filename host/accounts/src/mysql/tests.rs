@@ -92,6 +92,22 @@ async fn accounts_of_an_earlier_version_are_found_by_their_role() {
     let database = server.open();
     assert_eq!(filters::of_role(&database, "sales12").await, expected);
     assert_eq!(filters::of_role(&database, "sales0").await.len(), 90);
+    drop(database);
+    // One that died later had filled the table, and accounts were changed since.
+    for sql in [
+        "INSERT INTO account_references VALUES ('role', 'sales12', 'alice')",
+        "DELETE FROM account_references WHERE account = 'bob1'",
+        "DELETE FROM tidegate_version WHERE version = 20261208",
+    ] {
+        raw.query_drop(sql).await.unwrap();
+    }
+    let database = server.open();
+    let count = "SELECT CAST(COUNT(*) AS CHAR) FROM account_references WHERE account IN ('alice', 'bob1')";
+    assert_eq!(raw.query_first::<String, _>(count).await.unwrap().as_deref(), Some("1"));
+    assert_eq!(filters::of_role(&database, "sales0").await.len(), 90);
+    let elsewhere = r#"UPDATE users SET other = '{"role":"elsewhere"}' WHERE username = 'bob0'"#;
+    raw.query_drop(elsewhere).await.unwrap();
+    filters::check_changed_elsewhere(&database).await;
 }
 
 #[tokio::test]

@@ -60,6 +60,9 @@ async fn accounts_of_an_earlier_version_are_found_by_their_role() {
     let database = server.open();
     assert_eq!(filters::of_role(&database, "sales12").await, expected);
     assert_eq!(filters::of_role(&database, "sales0").await.len(), 90);
+    let elsewhere = r#"UPDATE users SET other = '{"role":"elsewhere"}' WHERE username = 'bob0'"#;
+    raw.batch_execute(elsewhere).await.unwrap();
+    filters::check_changed_elsewhere(&database).await;
 }
 
 #[tokio::test]

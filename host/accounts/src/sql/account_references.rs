@@ -49,6 +49,12 @@ pub fn insert(table: &str, rows: usize) -> String {
     format!("INSERT INTO {table} (kind, name, account) VALUES {}", placeholders(rows, 3))
 }
 
+/// Reads the rows of this number of accounts; those of one in the order of [`rows_of`].
+pub fn select(table: &str, accounts: usize) -> String {
+    let wanted = placeholders(1, accounts);
+    format!("SELECT kind, name, account FROM {table} WHERE account IN {wanted} ORDER BY account, kind, name")
+}
+
 /// Deletes the rows of this number of accounts.
 pub fn delete(table: &str, accounts: usize) -> String {
     format!("DELETE FROM {table} WHERE account IN {}", placeholders(1, accounts))

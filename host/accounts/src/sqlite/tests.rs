@@ -64,6 +64,16 @@ async fn accounts_of_an_earlier_version_are_found_by_their_role() {
     assert_eq!(filters::of_role(&database, "sales").await, ["bob"]);
 }
 
+#[tokio::test]
+async fn an_account_that_another_program_changes_is_in_no_wrong_list() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    filters::add_of_roles(&database, 100).await;
+    let raw = Connection::open(&path).unwrap();
+    raw.execute(r#"UPDATE users SET other = '{"role":"elsewhere"}' WHERE username = 'bob0'"#, []).unwrap();
+    filters::check_changed_elsewhere(&database).await;
+}
+
 #[test]
 fn a_database_of_a_later_version_is_refused_and_not_changed() {
     // A9-01

@@ -47,6 +47,8 @@ async fn load(api: &AdminApi, peer: Peer, request: Request) -> Result<LoadReport
         ..Dump::default()
     };
     let is_trial = flag(&dump, "dry_run")?;
+    // Before anything is stored: of a request that cannot be read, nothing is.
+    let admins = administrators(&dump).await?;
     let Some(actor) = peer.actor().await else { return Err(Refusal(Box::new(stranger()))) };
     let mut roles = std::collections::HashSet::new();
     let note = |kind: Option<ObjectKind>, document: &Map<String, Value>| {
@@ -56,7 +58,6 @@ async fn load(api: &AdminApi, peer: Peer, request: Request) -> Result<LoadReport
     let loaded = load_dump(&administration.backups, &actor, &dump, (rules, is_trial), note).await?;
     let DumpLoad { loaded, is_stored } = loaded;
     let mut report = answers::load_report(loaded, is_stored);
-    let admins = administrators(&dump).await?;
     if !admins.is_empty() {
         let moved = administration.admins.move_in(&actor, &admins, &roles, is_trial).await?;
         report.admins = moved.into_iter().map(answers::moved_administrator).collect();

@@ -11,6 +11,7 @@ use super::folders::{MAX_NAME, check_folder, is_local};
 use super::group::Group;
 use super::kept_secrets;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
+use super::size::check_depth;
 use super::stored::folder_name;
 use crate::ports::{Collection, FOLDERS, GROUPS, ROLES, StoredDocument, Version};
 
@@ -83,6 +84,7 @@ impl ObjectKind {
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(invalid("name", "must have 1 to 255 characters and no control characters"));
         }
+        check_depth(&document)?;
         // Each kind has a column for it.
         document.entry("description").or_insert_with(|| "".into());
         match self {
@@ -191,6 +193,8 @@ mod tests {
         );
         check(Folder, json!({"name": "f", "filesystem": {"provider": 1}}), Err("filesystem.s3config.bucket"));
         check(Folder, json!({"name": "f", "mapped_path": "/srv/f", "filesystem": 7}), Err("filesystem"));
+        let deep = (0..100).fold(json!(0), |value, _| json!([value]));
+        check(Folder, json!({"name": "f", "filesystem": {"provider": 1, "more": deep}}), Err("filesystem"));
         check(Group, json!({"name": "g", "virtual_folders": {}}), Err("virtual_folders"));
         check(Folder, json!({"name": "f"}), Err("mapped_path"));
         check(Folder, json!({"name": "", "mapped_path": "/srv/f"}), Err("name"));

@@ -7,15 +7,20 @@ use super::draft::{AccountDraft, InvalidAccount, invalid};
 /// Most bytes of an account document as JSON: enough for some thousands of directories or keys.
 pub const MAX_DOCUMENT: usize = 256 << 10;
 
+/// Most lists and objects inside of each other, the document being the first: JSON is read to the depth of 127, and in dumps
+/// and answers there are some more around the document.
+const MAX_DEPTH: usize = 100;
+
 /// Bytes that a value takes in memory beside its text, about.
 const NODE: usize = 64;
 
 impl AccountDraft {
-    /// Checks that the document is at most [`MAX_DOCUMENT`] bytes as JSON.
+    /// Checks that the document is at most [`MAX_DOCUMENT`] bytes as JSON, and can be read again wherever it stands.
     ///
     /// # Errors
-    /// The document is larger; the error names its largest field.
+    /// The document is larger, and the error names its largest field; or a field is nested too deep.
     pub fn check_size(&self) -> Result<(), InvalidAccount> {
+        check_depth(&self.document)?;
         let too_large = || format!("the account would be larger than {} KiB as JSON", MAX_DOCUMENT >> 10);
         match largest(&self.document) {
             (total, Some(field)) if total > MAX_DOCUMENT => Err(invalid(field, too_large())),
@@ -26,6 +31,28 @@ impl AccountDraft {
     /// Bytes that the draft takes in memory, about.
     pub fn footprint(&self) -> usize {
         self.document.iter().map(|(name, value)| NODE + name.len() + footprint(value)).sum::<usize>() + NODE
+    }
+}
+
+/// Checks that the document can be read again in a dump.
+///
+/// # Errors
+/// A field is nested too deep.
+pub(super) fn check_depth(document: &Map<String, Value>) -> Result<(), InvalidAccount> {
+    match document.iter().find(|(_, value)| depth(value) >= MAX_DEPTH) {
+        None => Ok(()),
+        Some((field, _)) => {
+            Err(invalid(field, format!("must have at most {} lists and objects inside of each other", MAX_DEPTH - 1)))
+        }
+    }
+}
+
+/// How many lists and objects are inside of each other.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
     }
 }
 
@@ -94,5 +121,16 @@ mod tests {
         check("description", json!("x".repeat(262_145)), Some("description"));
         check("public_keys", json!(vec!["k".repeat(400); 1000]), Some("public_keys"));
         check("oidc_custom_fields", json!({"a": vec![0; 100_000]}), Some("oidc_custom_fields"));
+    }
+
+    #[test]
+    fn an_account_that_no_dump_could_have_is_refused() {
+        // A18-10
+        let deep = |depth: usize| {
+            (0..depth).fold(json!(0), |value, at| if at % 2 == 0 { json!([value]) } else { json!({"a": value}) })
+        };
+        check("oidc_custom_fields", deep(99), None);
+        check("oidc_custom_fields", deep(100), Some("oidc_custom_fields"));
+        check("oidc_custom_fields", json!([0, deep(98), deep(99), {}]), Some("oidc_custom_fields"));
     }
 }

@@ -20,8 +20,9 @@ use cursor::{Cursor, Mark};
 pub use entries::{Entries, Entry};
 pub use error::DumpError;
 
-/// Most bytes of the text of one entry, some times what the largest account may have.
-pub const MAX_ENTRY: usize = 4 << 20;
+/// Most bytes of the text of one entry. Accounts have less by far; a group may have 2 MiB, and in a dump, where each value
+/// has a line of its own, some times that.
+pub const MAX_ENTRY: usize = 8 << 20;
 /// Most bytes of the name of a list.
 const MAX_NAME: usize = 1024;
 /// Most lists and values; a dump has ten.

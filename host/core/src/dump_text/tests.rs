@@ -1,6 +1,6 @@
 //! Texts of dumps, whole, broken and hostile.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::ports::{StoreError, TextInMemory};
@@ -107,11 +107,11 @@ fn what_is_no_dump_is_told_with_its_place() {
     check(&deep(1_000_000), "users.0 cannot be read: recursion limit exceeded, at line 1 column");
     check(
         &format!("{{\"users\":[{{}},{{\"a\":\"{}\"}}]}}", "x".repeat(MAX_ENTRY)),
-        "users.1 is longer than 4194304 bytes, at line 1 column 14",
+        "users.1 is longer than 8388608 bytes, at line 1 column 14",
     );
     check(
         &format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_ENTRY)),
-        "a value is longer than 4194304 bytes at line 1 column 6",
+        "a value is longer than 8388608 bytes at line 1 column 6",
     );
     check(&format!("{{\"{}\":0}}", "x".repeat(MAX_NAME)), "a name is too long at line 1 column 2");
     let names: Vec<_> = (0..=MAX_MEMBERS).map(|number| format!("\"{number}\":0")).collect();
@@ -177,7 +177,7 @@ impl SpooledText for Made {
 fn texts_that_are_larger_than_memory_may_be_are_refused() {
     // A18-11
     let check = |begin, byte, end, expected: &str| {
-        let text: Arc<dyn SpooledText> = Arc::new(Made { begin, byte, count: 5 << 20, end });
+        let text: Arc<dyn SpooledText> = Arc::new(Made { begin, byte, count: MAX_ENTRY as u64 + 1, end });
         let error = DumpText::read(text).and_then(|dump| documents(&dump)).unwrap_err().to_string();
         assert!(error.contains(expected), "{begin}: {error}");
     };
@@ -190,6 +190,16 @@ fn texts_that_are_larger_than_memory_may_be_are_refused() {
     check("{\"a\":", b'{', "", "breaks off");
     check("{}", b' ', "x", "trailing");
     check("", b'\n', "", "no JSON object");
+}
+
+#[test]
+fn an_own_dump_has_room_for_the_largest_group() {
+    // As much as a request may have, of the shortest networks.
+    let networks = vec!["::/0"; (2 << 20) / "\"::/0\",".len()];
+    let group = json!({"name": "g", "user_settings": {"filters": {"denied_ip": networks}}});
+    let dump = serde_json::to_string_pretty(&json!({"users": [], "groups": [group]})).unwrap();
+    let found = documents(&read(&dump).unwrap()).unwrap();
+    assert_eq!(found.into_iter().map(Value::Object).collect::<Vec<_>>(), [group]);
 }
 
 #[test]

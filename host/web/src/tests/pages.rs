@@ -1,11 +1,15 @@
 //! Dumps, one-time codes, what is in force, plots, and what holds for every page.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tidegate_core::admin::DoorClient;
 use tidegate_core::connection::WebVisit;
 use tidegate_core::history::Reading;
 use tidegate_core::metrics::{Counts, Logins};
 use tidegate_core::ports::Door;
+use tokio::task::yield_now;
+use tokio::time::advance;
 
 use super::{Answer, HOSTILE, House, map};
 use crate::guard::Need;
@@ -55,6 +59,30 @@ async fn a_dump_is_tried_before_it_is_loaded() {
     assert!(!refused.text.contains("<img src=x"));
     assert_eq!(house.upload("/web/dump/try", &root, "no dump").await.status, 400);
     assert_eq!(house.post("/web/dump/try", &root, &[]).await.status, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uploaded_dump_is_let_go_of_when_its_time_is_over() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let upload = async || {
+        let tried = house.upload("/web/dump/try", &root, r#"{"groups":[{"name":"g"}]}"#).await;
+        assert!(tried.text.contains("Load 1 documents"), "{}", tried.text);
+    };
+    let is_kept_after = async |seconds: u64| {
+        advance(Duration::from_secs(seconds)).await;
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        house.web.uploaded.lock().unwrap().is_some()
+    };
+    upload().await;
+    assert!(is_kept_after(400).await);
+    // Another one has a time of its own.
+    upload().await;
+    assert!(is_kept_after(400).await);
+    assert!(!is_kept_after(201).await);
+    assert_eq!(house.post("/web/dump/load", &root, &[]).await.status, 400);
 }
 
 #[tokio::test]

@@ -69,14 +69,22 @@ impl<D: Database> Directory for SqlStore<D> {
         filter: &AccountFilter,
         page: PageRequest,
     ) -> Result<Vec<StoredDocument>, StoreError> {
-        let wording = self.database.dialect().list_wording();
-        let references = account_references::TABLE;
-        let (from, condition, mut values) =
-            account_references::page(&table(&USERS), references, wording, filter, &page);
-        values.push(super::limit(page.limit));
-        let sql = documents::select(&from, &USERS, &format!("{condition} LIMIT ?"));
-        let rows = self.database.query(Patience::Long, &sql, values).await?;
-        Ok(rows.into_iter().map(|row| self.read(&USERS, row)).collect())
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let (mut through, mut page) = (Vec::new(), page);
+        loop {
+            let found = self.referring(filter, &page).await?;
+            let Some(last) = found.last() else { return Ok(through) };
+            let is_further = page.after.as_ref().is_none_or(|after| last.name > *after);
+            let is_last = found.len() < limit || !is_further;
+            page.after = Some(last.name.clone());
+            // What accounts refer to is not noted by a server of an older release, which may go on for a moment while
+            // this one starts, nor by other programs.
+            through.extend(found.into_iter().filter(|stored| filter.lets_through(stored)));
+            if is_last || through.len() >= limit {
+                through.truncate(limit);
+                return Ok(through);
+            }
+        }
     }
 
     async fn texts(
@@ -182,6 +190,17 @@ impl<D: Database> Directory for SqlStore<D> {
 }
 
 impl<D: Database> SqlStore<D> {
+    /// A page of the accounts that the filter lets through, as far as it is noted what they refer to.
+    async fn referring(&self, filter: &AccountFilter, page: &PageRequest) -> Result<Vec<StoredDocument>, StoreError> {
+        let wording = self.database.dialect().list_wording();
+        let references = account_references::TABLE;
+        let (from, condition, mut values) = account_references::page(&table(&USERS), references, wording, filter, page);
+        values.push(super::limit(page.limit));
+        let sql = documents::select(&from, &USERS, &format!("{condition} LIMIT ?"));
+        let rows = self.database.query(Patience::Long, &sql, values).await?;
+        Ok(rows.into_iter().map(|row| self.read(&USERS, row)).collect())
+    }
+
     /// The document of a row, with values that are not stored yet.
     fn read(&self, collection: &'static Collection, row: Row) -> StoredDocument {
         let mut stored = documents::read(collection, row);

@@ -126,15 +126,24 @@ async fn add(
     Ok(ids.into_iter().map(|id| Version { id, revision: 0 }).collect())
 }
 
-/// Puts the rows in the place of those that the accounts have among the references.
+/// Puts the rows in the place of those that the accounts have among the references. Most changes are of accounts that
+/// go on to refer to the same: they lock no row there.
 async fn refer(
     transaction: &mut dyn Transaction,
     accounts: &[&str],
     rows: Vec<account_references::Reference>,
 ) -> Result<(), Failure> {
+    let names = || -> Vec<Cell> { accounts.iter().map(|name| Cell::from(*name)).collect() };
+    let select = account_references::select(account_references::TABLE, accounts.len());
     // Also of new accounts: another program may have deleted those of their names.
-    let delete = account_references::delete(account_references::TABLE, accounts.len());
-    transaction.execute(&delete, accounts.iter().map(|name| Cell::from(*name)).collect()).await?;
+    let stored = transaction.query(&select, names()).await?;
+    if stored.len() == rows.len() && stored.iter().zip(&rows).all(|(stored, row)| stored.0 == *row) {
+        return Ok(());
+    }
+    if !stored.is_empty() {
+        let delete = account_references::delete(account_references::TABLE, accounts.len());
+        transaction.execute(&delete, names()).await?;
+    }
     for some in rows.chunks(account_references::ROWS_AT_ONCE) {
         let insert = account_references::insert(account_references::TABLE, some.len());
         transaction.execute(&insert, some.iter().flatten().cloned().collect()).await?;

@@ -1,6 +1,9 @@
 //! Dumps that are loaded and made at the same time.
 
+use tidegate_api_types::{LoadDump, Operation, path_of};
+
 use super::*;
+use crate::control::{AdminApi, control};
 
 #[tokio::test(start_paused = true)]
 async fn large_dumps_at_once_are_bounded() {
@@ -75,11 +78,40 @@ async fn a_body_that_is_no_dump_changes_nothing() {
         .await;
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
     check(users(&deep), 400, "recursion limit", Some("users.1")).await;
-    check(users(&format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20))), 400, "users.1 is longer", Some("users.1")).await;
+    check(users(&format!("{{\"a\":\"{}\"}}", "x".repeat(9 << 20))), 400, "users.1 is longer", Some("users.1")).await;
     check("{\"roles\":7}".to_owned(), 400, "list of objects", Some("roles")).await;
     check(format!("{{\"users\":[{0},{0}]}}", account("alice")), 400, "nothing was changed", None).await;
     // Of a list that comes twice, the last one holds.
     let twice = format!("{{\"users\":7,\"users\":[{}]}}", account("alice"));
     let loaded = house.send("POST", "/api/v2/loaddata", &[("x-sftpgo-api-key", "all")], twice).await;
     assert_eq!(loaded.status, 200, "{}", loaded.text);
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_read_loads_nothing() {
+    // A18-11
+    let api = api(RestSettings::default());
+    let commands = AdminApi { administration: api.administration.clone(), version: "1.0", client_pages: None };
+    let house = House::of(RestApi { authentication: Arc::new(ByName), ..api });
+    let client = Client { entrance: Entrance::Control, address: None, uid: Some(0), ..house.client.clone() };
+    let socket = House { router: site(control(commands)), client, backups: tempfile::tempdir().unwrap() };
+    let load = async |more: &str| {
+        let body = format!("{{\"users\":[{}]{more}}}", account("alice"));
+        let answer = socket.send("POST", &path_of(LoadDump::NAME), &[], body).await;
+        (answer.status, answer.text)
+    };
+    for (more, expected) in [
+        (",\"admins\":7", "list of objects"),
+        (",\"admins\":[7]", "admins.0 is no object"),
+        (",\"admins\":[{},{\"a\":1e999}]", "admins.1 cannot be read"),
+        (",\"dry_run\":1", "must be true or false"),
+        (",\"others\":[]", "there is no field"),
+        (",\"folders\":[{}", "expected `,` or `]`"),
+    ] {
+        let (status, text) = load(more).await;
+        assert!(status == 400 && text.contains(expected), "{more}: {status} {text}");
+        assert_eq!(house.ask("GET", "/api/v2/users", Value::Null).await.body, json!([]), "{more}");
+    }
+    assert_eq!(load(",\"admins\":[]").await.0, 200);
+    assert_eq!(house.ask("GET", "/api/v2/users/alice", Value::Null).await.status, 200);
 }
