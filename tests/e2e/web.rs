@@ -123,7 +123,7 @@ fn behind_a_trusted_proxy_the_cookie_is_bound_to_the_host() {
     let page = ask("127.0.0.1", &["--header", &cookie], "/web");
     assert!(page.starts_with("HTTP/1.1 200"), "{page}");
     // Another program on the same machine is not the proxy.
-    for (arguments, path) in [(&form[..], "/web/login"), (&["--header", &cookie], "/web")] {
+    for (arguments, path) in [(&form[..], "/web/login"), (&["--header", &cookie][..], "/web")] {
         let answer = ask("127.0.0.9", arguments, path);
         let is_refused = answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.1 303");
         assert!(is_refused && !answer.contains("set-cookie"), "{path} {answer}");
