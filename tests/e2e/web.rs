@@ -98,6 +98,41 @@ fn over_tls_the_cookie_is_bound_to_the_host() {
 }
 
 #[test]
+fn behind_a_trusted_proxy_the_cookie_is_bound_to_the_host() {
+    // A19-04
+    let site =
+        Site::new().config("[[httpd.bindings]]\naddress = \"127.0.0.1\"\nport = -1\nproxy_allowed = [\"127.0.0.1\"]\n");
+    admin(&site, "root");
+    let server = site.start();
+    let ask = |from: &str, arguments: &[&str], path: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--include", "--max-time", "30", "--interface", from]);
+        for line in ["Host: files.example", "X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: https"] {
+            curl.args(["--header", line]);
+        }
+        tools::run_ok(curl.args(arguments).arg(format!("http://127.0.0.1:{}{path}", server.http_port)))
+    };
+    let password = format!("username=root&password={OF_ADMINS}");
+    let form =
+        ["--header", "Origin: https://files.example", "--header", "Sec-Fetch-Site: same-origin", "--data", &password];
+    let answer = ask("127.0.0.1", &form, "/web/login");
+    assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+    let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap_or_else(|| panic!("{answer}"));
+    assert!(line.starts_with("__Host-tidegate=") && line.trim_end().ends_with("; Secure"), "{line}");
+    let cookie = format!("Cookie: {}", line.split(';').next().unwrap());
+    let page = ask("127.0.0.1", &["--header", &cookie], "/web");
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    // Another program on the same machine is not the proxy.
+    for (arguments, path) in [(&form[..], "/web/login"), (&["--header", &cookie][..], "/web")] {
+        let answer = ask("127.0.0.9", arguments, path);
+        let is_refused = answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.1 303");
+        assert!(is_refused && !answer.contains("set-cookie"), "{path} {answer}");
+    }
+    let page = ask("127.0.0.9", &[], "/web/login");
+    assert!(page.contains("a proxy in httpd.proxy_allowed") && !page.contains("type=\"password\""), "{page}");
+}
+
+#[test]
 fn a_binding_without_the_web_admin_has_the_other_doors_alone() {
     // A19-01
     let status = |server: &Server, arguments: &[&str], path: &str| {

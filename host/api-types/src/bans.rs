@@ -5,12 +5,22 @@ use utoipa::ToSchema;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ListBans {}
+pub struct ListBans {
+    /// Only bans whose address comes after this one.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// The most bans of the answer, in the order of their addresses; 0: all of them.
+    #[serde(default)]
+    pub limit: u32,
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bans {
-    /// Those that end first at the beginning.
+    /// Those that end first at the beginning; those of a page by their addresses.
     pub bans: Vec<Ban>,
+    /// The address after which the next page begins; none if there are no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A banned address.

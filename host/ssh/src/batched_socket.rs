@@ -7,8 +7,11 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::guarded_stream::OtherEnd;
 
 /// Bytes that are read beyond what is asked for.
 const INPUT: usize = 4 << 10;
@@ -171,6 +174,14 @@ impl Drop for BatchedSocket {
     }
 }
 
+impl OtherEnd for BatchedSocket {
+    /// The kernel tells it with the input that is there: to wait for urgent data is to wait for the end as well.
+    fn has_left(&self) -> bool {
+        let ready = self.socket.ready(Interest::PRIORITY).now_or_never();
+        ready.and_then(Result::ok).is_some_and(|ready| ready.is_read_closed())
+    }
+}
+
 impl AsyncRead for BatchedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.input.is_empty() {
@@ -294,6 +305,20 @@ mod tests {
         assert_eq!(client.try_read(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         socket.flush().await.unwrap();
         assert_eq!(client.read(&mut buffer).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn the_end_is_known_behind_what_was_not_read() {
+        let (mut socket, mut client) = pair(b"").await;
+        client.write_all(b"unread").await.unwrap();
+        socket.socket.readable().await.unwrap();
+        assert!(!socket.has_left());
+        drop(client);
+        socket.socket.ready(Interest::PRIORITY).await.unwrap();
+        assert!(socket.has_left());
+        let mut got = Vec::new();
+        socket.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"unread");
     }
 
     #[tokio::test]

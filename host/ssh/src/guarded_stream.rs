@@ -1,5 +1,6 @@
 //! A socket that can be cut off from outside. The SSH library does not limit the time for a login,
-//! and ignores a disconnect while keys are exchanged; ending the stream always works.
+//! and ignores a disconnect while keys are exchanged; ending the stream always works. While nothing
+//! is read, it also ends when the client is gone, which otherwise only a read would show.
 
 use std::future::Future;
 use std::io;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tidegate_core::connection::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::login_progress::LoginProgress;
@@ -18,12 +20,30 @@ use crate::read_gate::ReadGate;
 /// Completes when the connection must end, with the reason.
 type Guard = Pin<Box<dyn Future<Output = &'static str> + Send>>;
 
+/// The time between looks for the client while nothing is read. One that has left is given as much again, in which the
+/// channels may take what it has sent before.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a stream knows of its other end.
+pub trait OtherEnd {
+    /// Whether it will send no more, whatever of it has not been read yet.
+    fn has_left(&self) -> bool;
+}
+
+/// The looks for the client while nothing is read.
+struct Look {
+    next: Pin<Box<Sleep>>,
+    had_left: bool,
+}
+
 pub struct GuardedStream<S> {
     stream: S,
     /// `None` once the guard has completed.
     guard: Option<Guard>,
     reason: &'static str,
     gate: Arc<ReadGate>,
+    /// `None` while the gate is open.
+    look: Option<Look>,
     /// `None` once the client has logged in.
     progress: Option<Arc<LoginProgress>>,
     /// The part of the client's first line that has arrived; `None` once the line is complete (RFC 4253 §4.2).
@@ -57,7 +77,7 @@ impl<S> GuardedStream<S> {
         };
         let identification = Some((Vec::new(), connection));
         let (guard, progress): (Guard, _) = (Box::pin(guard), Some(progress));
-        Self { stream, guard: Some(guard), reason: "", gate, progress, identification }
+        Self { stream, guard: Some(guard), reason: "", gate, look: None, progress, identification }
     }
 
     fn look_at(&mut self, data: &[u8]) {
@@ -89,12 +109,36 @@ impl<S> GuardedStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
+impl<S: OtherEnd> GuardedStream<S> {
+    /// Whether the client has left while nothing was read. An upload that waits for memory of the object store keeps the gate
+    /// shut for minutes, and would hold its place among those that wait.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let interval = || Box::pin(sleep(LOOK_INTERVAL));
+        let look = self.look.get_or_insert_with(|| Look { next: interval(), had_left: false });
+        while look.next.as_mut().poll(cx).is_ready() {
+            let has_left = self.stream.has_left();
+            if has_left && look.had_left {
+                return Poll::Ready(());
+            }
+            look.had_left = has_left;
+            look.next.as_mut().reset(Instant::now() + LOOK_INTERVAL);
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + OtherEnd + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
         let before = buffer.filled().len();
         let outcome = match self.gate.poll_open(cx) {
-            Poll::Ready(()) => Pin::new(&mut self.stream).poll_read(cx, buffer),
+            Poll::Ready(()) => {
+                self.look = None;
+                Pin::new(&mut self.stream).poll_read(cx, buffer)
+            }
+            Poll::Pending if self.poll_left(cx).is_ready() => {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the client is gone")));
+            }
             Poll::Pending => Poll::Pending,
         };
         if outcome.is_pending() {
@@ -133,7 +177,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use std::sync::OnceLock;
 
@@ -141,6 +185,36 @@ mod tests {
 
     use super::*;
     use crate::listener::LOGIN_GRACE;
+    use crate::read_gate::GateShare;
+
+    /// The stream, and whether its other end has left.
+    struct Known(DuplexStream, bool);
+
+    impl OtherEnd for Known {
+        fn has_left(&self) -> bool {
+            self.1
+        }
+    }
+
+    impl AsyncRead for Known {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Known {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, data)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
 
     fn connection() -> Arc<Connection> {
         let address = "127.0.0.1:1".parse().unwrap();
@@ -150,6 +224,7 @@ mod tests {
 
     async fn check(authenticate: bool, close: bool, expected: Option<&str>) {
         let (_peer, stream) = tokio::io::duplex(10);
+        let stream = Known(stream, false);
         let progress = Arc::new(LoginProgress::default());
         let signal = CancellationToken::new();
         let mut guarded =
@@ -172,5 +247,33 @@ mod tests {
         check(true, false, None).await;
         check(true, true, Some("closed by the server")).await;
         check(false, true, Some("closed by the server")).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_gone_is_not_waited_for_while_nothing_is_read() {
+        // `shut`: whether the gate is, and `has_left`: whether the client has.
+        let check = async |shut: bool, has_left: bool, expected: Result<u8, &str>| {
+            let (mut peer, stream) = tokio::io::duplex(10);
+            peer.write_all(b"x").await.unwrap();
+            let progress = Arc::new(LoginProgress::default());
+            progress.logged_in();
+            let (close, gate) = (CancellationToken::new(), Arc::new(ReadGate::default()));
+            let mut share = GateShare::new(gate.clone());
+            share.set_shut(shut);
+            let stream = Known(stream, has_left);
+            let mut guarded = GuardedStream::new(stream, connection(), close, progress, LOGIN_GRACE, gate);
+            let read = tokio::time::timeout(Duration::from_secs(5), guarded.read_u8()).await;
+            let read = read.map_or_else(|_| Err("nothing".to_owned()), |read| read.map_err(|error| error.to_string()));
+            assert_eq!(read, expected.map_err(str::to_owned), "{shut} {has_left}");
+            if shut && !has_left {
+                share.set_shut(false);
+                assert_eq!(guarded.read_u8().await.unwrap(), b'x');
+            }
+        };
+        check(true, true, Err("the client is gone")).await;
+        check(true, false, Err("nothing")).await;
+        // What it has sent is read before its end.
+        check(false, true, Ok(b'x')).await;
+        check(false, false, Ok(b'x')).await;
     }
 }

@@ -29,6 +29,7 @@ mod patience;
 mod pool;
 mod read_budget;
 mod reading;
+mod sent;
 mod sequence;
 mod storage;
 mod unfinished;

@@ -15,6 +15,7 @@ use crate::errors::{failed, from_store};
 use crate::kept::{Beginning, Kept};
 use crate::key::Key;
 use crate::object::{Bucket, Found, MODIFIED, UPLOAD};
+use crate::sent::Sent;
 use crate::sequence::Sequence;
 use crate::unfinished_upload::{Request, UnfinishedUpload};
 
@@ -61,29 +62,6 @@ pub struct Written {
     modified: Option<i64>,
     /// Why the upload cannot go on.
     failure: Option<StorageError>,
-}
-
-/// A part on its way to the store; its memory goes back to the upload afterwards.
-struct Sent {
-    data: Vec<u8>,
-    taken: Option<PartMemory>,
-    sender: UnboundedSender<PartMemory>,
-}
-
-impl AsRef<[u8]> for Sent {
-    fn as_ref(&self) -> &[u8] {
-        &self.data
-    }
-}
-
-impl Drop for Sent {
-    fn drop(&mut self) {
-        self.data = Vec::new();
-        if let Some(taken) = self.taken.take() {
-            // Without the upload the memory is free for others.
-            let _ = self.sender.send(taken);
-        }
-    }
 }
 
 /// The error of an upload that has ended.
@@ -198,6 +176,16 @@ impl Written {
                 self.goes_on_with = Some(old);
                 outcome.inspect_err(|error| self.failure = Some(error.clone()))
             }
+        }
+    }
+
+    /// Takes the memory that the end needs where bytes of the old object stay behind what was written. Nothing is asked of the
+    /// store, so that a caller that is gone can be given up.
+    pub async fn prepare_end(&mut self) -> Result<(), StorageError> {
+        let can_end = self.failure.is_none() && self.sequence.is_empty() && self.owned == 1;
+        match &self.kept {
+            Kept::Behind(old) if can_end && self.next < old.metadata.size => self.widen().await,
+            Kept::Behind(_) | Kept::Nothing | Kept::All(_) => Ok(()),
         }
     }
 

@@ -20,7 +20,8 @@ use crate::parts::{Written, changed, over};
 type Ending = watch::Receiver<Option<Result<Option<Metadata>, StorageError>>>;
 
 /// An upload. A call takes what is written out of it and puts it back: a write that is cancelled gives the upload
-/// up. A finish that is cancelled goes on, since the store may have been asked already; `abandon` gives its outcome.
+/// up, and so does a finish that is cancelled while it waits for memory. One that is cancelled later goes on, since the store
+/// may have been asked already; `abandon` gives its outcome.
 pub struct S3Upload {
     bucket: Arc<Bucket>,
     key: Key,
@@ -220,6 +221,11 @@ impl Upload for S3Upload {
     async fn finish(&self) -> Result<Finished, StorageError> {
         let can_tell = self.store_can_tell();
         let mut written = self.take().ok_or_else(over)?;
+        if let Err(error) = written.prepare_end().await {
+            written.abandon().await;
+            drop(self.take_claim());
+            return Err(error);
+        }
         let asked = self.replaces.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (bucket, key, must_be_new) = (self.bucket.clone(), self.key.clone(), self.must_be_new);
         let claimed = self.take_claim();
@@ -262,3 +268,6 @@ impl Upload for S3Upload {
         drop((self.take(), self.take_claim()));
     }
 }
+
+#[cfg(test)]
+mod tests;

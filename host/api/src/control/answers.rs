@@ -37,6 +37,26 @@ pub fn ban(banned: BannedAddress) -> api::Ban {
     api::Ban { ip: banned.address, score: banned.score, reason, ban_time }
 }
 
+/// What a request for bans is given of all of them.
+pub fn bans(all: Vec<BannedAddress>, request: &api::ListBans) -> api::Bans {
+    part_of_bans(all.into_iter().map(ban).collect(), request)
+}
+
+fn part_of_bans(mut bans: Vec<api::Ban>, request: &api::ListBans) -> api::Bans {
+    let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    if limit == 0 && request.after.is_none() {
+        return api::Bans { bans, next: None };
+    }
+    bans.retain(|ban| request.after.as_ref().is_none_or(|after| ban.ip > *after));
+    bans.sort_by(|one, other| one.ip.cmp(&other.ip));
+    let has_more = limit > 0 && bans.len() > limit;
+    if has_more {
+        bans.truncate(limit);
+    }
+    let next = bans.last().filter(|_| has_more).map(|last| last.ip.clone());
+    api::Bans { bans, next }
+}
+
 pub fn exempt_networks(networks: ExemptNetworks) -> api::ExemptNetworks {
     api::ExemptNetworks { configured: networks.configured, added: networks.added }
 }
@@ -270,4 +290,29 @@ pub fn object_kind_of(kind: api::ObjectKind) -> ObjectKind {
 pub fn object(shown: ShownObject) -> api::StoredObject {
     let ShownObject { revision, document, problem } = shown;
     api::StoredObject { revision, document, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bans_are_given_a_page_at_a_time() {
+        let ban =
+            |ip: &&str| api::Ban { ip: (*ip).to_owned(), score: 0, reason: String::new(), ban_time: String::new() };
+        let all = ["192.0.2.3", "192.0.2.1", "192.0.2.2"];
+        let check = |after: Option<&str>, limit: u32, expected: &[&str], next: Option<&str>| {
+            let request = api::ListBans { after: after.map(str::to_owned), limit };
+            let found = part_of_bans(all.iter().map(ban).collect(), &request);
+            let addresses: Vec<_> = found.bans.iter().map(|ban| ban.ip.as_str()).collect();
+            assert_eq!((addresses.as_slice(), found.next.as_deref()), (expected, next), "{request:?}");
+        };
+        // In the order in which they end.
+        check(None, 0, &all, None);
+        check(None, 2, &["192.0.2.1", "192.0.2.2"], Some("192.0.2.2"));
+        check(Some("192.0.2.2"), 2, &["192.0.2.3"], None);
+        check(None, 3, &["192.0.2.1", "192.0.2.2", "192.0.2.3"], None);
+        check(Some("192.0.2.1"), 0, &["192.0.2.2", "192.0.2.3"], None);
+        check(Some("192.0.2.3"), 1, &[], None);
+    }
 }

@@ -42,8 +42,8 @@ impl Handle<CloseSession> for AdminApi {
 }
 
 impl Handle<ListBans> for AdminApi {
-    async fn handle(&self, actor: &Actor, _: ListBans) -> Result<Bans, AdminError> {
-        Ok(Bans { bans: self.administration.bans.list(actor).await?.into_iter().map(answers::ban).collect() })
+    async fn handle(&self, actor: &Actor, request: ListBans) -> Result<Bans, AdminError> {
+        Ok(answers::bans(self.administration.bans.list(actor).await?, &request))
     }
 }
 

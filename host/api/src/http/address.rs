@@ -88,12 +88,20 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
+    /// The client of a request, with what trusted proxies tell of it. `direct`: what the socket says of the other end, whose
+    /// address is not looked at.
+    pub fn told(&self, direct: Client, headers: &HeaderMap) -> Client {
+        let peer = direct.peer.map(|peer| peer.ip());
+        let is_encrypted = direct.is_encrypted || self.tells_encryption(peer, headers);
+        Client { address: self.client(peer, headers), is_encrypted, ..direct }
+    }
+
     /// The address of the client. Each proxy appends the address that it was asked from, so the list is read from
     /// its end, and only for as long as trusted proxies have written it: what a client has sent itself stands
     /// before that. An entry of a trusted proxy that is no address leaves the client unknown: the proxy's own address
     /// would give the client the proxy's rights. `peer`: the other end of the connection; None: a unix socket, whose
     /// other end is trusted.
-    pub(super) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+    fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut nearest = peer.map(|address| address.to_canonical());
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
         if lines.is_empty() && NOT_READ.iter().any(|name| headers.contains_key(name)) {
@@ -115,7 +123,7 @@ impl TrustedProxies {
 
     /// Whether the proxy at the other end, a trusted one, was asked over TLS. Where there are several proxies, each has
     /// written what it saw, and all of them have to say so.
-    pub(super) fn tells_encryption(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+    fn tells_encryption(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
         let is_trusted = peer.is_none_or(|address| self.trusts(address.to_canonical()));
         let mut lines = headers.get_all(FORWARDED_PROTO).iter();
         match (lines.next().and_then(|line| line.to_str().ok()), lines.next()) {

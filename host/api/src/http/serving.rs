@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,11 +170,10 @@ impl Connection {
         let stream = WithWriteTime::new(stream, limits.write_time);
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |request: Request<Incoming>| {
-            let peer: Option<IpAddr> = other.peer.map(|peer| peer.ip());
-            let address = proxies.client(peer, request.headers());
-            let is_encrypted = is_encrypted || proxies.tells_encryption(peer, request.headers());
-            let client = Client { entrance: other.entrance, address, peer: other.peer, uid: other.uid, is_encrypted };
-            let mut request = request;
+            let (entrance, peer, uid) = (other.entrance, other.peer, other.uid);
+            let direct = Client { entrance, address: None, peer, uid, is_encrypted };
+            let client = proxies.told(direct, request.headers());
+            let (address, mut request) = (client.address, request);
             // Of a client that a proxy has brought in, or that was banned after it had connected.
             let is_banned =
                 address.is_some_and(|address| defender.as_ref().is_some_and(|defender| defender.refuses(address)));

@@ -48,7 +48,7 @@ async fn expected(
 ) -> Result<ExpectedUser, Refusal> {
     let users = &api.administration.users;
     let version = match (based, id) {
-        (IfMatch::Any, _) => None,
+        (IfMatch::Nothing | IfMatch::Any, _) => None,
         (IfMatch::One(_), Some(id)) => {
             let (_, now) = users.show_by_id(actor, id).await?;
             based.expected(&now.document, now.revision, given)?

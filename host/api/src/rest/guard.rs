@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::RequestExt;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
-use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +16,7 @@ use url::form_urlencoded;
 
 use super::extract::{self, BodyLimit};
 use super::route::{Interface, Need};
+use super::versions::IfMatch;
 use super::{RestApi, browser, credentials};
 use crate::answer::{self, Refusal};
 use crate::http::Client;
@@ -33,7 +33,8 @@ pub struct Guarded {
     pub named_by: Option<&'static str>,
     /// Whether the request has a body.
     pub takes_body: bool,
-    /// Whether the handler minds `If-Match`; all others refuse it, whatever it says.
+    /// Whether the handler minds `If-Match`; all others refuse it, unless it is `*`: what they are about has no version that a
+    /// client could know, and is there or is not found.
     pub takes_version: bool,
 }
 
@@ -109,8 +110,8 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         return Err(guarded.api.administration.audit.refuse(actor, case, &name, error).await.into());
     }
     refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
-    if !guarded.takes_version && request.headers().contains_key(IF_MATCH) {
-        let text = "this operation is not based on a version of an object; leave the header If-Match out";
+    if !guarded.takes_version && matches!(IfMatch::of(request.headers())?, IfMatch::One(_)) {
+        let text = "this operation is not based on a version of an object; leave the header If-Match out, or send *";
         return Err(Refusal::new(ErrorCode::Changed, text));
     }
     if let Some(actor) = caller {

@@ -92,7 +92,9 @@ pub fn tagged(mut response: Response, version: Version) -> Response {
 /// The versions on which a request may be based.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IfMatch {
-    /// Any.
+    /// Any: the request has no such header.
+    Nothing,
+    /// Any of an object that is there: `*`.
     Any,
     /// One of these tags.
     One(Vec<String>),
@@ -106,7 +108,7 @@ impl IfMatch {
     pub fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let malformed = |text: &str| Refusal::new(ErrorCode::Malformed, text);
         if !headers.contains_key(IF_MATCH) {
-            return Ok(Self::Any);
+            return Ok(Self::Nothing);
         }
         let mut tags = Vec::new();
         for line in headers.get_all(IF_MATCH) {
@@ -137,7 +139,7 @@ impl IfMatch {
     ) -> Result<Option<Version>, Refusal> {
         let version = version_of(now, revision);
         match self {
-            Self::Any => Ok(None),
+            Self::Nothing | Self::Any => Ok(None),
             Self::One(tags) if tags.iter().any(|tag| is_of(tag, version)) => Ok(Some(version)),
             Self::One(_) => Err(changed(given.map(|given| differing(now, given)).unwrap_or_default())),
         }
@@ -153,6 +155,23 @@ impl IfMatch {
         // What is shown of an object can always be written.
         let content = serde_json::to_vec(&now.await?).unwrap_or_default();
         if tags.contains(&content_tag(&content)) { Ok(()) } else { Err(changed(Vec::new())) }
+    }
+
+    /// As [`require`](Self::require), for a request that makes the object where there is none, which then has none of the
+    /// versions (RFC 9110 section 13.1.1).
+    ///
+    /// # Errors
+    /// There is no object, it has another content, or it cannot be read.
+    pub async fn require_stored<T: Serialize>(
+        &self,
+        now: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<(), Refusal> {
+        let outcome = match self {
+            Self::Nothing => return Ok(()),
+            Self::Any => now.await.map(drop),
+            Self::One(_) => self.require(now).await,
+        };
+        outcome.map_err(|refusal| if refusal.0.code == ErrorCode::NotFound { not_stored() } else { refusal })
     }
 
     /// The refusal for an error of an operation without a document that was based on a version.
@@ -179,6 +198,11 @@ impl IfMatch {
         let is_conflict = error.kind() == AdminErrorKind::Conflict && matches!(error, AdminError::Store(_));
         is_conflict && matches!(self, Self::One(_))
     }
+}
+
+fn not_stored() -> Refusal {
+    let text = "there is no object that could have a version in If-Match; leave the header out to add it";
+    Refusal::new(ErrorCode::Changed, text)
 }
 
 fn changed(differs: Vec<String>) -> Refusal {
@@ -244,18 +268,21 @@ mod tests {
     async fn content_is_the_version_of_what_has_no_revision() {
         let now = json!({"ip": "192.0.2.1", "score": 2});
         let tag = content_tag(now.to_string().as_bytes());
-        for (based, expected) in [
-            (IfMatch::Any, Ok(())),
-            (IfMatch::One(vec!["\"x\"".to_owned(), tag.clone()]), Ok(())),
-            (IfMatch::One(vec!["\"x\"".to_owned()]), Err(412)),
-            (IfMatch::One(vec![format!("W/{tag}")]), Err(412)),
+        // `gone`, `to_make`: where there is no object, for a request that needs one, and for one that makes it.
+        for (based, expected, gone, to_make) in [
+            (IfMatch::Nothing, Ok(()), Ok(()), Ok(())),
+            (IfMatch::Any, Ok(()), Ok(()), Err(412)),
+            (IfMatch::One(vec!["\"x\"".to_owned(), tag.clone()]), Ok(()), Err(404), Err(412)),
+            (IfMatch::One(vec!["\"x\"".to_owned()]), Err(412), Err(404), Err(412)),
+            (IfMatch::One(vec![format!("W/{tag}")]), Err(412), Err(404), Err(412)),
         ] {
-            let found = based.require(async { Ok(now.clone()) }).await.map_err(|refusal| refusal.0.status);
-            assert_eq!(found, expected, "{based:?}");
+            let status = |refusal: Refusal| refusal.0.status;
+            let missing = async || Err::<Value, _>(Refusal::new(ErrorCode::NotFound, "gone"));
+            assert_eq!(based.require(async { Ok(now.clone()) }).await.map_err(status), expected, "{based:?}");
+            assert_eq!(based.require_stored(async { Ok(now.clone()) }).await.map_err(status), expected, "{based:?}");
+            assert_eq!(based.require(missing()).await.map_err(status), gone, "{based:?}");
+            assert_eq!(based.require_stored(missing()).await.map_err(status), to_make, "{based:?}");
         }
-        let missing = async { Err::<Value, _>(Refusal::new(ErrorCode::NotFound, "gone")) };
-        let refused = IfMatch::One(vec![tag]).require(missing).await.map_err(|refusal| refusal.0.status);
-        assert_eq!(refused, Err(404));
     }
 
     #[test]

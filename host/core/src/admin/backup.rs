@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::counted::{self, Counted};
 use super::reach::{check_dump, check_load};
 use super::{Actor, AdminError, Audit, BackupRoom, PAGE, UseCase, UserAdministration};
-use crate::account::{AccountPage, Dump, Loaded, Loading, ObjectKind};
+use crate::account::{AccountPage, Dump, LoadOutcome, Loaded, Loading, ObjectKind};
 use crate::ports::{Directory, PageRequest, Spools, StoredDocument, UsageStore};
 
 /// Use cases that dump and load all accounts (A18-10, A18-11).
@@ -56,9 +56,10 @@ impl BackupAdministration {
     }
 
     /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that
-    /// only the server maintains stay. All are stored, with an audit record for each and one for the load; if one
-    /// cannot be loaded, or for a trial, nothing is. The answer has the outcome of each document, and whether the
-    /// load was stored. If the dump is that of another server, new accounts and folders get the usages in it.
+    /// only the server maintains stay. All are stored, with an audit record for each that changes and, where one does,
+    /// one for the load; if one cannot be loaded, or for a trial, nothing is. The answer has the outcome of each
+    /// document, and whether the load was stored. If the dump is that of another server, new accounts and folders get
+    /// the usages in it.
     ///
     /// # Errors
     /// The actor lacks `manage_system`, an object was changed at the same time, or the store fails.
@@ -133,8 +134,11 @@ impl BackupLoad<'_> {
         }
         let (loaded, is_stored) = accounts.store_load(planned, &actor.author).await?;
         if is_stored {
-            let detail = format!("{} documents", loaded.len());
-            backups.audit.done(actor, "load", "user", "", detail).await;
+            let is_change = |loaded: &Loaded| matches!(loaded.outcome, LoadOutcome::Added | LoadOutcome::Updated(_));
+            if loaded.iter().any(is_change) {
+                let detail = format!("{} documents", loaded.len());
+                backups.audit.done(actor, "load", "user", "", detail).await;
+            }
             let added = counted::added(&loaded);
             for counted in counted.iter().filter(|counted| added.contains(&counted.scope)) {
                 counted.store(&*backups.directory, &*backups.usages).await?;

@@ -261,11 +261,14 @@ async fn a_load_is_all_or_nothing() {
         house.records().await[1..],
         ["root socket update alice uid: 0 -> 7", "root socket add bob", "root socket load  2 documents"]
     );
-    // Loading a dump changes nothing.
+    // Loading a dump changes nothing, which needs no record.
     let dumped = house.backups.dump(&house.root, None, 100).await.unwrap();
+    let recorded = house.records().await;
     let documents = dumped.accounts.iter().map(|user| user.to_document(crate::account::Audience::Trusted));
     let (lines, applied) = house.load(documents.collect(), false).await;
     assert_eq!((lines, applied), (vec!["alice unchanged".to_owned(), "bob unchanged".to_owned()], true));
+    assert_eq!(house.load(Vec::new(), false).await, (Vec::new(), true));
+    assert_eq!(house.records().await, recorded);
 }
 
 #[tokio::test]

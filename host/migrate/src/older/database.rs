@@ -11,6 +11,7 @@ use super::documents::Documents;
 use super::dump::counted;
 use super::joined::{self, Joined};
 use super::tables::{Row, Tables, is_text, printable_name};
+use super::views::views_to_read;
 use crate::version::{ACCOUNT as LATER_COLUMNS, COLLECTIONS};
 use crate::{MigrateError, Moved, NoteKind, ObjectKind};
 
@@ -22,6 +23,18 @@ pub struct Names {
     /// What the names of all tables begin with.
     pub prefix: String,
 }
+
+/// Tables whose rows move, beside that of accounts.
+const READ: [&str; 8] = [
+    "folders",
+    "users_folders_mapping",
+    "folders_mapping",
+    "groups_folders_mapping",
+    "roles",
+    "groups",
+    "users_groups_mapping",
+    "admins",
+];
 
 /// Tables whose rows have no counterpart, and how they are called in the report.
 const LEFT_BEHIND: [(&str, &str); 11] = [
@@ -48,15 +61,26 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
     let table = |name: &str| Some(format!("{prefix}{name}")).filter(|name| all.contains(name));
     let users = names.users.clone().or_else(|| table("users")).filter(|users| all.contains(users));
     let Some(users) = users else {
-        let problem = "it has no table of accounts; is it a database of the older server?";
-        return Err(MigrateError::unusable(place, problem));
+        return Err(MigrateError::unusable(place, no_accounts(names)));
     };
+    let is_read = |name: &str| {
+        let plain = name.strip_prefix(prefix.as_str());
+        let is_known =
+            |plain: &str| READ.contains(&plain) || LEFT_BEHIND.iter().any(|(left_behind, _)| *left_behind == plain);
+        name == users || plain.is_some_and(is_known)
+    };
+    let views = views_to_read(tables, place, is_read)?;
     let columns = tables.columns(&users)?;
     if !["username", "home_dir"].iter().all(|wanted| columns.iter().any(|column| column == wanted)) {
         let problem = format!("its table {} has not the columns of accounts", printable_name(&users));
         return Err(MigrateError::unusable(place, problem));
     }
     let mut documents = Documents::new(false);
+    for view in views {
+        let text = "it has the name of a table of the older server, which makes no views; its rows are taken for those of \
+                    the table";
+        documents.moved.note(NoteKind::Changed, format!("view {}", printable_name(&view)), text);
+    }
     documents.moved.evidence.see_fields("the column", columns.iter(), LATER_COLUMNS);
     let plain: Vec<String> =
         all.iter().filter_map(|name| name.strip_prefix(prefix.as_str()).map(str::to_owned)).collect();
@@ -131,6 +155,31 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
         }
     }
     Ok(documents.moved)
+}
+
+/// What to say where the table of accounts is not there, with the keys of the configuration that name it.
+fn no_accounts(names: &Names) -> String {
+    const NOT_THERE: &str = "it has no table of accounts";
+    let prefix = names.prefix.as_str();
+    match names.users.as_deref().map(printable_name) {
+        None if prefix.is_empty() => format!("{NOT_THERE}; is it a database of the older server?"),
+        None => format!(
+            "{NOT_THERE}: there is no \"{}users\", whose name begins with data_provider.sql_tables_prefix of the older \
+             server; correct that key",
+            printable_name(prefix)
+        ),
+        Some(users) if prefix.is_empty() => format!(
+            "{NOT_THERE}: there is no \"{users}\", which data_provider.users_table of the older server names; correct that \
+             key"
+        ),
+        Some(users) => format!(
+            "{NOT_THERE}: there is no \"{users}\", which data_provider.users_table of the older server names beside \
+             data_provider.sql_tables_prefix, \"{}\", which is no part of it; correct users_table, or leave it out where the \
+             table is \"{}users\"",
+            printable_name(prefix),
+            printable_name(prefix)
+        ),
+    }
 }
 
 /// The prefix that is configured, or the one that a table of accounts has.

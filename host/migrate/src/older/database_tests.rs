@@ -329,6 +329,49 @@ fn the_configured_table_is_read() {
     let (_place, path) = database(&sql);
     let names = Names { users: Some("people".to_owned()), prefix: String::new() };
     assert_eq!(read_sqlite(&path, &names).unwrap().users.len(), 1);
-    let names = Names { users: Some("others".to_owned()), prefix: String::new() };
-    assert!(read_sqlite(&path, &names).unwrap_err().to_string().contains("no table of accounts"));
+}
+
+#[test]
+fn a_table_of_accounts_that_is_not_there_is_said_with_the_keys_that_name_it() {
+    let (_place, path) = database("CREATE TABLE other (a)");
+    let keys = ["data_provider.users_table", "data_provider.sql_tables_prefix"];
+    for (users, prefix, named, table) in [
+        (None, "", [false, false], "is it a database"),
+        (None, "x_", [false, true], "\"x_users\""),
+        (Some("people"), "", [true, false], "\"people\""),
+        (Some("people"), "x_", [true, true], "\"people\""),
+    ] {
+        let names = Names { users: users.map(str::to_owned), prefix: prefix.to_owned() };
+        let said = read_sqlite(&path, &names).unwrap_err().to_string();
+        assert!(said.contains("no table of accounts") && said.contains(table), "{names:?}: {said}");
+        assert_eq!(keys.map(|key| said.contains(key)), named, "{names:?}: {said}");
+    }
+}
+
+#[test]
+fn views_with_the_names_of_tables_are_said() {
+    let theirs = "CREATE TABLE theirs (id INT, name TEXT, mapped_path TEXT); INSERT INTO theirs VALUES (5, 'team', '/srv/team');";
+    for (view, expected) in [
+        ("folders AS SELECT * FROM theirs", Ok((1, true))),
+        ("api_keys AS SELECT * FROM theirs", Ok((0, true))),
+        ("invoices AS SELECT * FROM gone", Ok((0, false))),
+        ("folders AS SELECT * FROM gone", Err("its view folders has the name")),
+        ("shares AS SELECT * FROM gone", Err("its view shares has the name")),
+    ] {
+        let (_place, path) = database(&format!("{SEED}{ALICE}{theirs}CREATE VIEW {view};"));
+        let found = read_sqlite(&path, &Names::default()).map_err(|error| error.to_string());
+        match (found, expected) {
+            (Ok(moved), Ok((folders, is_said))) => {
+                let views = moved.notes.iter().filter(|note| note.about.starts_with("view "));
+                assert_eq!((moved.folders.len(), views.count() == 1), (folders, is_said), "{view}: {:?}", moved.notes);
+            }
+            (Err(said), Err(part)) => {
+                assert!(
+                    said.contains(part) && said.contains("no such table") && said.contains("drop the view"),
+                    "{said}"
+                );
+            }
+            (found, _) => panic!("{view}: {:?}", found.map(|moved| moved.notes)),
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod others;
 mod secrets;
 mod sqlite;
 mod tables;
+mod views;
 
 pub use database::{Names, read_tables};
 pub use dump::{read_dump, read_dump_text};

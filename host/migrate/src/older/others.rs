@@ -43,23 +43,24 @@ const OF_OLDER_SERVER: [&str; 27] = [
 /// # Errors
 /// The file cannot be read.
 pub fn of_other_programs(path: &Path, names: &Names) -> Result<Vec<String>, MigrateError> {
-    const SQL: &str = "SELECT name, type = 'trigger' FROM sqlite_master WHERE type IN ('table', 'view', 'trigger') \
+    const SQL: &str = "SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view', 'trigger') \
                        AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name";
     with_copy(path, |connection| {
         let found = connection.prepare(SQL).and_then(|mut statement| {
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
             rows.collect::<Result<Vec<_>, _>>()
         });
         let found = found.map_err(|error| failed(path, error))?;
         let tables: Vec<String> =
-            found.iter().filter(|(_, is_trigger)| !is_trigger).map(|(name, _)| name.clone()).collect();
+            found.iter().filter(|(_, kind)| kind != "trigger").map(|(name, _)| name.clone()).collect();
         let prefix = prefix_of(&tables, names);
         let is_other = |name: &str| match &names.users {
             Some(users) if users == name => false,
             Some(_) if name.strip_prefix(prefix.as_str()) == Some("users") => true,
             _ => name.strip_prefix(prefix.as_str()).is_none_or(|plain| !OF_OLDER_SERVER.contains(&plain)),
         };
-        let others = found.iter().filter(|(name, is_trigger)| *is_trigger || is_other(name));
+        // The older server makes tables alone, so that a view with the name of one is another program's.
+        let others = found.iter().filter(|(name, kind)| kind != "table" || is_other(name));
         Ok(others.map(|(name, _)| printable_name(name)).collect())
     })
 }
@@ -87,6 +88,7 @@ mod tests {
         let more = "CREATE TABLE invoices (a); CREATE VIEW paid AS SELECT a FROM invoices;
             CREATE TRIGGER watch AFTER INSERT ON users BEGIN SELECT 1; END; CREATE INDEX seek ON users (id);";
         check(&format!("{users}{more}"), None, "", &["invoices", "paid", "watch"]);
+        check(&format!("{users}CREATE VIEW groups AS SELECT a FROM admins;"), None, "", &["groups"]);
         // Tables without the prefix are of another server.
         let prefixed = "CREATE TABLE x_users (a); CREATE TABLE x_folders (a); CREATE TABLE roles (a);";
         check(prefixed, None, "x_", &["roles"]);

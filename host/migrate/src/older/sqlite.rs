@@ -148,6 +148,12 @@ impl Sqlite<'_> {
     fn failed(&self, error: rusqlite::Error) -> MigrateError {
         failed(self.path, error)
     }
+
+    fn texts(&self, sql: &str) -> Result<Vec<String>, MigrateError> {
+        let mut statement = self.connection.prepare(sql).map_err(|error| self.failed(error))?;
+        let texts = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|error| self.failed(error))?;
+        texts.collect::<Result<_, _>>().map_err(|error| self.failed(error))
+    }
 }
 
 fn quoted(name: &str) -> String {
@@ -156,10 +162,11 @@ fn quoted(name: &str) -> String {
 
 impl Tables for Sqlite<'_> {
     fn names(&self) -> Result<Vec<String>, MigrateError> {
-        let sql = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name";
-        let mut statement = self.connection.prepare(sql).map_err(|error| self.failed(error))?;
-        let names = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|error| self.failed(error))?;
-        names.collect::<Result<_, _>>().map_err(|error| self.failed(error))
+        self.texts("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+    }
+
+    fn views(&self) -> Result<Vec<String>, MigrateError> {
+        self.texts("SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name")
     }
 
     fn columns(&self, table: &str) -> Result<Vec<String>, MigrateError> {

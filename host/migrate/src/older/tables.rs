@@ -21,6 +21,12 @@ pub trait Tables {
     /// The database cannot be read.
     fn names(&self) -> Result<Vec<String>, MigrateError>;
 
+    /// Which of these names are of views.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    fn views(&self) -> Result<Vec<String>, MigrateError>;
+
     /// The names of the columns, in lower case.
     ///
     /// # Errors

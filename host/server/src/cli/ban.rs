@@ -4,12 +4,15 @@ use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 use tidegate_api_types::{
-    AddBan, AddExemptNetwork, ExemptNetwork, ListBans, ListExemptNetworks, RemoveBan, RemoveExemptNetwork,
+    AddBan, AddExemptNetwork, Ban, ExemptNetwork, ListBans, ListExemptNetworks, RemoveBan, RemoveExemptNetwork,
 };
 
 use super::Place;
 use super::door::{Door, Purpose};
 use crate::control::Control;
+
+/// How many bans are read at once: the server puts all of them in order for each page.
+const PAGE: u32 = 5000;
 
 #[derive(Debug, Subcommand)]
 pub enum BanCommand {
@@ -131,7 +134,7 @@ pub async fn run(command: BanCommand) -> anyhow::Result<()> {
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     let bans = match Control::connect(&place.directory()).await? {
-        Some(mut control) => control.call(&ListBans {}).await?.bans,
+        Some(mut control) => all(&mut control).await?,
         // Bans end with the server.
         None => Vec::new(),
     };
@@ -143,6 +146,23 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads all bans, a page at a time; those that end first are at the beginning.
+async fn all(control: &mut Control) -> anyhow::Result<Vec<Ban>> {
+    let mut request = ListBans { after: None, limit: PAGE };
+    let mut bans = Vec::new();
+    loop {
+        let page = control.call(&request).await?;
+        bans.extend(page.bans);
+        if page.next.is_none() {
+            break;
+        }
+        request.after = page.next;
+    }
+    // The times of one zone and form have the order of their texts.
+    bans.sort_by(|one: &Ban, other| one.ban_time.cmp(&other.ban_time));
+    Ok(bans)
 }
 
 async fn add(place: &Place, ip: String, minutes: Option<u32>, json: bool) -> anyhow::Result<()> {

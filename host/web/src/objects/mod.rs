@@ -4,6 +4,7 @@
 mod bulk;
 mod change;
 mod effective;
+mod entries;
 mod kind;
 mod list;
 mod preview;

@@ -7,6 +7,7 @@ use tidegate_core::admin::UseCase;
 use tidegate_core::public_key::PublicKey;
 
 use super::Kind;
+use super::entries::lists;
 use super::kind::Stored;
 use super::usage;
 use super::users::done;
@@ -48,10 +49,18 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
             blocks.extend(keys(&stored.document));
         }
         Kind::Folder => blocks.extend(usage::of_shared(&asked, &name, &stored).await?),
-        Kind::Group | Kind::Role | Kind::Admin => {}
+        Kind::Group => blocks.extend(usage::of_group(&asked, &stored)),
+        Kind::Role | Kind::Admin => {}
     }
-    let is_shown = |path: &str| path == "public_keys" || kind == Kind::User && path == "virtual_folders";
-    let facts = flat(&stored.document).into_iter().filter(|(path, _)| !is_shown(path));
+    let (mut shown, has_folders) = (vec!["public_keys".to_owned()], matches!(kind, Kind::User | Kind::Group));
+    for (path, table) in lists(kind.fields(), &stored.document) {
+        // Those of users and groups are there with their limits.
+        if !has_folders || path != "virtual_folders" {
+            blocks.push(Block::Table(table));
+        }
+        shown.push(path);
+    }
+    let facts = flat(&stored.document).into_iter().filter(|(path, _)| !shown.contains(path));
     blocks.push(Block::Heading("Fields".to_owned()));
     blocks.push(Block::Facts(facts.map(|(path, text)| fact(path, text)).collect()));
     Ok(asked.page(format!("{} {name}", capital(kind.noun())), blocks))

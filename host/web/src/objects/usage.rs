@@ -15,6 +15,8 @@ use crate::view::{Block, Cell, Table, Tone};
 /// The most accounts and groups whose limits a folder's page shows.
 const MOST: usize = 20;
 
+const OF_ACCOUNT: &str = "count for the account";
+
 fn number(document: &Map<String, Value>, field: &str) -> i64 {
     document.get(field).and_then(Value::as_i64).unwrap_or(0)
 }
@@ -32,18 +34,39 @@ pub async fn of_account(asked: &Asked, name: &str, stored: &Stored) -> Result<Ve
         }
     };
     blocks.push(Block::Facts(totals(name, &in_force)));
-    let mut table = Table::new("folders", "Folders", &["Path", "Folder", "Bytes", "Files"], "There are no folders.");
-    for folder in folders(&in_force) {
-        let text = |field: &str| folder.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (path, folder_name) = (text("virtual_path"), text("name"));
-        let mut cells = vec![Cell::text(path.clone()), link(asked, Kind::Folder, &folder_name)];
-        cells.extend(of_folder(&path, folder, folder));
-        table.rows.push(cells);
-    }
-    if !table.rows.is_empty() {
-        blocks.push(Block::Table(table));
-    }
+    blocks.extend(folder_table(asked, &in_force, |path, folder| of_folder(path, folder, folder)));
     Ok(blocks)
+}
+
+/// The folders of a group, with the limits that its accounts have in each.
+pub fn of_group(asked: &Asked, stored: &Stored) -> Option<Block> {
+    folder_table(asked, &stored.document, |_, folder| {
+        if counts_for_account(folder) {
+            return [(); 2].map(|()| Cell::text(OF_ACCOUNT));
+        }
+        let most = |field: &str, shown: fn(u64) -> String| match natural(number(folder, field)) {
+            0 => Cell::text("without limit"),
+            limit => Cell::Number(format!("at most {}", shown(limit))),
+        };
+        [most("quota_size", bytes), most("quota_files", |count| count.to_string())]
+    })
+}
+
+/// The folders of a document, with cells about the bytes and files of each. None: there are no folders.
+fn folder_table(
+    asked: &Asked,
+    document: &Map<String, Value>,
+    cells: impl Fn(&str, &Map<String, Value>) -> [Cell; 2],
+) -> Option<Block> {
+    let mut table = Table::new("folders", "Folders", &["Path", "Folder", "Bytes", "Files"], "There are no folders.");
+    for folder in folders(document) {
+        let text = |field: &str| folder.get(field).and_then(Value::as_str).unwrap_or_default();
+        let path = text("virtual_path");
+        let mut row = vec![Cell::text(path), link(asked, Kind::Folder, text("name"))];
+        row.extend(cells(path, folder));
+        table.rows.push(row);
+    }
+    (!table.rows.is_empty()).then_some(Block::Table(table))
 }
 
 /// Whether the same may succeed another time.
@@ -76,14 +99,20 @@ fn folders(document: &Map<String, Value>) -> impl Iterator<Item = &Map<String, V
     folders.into_iter().flatten().filter_map(Value::as_object)
 }
 
-/// The bytes and files of a folder with the limits of an account or group that has it.
-fn of_folder(label: &str, usage: &Map<String, Value>, limits: &Map<String, Value>) -> [Cell; 2] {
+/// Whether what is in a folder with these limits counts for the account.
+fn counts_for_account(limits: &Map<String, Value>) -> bool {
     let (size, files) = (number(limits, "quota_size"), number(limits, "quota_files"));
     // The second is how the first era said it.
     let is_excluded = limits.get("exclude_from_quota").and_then(Value::as_bool);
-    if size < 0 || (size, files) == (0, 0) && is_excluded == Some(false) {
-        return [(); 2].map(|()| Cell::text("count for the account"));
+    size < 0 || (size, files) == (0, 0) && is_excluded == Some(false)
+}
+
+/// The bytes and files of a folder with the limits of an account or group that has it.
+fn of_folder(label: &str, usage: &Map<String, Value>, limits: &Map<String, Value>) -> [Cell; 2] {
+    if counts_for_account(limits) {
+        return [(); 2].map(|()| Cell::text(OF_ACCOUNT));
     }
+    let (size, files) = (number(limits, "quota_size"), number(limits, "quota_files"));
     let count = |field: &str| natural(number(usage, field));
     [
         used(&format!("Bytes of {label}"), count("used_quota_size"), natural(size), bytes),

@@ -285,6 +285,66 @@ async fn other_objects_have_the_same_pages() {
 }
 
 #[tokio::test]
+async fn folders_of_a_group_are_rows() {
+    use tidegate_core::account::ObjectKind::{Folder, Group};
+
+    let house = House::new().await;
+    let owner = tidegate_core::admin::Actor::local("owner", tidegate_core::ports::Door::Socket);
+    let objects = &house.web.administration.objects;
+    for name in ["team", "other"] {
+        let folder = map(json!({"name": name, "mapped_path": format!("/srv/{name}")}));
+        objects.add(&owner, Folder, &folder).await.unwrap();
+    }
+    let folders = json!([
+        {"name": "team", "virtual_path": "/team", "quota_size": 2048, "quota_files": 10},
+        {"name": "other", "virtual_path": "/counted", "quota_size": -1, "quota_files": -1},
+    ]);
+    objects.add(&owner, Group, &map(json!({"name": "staff", "virtual_folders": folders}))).await.unwrap();
+    let root = house.log_in("root").await;
+    let shows = async |texts: &[&str]| {
+        let page = house.get("/web/groups/show?name=staff", &root).await.text;
+        for text in texts {
+            assert!(page.contains(text), "{text} {page}");
+        }
+        assert!(!page.contains("virtual_path"), "{page}");
+    };
+    shows(&["at most 2.0 KiB", "at most 10", "count for the account", ">/counted<", "/web/folders/show?name=team"])
+        .await;
+    let edit = "/web/groups/edit?name=staff";
+    let page = house.get(edit, &root).await;
+    for (path, value) in [("0.virtual_path", "/team"), ("1.quota_size", "-1"), ("2.name", "")] {
+        let input = format!("name=\"virtual_folders.{path}\" value=\"{value}\"");
+        assert!(page.text.contains(&input), "{input} {}", page.text);
+    }
+    let fields = [
+        ("form", "1"),
+        ("virtual_folders.0.name", "team"),
+        ("virtual_folders.0.virtual_path", "/team"),
+        ("virtual_folders.0.quota_size", "0"),
+        ("virtual_folders.0.quota_files", "10"),
+        ("virtual_folders.1.name", ""),
+        ("virtual_folders.2.name", "other"),
+        ("virtual_folders.2.virtual_path", "/new"),
+    ];
+    let preview = go_on(&house, &root, &page, edit, &fields).await;
+    assert!(preview.text.contains("<code>virtual_folders</code>"), "{}", preview.text);
+    let saved = go_on(&house, &root, &preview, edit, &[("step", "save")]).await;
+    assert_eq!(saved.status, 303, "{}", saved.text);
+    let (stored, _) = objects.show(&owner, Group, "staff").await.unwrap();
+    let expected = json!([
+        {"name": "team", "virtual_path": "/team", "quota_size": 0, "quota_files": 10},
+        {"name": "other", "virtual_path": "/new"},
+    ]);
+    assert_eq!(stored.document["virtual_folders"], expected);
+    shows(&["without limit", "at most 10", ">/new<"]).await;
+    // What a row says wrongly is said at its input.
+    let page = house.get(edit, &root).await;
+    let wrong = [("form", "1"), ("virtual_folders.0.name", "team"), ("virtual_folders.0.quota_size", "much")];
+    let refused = go_on(&house, &root, &page, edit, &wrong).await;
+    assert!(refused.status == 422 && refused.text.contains("no whole number"), "{}", refused.text);
+}
+
+#[tokio::test]
 async fn usages_are_shown_with_the_limits_in_force() {
     use tidegate_core::account::ObjectKind::{Folder, Group};
     use tidegate_core::ports::UsageStore;

@@ -1,6 +1,7 @@
 //! Log-in, log-out and sessions.
 
 use serde_json::json;
+use tidegate_api::{Client, Entrance, TrustedProxies};
 
 use super::House;
 
@@ -107,6 +108,55 @@ async fn passwords_are_not_taken_in_the_clear_from_elsewhere() {
     assert!(answer.header("set-cookie").starts_with("__Host-tidegate="), "{answer:?}");
     assert!(answer.header("set-cookie").contains("; Secure"));
     assert_eq!(house.get("/web", &answer.cookie()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_log_in_behind_a_proxy_is_encrypted_where_the_proxy_is_trusted_and_says_so() {
+    let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
+    // `peer`: None: over a unix socket. `told`: lines of X-Forwarded-Proto.
+    let check = async |peer: Option<&str>, told: &[&str], is_encrypted: bool| {
+        let shown = format!("{peer:?} {told:?}");
+        let mut house = House::new().await;
+        let mut headers = vec![("host", "files.example"), ("x-forwarded-for", "198.51.100.7")];
+        headers.extend(told.iter().map(|line| ("x-forwarded-proto", *line)));
+        let request =
+            headers.iter().fold(axum::http::Request::builder(), |request, (name, value)| request.header(*name, *value));
+        let peer = peer.map(|peer| peer.parse().unwrap());
+        let entrance = if peer.is_some() { Entrance::Tcp { is_local: false } } else { Entrance::Unix };
+        let direct = Client { entrance, address: None, peer, uid: None, is_encrypted: false };
+        house.client = proxies.told(direct, request.headers_ref().unwrap());
+        let page = house.send("GET", "/web/login", &headers, "").await;
+        assert_eq!(page.text.contains("type=\"password\""), is_encrypted, "{shown} {}", page.text);
+        let form = [&headers[..], &[("sec-fetch-site", "same-origin")]].concat();
+        let answer = house.send("POST", "/web/login", &form, "username=root&password=pw").await;
+        if !is_encrypted {
+            assert_eq!((answer.status, answer.header("set-cookie")), (403, ""), "{shown}");
+            for text in [page.text, answer.text] {
+                assert!(text.contains("the connection is not encrypted"), "{shown} {text}");
+                assert!(text.contains("a proxy in httpd.proxy_allowed"), "{shown} {text}");
+            }
+            return;
+        }
+        let (name, rest) = answer.header("set-cookie").split_once('=').unwrap();
+        assert_eq!((answer.status, name), (303, "__Host-tidegate"), "{shown} {}", answer.text);
+        assert!(rest.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"), "{shown} {rest}");
+        let cookie = answer.cookie();
+        let with_cookie = [&headers[..], &[("cookie", cookie.as_str())]].concat();
+        assert_eq!(house.send("GET", "/web", &with_cookie, "").await.status, 200, "{shown}");
+        // In the clear the cookie is not taken, even if a browser sent it.
+        house.client.is_encrypted = false;
+        assert_eq!(house.send("GET", "/web", &with_cookie, "").await.status, 303, "{shown}");
+    };
+    check(Some("10.0.0.1:4711"), &["https"], true).await;
+    check(Some("[::ffff:10.0.0.1]:4711"), &["HTTPS, https"], true).await;
+    check(None, &["https"], true).await;
+    check(Some("10.0.0.1:4711"), &[], false).await;
+    check(Some("10.0.0.1:4711"), &["http"], false).await;
+    check(Some("10.0.0.1:4711"), &["https, http"], false).await;
+    check(Some("10.0.0.1:4711"), &["https", "https"], false).await;
+    check(Some("192.0.2.1:4711"), &["https"], false).await;
+    check(Some("127.0.0.1:4711"), &["https"], false).await;
+    check(None, &["http"], false).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ pub struct ForeignTable {
     pub name: String,
     /// The names of the columns, in lower case.
     pub columns: Vec<String>,
-    /// The number of rows.
+    /// Whether it is a view.
+    pub is_view: bool,
+    /// The number of rows; 0 for a view whose rows are not wanted, since some views cannot be read.
     pub count: usize,
     /// The rows by their columns, in the order of their ids; empty where they are not wanted.
     pub rows: Vec<Map<String, Value>>,
@@ -34,8 +36,10 @@ pub fn read_foreign<D: Driver>(
     let reader = Reader { database: &remote, schema, quote, names };
     apart(async {
         let mut tables = Vec::new();
-        for name in reader.names().await? {
-            tables.push(reader.table(name, &is_wanted).await?);
+        let views = reader.names("views").await?;
+        for name in reader.names("tables").await? {
+            let is_view = views.contains(&name);
+            tables.push(reader.table(name, is_view, &is_wanted).await?);
         }
         Ok(tables)
     })
@@ -49,9 +53,10 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn names(&self) -> Result<Vec<String>, StoreError> {
+    /// `list`: that of `information_schema` which is asked.
+    async fn names(&self, list: &str) -> Result<Vec<String>, StoreError> {
         let sql = format!(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = {} ORDER BY table_name",
+            "SELECT table_name FROM information_schema.{list} WHERE table_schema = {} ORDER BY table_name",
             self.schema()
         );
         let found = self.texts(&sql, Vec::new()).await?;
@@ -67,6 +72,7 @@ impl Reader<'_> {
     async fn table(
         &self,
         name: String,
+        is_view: bool,
         is_wanted: &(impl Fn(&str) -> bool + Sync),
     ) -> Result<ForeignTable, StoreError> {
         let sql = format!(
@@ -77,10 +83,14 @@ impl Reader<'_> {
         let stored = self.texts(&sql, vec![name.as_str().into()]).await?;
         let columns: Vec<String> = stored.iter().map(|column| column.to_ascii_lowercase()).collect();
         let place = self.names.quoted(&name, self.quote);
-        let count = self.database.query(Patience::Long, &format!("SELECT COUNT(*) FROM {place}"), Vec::new()).await?;
-        let count = count.into_iter().next().map_or(Ok(0), |mut row| row.integer(0))?;
-        let mut rows = Vec::new();
-        if is_wanted(&name) {
+        let (mut count, mut rows) = (0, Vec::new());
+        let is_wanted = is_wanted(&name);
+        if is_wanted || !is_view {
+            let sql = format!("SELECT COUNT(*) FROM {place}");
+            let counted = self.database.query(Patience::Long, &sql, Vec::new()).await?;
+            count = counted.into_iter().next().map_or(Ok(0), |mut row| row.integer(0))?;
+        }
+        if is_wanted {
             let quote = self.quote;
             let list: Vec<String> = stored.iter().map(|column| format!("{quote}{column}{quote}")).collect();
             let order = if columns.iter().any(|column| column == "id") { " ORDER BY id" } else { "" };
@@ -92,7 +102,7 @@ impl Reader<'_> {
                 rows.push(columns.iter().enumerate().map(cell).collect());
             }
         }
-        Ok(ForeignTable { name, columns, count: usize::try_from(count).unwrap_or_default(), rows })
+        Ok(ForeignTable { name, columns, is_view, count: usize::try_from(count).unwrap_or_default(), rows })
     }
 
     async fn texts(&self, sql: &str, values: Vec<Cell>) -> Result<Vec<String>, StoreError> {

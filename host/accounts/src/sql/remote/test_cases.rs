@@ -317,10 +317,10 @@ pub fn a_server_without_tls_is_refused_where_tls_is_wanted<S: TestServer>(server
 
 /// What another program's tables have, of which `users` is wanted; see [`FOREIGN`].
 pub fn check_foreign(tables: &[ForeignTable]) {
-    let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
-    assert_eq!(names, ["shares", "users"]);
-    assert_eq!((tables[0].count, tables[0].rows.len()), (2, 0));
-    let users = &tables[1];
+    let names: Vec<_> = tables.iter().map(|table| (table.name.as_str(), table.is_view)).collect();
+    assert_eq!(names, [("folders", true), ("shares", false), ("users", false)]);
+    assert_eq!((tables[0].count, tables[1].count, tables[1].rows.len()), (0, 2, 0));
+    let users = &tables[2];
     assert_eq!(users.columns, ["id", "username", "home_dir", "email"]);
     let rows: Vec<_> = users.rows.iter().map(|row| json!(row)).collect();
     let expected = [
@@ -331,11 +331,12 @@ pub fn check_foreign(tables: &[ForeignTable]) {
 }
 
 /// The statements that make these tables.
-pub const FOREIGN: [&str; 4] = [
+pub const FOREIGN: [&str; 5] = [
     "CREATE TABLE users (ID INTEGER PRIMARY KEY, username VARCHAR(255), home_dir VARCHAR(255), email VARCHAR(255))",
     "INSERT INTO users VALUES (2, 'bob', '/srv/bob', 'b@b'), (1, 'alice', '/srv/\u{fc}', NULL)",
     "CREATE TABLE shares (id INTEGER)",
     "INSERT INTO shares VALUES (1), (2)",
+    "CREATE VIEW folders AS SELECT id FROM shares",
 ];
 
 pub async fn a_batch_is_added_once<S: TestServer>() {

@@ -40,4 +40,10 @@ async fn plugins_are_changed_where_the_settings_allow_it() {
     put(json!({"component": "AGFzbQ=="})).await.refused(400, "signature");
     put(json!({"component": "AGFzbQ==", "signature": "x", "grants": ["*"]})).await.refused(400, "grants");
     house.ask("DELETE", "/api/tidegate/plugins/guard", Value::Null).await.refused(404, "no such plugin");
+    // No version is that of a plugin that is not there (RFC 9110 section 13.1.1).
+    for line in ["*", "\"x\""] {
+        let body = json!({"component": "AGFzbQ==", "signature": "x"});
+        let refused = house.based("PUT", "/api/tidegate/plugins/guard", &[("if-match", line)], body).await;
+        refused.refused(412, "there is no object");
+    }
 }

@@ -207,6 +207,10 @@ async fn a_version_is_minded_or_refused() {
         let path = format!("{}{}", interface.path(), parts.collect::<Vec<_>>().join("/"));
         for line in ["\"9-9\"", "nope", "W/\"9-9\"", "*", ""] {
             let what = format!("{} {path} {line:?}", route.method);
+            // These would be carried out.
+            if !route.takes_version() && line == "*" {
+                continue;
+            }
             let (door, credentials) = match route.need {
                 Need::Nothing => (&house, None),
                 Need::Password => (&house, Some(&admin)),
@@ -217,8 +221,8 @@ async fn a_version_is_minded_or_refused() {
             headers.extend(credentials.map(|credentials| ("authorization", credentials.as_str())));
             let answer = door.send(route.method.as_str(), &path, &headers, "{}").await;
             match (route.takes_version(), line) {
+                (_, "") => assert_eq!(answer.status, 400, "{what} {}", answer.text),
                 (false, _) => assert_eq!(answer.status, 412, "{what} {}", answer.text),
-                (true, "") => assert_eq!(answer.status, 400, "{what} {}", answer.text),
                 // There is no such object.
                 (true, _) => assert!(matches!(answer.status, 400 | 404), "{what} {}", answer.text),
             }

@@ -186,6 +186,31 @@ async fn what_has_no_revision_is_another_version_too() {
 }
 
 #[tokio::test]
+async fn what_has_no_version_passes_with_any_alone() {
+    // A18-17
+    let house = House::new();
+    house.add("alice").await;
+    let usage = json!({"used_quota_size": 5, "used_quota_files": 1});
+    for (method, path, body, expected) in [
+        ("DELETE", "/api/v1/connection/none", Value::Null, 404),
+        ("DELETE", "/api/v2/connections/none", Value::Null, 404),
+        ("PUT", "/api/v2/quotas/users/alice/usage", usage.clone(), 200),
+        ("PUT", "/api/v2/quotas/folders/none/usage", usage, 404),
+        ("GET", "/api/v2/users", Value::Null, 200),
+    ] {
+        for line in ["\"9-9\"", "W/\"x\"", "nope"] {
+            let refused = house.based(method, path, &[("if-match", line)], body.clone()).await;
+            refused.refused(412, "not based on a version");
+        }
+        for line in ["", "*, \"x\""] {
+            house.based(method, path, &[("if-match", line)], body.clone()).await.refused(400, "If-Match");
+        }
+        let answer = house.based(method, path, &[("if-match", "*")], body.clone()).await;
+        assert_eq!(answer.status, expected, "{method} {path} {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn no_object_is_deleted_by_a_stale_version() {
     // A18-17
     let house = House::new();

@@ -132,7 +132,7 @@ async fn install(
     let Installation { component, signature } = parse(&bytes(request, PLUGIN).await?)?;
     let component = STANDARD.decode(component);
     let component = component.map_err(|error| Refusal::of_field("component", format!("is no Base64: {error}")))?;
-    based.require(shown(&api, &actor, &name)).await?;
+    based.require_stored(shown(&api, &actor, &name)).await?;
     api.administration.plugins.install(&actor, &name, SignedPlugin { component, signature }).await?;
     Ok(done(StatusCode::OK, "Plugin installed"))
 }

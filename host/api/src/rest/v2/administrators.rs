@@ -180,7 +180,7 @@ async fn expected(
     given: Option<&Map<String, Value>>,
 ) -> Result<Option<Version>, Refusal> {
     match based {
-        IfMatch::Any => Ok(None),
+        IfMatch::Nothing | IfMatch::Any => Ok(None),
         IfMatch::One(_) => {
             let now = now.await?;
             based.expected(&now.document, now.revision, given)

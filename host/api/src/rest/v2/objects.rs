@@ -149,7 +149,7 @@ async fn update(
 ) -> Result<Response, Refusal> {
     let objects = &api.administration.objects;
     let expected = match based {
-        IfMatch::Any => None,
+        IfMatch::Nothing | IfMatch::Any => None,
         IfMatch::One(_) => {
             let (now, _) = objects.show(actor, names.kind, name).await?;
             based.expected(&now.document, now.revision, Some(&document))?
@@ -169,7 +169,7 @@ async fn update(
 async fn delete(api: &RestApi, actor: &Actor, names: &Names, name: &str, based: &IfMatch) -> Result<Response, Refusal> {
     let objects = &api.administration.objects;
     let expected = match based {
-        IfMatch::Any => None,
+        IfMatch::Nothing | IfMatch::Any => None,
         IfMatch::One(_) => {
             let (now, _) = objects.show(actor, names.kind, name).await?;
             based.expected(&now.document, now.revision, None)?

@@ -94,6 +94,10 @@ impl Tables for Found {
         Ok(self.tables.iter().map(|table| table.name.clone()).collect())
     }
 
+    fn views(&self) -> Result<Vec<String>, MigrateError> {
+        Ok(self.tables.iter().filter(|table| table.is_view).map(|table| table.name.clone()).collect())
+    }
+
     fn columns(&self, table: &str) -> Result<Vec<String>, MigrateError> {
         Ok(self.table(table)?.columns.clone())
     }
