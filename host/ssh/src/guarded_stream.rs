@@ -42,7 +42,7 @@ pub struct GuardedStream<S> {
     guard: Option<Guard>,
     reason: &'static str,
     gate: Arc<ReadGate>,
-    /// `None` while the gate is open.
+    /// `None` until the gate was shut.
     look: Option<Look>,
     /// `None` once the client has logged in.
     progress: Option<Arc<LoginProgress>>,
@@ -133,7 +133,10 @@ impl<S: AsyncRead + AsyncWrite + OtherEnd + Unpin> AsyncRead for GuardedStream<S
         let before = buffer.filled().len();
         let outcome = match self.gate.poll_open(cx) {
             Poll::Ready(()) => {
-                self.look = None;
+                // Its timer is kept: the gate of an upload shuts and opens often.
+                if let Some(look) = &mut self.look {
+                    look.had_left = false;
+                }
                 Pin::new(&mut self.stream).poll_read(cx, buffer)
             }
             Poll::Pending if self.poll_left(cx).is_ready() => {

@@ -172,8 +172,8 @@ async fn what_may_have_changed_is_looked_at_again() {
 #[tokio::test(start_paused = true)]
 async fn what_was_not_answered_or_says_that_it_changed_something_is_a_change() {
     let long = "x".repeat(LONGEST);
-    let long = [("x", long.as_str())];
-    let (short, long): (&[(&str, &str)], &[(&str, &str)]) = (&[], &long);
+    let (short, long): ([_; 0], _) = ([], [("x", long.as_str())]);
+    let (short, long) = (short.as_slice(), long.as_slice());
     for (method, headers) in [("GET", short), ("GET", long), ("HEAD", short), ("POST", short), ("DELETE", short)] {
         let begin = || {
             let house = House::new();

@@ -142,7 +142,7 @@ pub struct Defender {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     /// The milliseconds from the steady clock to that of the host.
-    from_steady: AtomicI64,
+    offset_of_wall_clock: AtomicI64,
     observers: Option<Arc<Observers<AddressBanned>>>,
     exemptions: Arc<dyn Exemptions>,
 }
@@ -151,9 +151,9 @@ impl Defender {
     /// A defender that has seen no offence yet.
     pub fn new(settings: DefenderSettings, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
         let table = Mutex::new(ScoreTable::new(settings.rule, CAPACITY));
-        let from_steady = AtomicI64::new(clock.now().saturating_sub(clock.steady()));
+        let offset_of_wall_clock = AtomicI64::new(clock.now().saturating_sub(clock.steady()));
         let exemptions = Arc::new(ExemptionsInMemory::default());
-        Self { settings, table, metrics, clock, from_steady, observers: None, exemptions }
+        Self { settings, table, metrics, clock, offset_of_wall_clock, observers: None, exemptions }
     }
 
     /// The same defender, which tells these observers of each ban.
@@ -283,23 +283,23 @@ impl Defender {
 
     /// The bans, those that end first at the beginning.
     pub fn bans(&self) -> Vec<(Source, Ban)> {
-        let from_steady = self.from_steady();
+        let offset_of_wall_clock = self.offset_of_wall_clock();
         let mut bans = self.table().bans(self.clock.steady());
         for (_, ban) in &mut bans {
-            ban.until = from_steady.saturating_add(ban.until);
+            ban.until = offset_of_wall_clock.saturating_add(ban.until);
         }
         bans
     }
 
     /// The milliseconds from the steady clock to that of the host. They are as before until the latter was set: the two are
     /// read one after the other, and in whole milliseconds, and a ban would end at another time whenever it is shown.
-    fn from_steady(&self) -> i64 {
+    fn offset_of_wall_clock(&self) -> i64 {
         let (known, found) =
-            (self.from_steady.load(Ordering::Relaxed), self.clock.now().saturating_sub(self.clock.steady()));
+            (self.offset_of_wall_clock.load(Ordering::Relaxed), self.clock.now().saturating_sub(self.clock.steady()));
         if found.abs_diff(known) < CLOCKS_DIFFER {
             return known;
         }
-        self.from_steady.store(found, Ordering::Relaxed);
+        self.offset_of_wall_clock.store(found, Ordering::Relaxed);
         found
     }
 
@@ -319,7 +319,7 @@ impl Defender {
         }
         self.metrics.address_banned();
         self.tell(address, None, 0, Offences::default(), time);
-        Ok(self.from_steady().saturating_add(steady).saturating_add(time))
+        Ok(self.offset_of_wall_clock().saturating_add(steady).saturating_add(time))
     }
 
     /// Ends the ban of an address, and forgets its score. False: it was not banned.

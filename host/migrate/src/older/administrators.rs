@@ -204,7 +204,7 @@ mod tests {
         check(codes(json!({"status": "Plain", "payload": "GEZDGNBV"})), &[moved]);
         check(codes(json!(secrets::tests::sealed("gezdgnbv"))), &[moved]);
         check(codes(json!({"status": "Secretbox", "payload": "x", "key": "k"})), &[r#""status":0"#, "second factor"]);
-        check(codes(json!({"status": "Plain", "payload": "not it"})), &[r#""status":0"#, "no Base32"]);
+        check(codes(json!({"status": "Plain", "payload": "not it"})), &[r#""status":0"#, "not Base32 text"]);
         check(codes(json!(null)), &[r#""status":0"#]);
         let off = json!({"enabled": false, "secret": {"status": "Secretbox", "payload": "x"}});
         check(admin(json!({"filters": {"totp_config": off}})), &[r#""status":1,"filters":{}"#]);
