@@ -1,6 +1,7 @@
 //! `tidegate user`.
 
 use anyhow::{Context, bail};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use tidegate_api::{AdminApi, Handle};
@@ -51,11 +52,12 @@ pub struct NameArguments {
 pub struct ListArguments {
     #[command(flatten)]
     place: Place,
+    // An empty value may be a variable of a script that was not set.
     /// Only accounts with this role
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     role: Option<String>,
     /// Only accounts in this group
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     group: Option<String>,
     /// Only accounts in this state
     #[arg(long, value_enum)]
