@@ -118,7 +118,7 @@ impl StorageFile for S3File {
 /// Of a complete object, size and content cannot be changed; owner, mode and times are not kept (A16-03).
 pub fn set_attributes(attributes: &SetAttributes) -> Result<(), StorageError> {
     if attributes.size.is_some() {
-        return Err(unsupported("object storage cannot cut or extend files"));
+        return Err(unsupported("object storage cannot shorten or extend a file"));
     }
     Ok(())
 }
