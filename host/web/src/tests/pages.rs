@@ -8,8 +8,7 @@ use tidegate_core::connection::WebVisit;
 use tidegate_core::history::Reading;
 use tidegate_core::metrics::{Counts, Logins};
 use tidegate_core::ports::Door;
-use tokio::task::yield_now;
-use tokio::time::advance;
+use tokio::time::sleep;
 
 use super::{Answer, HOSTILE, House, map};
 use crate::guard::Need;
@@ -70,10 +69,7 @@ async fn an_uploaded_dump_is_let_go_of_when_its_time_is_over() {
         assert!(tried.text.contains("Load 1 documents"), "{}", tried.text);
     };
     let is_kept_after = async |seconds: u64| {
-        advance(Duration::from_secs(seconds)).await;
-        for _ in 0..10 {
-            yield_now().await;
-        }
+        sleep(Duration::from_secs(seconds)).await;
         house.web.uploaded.lock().unwrap().is_some()
     };
     upload().await;
