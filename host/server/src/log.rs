@@ -18,6 +18,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::file_log::NO_TIME;
 use crate::log_file::{LogFile, Rotation};
+use crate::shutdown::UserSignal;
 use crate::telemetry::Traces;
 
 /// Where the lines are written.
@@ -40,10 +41,10 @@ pub struct Style {
 pub struct Log(Arc<Mutex<Output>>);
 
 impl Log {
-    /// Opens the file again, on SIGUSR1 (A21-09).
-    pub fn reopen(&self) {
+    /// Opens the file again if it was moved away; if not, SIGUSR1 rotates it (A21-09).
+    pub fn reopen(&self, signal: UserSignal) {
         let outcome = match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Output::File(file) => file.reopen(),
+            Output::File(file) => file.reopen(signal),
             Output::StandardError | Output::Nowhere => Ok(()),
         };
         match outcome {

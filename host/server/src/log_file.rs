@@ -12,6 +12,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Zoned;
 
+use crate::shutdown::UserSignal;
+
 /// How much is written after a failed rotation before the next try, in bytes.
 const RETRY_AFTER: u64 = 1 << 20;
 
@@ -54,13 +56,14 @@ impl LogFile {
         }
     }
 
-    /// On SIGUSR1: follows a file that was moved away, or else rotates it.
-    pub fn reopen(&mut self) -> io::Result<()> {
+    /// Follows a file that was moved away; SIGUSR1 rotates one that was not. SIGHUP does not: it comes for certificates and
+    /// dumps as well, and each rotation takes the place of an older file.
+    pub fn reopen(&mut self, signal: UserSignal) -> io::Result<()> {
         let is_same =
             |there: &std::fs::Metadata, ours: std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
         match std::fs::metadata(&self.path) {
             Ok(there) if is_same(&there, self.file.metadata()?) => {
-                if self.size > 0 {
+                if signal == UserSignal::RotateLog && self.size > 0 {
                     self.rotate()
                 } else {
                     Ok(())
@@ -240,12 +243,14 @@ mod tests {
         log.write(b"one\n");
         std::fs::rename(&path, directory.path().join("elsewhere")).unwrap();
         log.write(b"two\n");
-        log.reopen().unwrap();
+        log.reopen(UserSignal::Reload).unwrap();
         log.write(b"three\n");
         assert_eq!(std::fs::read_to_string(directory.path().join("elsewhere")).unwrap(), "one\ntwo\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
-        // The file was not moved, so it is rotated.
-        log.reopen().unwrap();
+        // The file was not moved.
+        log.reopen(UserSignal::Reload).unwrap();
+        assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), backups_of(&path).len()), ("three\n", 0));
+        log.reopen(UserSignal::RotateLog).unwrap();
         log.write(b"four\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "four\n");
         assert_eq!(backups_of(&path).len(), 1);

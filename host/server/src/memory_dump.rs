@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 
 use crate::config::settings::DatabaseSettings;
 use crate::dump_text::{self, document};
-use crate::shutdown;
-use crate::spools::{TemporarySpools, text_of};
+use crate::shutdown::{self, UserSignal};
+use crate::spools::{TemporarySpools, text_of_file};
 use crate::wire::Stores;
 
 /// Documents that are not loaded and have a line in the log.
@@ -58,7 +58,10 @@ impl MemoryDump {
 
     /// Loads the dump again at each SIGHUP. One that is no JSON changes nothing.
     pub fn follow_signals(self: Arc<Self>) -> std::io::Result<()> {
-        shutdown::on_user_signals(move || {
+        shutdown::on_user_signals(move |signal| {
+            if signal != UserSignal::Reload {
+                return;
+            }
             let dump = self.clone();
             tokio::spawn(async move {
                 let path = dump.path.display().to_string();
@@ -78,7 +81,7 @@ impl MemoryDump {
     async fn load_again(&self) -> anyhow::Result<()> {
         let mut held = self.held.lock().await;
         let path = self.path.clone();
-        let dump = tokio::task::spawn_blocking(move || dump_text::read(text_of(&path)?)).await?;
+        let dump = tokio::task::spawn_blocking(move || dump_text::read(text_of_file(&path)?)).await?;
         let dump = dump.with_context(|| named(&self.path))?;
         let is_ours = dump_text::is_ours(&dump);
         let mut reading = Reading { path: &self.path, names: Names::new(), failures: 0, has_unread: false };

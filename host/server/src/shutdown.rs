@@ -3,21 +3,28 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Calls `act` at each SIGUSR1, and at each SIGHUP: neither a closed terminal nor the habit of
-/// another server's operators may end the server (A21-09).
-pub fn on_user_signals(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
+/// What a signal asks of a server that goes on. Neither a closed terminal nor the habit of another server's operators may
+/// end it (A21-09).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserSignal {
+    /// SIGUSR1.
+    RotateLog,
+    /// SIGHUP.
+    Reload,
+}
+
+/// Calls `act` at each SIGUSR1, and at each SIGHUP.
+pub fn on_user_signals(act: impl Fn(UserSignal) + Send + 'static) -> std::io::Result<()> {
     let mut user = signal(SignalKind::user_defined1())?;
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         loop {
             let received = tokio::select! {
-                received = user.recv() => received,
-                received = hangup.recv() => received,
+                received = user.recv() => received.map(|()| UserSignal::RotateLog),
+                received = hangup.recv() => received.map(|()| UserSignal::Reload),
             };
-            if received.is_none() {
-                return;
-            }
-            act();
+            let Some(received) = received else { return };
+            act(received);
         }
     });
     Ok(())

@@ -1,13 +1,14 @@
 //! Texts that are too large for memory: bodies and changes of loads, in files of the state directory without a name, and
 //! files of others, which are read where they are.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rustix::fs::{Mode, OFlags};
 use tidegate_core::ports::{Spool, SpooledText, Spools, StoreError, TextInMemory};
 
 /// Bytes of a text that are kept in memory; longer ones go to the disk.
@@ -132,6 +133,20 @@ pub fn text_of(path: &Path) -> std::io::Result<Arc<dyn SpooledText>> {
     Ok(Arc::new(TextInMemory::from(text)))
 }
 
+/// The text of a regular file. To open a pipe would wait for a writer, and the server does not stop before that; to open
+/// some devices has an effect. So the kind of file is looked at twice.
+pub fn text_of_file(path: &Path) -> std::io::Result<Arc<dyn SpooledText>> {
+    let check = |metadata: Metadata| match metadata.is_file() {
+        true => Ok(metadata),
+        false => Err(std::io::Error::other("it is not a regular file")),
+    };
+    check(path.metadata()?)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let length = check(file.metadata()?)?.len();
+    Ok(Arc::new(FileText { path: path.to_owned(), file, length }))
+}
+
 /// Bytes of a file before its end at `end`.
 fn read_at(file: &File, from: u64, end: u64, length: usize) -> std::io::Result<Vec<u8>> {
     let left = usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX);
@@ -151,6 +166,8 @@ fn read_at(file: &File, from: u64, end: u64, length: usize) -> std::io::Result<V
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, mkfifoat};
+
     use super::*;
 
     #[tokio::test]
@@ -209,5 +226,16 @@ mod tests {
         let made = text_of(Path::new("/proc/self/status")).unwrap();
         assert_eq!(made.read(0, 5).unwrap(), b"Name:");
         assert!(text_of(directory.path()).is_err() && text_of(&directory.path().join("none")).is_err());
+        assert_eq!(text_of_file(&path).unwrap().read(8, 100).unwrap(), b"89abc");
+        let pipe = directory.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+        for other in [directory.path(), &pipe, Path::new("/dev/null")] {
+            assert_eq!(
+                text_of_file(other).err().unwrap().to_string(),
+                "it is not a regular file",
+                "{}",
+                other.display()
+            );
+        }
     }
 }

@@ -275,7 +275,7 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let log = log::install(target, style, traces.as_ref())?;
     let grace = settings.grace_time;
     panics::install();
-    shutdown::on_user_signals(move || log.reopen()).context("signals cannot be handled")?;
+    shutdown::on_user_signals(move |signal| log.reopen(signal)).context("signals cannot be handled")?;
     let outcome = serve::serve(settings, &directory, activation, launcher()).await;
     if let Err(error) = &outcome {
         tracing::error!(sender = "main", message = format!("{error:#}"));
@@ -294,7 +294,7 @@ async fn run_portable(arguments: PortableArguments) -> anyhow::Result<()> {
     };
     let log = log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false }, None)?;
     panics::install();
-    shutdown::on_user_signals(move || log.reopen()).context("signals cannot be handled")?;
+    shutdown::on_user_signals(move |signal| log.reopen(signal)).context("signals cannot be handled")?;
     portable::run(arguments, launcher()).await
 }
 
