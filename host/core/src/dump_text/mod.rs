@@ -64,7 +64,7 @@ impl DumpText {
     /// Looks at the whole text. May wait for a disk.
     ///
     /// # Errors
-    /// The text is no JSON object, or cannot be read. Of a name that comes twice, the last one holds.
+    /// The text is no JSON object, has a name twice, or cannot be read.
     pub fn read(text: Arc<dyn SpooledText>) -> Result<Self, DumpError> {
         let mut cursor = Cursor::new(text.clone());
         let mut members = BTreeMap::new();
@@ -130,6 +130,10 @@ fn read_member(cursor: &mut Cursor, members: &mut BTreeMap<String, Member>) -> R
     let place = cursor.place();
     let name = cursor.value(MAX_NAME)?.ok_or_else(|| place.malformed("a name is too long"))?;
     let name: String = serde_json::from_slice(&name).map_err(|error| place.of_json(&error))?;
+    if members.contains_key(&name) {
+        // One of the two would be left out, and nothing would say so.
+        return Err(place.malformed(&format!("the name {name:?} comes twice")));
+    }
     cursor.skip_blanks()?;
     if cursor.peek()? != Some(b':') {
         return Err(cursor.malformed("expected `:`"));

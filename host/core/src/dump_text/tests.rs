@@ -53,12 +53,10 @@ fn documents_are_told_apart() {
         &[r#"{"n":1}"#, r#"{"n":1}"#, r#"{"n":2}"#, r#"{"n":3}"#, r#"{"n":4}"#],
         &[],
     );
-    // A name may be escaped; of one that comes twice the last holds, whatever it is.
+    // A name may be escaped.
     check(r#"{"us\u0065rs":[{"ü":"é"}],"o":{"users":[1]}}"#, &[r#"{"ü":"é"}"#], &[]);
-    check(r#"{"users":[{"n":1}],"users":[{"n":2}]}"#, &[r#"{"n":2}"#], &[]);
-    check(r#"{"users":[{"n":1}],"users":null}"#, &[], &[]);
     check(r#"{"admins":[{}],"none":[],"version":17,"a":true,"users":[{"n":1}]}"#, &[r#"{"n":1}"#], &["admins"]);
-    // In an entry as well.
+    // In an entry the last one of a name holds.
     check(r#"{"users":[{"n":1,"n":2}]}"#, &[r#"{"n":2}"#], &[]);
 }
 
@@ -73,6 +71,10 @@ fn what_is_no_dump_is_told_with_its_place() {
         assert!(problem.contains(expected) && problem.is_empty() == expected.is_empty(), "{shown}: {problem}");
     };
     let none = "it is no JSON object, {…} at line 1 column 1";
+    let twice = |rest: &str| format!(r#"{{"users":[{{"n":1}}],{rest}}}"#);
+    for rest in [r#""users":[]"#, r#""users":null"#, r#""us\u0065rs":[{"n":2}]"#, r#""a":1,"a":1"#] {
+        check(&twice(rest), "comes twice at line 1 column ");
+    }
     for dump in ["", "[]", "7", "x", "\"{}\""] {
         check(dump, none);
     }

@@ -184,6 +184,10 @@ fn text_of_source(source: &str) -> anyhow::Result<Arc<dyn SpooledText>> {
 /// The documents of a dump, which are not validated yet, and what is wrong with those that cannot be read.
 fn read_dump(text: Arc<dyn SpooledText>) -> anyhow::Result<(LoadDump, Vec<String>)> {
     let dump = dump_text::read(text)?;
+    let left = dump.left();
+    if !left.is_empty() {
+        warn_line!("the dump has lists that are not loaded: {}", left.join(", "));
+    }
     let mut problems = Vec::new();
     let mut read = |kind| -> anyhow::Result<Vec<Map<String, Value>>> {
         let mut read = Vec::new();
