@@ -251,7 +251,7 @@ mod tests {
         super::run(run, CallPlace::default()).await
     }
 
-    const SOON: Duration = Duration::from_secs(1);
+    const SOON: Duration = Duration::from_secs(2);
     const LATER: Duration = Duration::from_secs(300);
     /// Work that takes longer is taken to hang.
     const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use tidegate_core::secret::Secret;
 use tidegate_web::{FIRST_ADMINISTRATOR, Pages};
 
 /// Makes a code and writes it to the log, once, if there is no administrator. `over_tcp`: the pages of each binding that
-/// is reached over the network; without one, nobody could use a code.
+/// is reached over the network; without one, a code has no use.
 pub async fn announce(administration: &Administration, over_tcp: &[Pages]) {
     if over_tcp.is_empty() {
         return;

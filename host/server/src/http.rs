@@ -110,7 +110,7 @@ pub struct Http {
     end: CancellationToken,
     serving: JoinSet<()>,
     over_tcp: Vec<Pages>,
-    /// Reads the certificates again. Without certificates, SIGHUP ends the server as it always did.
+    /// Reads the certificates again. Without certificates, SIGHUP reads nothing again here.
     _renewal: Option<AbortOnDropHandle<()>>,
 }
 

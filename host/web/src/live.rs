@@ -173,7 +173,7 @@ mod tests {
                 assert_eq!(is_known("/a"), number == other, "{number}: {permissions:?} {role:?}");
                 assert!(!is_known("/a?search=b"), "{number}: {permissions:?} {role:?}");
             }
-            // Whoever has the same rights and the same role sees the same.
+            // Administrators with the same rights and the same role see the same.
             let bob = Actor { author: Actor::local("bob", Door::Web).author, ..of.clone() };
             assert!(parts.known(&Key::new(&bob, "/a")).is_some(), "{number}");
         }
@@ -223,7 +223,7 @@ mod tests {
             let sent_bytes = response.into_body().collect().await.unwrap().to_bytes();
             assert_eq!((sent, has), (status, is_gzip && status == StatusCode::OK), "{headers:?}");
             assert_eq!(sent_bytes.is_empty(), status == StatusCode::NOT_MODIFIED, "{headers:?}");
-            // What is given to others who ask in the same way is the whole of it, whoever was first.
+            // Others who ask in the same way are given the whole of it, whether the first had it already or not.
             assert_eq!(whole.about_body.iter().any(|(name, _)| *name == CONTENT_ENCODING), is_gzip, "{headers:?}");
             assert!(!whole.body.is_empty() && (sent_bytes.is_empty() || sent_bytes == whole.body), "{headers:?}");
         };

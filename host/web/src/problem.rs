@@ -37,7 +37,7 @@ impl Problem {
         Self { is_database_away: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason) }
     }
 
-    /// An error that somebody is told who may not know where the database is, and why it does not answer.
+    /// The error as a stranger is shown it: without the place of the database, and why it does not answer.
     pub fn for_stranger(error: AdminError) -> Self {
         match error {
             AdminError::Store(StoreError::Unavailable(_)) => Self::database_away(""),

@@ -70,7 +70,7 @@ impl FirstAdministrator {
             return Ok(None);
         }
         let (text, now) = (new_token()?, self.clock.now());
-        // A server that starts again and again does not fill the store.
+        // Codes that have expired do not stay in the store; others may be in the logs of other servers.
         end_codes(&*self.directory, Some(now)).await;
         let expires_at = now.saturating_add(LIFETIME);
         let fields = [("purpose", json!(PURPOSE)), ("created_at", json!(now)), ("expires_at", json!(expires_at))];

@@ -39,7 +39,7 @@ impl Passwords for Meeting {
     }
 }
 
-/// A store to which an administrator is added just after somebody has looked for one.
+/// A store to which an administrator is added just after a look for one.
 struct Late(Arc<MemoryStore>);
 
 #[async_trait]
