@@ -250,10 +250,7 @@ impl Session<'_> {
                 last = row.integer(0)?;
                 references.append(&mut account_references::rows_of_stored(row.take(1), row.take(2)));
             }
-            for some in references.chunks(account_references::ROWS_AT_ONCE) {
-                let insert = account_references::insert(account_references::TABLE, some.len());
-                let insert = self.dialect.render(&self.dialect.leaving_out_existing(&insert, "account"));
-                let values: Vec<Cell> = some.iter().flatten().cloned().collect();
+            for (insert, values) in account_references::additions(self.dialect, &references) {
                 self.rows(&insert, &values).await?;
             }
             if is_last {

@@ -9,7 +9,7 @@ use tidegate_core::ports::{
 };
 
 use super::failure::Failure;
-use super::rows::stored;
+use super::rows::{begin, stored};
 use super::tables::{ACCOUNT_KEYS, documents, opened};
 
 /// A page of the accounts that the filter lets through: of its first key, or of all.
@@ -20,10 +20,7 @@ pub fn list(
 ) -> Result<Vec<StoredDocument>, Failure> {
     let Some(accounts) = opened(transaction, documents(&USERS))? else { return Ok(Vec::new()) };
     let prefix = page.prefix.as_deref().unwrap_or_default();
-    let begin = match page.after.as_deref() {
-        Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
-        Some(_) | None => Bound::Included(prefix.as_bytes()),
-    };
+    let begin = begin(page);
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     let has_text = |name: &str| filter.contains.as_deref().is_none_or(|text| name.contains(text));

@@ -42,6 +42,15 @@ pub fn find_all(
     Ok(found)
 }
 
+/// Where a page begins among the names.
+pub fn begin(page: &PageRequest) -> Bound<&[u8]> {
+    let prefix = page.prefix.as_deref().unwrap_or_default();
+    match page.after.as_deref() {
+        Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
+        Some(_) | None => Bound::Included(prefix.as_bytes()),
+    }
+}
+
 pub fn list(
     transaction: &ReadTransaction,
     collection: &'static Collection,
@@ -49,10 +58,7 @@ pub fn list(
 ) -> Result<Vec<StoredDocument>, Failure> {
     let Some(table) = opened(transaction, documents(collection))? else { return Ok(Vec::new()) };
     let prefix = page.prefix.as_deref().unwrap_or_default();
-    let begin = match page.after.as_deref() {
-        Some(after) if after >= prefix => Bound::Excluded(after.as_bytes()),
-        Some(_) | None => Bound::Included(prefix.as_bytes()),
-    };
+    let begin = begin(page);
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     for row in table.range::<&[u8]>((begin, Bound::Unbounded))? {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use tidegate_core::ports::{AccountFilter, AccountReference, PageRequest, account_references, is_found_by_references};
 
 use super::text::end_of;
-use super::{Cell, placeholders};
+use super::{Cell, Dialect, placeholders};
 
 /// The table, as statements have it before they are rendered.
 pub const TABLE: &str = "{account_references}";
@@ -47,6 +47,14 @@ pub fn rows_of_stored(name: Cell, other: Cell) -> Vec<Reference> {
 /// Adds this number of rows to the table.
 pub fn insert(table: &str, rows: usize) -> String {
     format!("INSERT INTO {table} (kind, name, account) VALUES {}", placeholders(rows, 3))
+}
+
+/// The statements, rendered and with their values, that add the rows to the table but for those that it has already.
+pub fn additions(dialect: &dyn Dialect, rows: &[Reference]) -> impl Iterator<Item = (String, Vec<Cell>)> {
+    rows.chunks(ROWS_AT_ONCE).map(move |some| {
+        let insert = dialect.leaving_out_existing(&insert(TABLE, some.len()), "account");
+        (dialect.render(&insert), some.iter().flatten().cloned().collect())
+    })
 }
 
 /// Reads the rows of this number of accounts; those of one in the order of [`rows_of`].
