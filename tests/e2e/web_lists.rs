@@ -1,5 +1,5 @@
 //! Lists of the web admin that refresh themselves: for a moment the server gives them again to the same browser, and to
-//! nobody who may see something else.
+//! no administrator who may see something else.
 
 use std::process::Command;
 
@@ -59,13 +59,13 @@ fn a_list_is_given_again_to_who_may_see_it_alone() {
     let _session = RawSftp::connect(&server, "ada", "pw");
     let [root, second, sales, guest] =
         ["root", "second", "sales", "guest"].map(|name| Browser::of(&site, &server, name));
-    let nobody = Browser { server: &server, cookies: "none=".to_owned() };
+    let stranger = Browser { server: &server, cookies: "none=".to_owned() };
     for _ in 0..3 {
         assert!(root.connections(200).contains(">ada<"));
         let of_sales = sales.connections(200);
         assert!(!of_sales.contains(">ada<") && of_sales.contains("No session is open."), "{of_sales}");
         guest.connections(403);
-        nobody.connections(401);
+        stranger.connections(401);
         assert!(second.connections(200).contains(">ada<"));
     }
     // A log-out holds at once, and takes nothing from others.
