@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::future::pending;
+use std::future::{Ready, pending, ready};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,17 +126,21 @@ async fn connections_of_banned_addresses_are_closed_at_once() {
     stop.cancel();
 }
 
+/// A page that can be given again, and says how many were made before it.
+fn numbered(made: Arc<AtomicUsize>) -> impl Fn() -> Ready<(Extension<Repeatable>, String)> + Clone {
+    move || {
+        let text = format!("part {}", made.fetch_add(1, Ordering::Relaxed));
+        let (until, tag) = (Instant::now() + Duration::from_secs(600), HeaderValue::from_static("\"1\""));
+        let part = Repeatable { until, tag, about_body: Vec::new(), body: text.clone().into() };
+        ready((Extension(part), text))
+    }
+}
+
 /// A page that can be given again is not asked for again, on whichever connection, until something may have changed.
 #[tokio::test]
 async fn an_answer_is_given_again_until_something_changes() {
     let made = Arc::new(AtomicUsize::new(0));
-    let counter = made.clone();
-    let part = move || {
-        let text = format!("part {}", counter.fetch_add(1, Ordering::Relaxed));
-        let (until, tag) = (Instant::now() + Duration::from_secs(600), HeaderValue::from_static("\"1\""));
-        let part = Repeatable { until, tag, about_body: Vec::new(), body: text.clone().into() };
-        async move { (Extension(part), text) }
-    };
+    let part = numbered(made.clone());
     let pages = Router::new().route("/part", get(part).post(async || "changed"));
     let defender = Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -201,14 +205,7 @@ async fn an_answer_without_a_body_says_no_length_of_an_object() {
 /// A client that leaves before it is answered may have changed something.
 #[tokio::test]
 async fn a_client_that_leaves_may_have_changed_something() {
-    let made = Arc::new(AtomicUsize::new(0));
-    let counter = made.clone();
-    let part = move || {
-        let text = format!("part {}", counter.fetch_add(1, Ordering::Relaxed));
-        let (until, tag) = (Instant::now() + Duration::from_secs(600), HeaderValue::from_static("\"1\""));
-        let part = Repeatable { until, tag, about_body: Vec::new(), body: text.clone().into() };
-        async move { (Extension(part), text) }
-    };
+    let part = numbered(Arc::default());
     let (begun, mut begins) = mpsc::unbounded_channel();
     // The receiver is told nothing: that the sender is gone says that the request has ended.
     let change = move || {
