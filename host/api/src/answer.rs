@@ -10,8 +10,12 @@ use serde::Serialize;
 use serde_json::json;
 use tidegate_api_types::{ErrorAnswer, ErrorCode};
 use tidegate_core::admin::AdminError;
+use tidegate_core::ports::StoreError;
 
 use crate::control::error_answer;
+
+/// What a stranger is told while the store is away.
+const DATABASE_AWAY: &str = "the database does not answer; the log says more";
 
 /// A request that was not carried out. Its answer is completed with the number of the request.
 #[derive(Debug, Clone)]
@@ -25,6 +29,15 @@ impl Refusal {
     /// The refusal of a value; `field`: the parameter, or the path in the document.
     pub fn of_field(field: &str, error: impl Into<String>) -> Self {
         Self(Box::new(ErrorAnswer { field: Some(field.to_owned()), ..ErrorAnswer::new(ErrorCode::Invalid, error) }))
+    }
+
+    /// The refusal of a client that has shown no credentials: without the place of the database, and why it does not
+    /// answer.
+    pub fn for_stranger(error: AdminError) -> Self {
+        match error {
+            AdminError::Store(StoreError::Unavailable(_)) => Self::new(ErrorCode::Unavailable, DATABASE_AWAY),
+            error => error.into(),
+        }
     }
 }
 
@@ -74,4 +87,21 @@ pub async fn not_found() -> Refusal {
 
 pub async fn wrong_method() -> Refusal {
     Refusal::new(ErrorCode::WrongMethod, "the method is not allowed here")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_told_all_but_why_the_database_is_away() {
+        for (error, code, text) in [
+            (StoreError::Unavailable("db.internal is away".to_owned()), ErrorCode::Unavailable, DATABASE_AWAY),
+            (StoreError::Busy("busy".to_owned()), ErrorCode::Unavailable, "busy"),
+            (StoreError::Refused("refused".to_owned()), ErrorCode::Refused, "refused"),
+        ] {
+            let Refusal(answer) = Refusal::for_stranger(error.into());
+            assert_eq!((answer.code, answer.error.as_str()), (code, text));
+        }
+    }
 }

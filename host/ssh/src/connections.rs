@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidegate_core::guard::Source;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Default)]
@@ -14,8 +16,8 @@ pub struct Connections {
 struct Entry {
     close: CancellationToken,
     half_open: bool,
-    /// The client's address, once it is known; behind a proxy that takes a moment.
-    host: Option<IpAddr>,
+    /// Where the client is, once it is known; behind a proxy that takes a moment.
+    host: Option<Source>,
 }
 
 /// How many connections there may be; 0: any number.
@@ -81,11 +83,12 @@ impl Connections {
 }
 
 impl ConnectionGuard {
-    /// Counts the connection for its host.
+    /// Counts the connection for its host: all addresses of an IPv6 network are one, as for the defender.
     ///
     /// # Errors
     /// The limit that it exceeds.
     pub fn belongs_to(&self, host: IpAddr, limits: ConnectionLimits) -> Result<(), ExceededLimit> {
+        let host = Source::from(host);
         let mut open = self.connections.lock();
         let of_host = open.values().filter(|entry| entry.host == Some(host)).count();
         let all = open.values().filter(|entry| entry.host.is_some()).count();
@@ -123,14 +126,18 @@ mod tests {
         let connections = Arc::new(Connections::default());
         let enter = |serial| connections.enter(serial, CancellationToken::new(), 100);
         let limits = ConnectionLimits { total: 3, per_host: 2 };
-        let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        let kept: Vec<_> = (0..5).map(enter).collect();
-        assert!(kept[0].belongs_to(a, limits).is_ok());
-        assert!(kept[1].belongs_to(a, limits).is_ok());
-        assert!(kept[2].belongs_to(a, limits) == Err(ExceededLimit::PerHost));
-        assert!(kept[3].belongs_to(b, limits).is_ok());
-        assert!(kept[4].belongs_to(b, limits) == Err(ExceededLimit::Total));
-        assert!(kept[4].belongs_to(b, ConnectionLimits::default()).is_ok());
+        for [a, also_a, b] in
+            [["10.0.0.1", "::ffff:10.0.0.1", "10.0.0.2"], ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"]]
+        {
+            let [a, also_a, b]: [IpAddr; 3] = [a, also_a, b].map(|address| address.parse().unwrap());
+            let kept: Vec<_> = (0..5).map(enter).collect();
+            assert!(kept[0].belongs_to(a, limits).is_ok());
+            assert!(kept[1].belongs_to(also_a, limits).is_ok());
+            assert!(kept[2].belongs_to(a, limits) == Err(ExceededLimit::PerHost));
+            assert!(kept[3].belongs_to(b, limits).is_ok());
+            assert!(kept[4].belongs_to(b, limits) == Err(ExceededLimit::Total));
+            assert!(kept[4].belongs_to(b, ConnectionLimits::default()).is_ok());
+        }
     }
 
     #[tokio::test(start_paused = true)]

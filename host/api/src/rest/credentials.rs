@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, Identity, UserActor};
-use tidegate_core::ports::{Author, Door};
+use tidegate_core::ports::{Author, Door, StoreError};
 use tidegate_core::secret::Secret;
 
 use super::RestApi;
@@ -216,7 +216,9 @@ async fn by_place(api: &RestApi, interface: Interface, headers: &HeaderMap, clie
 }
 
 pub fn refusal(error: AuthenticationError) -> Refusal {
-    let code = match &error {
+    let code = match error {
+        // Whoever asks has not been judged.
+        AuthenticationError::Store(away @ StoreError::Unavailable(_)) => return Refusal::for_stranger(away.into()),
         AuthenticationError::Denied
         | AuthenticationError::SecondFactorNeeded
         | AuthenticationError::SecondFactorMissing => ErrorCode::Unauthenticated,

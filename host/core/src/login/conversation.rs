@@ -46,7 +46,10 @@ pub(super) enum ConversationStep {
 enum HookAnswer {
     NotAsked,
     NoAccount,
-    Account(Resolved),
+    /// External authentication has decided about the conversation.
+    Decided(Resolved),
+    /// It has not, and may decide about the password.
+    Undecided(Resolved),
 }
 
 /// A conversation under way. It runs on a task of its own, so that its deadlines hold while the client is silent;
@@ -273,14 +276,23 @@ impl LoginService {
         }
         // A12-07: hooks that make accounts come first. Where no keyboard-interactive hook is asked, they are asked
         // once the password is known.
-        let resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?;
+        let decided = self.ask_external_auth(attempt, None).await?;
+        let is_decided = decided.is_some();
+        let resolved = match decided {
+            Some(decided) => Some(decided),
+            None => self.without_external_auth(attempt, PreLoginHooks::Ask).await?,
+        };
         let account = resolved.as_ref().map(|resolved| resolved.account.clone());
         let conversation = self.conversation(attempt, account.clone(), rounds);
         let event = KeyboardInteractive { attempt: attempt.clone(), account, conversation: conversation.clone() };
         match self.ask_hooks(event, &conversation, resolved.clone()).await? {
             Some(proved) => Ok(proved),
             None => {
-                let known = resolved.map_or(HookAnswer::NoAccount, HookAnswer::Account);
+                let known = match resolved {
+                    Some(resolved) if is_decided => HookAnswer::Decided(resolved),
+                    Some(resolved) => HookAnswer::Undecided(resolved),
+                    None => HookAnswer::NoAccount,
+                };
                 self.ask_built_in(attempt, &conversation, known).await
             }
         }
@@ -326,7 +338,7 @@ impl LoginService {
         if only_code {
             // Hooks that make accounts are asked at every step (B2-06).
             let resolved = match known {
-                HookAnswer::Account(resolved) => Some(resolved),
+                HookAnswer::Decided(resolved) | HookAnswer::Undecided(resolved) => Some(resolved),
                 HookAnswer::NoAccount => None,
                 HookAnswer::NotAsked => self.resolve(attempt, None, PreLoginHooks::Ask).await?,
             };
@@ -338,7 +350,12 @@ impl LoginService {
         let password = conversation.ask_one("Password: ").await?;
         let resolved = match known {
             // Hooks have made the account, but asked no questions.
-            HookAnswer::Account(resolved) => {
+            HookAnswer::Decided(resolved) => {
+                self.prove_password(attempt, &resolved, &password).await?;
+                resolved
+            }
+            HookAnswer::Undecided(resolved) => {
+                let resolved = self.with_password(attempt, &password, resolved).await?;
                 self.prove_password(attempt, &resolved, &password).await?;
                 resolved
             }

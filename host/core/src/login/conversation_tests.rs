@@ -1,10 +1,13 @@
 //! Conversations: for whom they end well, and with how many answers.
 
 use super::hook_tests::{Asks, CODES, converse, says};
-use super::tests::{draft, name, world};
+use super::tests::{draft, name, world, world_with};
 use super::*;
+use crate::account::AccountDraft;
+use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict, Scope};
 use crate::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
-use crate::hook::{Link, LinkSettings};
+use crate::hook::pre_login::{PreLogin, PreLoginVerdict};
+use crate::hook::{Denial, Link, LinkSettings};
 
 #[tokio::test]
 async fn only_codes_for_this_protocol_are_asked_for() {
@@ -78,4 +81,51 @@ async fn a_wrong_number_of_answers_ends_the_conversation() {
     check(&[], "refused").await;
     check(&["pw", ""], "refused").await;
     check(&["pw", "pw"], "refused").await;
+}
+
+/// A keyboard-interactive hook leaves the questions to the server, and external authentication knows the password `new`.
+async fn deferring(scope: u8) -> super::tests::World {
+    let world = world_with(None, Scope::from_bits(scope));
+    world.stored(r#","password":"$1$old""#).await;
+    says(&world.hooks.keyboard_interactive, |_: &KeyboardInteractive| KeyboardInteractiveVerdict::Defer);
+    says(&world.hooks.external_auth, |event: &ExternalAuth| match &event.0.credential {
+        Credential::Password(password) if password.expose() == "new" => ExternalAuthVerdict::Accept(None),
+        Credential::Password(_) => ExternalAuthVerdict::Reject(Denial::new("no")),
+        Credential::PublicKey(_) | Credential::KeyboardInteractive => ExternalAuthVerdict::Defer,
+    });
+    world
+}
+
+#[tokio::test]
+async fn external_authentication_decides_about_passwords_that_the_server_asks_for() {
+    // A11-07, A12-07, B2-03: 0 is for all methods, 1 for passwords, 4 for conversations.
+    for (scope, password, expected) in [
+        (0, "new", "accepted"),
+        (0, "old", "refused"),
+        (1, "new", "accepted"),
+        (1, "old", "refused"),
+        (4, "new", "refused"),
+        (4, "old", "accepted"),
+    ] {
+        let world = deferring(scope).await;
+        let deferred = converse(&mut world.login(), &[password]).await;
+        assert_eq!(deferred, (vec!["Password: ".to_owned()], expected), "{scope} {password}");
+        // As where no hook leaves the questions to the server.
+        world.hooks.keyboard_interactive.replace(Vec::new());
+        assert_eq!(converse(&mut world.login(), &[password]).await, deferred, "{scope} {password}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_hook_has_made_of_the_account_before_the_questions_holds() {
+    // B1-01, B3-04
+    for (made, expected) in [(r#"{"status":1}"#, "accepted"), (r#"{"status":0}"#, "refused")] {
+        let world = deferring(1).await;
+        says(&world.hooks.pre_login, move |event: &PreLogin| {
+            let mut draft = event.account.as_ref().map(|account| AccountDraft::of(account.user())).unwrap_or_default();
+            draft.merge_json(made).unwrap();
+            PreLoginVerdict::Replace(Box::new(draft))
+        });
+        assert_eq!(converse(&mut world.login(), &["new"]).await.1, expected, "{made}");
+    }
 }

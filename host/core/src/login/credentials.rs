@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::external_auth_cache::Known;
 use super::{LoginService, Refusal, RefusalReason};
 use crate::account::{AccountDraft, AccountWrite, EffectiveAccount, User};
-use crate::connection::Credential;
+use crate::connection::{Credential, LoginMethod};
 use crate::hook::LoginAttempt;
 use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
 use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
@@ -218,14 +218,39 @@ impl LoginService {
         presented: Option<&Secret>,
         pre_login: PreLoginHooks,
     ) -> Result<Option<Resolved>, Refusal> {
-        if let Some(resolved) = self.ask_external_auth(attempt, presented).await? {
-            return Ok(Some(resolved));
+        match self.ask_external_auth(attempt, presented).await? {
+            Some(resolved) => Ok(Some(resolved)),
+            None => self.without_external_auth(attempt, pre_login).await,
         }
+    }
+
+    /// As [`resolve`](Self::resolve), where external authentication does not decide.
+    pub(super) async fn without_external_auth(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        pre_login: PreLoginHooks,
+    ) -> Result<Option<Resolved>, Refusal> {
         let excluded = self.external_auth_is_for(attempt) && is_switched_off(attempt);
         match pre_login {
             PreLoginHooks::Ask if !excluded => self.ask_pre_login(attempt).await,
             PreLoginHooks::Ask | PreLoginHooks::Asked => Ok(attempt.stored.clone().map(Resolved::from_stored)),
         }
+    }
+
+    /// What external authentication says of the answer to the built-in question for the password, if it is asked about
+    /// passwords; else `known`, the account of the conversation, about which it has not decided.
+    pub(super) async fn with_password(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        password: &Secret,
+        known: Resolved,
+    ) -> Result<Resolved, Refusal> {
+        if !self.ports.hooks.external_auth_scope.covers_method(LoginMethod::Password) {
+            return Ok(known);
+        }
+        // Pre-login hooks may have changed the account since the attempt began.
+        let attempt = Arc::new(LoginAttempt { stored: Some(known.account.clone()), ..(**attempt).clone() });
+        Ok(self.ask_external_auth(&attempt, Some(password)).await?.unwrap_or(known))
     }
 
     /// Whether external authentication is asked about such attempts, the user's switch aside.
@@ -234,7 +259,8 @@ impl LoginService {
         hooks.external_auth_scope.covers(&attempt.credential) && hooks.external_auth.concerns(&attempt.subject())
     }
 
-    async fn ask_external_auth(
+    /// The account, if external authentication decides about the attempt; None: it does not.
+    pub(super) async fn ask_external_auth(
         &self,
         attempt: &Arc<LoginAttempt>,
         presented: Option<&Secret>,

@@ -153,6 +153,8 @@ struct Passed {
     made: Option<Arc<EffectiveAccount>>,
     /// The hook that has decided about the step.
     decision: Option<Arc<DecidingCall>>,
+    /// The `command=` of the line of the key among the steps.
+    forced_command: Option<String>,
 }
 
 /// The attempts of one connection.
@@ -166,7 +168,7 @@ pub struct Login {
     offers: HashMap<(String, Vec<u8>), OfferedKey>,
     /// A conversation under way.
     exchange: Option<Exchange>,
-    /// The `command=` of the verified key's line.
+    /// The `command=` of the line of the key that is one of the steps.
     forced_command: Option<String>,
     /// Of the attempts, until one succeeds.
     span: Span,
@@ -272,8 +274,9 @@ impl Login {
 
     fn passed(&mut self, attempt: &LoginAttempt, next: Vec<LoginMethod>, resolved: Option<Resolved>) -> Outcome {
         let (username, methods, read_at) = (attempt.username.clone(), proved(attempt), attempt.read_at);
-        let (decision, made) = (attempt.decision.call(), None);
-        self.passed = Some(Passed { username, methods, next: next.clone(), resolved, read_at, made, decision });
+        let (decision, made, forced_command) = (attempt.decision.call(), None, self.forced_command.clone());
+        self.passed =
+            Some(Passed { username, methods, next: next.clone(), resolved, read_at, made, decision, forced_command });
         Outcome::NextStep(next)
     }
 
@@ -342,9 +345,9 @@ impl Login {
         let method = credential.method();
         let completed_methods: Vec<_> =
             passed.iter().copied().filter(|earlier| comes_before(*earlier, method)).collect();
-        if !completed_methods.contains(&LoginMethod::PublicKey) {
-            self.forced_command = None;
-        }
+        // A key that is offered between the steps, or another user that is tried, takes nothing from the key that was passed.
+        let passed_key = self.passed_by(username).filter(|_| completed_methods.contains(&LoginMethod::PublicKey));
+        self.forced_command = passed_key.and_then(|passed| passed.forced_command.clone());
         let decision = self.passed_by(username).filter(|_| !completed_methods.is_empty());
         let decision = LastDecision::after(decision.and_then(|passed| passed.decision.clone()));
         let passed = self.passed_by(username).map(|passed| (passed.read_at, passed.made.clone()));
@@ -454,6 +457,8 @@ mod external_auth_cache_tests;
 mod external_auth_tests;
 #[cfg(test)]
 mod factor_tests;
+#[cfg(test)]
+mod forced_command_tests;
 #[cfg(test)]
 mod hook_tests;
 #[cfg(test)]

@@ -142,6 +142,22 @@ async fn credentials_are_those_of_the_interface() {
 }
 
 #[tokio::test]
+async fn strangers_are_not_told_where_the_database_is() {
+    let house = House::new();
+    let password = basic("all", "away");
+    for (path, header, value) in [
+        ("/api/v1/user", "authorization", password.as_str()),
+        ("/api/v2/token", "authorization", password.as_str()),
+        ("/api/v2/users", "authorization", "Bearer away"),
+        ("/api/v2/users", "x-sftpgo-api-key", "away"),
+    ] {
+        let answer = house.send("GET", path, &[(header, value)], "").await;
+        answer.refused(503, "the database does not answer");
+        assert!(!answer.text.contains("db.internal"), "{path} {header}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn places_are_trusted_as_the_operator_says() {
     // A18-01
     let open = || RestSettings { legacy_open: true, ..RestSettings::default() };

@@ -130,9 +130,14 @@ impl HookInventory for NoHooks {
     }
 }
 
+/// What a store says that is away: it has the place of the database.
+fn away() -> AuthenticationError {
+    AuthenticationError::Store(StoreError::Unavailable("the database at db.internal is away".to_owned()))
+}
+
 /// Administrators whose name is their only permission; `all` has each, and `none` has none. `only:CASE` and `but:CASE` are
 /// keys with such a scope, `role:NAME` has a role. The password is `pw`, and tokens and keys are the names. Hooks deny
-/// `none-may`, and fail for `hook-fails`.
+/// `none-may`, and fail for `hook-fails`. The store is away for `away`.
 struct ByName;
 
 impl ByName {
@@ -151,6 +156,7 @@ impl ByName {
             };
         }
         let permissions = match name {
+            "away" => return Err(away()),
             "all" => Permissions::All,
             "none" => Permissions::Only(BTreeSet::new()),
             name => {
@@ -183,6 +189,7 @@ impl Authenticate for ByName {
             ("pw", _) | ("pw2", Some("123456")) => Self::actor(username, client),
             ("pw2", _) => Err(AuthenticationError::SecondFactorNeeded),
             ("fast", _) => Err(AuthenticationError::Paused(30)),
+            ("away", _) => Err(away()),
             _ => Err(AuthenticationError::Denied),
         }
     }

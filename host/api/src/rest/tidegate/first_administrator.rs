@@ -69,6 +69,6 @@ fn refusal(error: FirstAdministratorError) -> Refusal {
         FirstAdministratorError::Denied => Refusal::new(ErrorCode::Forbidden, error.to_string()),
         FirstAdministratorError::Hook => Refusal::new(ErrorCode::Unavailable, error.to_string()),
         FirstAdministratorError::TooMany => Refusal::new(ErrorCode::TooMany, error.to_string()),
-        FirstAdministratorError::Admin(error) => error.into(),
+        FirstAdministratorError::Admin(error) => Refusal::for_stranger(error),
     }
 }

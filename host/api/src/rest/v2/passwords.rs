@@ -170,6 +170,6 @@ fn refusal(error: ResetError) -> Refusal {
         ResetError::Overtaken => Refusal::new(ErrorCode::Conflict, error.to_string()),
         ResetError::Hook => Refusal::new(ErrorCode::Unavailable, error.to_string()),
         ResetError::TooMany => Refusal::new(ErrorCode::TooMany, error.to_string()),
-        ResetError::Admin(error) => error.into(),
+        ResetError::Admin(error) => Refusal::for_stranger(error),
     }
 }

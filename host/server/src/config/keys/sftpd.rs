@@ -132,7 +132,7 @@ pub struct Common {
     pub proxy_skipped: Vec<String>,
     /// Connections at once; 0: no limit.
     pub max_total_connections: usize,
-    /// Connections at once from one address; 0: no limit.
+    /// Connections at once from one IPv4 address or IPv6 /64; 0: no limit.
     pub max_per_host_connections: usize,
     pub defender: Defender,
     /// Limits on the rate of connections, as a list of tables.
