@@ -217,7 +217,7 @@ async fn by_place(api: &RestApi, interface: Interface, headers: &HeaderMap, clie
 
 pub fn refusal(error: AuthenticationError) -> Refusal {
     let code = match error {
-        // Whoever asks has not been judged.
+        // The client has not been judged.
         AuthenticationError::Store(away @ StoreError::Unavailable(_)) => return Refusal::for_stranger(away.into()),
         AuthenticationError::Denied
         | AuthenticationError::SecondFactorNeeded
