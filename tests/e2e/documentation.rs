@@ -114,6 +114,11 @@ fn examples_of_installing_and_running() {
 }
 
 #[test]
+fn examples_of_looking_after_a_server() {
+    check("host/docs/operating.md");
+}
+
+#[test]
 fn examples_of_accounts() {
     check("host/docs/accounts.md");
 }

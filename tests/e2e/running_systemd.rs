@@ -96,6 +96,9 @@ fn the_package_runs_and_is_removed() {
     container.run_ok(&["dpkg", "--purge", "tidegate"]);
     assert_eq!(state(&container, "tidegate"), "inactive");
     assert!(!container.path("/etc/tidegate").exists());
-    assert!(!container.path("/var/lib/tidegate/tidegate.db").exists());
+    let state_directory = container.path("/var/lib/tidegate");
+    let left: Vec<_> =
+        std::fs::read_dir(&state_directory).into_iter().flatten().flatten().map(|it| it.path()).collect();
+    assert!(!state_directory.exists(), "{left:?}");
     assert_eq!(std::fs::read_to_string(container.path("/srv/tidegate/alice/first")).unwrap(), "content");
 }

@@ -1,4 +1,4 @@
-//! What there is at the place that the operator names.
+//! The kinds of sources, and which kind is at the place that the operator names.
 
 use std::path::{Path, PathBuf};
 

@@ -96,7 +96,7 @@ async fn all_attributes_of_a_request_are_set() {
             let set = |flag: u32, value: u32, before: u32| if flags & flag != 0 { value } else { before };
             let expected = (u64::from(set(SIZE, 2, 5)), set(PERMISSIONS, 0o640, 0o600));
             assert_eq!((size, mode & 0o777), expected, "{flags} {by_handle}");
-            // The time of change is that of the change of size, where it is not set as well.
+            // A change of the size sets the time of modification, unless the request sets it as well.
             if flags & TIMES != 0 || flags & SIZE == 0 {
                 let mut times = Reader::new(&reply.body[24..]);
                 let found = (times.u32().unwrap(), times.u32().unwrap());

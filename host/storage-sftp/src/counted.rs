@@ -1,4 +1,4 @@
-//! What requests are counted as (A20-06).
+//! The kinds of requests in the metrics (A20-06).
 
 use tidegate_core::metrics::SftpRequest;
 

@@ -1,8 +1,9 @@
 //! Files on another SFTP server, as a file tree (ADR 26).
 //!
-//! `packet` has the protocol's bytes, `session` what is under way on one channel, counted as `counted` says, `connect` the way to a channel, and
-//! `remote` the one connection that all trees of a server and user share. `walk` finds what a path leads to, without
-//! leaving the tree; `storage` is the port; `file`, `reading`, `writing` and `upload` are open files.
+//! `packet` has the protocol's bytes, `session` the requests under way on one channel, and `counted` the metrics in
+//! which they count. `connect` opens a channel, and `remote` has the one connection that all trees of a server and user
+//! share. `walk` finds what a path leads to, without leaving the tree; `storage` is the port; `file`, `reading`,
+//! `writing` and `upload` are open files.
 
 mod attributes;
 mod connect;

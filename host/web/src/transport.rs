@@ -1,5 +1,5 @@
-//! What a request says of the page that it comes from, and of the way that it took: pages of other origins change
-//! nothing, and passwords do not travel in the clear.
+//! From which page a request comes, and whether it travelled encrypted: pages of other origins change nothing, and
+//! passwords do not travel in the clear.
 
 use std::net::IpAddr;
 
@@ -62,7 +62,7 @@ pub fn way(uri: &Uri, headers: &HeaderMap, client: &Client) -> Way {
     if client.is_encrypted {
         return Way::Encrypted;
     }
-    // A proxy on this machine that says nothing of the connection to it is asked by its own name.
+    // A proxy on this machine may be silent about its client: requests through it name another host than this machine.
     let is_direct = client.address.is_none_or(|address| address.to_canonical().is_loopback());
     let is_asked_locally = host(headers, uri).is_some_and(is_local);
     match client.entrance {

@@ -6,7 +6,7 @@ use tidegate_core::ports::{SpooledText, StoreError};
 
 /// Bytes that are searched at a time.
 const CHUNK: usize = 64 << 10;
-/// Most bytes of what is said of a file before its content.
+/// Most bytes of the headers of a file, which come before its content.
 const MAX_HEAD: u64 = 16 << 10;
 
 /// A part of a text.

@@ -926,7 +926,7 @@ extern bool tidegate_hooks_types_method_file_action_virtual_target(tidegate_hook
 // What the backend sees. Needs the permission `storage-paths`.
 extern bool tidegate_hooks_types_method_file_action_storage_path(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret, tidegate_hooks_types_access_error_t *err);
 extern bool tidegate_hooks_types_method_file_action_storage_target(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret, tidegate_hooks_types_access_error_t *err);
-// `local`, `s3`, …; always `local` in this version of the server.
+// `local`, `s3` or `sftp`; later versions of the server may say others.
 extern void tidegate_hooks_types_method_file_action_storage_kind(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret);
 // The beginning of the file, at most `max` and at most 64 KiB: to tell what it is. Needs the
 // permission `file-contents`. Absent if there is no such file.

@@ -352,8 +352,8 @@ declare module 'tidegate:hooks/session-create@0.1.2' {
 
 declare module 'tidegate:hooks/session-destroy@0.1.2' {
   /**
-   * `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`; never `expired` in
-   * this version of the server.
+   * `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`; only sessions on the
+   * web pages and over REST are `expired`.
    */
   export function notify(session: Session, reason: string, durationMilliseconds: number): void;
   export type Failure = import('tidegate:hooks/types@0.1.2').Failure;
@@ -770,7 +770,7 @@ declare module 'tidegate:hooks/types@0.1.2' {
     storagePath(): string;
     storageTarget(): string;
     /**
-    * `local`, `s3`, …; always `local` in this version of the server.
+    * `local`, `s3` or `sftp`; later versions of the server may say others.
     */
     storageKind(): string;
     /**

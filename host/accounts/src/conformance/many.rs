@@ -34,7 +34,7 @@ pub async fn a_hundred_thousand_accounts_are_read_by_page(adapter: Adapter) {
         after = Some(last.name.clone());
     }
     assert_eq!(read, ACCOUNTS);
-    // Ten accounts of a role are found without a look at all.
+    // Ten accounts of a role are found without reading all accounts.
     let of_all = began.elapsed();
     let mut of_role = of_all;
     for _ in 0..3 {

@@ -77,7 +77,7 @@ pub async fn look(connector: &Connector<Mysql>) -> Result<(), StoreError> {
 /// One statement of a script.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The question that can be asked when it was done.
+    /// A query that succeeds only after the statement was executed.
     is_done: Option<String>,
     pub sql: String,
 }

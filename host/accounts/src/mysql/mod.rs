@@ -57,7 +57,7 @@ impl MysqlDatabase {
 }
 
 /// Reads the tables of another program's database, and changes nothing in it. `is_wanted`: whether the rows of a table
-/// are, and not only their number.
+/// are read; of other tables, only the rows are counted.
 ///
 /// # Errors
 /// `Unavailable` if no host can be used; the tables cannot be read.

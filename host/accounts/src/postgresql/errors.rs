@@ -20,7 +20,7 @@ pub fn of_statement(error: &Error, host: &str) -> Trouble {
     };
     let said = text(error);
     match code {
-        // A pooler or a server that goes down says so of a COMMIT that was done, too.
+        // A pooler or a server that goes down gives this error for a COMMIT that it has executed, too.
         _ if is_going_down(code) => Trouble::lost(away(host, &said)).without_answer(),
         // A former primary still answers, but refuses writes.
         &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::lost(StoreError::ReadOnly(format!(

@@ -35,7 +35,7 @@ pub enum Identity {
         /// Whether a token and no password was presented.
         by_token: bool,
     },
-    /// The user of an account, before its own account alone; it has no permission.
+    /// The user of an account, who reaches that account alone; it has no permission.
     User {
         /// The name of the account, and the id of its document.
         user: (String, i64),

@@ -71,7 +71,7 @@ pub struct Administrator {
 }
 
 impl Administrator {
-    /// The administrator that a stored document says.
+    /// The administrator in a stored document.
     ///
     /// # Errors
     /// The document is not valid.
@@ -235,7 +235,7 @@ pub fn permissions_of(names: &[String]) -> Result<Permissions, InvalidAccount> {
 /// The networks that a list of texts says; an address is a network of its own.
 ///
 /// # Errors
-/// A text is neither.
+/// A text is neither a network nor an address.
 pub fn networks_of(field: &str, texts: &[String]) -> Result<Vec<IpNet>, InvalidAccount> {
     let network = |text: &String| {
         crate::network::parse(text)

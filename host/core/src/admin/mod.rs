@@ -178,7 +178,7 @@ pub struct Administration {
     pub web_sessions: Arc<WebSessions>,
     /// Users at the doors over HTTP.
     pub user_sessions: Arc<UserSessions>,
-    /// Users before their own account.
+    /// What users do with their own account.
     pub own: OwnAccount,
     /// Login links.
     pub login_links: LoginLinks,

@@ -1,5 +1,5 @@
-//! Users before their own account, in a browser: they log in with the password of the account, and see what it has and
-//! how it was used. What they change is in [`own_changes`](super::own_changes).
+//! What users do with their own account in a browser: they log in with the password of the account, and see what it has
+//! and how it was used. What they change is in [`own_changes`](super::own_changes).
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::turns::Waiter;
 /// Records of log-ins that are shown.
 const LOGINS: u32 = 10;
 
-/// A user before its own account. It reaches nothing else.
+/// A user who has logged in to its own account, and reaches nothing else.
 #[derive(Debug, Clone)]
 pub struct Person {
     /// The account as it is in force.

@@ -17,12 +17,12 @@ pub struct DecidingCall {
     pub outcome: &'static str,
 }
 
-/// The call that has decided last. Copies are the same one.
+/// The call that has decided last. A clone shares the call with the original.
 #[derive(Debug, Clone, Default)]
 pub struct LastDecision(Arc<Mutex<Option<Arc<DecidingCall>>>>);
 
 impl LastDecision {
-    /// With what was decided before.
+    /// Begins with the call that decided earlier; None: no hook has decided yet.
     pub fn after(earlier: Option<Arc<DecidingCall>>) -> Self {
         Self(Arc::new(Mutex::new(earlier)))
     }
@@ -32,7 +32,7 @@ impl LastDecision {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What was decided a short time ago holds again.
+    /// Puts an earlier decision in force again.
     pub(crate) fn holds_again(&self, earlier: Option<Arc<DecidingCall>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = earlier;
     }

@@ -112,11 +112,11 @@ enum Command {
     Storage(storage::StorageCommand),
     /// Write all accounts, folders, groups and roles into one document
     Dump(backup::DumpArguments),
-    /// Add what such a document holds, and update what there is of it
+    /// Load a document of dump: add what is new, and update what is there
     Load(backup::LoadArguments),
     /// Move in: take over the accounts, host keys and settings of another server
     Migrate(migrate::MigrateArguments),
-    /// Make a document for load of another server's file of accounts
+    /// Make a document for load from another server's file of accounts
     ConvertUsers(convert_users::ConvertUsersArguments),
     /// Manage administrators, who use the HTTP interfaces
     #[command(subcommand)]
@@ -132,7 +132,7 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Ask whether the server is alive
     Ping(Place),
-    /// Print what makes a shell complete this command line
+    /// Print the completions of this command line for a shell
     Completions(completions::CompletionsArguments),
     /// Become a program that reaches nothing but some directories
     #[command(hide = true)]

@@ -23,7 +23,7 @@ pub fn find(path: &Path) -> Result<Way, Errno> {
     if !path.is_absolute() {
         return Err(Errno::NOENT);
     }
-    // Without a number of the system, it has too many links.
+    // The only error without a number of the system is that of too many links.
     let number = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::LOOP);
     let mut links = Vec::new();
     let found = follow(Path::new("/"), path, &mut links).map_err(number)?;
@@ -124,7 +124,7 @@ mod tests {
         symlink("data", at("link")).unwrap();
         symlink("missing", at("dangling")).unwrap();
         std::fs::write(at("file"), "").unwrap();
-        // With which outcome it is opened where nothing may be made, and where it may: whether it was made.
+        // The outcomes where nothing may be made, and where directories may be; with whether they were made.
         let check = |path: &str, as_it_is: Result<bool, Errno>, made: Result<bool, Errno>| {
             for (make, expected) in [(None, as_it_is), (Some(Mode::from_raw_mode(0o755)), made)] {
                 let outcome = open(&at(path), make).map(|opened| opened.made);

@@ -1,4 +1,4 @@
-//! The pages of users: each person before its own account, and nothing else. They are off unless a binding has them.
+//! The pages of users: each user reaches its own account, and nothing else. They are off unless a binding has them.
 
 mod codes;
 mod confirmation;

@@ -76,7 +76,7 @@ impl Making<'_> {
             _ if field.is_secret && path == "password" => {
                 InputKind::Password { complete: "new-password", is_needed: false }
             }
-            // No password of a person, which a browser would offer to keep; what is stored is not shown.
+            // Not an input for passwords, which browsers offer to keep. The stored value is not shown.
             _ if field.is_secret => line(),
             Kind::Integer(0, 1) if path == "status" => {
                 let options = [("1", "Enabled"), ("0", "Disabled")];
@@ -164,7 +164,7 @@ impl Making<'_> {
         self.group(label(field), &about, path, is_open, &inner)
     }
 
-    /// A directory with boxes for what may be done there, for each, and another one.
+    /// A row for each directory, with boxes for what may be done there, and an empty row for another directory.
     fn permissions(&self, field: &Field, value: Option<&Value>, path: &str) -> Control {
         let rows = value.and_then(Value::as_object).cloned().unwrap_or_default();
         let mut inner = Vec::new();

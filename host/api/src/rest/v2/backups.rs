@@ -31,7 +31,7 @@ pub fn routes() -> Vec<Route> {
             Method::GET,
             "/dumpdata",
             "dumpdata",
-            "Dump everything, with the secrets, as an answer or to a file.",
+            "Dump accounts, folders, groups and roles, with their secrets, as an answer or to a file.",
             dump,
         )
         .needs(UseCase::Dump)

@@ -1,5 +1,5 @@
-//! Addresses that are banned or have a score (B14-04), as the older server's second interface has them: by a number that
-//! their text makes.
+//! Addresses that are banned or have a score (B14-04), as the older server's second interface has them: the id of an
+//! address is its text in hexadecimal.
 
 use std::collections::HashSet;
 use std::net::IpAddr;

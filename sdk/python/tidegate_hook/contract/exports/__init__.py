@@ -140,8 +140,8 @@ class SessionDestroy(Protocol):
     @abstractmethod
     def notify(self, session: types.Session, reason: str, duration_milliseconds: int) -> None:
         """
-        `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`; never `expired` in
-        this version of the server.
+        `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`; only sessions on the
+        web pages and over REST are `expired`.
         
         Raises: `componentize_py_types.Err(wit_world.imports.types.Failure)`
         """

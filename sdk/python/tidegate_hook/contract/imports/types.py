@@ -599,7 +599,7 @@ class FileAction:
         raise NotImplementedError
     def storage_kind(self) -> str:
         """
-        `local`, `s3`, …; always `local` in this version of the server.
+        `local`, `s3` or `sftp`; later versions of the server may say others.
         """
         raise NotImplementedError
     def first_bytes(self, max: int) -> bytes:
