@@ -16,6 +16,7 @@ use super::{
 use crate::account::{added, check_new_name, invalid};
 use crate::hook::observation::Change as Told;
 use crate::ports::{ADMINS, Author, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, Write};
+use crate::presented::check_name;
 use crate::secret::Secret;
 
 /// Milliseconds for which a code is good.
@@ -100,7 +101,9 @@ impl FirstAdministrator {
         if !self.requests.take(client.address, self.clock.now()) {
             return Err(FirstAdministratorError::TooMany);
         }
-        match self.before.login(ADMINS.kind, username, &Secret::new(""), client).await {
+        // Without a name that no hook can be given, which is said to those alone whose code is good, as of other names.
+        let name = if check_name(username).is_ok() { username } else { "" };
+        match self.before.login(ADMINS.kind, name, &Secret::new(""), client).await {
             Ok(()) => {}
             Err(AuthenticationError::Denied) => return Err(FirstAdministratorError::Denied),
             Err(AuthenticationError::Store(error)) => return Err(AdminError::from(error).into()),

@@ -10,6 +10,7 @@ use tokio::sync::Barrier;
 
 use super::password_reset_tests::{House, client, house_with};
 use super::user_tests::{PaperPasswords, map};
+use super::web_session_tests::house_asking;
 use super::*;
 use crate::memory::MemoryStore;
 use crate::memory::outage::{Outage, State};
@@ -250,6 +251,9 @@ async fn what_is_not_valid_is_said_to_those_with_a_code_and_uses_it_not_up() {
     let good = code(&first).await;
     let long = "x".repeat(64 << 10) + "x";
     for (name, password, field) in [
+        ("a\0b", "pw", "username"),
+        ("\0", "a\0b", "username"),
+        (long.as_str(), "pw", "username"),
         ("", "pw", "username"),
         (" ann", "pw", "username"),
         ("a:b", "pw", "username"),
@@ -269,6 +273,24 @@ async fn what_is_not_valid_is_said_to_those_with_a_code_and_uses_it_not_up() {
         let wrong = first.add(&client, "tgt_x_y", name, Secret::new(password)).await;
         assert_eq!(wrong, DENIED, "{name:?}");
     }
+    assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
+}
+
+/// Hooks know more than the name, and may deny all that an address asks for.
+#[tokio::test]
+async fn hooks_are_asked_whatever_the_name_is() {
+    let asking = house_asking(&Arc::new(MemoryStore::default()), LoginPreScope::Logins);
+    let (house, first) = empty_house();
+    let first = FirstAdministrator { before: asking.links.before.clone(), ..first };
+    let good = code(&first).await;
+    let long = "x".repeat(1 << 17);
+    for (name, code, asked) in [("a\0b", &*good, ""), (&*long, &*good, ""), ("a\0b", "x", ""), ("a:b", &*good, "a:b")] {
+        let outcome = add(&house, &first, code, name).await;
+        assert_eq!(outcome == DENIED, code == "x", "{name:.9?} {outcome:?}");
+        let seen = std::mem::take(&mut *asking.witness.0.lock().unwrap());
+        assert!(seen.len() == 1 && seen[0].starts_with(&format!("login-pre {asked} ")), "{name:.9?} {seen:.1?}");
+    }
+    assert_eq!(add(&house, &first, &good, "none-may").await, DENIED);
     assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
 }
 
