@@ -236,6 +236,32 @@ async fn all_codes_end() {
     assert_eq!(left().await, 0);
 }
 
+/// A server that starts again and again writes a code to its log each time.
+#[tokio::test]
+async fn the_newest_codes_are_good() {
+    let (house, first) = empty_house();
+    let mut made = Vec::new();
+    for _ in 0..20 {
+        house.clock.0.fetch_add(1000, Ordering::Relaxed);
+        made.push(code(&first).await);
+    }
+    assert_eq!(codes(&house).await, 16);
+    for (number, code) in made.iter().enumerate() {
+        // A name that is not valid uses up no code.
+        let outcome = add(&house, &first, code, "a:b").await;
+        assert_eq!(outcome == DENIED, number < 4, "{number}: {outcome:?}");
+    }
+    // However many there are, the last one is among them, and those that have expired are not.
+    for _ in 0..20 {
+        let good = code(&first).await;
+        assert_ne!(add(&house, &first, &good, "a:b").await, DENIED);
+    }
+    assert_eq!(codes(&house).await, 16);
+    house.clock.0.fetch_add(DAY, Ordering::Relaxed);
+    let good = code(&first).await;
+    assert_eq!((codes(&house).await, add(&house, &first, &good, "ann").await), (1, Ok(())));
+}
+
 /// An administrator is added between the look and the code.
 #[tokio::test]
 async fn no_code_is_made_beside_an_administrator() {
