@@ -1,5 +1,5 @@
 // Every page, with the permissions that it needs, and every form, with those that it needs. A page or form that is not
-// here fails the journey of the guests.
+// here fails the journey of the guests, and a test of the pages' crate.
 
 import { eventually } from './browser.mjs';
 
@@ -92,6 +92,10 @@ export const FORMS = [
         [`/web/${kind}/delete`, [remove]],
     ]),
 ];
+
+/// The pages of the web admin that need no session, and their forms.
+export const OF_STRANGERS = ['/web/login', '/web/first'];
+export const FORMS_OF_STRANGERS = ['/web/login', '/web/first'];
 
 /// The pages of users: those without a session, and those of a user who has logged in.
 export const BEFORE_LOG_IN = ['/web/client/login', '/web/client/login-link?code=x', '/web/client/reset?code=x'];

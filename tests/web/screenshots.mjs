@@ -7,6 +7,7 @@ import { Rest } from './rest.mjs';
 import { MadeUpServer, PASSWORD } from './server.mjs';
 
 const WIDTHS = [360, 1280];
+const THEMES = ['light', 'dark'];
 const [directory, ...parts] = process.argv.slice(2);
 const isWanted = (name) => parts.length === 0 || parts.some((part) => name.includes(part));
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio ada@laptop';
@@ -26,8 +27,9 @@ const PEOPLE = [
 const server = await MadeUpServer.start();
 const browser = await launch();
 try {
+    await takeFirst();
     const run = await fill(server);
-    for (const theme of ['light', 'dark']) {
+    for (const theme of THEMES) {
         for (const width of WIDTHS) await takeAll(run, theme, width);
     }
 } finally {
@@ -73,7 +75,38 @@ async function minutes(count) {
     }
 }
 
-async function takeAll(run, theme, width) {
+/// The page for the first administrator, on a server that has none: empty, and when a code was refused. In the end it takes
+/// the code of the log, which is in no picture.
+async function takeFirst() {
+    const empty = await MadeUpServer.start({ hasAdministrator: false });
+    try {
+        let last;
+        for (const theme of THEMES) {
+            for (const width of WIDTHS) {
+                await last?.window.close();
+                last = await opened(empty, theme, width);
+                await last.window.page.goto(`${empty.address}/web/first`);
+                await last.take('first');
+                await addFirst(last.window, 'tgt_a-code-of-another-server');
+                await last.window.page.getByText('The code is wrong').waitFor();
+                await last.take('first-refused');
+            }
+        }
+        await addFirst(last.window, empty.code);
+        await last.window.page.waitForURL('**/web/login?done=added');
+        await last.window.close();
+    } finally {
+        await empty.stop();
+    }
+}
+
+async function addFirst({ page }, code) {
+    for (const [name, text] of Object.entries({ code, username: 'root', password: PASSWORD, again: PASSWORD })) await page.locator(`[name="${name}"]`).fill(text);
+    await page.getByRole('button', { name: 'Add the administrator' }).click();
+}
+
+/// A window, and what takes a picture of it.
+async function opened(server, theme, width) {
     const window = await Window.open(browser, { address: server.address }, { colorScheme: theme, viewport: { width, height: 800 } });
     const { page } = window;
     const take = async (name) => {
@@ -83,6 +116,12 @@ async function takeAll(run, theme, width) {
         const height = Math.min(LONGEST, await page.evaluate(() => document.documentElement.scrollHeight));
         await page.screenshot({ path: `${directory}/${name}-${width}-${theme}.png`, fullPage: true, clip: { x: 0, y: 0, width, height } });
     };
+    return { window, take };
+}
+
+async function takeAll(run, theme, width) {
+    const { window, take } = await opened(server, theme, width);
+    const { page } = window;
     await page.goto(`${server.address}/web/login`);
     await take('login');
     await window.logIn('root', PASSWORD);

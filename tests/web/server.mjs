@@ -21,8 +21,8 @@ echo "asked about $SFTPGO_LOGIN_USERNAME" >&2
 const SSH = ['-F/dev/null', '-oStrictHostKeyChecking=no', '-oUserKnownHostsFile=/dev/null', '-oPubkeyAuthentication=no', '-oBatchMode=no', '-oNumberOfPasswordPrompts=1'];
 
 export class MadeUpServer {
-    /// A server with the administrator `root`, two hooks and, where it was built, a plugin.
-    static async start() {
+    /// A server with two hooks, where it was built a plugin, and the administrator `root`, or the code for the first one.
+    static async start({ hasAdministrator = true } = {}) {
         const server = new MadeUpServer();
         server.directory = await mkdtemp(`${tmpdir()}/tidegate-web-`);
         server.children = [];
@@ -40,7 +40,7 @@ export class MadeUpServer {
             `[[httpd.bindings]]\naddress = "127.0.0.1"\nport = -1\nenable_web_client = true\n[data_provider]\nhomes = ["${server.directory}/homes"]\n[common.defender]\nexempt = ["127.0.0.0/8"]\n[sftpd]\nbind_port = 0\nbind_address = "127.0.0.1"\nkeys = [{ private_key = "id_ed25519" }]\nenabled_ssh_commands = ["scp"]\n` +
                 `[hook.login-pre]\nhook = "${server.directory}/hooks/sundays.sh"\n[hook.session-create]\nhook = "${server.directory}/hooks/slow.sh"\n`,
         );
-        await server.run('admin', 'add', '--username', 'root', '--password', PASSWORD, '--permissions', '*');
+        if (hasAdministrator) await server.run('admin', 'add', '--username', 'root', '--password', PASSWORD, '--permissions', '*');
         const child = spawn(TIDEGATE, ['serve', '--log-file-path', '', '-c', server.directory], { stdio: ['ignore', 'ignore', 'pipe'] });
         server.children.push(child);
         server.pid = child.pid;
@@ -52,7 +52,8 @@ export class MadeUpServer {
                 log.push(line);
                 const { message, service, address } = line.startsWith('{') ? JSON.parse(line) : {};
                 if (message === 'listening') ports[service] = address.split(':').at(-1);
-                if (ports.sftpd && ports.httpd) resolve();
+                if (message?.startsWith('there is no administrator')) server.code = message.split(' ').find((word) => word.startsWith('tgt_'));
+                if (ports.sftpd && ports.httpd && (hasAdministrator || server.code)) resolve();
             });
             lines.on('close', () => reject(new Error(`the server has ended:\n${log.join('\n')}`)));
         });

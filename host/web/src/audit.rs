@@ -24,15 +24,15 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-fn query(asked: &Asked, limit: u32) -> AuditQuery {
+fn query(asked: &Asked, limit: u32) -> Result<AuditQuery, Problem> {
     let given = |name: &str| asked.query.given(name);
-    let before = asked.query.number("before");
+    let before = asked.query.natural("before")?;
     let (author, kinds, name) = (given("author"), given("kind").into_iter().collect(), given("name"));
-    AuditQuery { before, author, kinds, name, limit, ..AuditQuery::default() }
+    Ok(AuditQuery { before, author, kinds, name, limit, ..AuditQuery::default() })
 }
 
 async fn list(asked: Asked) -> Result<Response, Problem> {
-    let found = asked.web.administration.audit.list(asked.actor()?, query(&asked, LIMIT)).await?;
+    let found = asked.web.administration.audit.list(asked.actor()?, query(&asked, LIMIT)?).await?;
     let head = ["Time", "By", "Door", "Address", "What", "Outcome", "Difference"];
     let mut table =
         Table::new("audit", "Changes, the newest first; times are in UTC", &head, "There are no such changes.");
@@ -86,7 +86,7 @@ const EXPORT: AuditShape = AuditShape {
 /// All records that match, the newest first.
 async fn export(asked: Asked) -> Result<Response, Problem> {
     let audit = &asked.web.administration.audit;
-    Ok(audit_as_answer(audit, asked.actor()?, query(&asked, 0), EXPORT).await?)
+    Ok(audit_as_answer(audit, asked.actor()?, query(&asked, 0)?, EXPORT).await?)
 }
 
 fn exported(StoredAudit { id, record, revision }: StoredAudit) -> String {

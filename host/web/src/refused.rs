@@ -35,7 +35,7 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
     if who.is_empty() {
         return Ok(asked.page("Why refused?", blocks));
     }
-    let (is_all, before) = (asked.query.text("all") == "1", asked.query.number("before"));
+    let (is_all, before) = (asked.query.choice("all", &["1"])? == "1", asked.query.natural("before")?);
     let found = of_search(&asked, &Search { who: &who, is_all, before }).await?;
     let ban = ban_of(&asked, &who).await?;
     let mut elsewhere = if before.is_none() { of_other_doors(&asked, &who).await? } else { None };

@@ -88,6 +88,31 @@ impl Fields {
         self.text(name).trim().parse().ok()
     }
 
+    /// A number from 0 on of an address, where there is one.
+    ///
+    /// # Errors
+    /// The text is no such number: what would be shown without it is not what was asked for.
+    pub fn natural(&self, name: &str) -> Result<Option<i64>, Problem> {
+        let Some(text) = self.given(name) else { return Ok(None) };
+        let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
+        let wrong =
+            || Problem::wrong(format!("The address has “{text}” as “{name}”, which must be a whole number from 0 on."));
+        number.map(Some).ok_or_else(wrong)
+    }
+
+    /// One of the texts that a field of an address may have, or an empty one where there is none.
+    ///
+    /// # Errors
+    /// It is none of them, as for [`natural`](Self::natural).
+    pub fn choice<'k>(&self, name: &str, known: &[&'k str]) -> Result<&'k str, Problem> {
+        let Some(text) = self.given(name) else { return Ok("") };
+        let wrong = || {
+            let known = known.join(", ");
+            Problem::wrong(format!("The address has “{text}” as “{name}”, which must be one of: {known}."))
+        };
+        known.iter().find(|known| **known == text).copied().ok_or_else(wrong)
+    }
+
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }

@@ -32,32 +32,39 @@ pub fn routes() -> Vec<Route> {
     vec![Route::get(PATH, Need::For(UseCase::ListRuns), list)]
 }
 
-/// What the fields select; None: a time cannot be read.
-fn filter(fields: &Fields) -> Option<RunFilter> {
+/// What the fields select; None: a time cannot be read, which may be typed just now.
+///
+/// # Errors
+/// There is no such kind or number.
+fn filter(fields: &Fields) -> Result<Option<RunFilter>, Problem> {
+    let points = HookKind::ALL.map(|point| point.to_string());
+    let kinds: Vec<_> = [LOGIN, ACCEPT].into_iter().chain(points.iter().map(String::as_str)).collect();
+    fields.choice("kind", &kinds)?;
     let time = |name: &str| match fields.given(name) {
         Some(text) => at_time(&text).map(Some),
         None => Some(None),
     };
-    Some(RunFilter {
+    let (Some(since), Some(until)) = (time("since"), time("until")) else { return Ok(None) };
+    Ok(Some(RunFilter {
         kind: fields.given("kind"),
         username: fields.given("username"),
         hook: fields.given("hook"),
         outcome: fields.given("outcome"),
         address: fields.given("address"),
         connection: fields.given("connection"),
-        since: time("since")?,
-        until: time("until")?,
-        before: fields.number("before"),
+        since,
+        until,
+        before: fields.natural("before")?,
         limit: LIMIT,
         ..RunFilter::default()
-    })
+    }))
 }
 
 async fn table(asked: &Asked) -> Result<Table, Problem> {
     let head = ["Time", "Hook point", "Hook", "User", "Address", "Outcome", "Took"];
     let (caption, none) = ("Calls, the newest first; times are in UTC", "There are no such calls.");
     let mut table = Table::new("runs", caption, &head, none);
-    let Some(filter) = filter(&asked.query) else {
+    let Some(filter) = filter(&asked.query)? else {
         table.empty = "A time cannot be read: write it as 2030-12-31 23:59.";
         return Ok(table);
     };
@@ -100,7 +107,7 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     }
     let table = table(&asked).await?;
     let mut form = Form::search("filter", PATH, FIELDS.map(|field| control(&asked.query, field)).into());
-    let is_earlier = asked.query.number("before").is_some();
+    let is_earlier = asked.query.natural("before")?.is_some();
     let is_live = asked.query.text("live") == "1" && !is_earlier;
     // The part that refreshes itself asks for what is shown.
     form.live = if is_live { "live-runs" } else { "runs" };

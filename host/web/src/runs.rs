@@ -90,7 +90,8 @@ pub fn step(asked: &Asked, run: &StoredRun, is_alone: bool) -> Step {
 async fn explain(asked: Asked) -> Result<Response, Problem> {
     let name = asked.query.text("username");
     let methods = LoginMethod::ALL.map(|method| (method.as_str().to_owned(), method.as_str().to_owned()));
-    let method = LoginMethod::ALL.into_iter().find(|method| method.as_str() == asked.query.text("method"));
+    let given = asked.query.choice("method", &LoginMethod::ALL.map(LoginMethod::as_str))?;
+    let method = LoginMethod::ALL.into_iter().find(|method| method.as_str() == given);
     let method = method.unwrap_or(LoginMethod::Password);
     let from = asked.query.given("address").unwrap_or_else(|| "127.0.0.1".to_owned());
     let controls = vec![

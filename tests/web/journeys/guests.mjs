@@ -1,7 +1,7 @@
 // Each page with each permission: an administrator without it sees neither the page, nor a link or a button to it.
 import assert from 'node:assert/strict';
 import { Rest } from '../rest.mjs';
-import { FILES, FORMS, furnish, pages, permissions } from '../pages.mjs';
+import { FILES, FORMS, FORMS_OF_STRANGERS, OF_STRANGERS, furnish, pages, permissions } from '../pages.mjs';
 
 const pathOf = (address) => address.split('?')[0];
 /// What is read only where it may be.
@@ -52,6 +52,19 @@ async function seeNeitherDataNorButtons(open, { address, password }) {
     }
 }
 
+/// Without a session, each page is that of the log-in; what there is was put there by the journey before.
+async function strangersSeeNoData(open) {
+    const stranger = await open();
+    await stranger.visit('/web/login');
+    const all = pages('1').map(([path]) => path);
+    for (const { path, status, text, forms } of await ask(stranger, [...OF_STRANGERS, ...all])) {
+        assert.equal(status, 200, path);
+        assert.ok(!DATA.test(text), `${path}: ${text}`);
+        for (const form of forms) assert.ok(FORMS_OF_STRANGERS.includes(form), `${path}: tests/web/pages.mjs does not know the form ${form}`);
+    }
+    for (const path of OF_STRANGERS) await stranger.visit(path);
+}
+
 /// Asks for the paths from within a page; gives back what each is answered, and where it leads.
 function ask(window, paths, method = 'GET') {
     return window.page.evaluate(
@@ -77,4 +90,4 @@ function ask(window, paths, method = 'GET') {
     );
 }
 
-export default [seeNeitherDataNorButtons];
+export default [seeNeitherDataNorButtons, strangersSeeNoData];

@@ -1,6 +1,7 @@
 // With the keyboard alone: logging in, past the menu, through a page in its order, and a change.
 import assert from 'node:assert/strict';
 import { focused, inItsOrder, pressTo, tabTo } from '../focus.mjs';
+import { OF_STRANGERS } from '../pages.mjs';
 import { Rest } from '../rest.mjs';
 
 async function logIn(window, password) {
@@ -32,6 +33,11 @@ async function pastTheMenuAndThroughAPage(open, { password }) {
     for (const path of ['/web/users', '/web/connections?live=0', '/web/keys', '/web/hooks']) {
         assert.equal(await inItsOrder(window, path), 0, 'the focus begins at the top');
     }
+}
+
+async function throughThePagesOfStrangers(open) {
+    const window = await open();
+    for (const path of OF_STRANGERS) assert.ok((await inItsOrder(window, path)) > 0, `${path}: the first field has the focus`);
 }
 
 async function aChangeOfAnAccount(open, { address, password }) {
@@ -67,4 +73,4 @@ async function aChangeOfAnAccount(open, { address, password }) {
     await press('Enter', '**done=logged-out');
 }
 
-export default [pastTheMenuAndThroughAPage, aChangeOfAnAccount];
+export default [pastTheMenuAndThroughAPage, throughThePagesOfStrangers, aChangeOfAnAccount];

@@ -88,6 +88,21 @@ async function isText(open, { address, password, hostile, long }) {
     await other.page.locator('[name="expiration_date"]').fill(hostile);
     await other.expecting(422, () => other.press('See the difference'));
     await nothingIsMarkup(other.page, 'refused form');
+
+    // What a stranger types is given back.
+    const stranger = await open();
+    const isGivenBack = async (path) => {
+        assert.equal(await stranger.page.locator('[name="username"]').inputValue(), hostile, path);
+        await nothingIsMarkup(stranger.page, path);
+        await stranger.look();
+    };
+    await stranger.page.goto(`${address}/web/login`);
+    await stranger.expecting(401, () => stranger.fillLogIn(hostile, 'wrong'));
+    await isGivenBack('/web/login');
+    await stranger.page.goto(`${address}/web/first`);
+    for (const name of ['code', 'username', 'password', 'again']) await stranger.page.locator(`[name="${name}"]`).fill(hostile);
+    await stranger.expecting(403, () => stranger.press('Add the administrator'));
+    await isGivenBack('/web/first');
 }
 
 export async function nothingIsMarkup(page, path) {

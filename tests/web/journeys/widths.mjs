@@ -1,6 +1,6 @@
 // Every page in a narrow, a usual and a very wide window, in both themes.
 import { Rest } from '../rest.mjs';
-import { furnish, pages } from '../pages.mjs';
+import { OF_STRANGERS, furnish, pages } from '../pages.mjs';
 
 async function everyPageFits(open, { address, password }) {
     const rest = await Rest.logIn(address, 'root', password);
@@ -8,7 +8,7 @@ async function everyPageFits(open, { address, password }) {
     const window = await open({ colorScheme: 'dark' });
     const { page } = window;
     await window.logIn('root', password);
-    for (const [path] of [['/web/login', []], ...all]) {
+    for (const path of [...OF_STRANGERS, ...all.map(([path]) => path)]) {
         await page.emulateMedia({ colorScheme: 'dark' });
         await page.setViewportSize({ width: 2560, height: 1440 });
         await window.visit(path, ['color-contrast']);

@@ -166,6 +166,7 @@ macro_rules! adapters {
                     writers::a_first_login_twice_at_once_makes_one_account,
                     changes::each_change_is_announced,
                     writers::of_several_writers_one_adds_the_first_document,
+                    writers::the_first_document_comes_before_those_of_others,
                     changes::no_change_of_several_writers_is_passed_over,
                     changes::a_token_from_elsewhere_means_everything,
                     audit::records_go_with_their_changes,

@@ -282,3 +282,46 @@ pub async fn of_several_writers_one_adds_the_first_document(adapter: Adapter) {
         store.commit(vec![delete]).await.unwrap();
     }
 }
+
+/// One writer wants none to be there, and another one does not ask.
+pub async fn the_first_document_comes_before_those_of_others(adapter: Adapter) {
+    async fn add_without_asking(store: &dyn Stores) {
+        loop {
+            let (name, write) = ("other".to_owned(), Write::Add(Map::from_iter([("status".to_owned(), json!(1))])));
+            let add = Change { collection: &ADMINS, name, write, announce: false, audit: None };
+            match store.commit(vec![add]).await {
+                Ok(_) => return,
+                Err(StoreError::Busy(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    let store = adapter.open();
+    for round in 0..10 {
+        let barrier = Arc::new(tokio::sync::Barrier::new(2));
+        let (asking, at_start) = (adapter.open(), barrier.clone());
+        let asking = tokio::spawn(async move {
+            at_start.wait().await;
+            add_first(&*asking, "first").await
+        });
+        let other = adapter.open();
+        let other = tokio::spawn(async move {
+            barrier.wait().await;
+            add_without_asking(&*other).await;
+        });
+        let is_first = asking.await.unwrap();
+        other.await.unwrap();
+        let page = PageRequest { limit: 100, ..PageRequest::default() };
+        let stored = store.list(&ADMINS, page).await.unwrap();
+        let id = |name: &str| stored.iter().find(|stored| stored.name == name).map(|stored| stored.version.id);
+        // Where both were added, the other one waited: it has the later number.
+        let is_in_order =
+            if is_first { id("first") < id("other") } else { id("first").is_none() && id("other").is_some() };
+        assert!(is_in_order, "round {round}: {is_first} {:?} {:?}", id("first"), id("other"));
+        for stored in &stored {
+            let (name, write) = (stored.name.clone(), Write::Delete { expected: None });
+            let delete = Change { collection: &ADMINS, name, write, announce: false, audit: None };
+            store.commit(vec![delete]).await.unwrap();
+        }
+    }
+}

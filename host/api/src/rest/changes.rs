@@ -4,10 +4,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 use tidegate_core::account::{AccountPage, InvalidStored, redacted};
-use tidegate_core::admin::{Actor, ExpectedUser, ShownUser, UserEdit};
+use tidegate_core::admin::{Actor, AdminError, ExpectedUser, ShownUser, UserEdit};
 
 use super::RestApi;
-use super::versions::{IfMatch, tagged, version_of};
+use super::conditions::Conditions;
+use super::versions::{tagged, version_of};
 use crate::answer::{Refusal, done, json};
 
 /// The documents of a page with their names, valid or not, without secrets; `descending`: the last name first.
@@ -44,21 +45,17 @@ async fn expected(
     actor: &Actor,
     (name, id): (&str, Option<i64>),
     given: Option<&Map<String, Value>>,
-    based: &IfMatch,
+    based: &Conditions,
 ) -> Result<ExpectedUser, Refusal> {
     let users = &api.administration.users;
-    let version = match (based, id) {
-        (IfMatch::Nothing | IfMatch::Any, _) => None,
-        (IfMatch::One(_), Some(id)) => {
-            let (_, now) = users.show_by_id(actor, id).await?;
-            based.expected(&now.document, now.revision, given)?
-        }
-        (IfMatch::One(_), None) => {
-            let now = users.show(actor, name).await?;
-            based.expected(&now.document, now.revision, given)?
-        }
+    let now = async {
+        let now = match id {
+            Some(id) => users.show_by_id(actor, id).await?.1,
+            None => users.show(actor, name).await?,
+        };
+        Ok::<_, AdminError>((now.document, now.revision))
     };
-    Ok(match (version, id) {
+    Ok(match (based.expected(now, given).await?, id) {
         (Some(version), _) => ExpectedUser::Version(version),
         (None, Some(id)) => ExpectedUser::Number(id),
         (None, None) => ExpectedUser::Any,
@@ -74,7 +71,7 @@ pub async fn edit_user(
     actor: &Actor,
     (name, id): (&str, Option<i64>),
     edit: UserEdit,
-    based: &IfMatch,
+    based: &Conditions,
 ) -> Result<ShownUser, Refusal> {
     let expected = expected(api, actor, (name, id), Some(given(&edit)), based).await?;
     let users = &api.administration.users;
@@ -101,7 +98,7 @@ pub async fn delete_user(
     api: &RestApi,
     actor: &Actor,
     (name, id): (&str, Option<i64>),
-    based: &IfMatch,
+    based: &Conditions,
 ) -> Result<(), Refusal> {
     let expected = expected(api, actor, (name, id), None, based).await?;
     let users = &api.administration.users;

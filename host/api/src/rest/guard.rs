@@ -14,9 +14,9 @@ use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, UserActor};
 use url::form_urlencoded;
 
+use super::conditions::Conditions;
 use super::extract::{self, BodyLimit};
 use super::route::{Interface, Need};
-use super::versions::IfMatch;
 use super::{RestApi, browser, credentials};
 use crate::answer::{self, Refusal};
 use crate::http::Client;
@@ -33,9 +33,11 @@ pub struct Guarded {
     pub named_by: Option<&'static str>,
     /// Whether the request has a body.
     pub takes_body: bool,
-    /// Whether the handler minds `If-Match`; all others refuse it, unless it is `*`: what they are about has no version that a
-    /// client could know, and is there or is not found.
+    /// Whether the handler minds the version that the request wants of its object. What all others are about has no version
+    /// that a client could know, and is there or is not found.
     pub takes_version: bool,
+    /// Whether the path is one that is read as well, such as that of a list.
+    pub is_shown: bool,
 }
 
 /// The administrator of a request.
@@ -110,9 +112,12 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         return Err(guarded.api.administration.audit.refuse(actor, case, &name, error).await.into());
     }
     refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
-    if !guarded.takes_version && matches!(IfMatch::of(request.headers())?, IfMatch::One(_)) {
-        let text = "this operation is not based on a version of an object; leave the header If-Match out, or send *";
-        return Err(Refusal::new(ErrorCode::Changed, text));
+    if !guarded.takes_version {
+        let conditions = match request.method().is_safe() {
+            true => Conditions::of_reading(request.headers())?,
+            false => Conditions::of(request.headers())?,
+        };
+        conditions.require_no_object(guarded.is_shown)?;
     }
     if let Some(actor) = caller {
         request.extensions_mut().insert(Caller(actor));

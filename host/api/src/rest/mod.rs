@@ -6,6 +6,7 @@ mod authentication;
 mod backup_directory;
 mod browser;
 mod changes;
+mod conditions;
 mod credentials;
 mod document_schema;
 mod dumps;

@@ -97,6 +97,9 @@ fn operation(interface: Interface, route: &Route) -> Value {
             // Of those that the server makes, or any.
             let schema = json!({"type": "string", "pattern": r#"^(\*|"[!#-+\--~]+")$"#});
             parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));
+            let about = "An ETag that the object must not have, or * where there must be none yet; it is refused otherwise (412).";
+            let schema = json!({"type": "string", "pattern": r#"^(\*|(W/)?"[!#-+\--~]+")$"#});
+            parameters.push(json!({ "name": "If-None-Match", "in": "header", "description": about, "schema": schema }));
         }
         if route.method != axum::http::Method::DELETE {
             let about = if route.is_live {

@@ -67,7 +67,7 @@ pub struct Route {
     pub is_body_optional: bool,
     /// Status and schema of the answer.
     pub answer: (u16, Value),
-    /// Whether the answer has an `ETag`, and `If-Match` is honoured where there is an object already.
+    /// Whether the answer has an `ETag`, and `If-Match` and `If-None-Match` are honoured where there is an object already.
     pub is_versioned: bool,
     /// Whether the object changes by itself all the time, so that no change can be based on what it was.
     pub is_live: bool,
@@ -158,7 +158,7 @@ impl Route {
         self.is_versioned && self.method == Method::GET
     }
 
-    /// Whether the operation is based on the version that `If-Match` names: it changes one object, which is there.
+    /// Whether the operation minds the version that the request wants of its object: it changes one, which is there.
     pub fn takes_version(&self) -> bool {
         self.is_versioned && self.method != Method::GET && self.path_parameters().next().is_some()
     }
@@ -203,13 +203,16 @@ impl Interface {
     }
 
     pub(super) fn router(self, api: &RestApi) -> Router<RestApi> {
-        let mut router = Router::new();
-        for route in self.routes() {
+        let (mut router, routes) = (Router::new(), self.routes());
+        let of_reads = routes.iter().filter(|route| route.method == Method::GET);
+        let shown: Vec<&'static str> = of_reads.map(|route| route.path).collect();
+        for route in routes {
             let query = route.query.iter().map(|parameter| parameter.name).collect();
             let (takes_body, takes_version) = (route.body.is_some(), route.takes_version());
             let named_by = route.query.iter().find(|parameter| parameter.is_required).map(|parameter| parameter.name);
             let (api, need) = (api.clone(), route.need);
-            let guarded = Guarded { api, interface: self, need, query, named_by, takes_body, takes_version };
+            let is_shown = shown.contains(&route.path);
+            let guarded = Guarded { api, interface: self, need, query, named_by, takes_body, takes_version, is_shown };
             let (shows_version, is_live) = (route.shows_version(), route.is_live);
             let mut handler: MethodRouter<RestApi> = route.handler.layer(Extension(BodyLimit::of(route.need)));
             if shows_version {

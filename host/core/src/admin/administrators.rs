@@ -112,7 +112,7 @@ impl Administrators {
         let detail = added(ADMIN_OBJECT, &document);
         changes.push(self.change(actor, case, &name, Write::Add(document), detail));
         let added = self.store(actor, &name, changes, Told::Add).await?;
-        super::first_administrator::end_codes(&*self.directory, None).await;
+        super::first_administrator::end_codes(&*self.directory).await;
         Ok(added)
     }
 

@@ -2,6 +2,7 @@
 //! code's digest alone, beside the tokens, so that the code of one server of a database is good on each of them. There is
 //! no other page or request that adds an administrator without one.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde_json::{Map, json};
@@ -16,10 +17,14 @@ use super::{
 use crate::account::{added, check_new_name, invalid};
 use crate::hook::observation::Change as Told;
 use crate::ports::{ADMINS, Author, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, Write};
+use crate::presented::check_name;
 use crate::secret::Secret;
 
 /// Milliseconds for which a code is good.
 const LIFETIME: i64 = 24 * 60 * 60_000;
+/// The codes that are good at the same time: one of each server of a database, and those of starts before. A code that
+/// somebody has copied from the log goes on beside that of the next start.
+const KEPT: usize = 16;
 /// What the document of a code is for. It names no administrator as one of a token does, so that it is none.
 const PURPOSE: &str = "first-administrator";
 /// What the names of codes in the store begin with, before the digest: they are found without reading all tokens.
@@ -66,12 +71,12 @@ impl FirstAdministrator {
     /// The system gives no random numbers, or the store fails.
     pub async fn make_code(&self) -> Result<Option<IssuedToken>, AdminError> {
         if self.is_there().await? {
-            end_codes(&*self.directory, None).await;
+            end_codes(&*self.directory).await;
             return Ok(None);
         }
         let (text, now) = (new_token()?, self.clock.now());
-        // Codes that have expired do not stay in the store; others may be in the logs of other servers.
-        end_codes(&*self.directory, Some(now)).await;
+        // Those of a server that starts again and again do not stay good for a day, all of them.
+        end_old_codes(&*self.directory, now).await;
         let expires_at = now.saturating_add(LIFETIME);
         let fields = [("purpose", json!(PURPOSE)), ("created_at", json!(now)), ("expires_at", json!(expires_at))];
         let document: Map<_, _> = fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
@@ -100,7 +105,9 @@ impl FirstAdministrator {
         if !self.requests.take(client.address, self.clock.now()) {
             return Err(FirstAdministratorError::TooMany);
         }
-        match self.before.login(ADMINS.kind, username, &Secret::new(""), client).await {
+        // Without a name that no hook can be given, which is said to those alone whose code is good, as of other names.
+        let name = if check_name(username).is_ok() { username } else { "" };
+        match self.before.login(ADMINS.kind, name, &Secret::new(""), client).await {
             Ok(()) => {}
             Err(AuthenticationError::Denied) => return Err(FirstAdministratorError::Denied),
             Err(AuthenticationError::Store(error)) => return Err(AdminError::from(error).into()),
@@ -119,7 +126,7 @@ impl FirstAdministrator {
         match self.admins.add_first(author, username, password, used).await {
             Ok(()) => {
                 // Those of other servers.
-                end_codes(&*self.directory, None).await;
+                end_codes(&*self.directory).await;
                 Ok(())
             }
             Err(AdminError::Store(StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Exists(_))) => {
@@ -140,7 +147,7 @@ impl FirstAdministrator {
         let Some(found) = found.filter(is_good) else { return Ok(None) };
         if self.is_there().await? {
             // It does not come back if that administrator is deleted.
-            end_codes(&*self.directory, None).await;
+            end_codes(&*self.directory).await;
             return Ok(None);
         }
         Ok(Some(found))
@@ -180,29 +187,48 @@ impl Administrators {
     }
 }
 
-/// Ends codes, since there is an administrator; `expired_at`: those alone that have expired by that time. That it fails
-/// lets none be used: each is looked at again, and an administrator as well.
-pub(super) async fn end_codes(directory: &dyn Directory, expired_at: Option<i64>) {
-    let mut request = PageRequest { after: None, prefix: Some(PREFIX.to_owned()), limit: PAGE };
-    loop {
-        let codes = match directory.list(&TOKENS, request.clone()).await {
-            Ok(codes) => codes,
+/// Ends all codes, since there is an administrator. That it fails lets none be used: each is looked at again, and an
+/// administrator as well.
+pub(super) async fn end_codes(directory: &dyn Directory) {
+    end(directory, |codes| codes).await;
+}
+
+/// Ends codes that have expired by that time, and of the others all but the newest, to which another one is added.
+async fn end_old_codes(directory: &dyn Directory, now: i64) {
+    let old = |mut codes: Vec<StoredDocument>| {
+        codes.sort_by_key(|code| (is_over(code, now), Reverse(number_of(code, "created_at"))));
+        let kept = codes.iter().take_while(|code| !is_over(code, now)).take(KEPT - 1).count();
+        codes.split_off(kept)
+    };
+    end(directory, old).await;
+}
+
+/// Ends those codes that `which` gives of all.
+async fn end(directory: &dyn Directory, which: impl FnOnce(Vec<StoredDocument>) -> Vec<StoredDocument> + Send) {
+    let codes = match codes(directory).await {
+        Ok(codes) => which(codes),
+        Err(error) => return not_ended(&error),
+    };
+    for code in codes {
+        let write = Write::Delete { expected: None };
+        let change = Change { collection: &TOKENS, name: code.name, write, announce: false, audit: None };
+        match directory.commit(vec![change]).await {
+            // Another server was first.
+            Ok(_) | Err(StoreError::NotFound(_)) => {}
             Err(error) => return not_ended(&error),
-        };
-        let Some(last) = codes.last() else { return };
-        request.after = Some(last.name.clone());
-        for code in codes {
-            if expired_at.is_some_and(|now| !is_over(&code, now)) {
-                continue;
-            }
-            let write = Write::Delete { expected: None };
-            let change = Change { collection: &TOKENS, name: code.name, write, announce: false, audit: None };
-            match directory.commit(vec![change]).await {
-                // Another server was first.
-                Ok(_) | Err(StoreError::NotFound(_)) => {}
-                Err(error) => return not_ended(&error),
-            }
         }
+    }
+}
+
+/// All codes in the store.
+async fn codes(directory: &dyn Directory) -> Result<Vec<StoredDocument>, StoreError> {
+    let mut request = PageRequest { after: None, prefix: Some(PREFIX.to_owned()), limit: PAGE };
+    let mut codes: Vec<StoredDocument> = Vec::new();
+    loop {
+        let page = directory.list(&TOKENS, request.clone()).await?;
+        let Some(last) = page.last() else { return Ok(codes) };
+        request.after = Some(last.name.clone());
+        codes.extend(page);
     }
 }
 

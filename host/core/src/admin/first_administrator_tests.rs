@@ -10,6 +10,7 @@ use tokio::sync::Barrier;
 
 use super::password_reset_tests::{House, client, house_with};
 use super::user_tests::{PaperPasswords, map};
+use super::web_session_tests::house_asking;
 use super::*;
 use crate::memory::MemoryStore;
 use crate::memory::outage::{Outage, State};
@@ -235,6 +236,32 @@ async fn all_codes_end() {
     assert_eq!(left().await, 0);
 }
 
+/// A server that starts again and again writes a code to its log each time.
+#[tokio::test]
+async fn the_newest_codes_are_good() {
+    let (house, first) = empty_house();
+    let mut made = Vec::new();
+    for _ in 0..20 {
+        house.clock.0.fetch_add(1000, Ordering::Relaxed);
+        made.push(code(&first).await);
+    }
+    assert_eq!(codes(&house).await, 16);
+    for (number, code) in made.iter().enumerate() {
+        // A name that is not valid uses up no code.
+        let outcome = add(&house, &first, code, "a:b").await;
+        assert_eq!(outcome == DENIED, number < 4, "{number}: {outcome:?}");
+    }
+    // However many there are, the last one is among them, and those that have expired are not.
+    for _ in 0..20 {
+        let good = code(&first).await;
+        assert_ne!(add(&house, &first, &good, "a:b").await, DENIED);
+    }
+    assert_eq!(codes(&house).await, 16);
+    house.clock.0.fetch_add(DAY, Ordering::Relaxed);
+    let good = code(&first).await;
+    assert_eq!((codes(&house).await, add(&house, &first, &good, "ann").await), (1, Ok(())));
+}
+
 /// An administrator is added between the look and the code.
 #[tokio::test]
 async fn no_code_is_made_beside_an_administrator() {
@@ -250,6 +277,9 @@ async fn what_is_not_valid_is_said_to_those_with_a_code_and_uses_it_not_up() {
     let good = code(&first).await;
     let long = "x".repeat(64 << 10) + "x";
     for (name, password, field) in [
+        ("a\0b", "pw", "username"),
+        ("\0", "a\0b", "username"),
+        (long.as_str(), "pw", "username"),
         ("", "pw", "username"),
         (" ann", "pw", "username"),
         ("a:b", "pw", "username"),
@@ -269,6 +299,24 @@ async fn what_is_not_valid_is_said_to_those_with_a_code_and_uses_it_not_up() {
         let wrong = first.add(&client, "tgt_x_y", name, Secret::new(password)).await;
         assert_eq!(wrong, DENIED, "{name:?}");
     }
+    assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
+}
+
+/// Hooks know more than the name, and may deny all that an address asks for.
+#[tokio::test]
+async fn hooks_are_asked_whatever_the_name_is() {
+    let asking = house_asking(&Arc::new(MemoryStore::default()), LoginPreScope::Logins);
+    let (house, first) = empty_house();
+    let first = FirstAdministrator { before: asking.links.before.clone(), ..first };
+    let good = code(&first).await;
+    let long = "x".repeat(1 << 17);
+    for (name, code, asked) in [("a\0b", &*good, ""), (&*long, &*good, ""), ("a\0b", "x", ""), ("a:b", &*good, "a:b")] {
+        let outcome = add(&house, &first, code, name).await;
+        assert_eq!(outcome == DENIED, code == "x", "{name:.9?} {outcome:?}");
+        let seen = std::mem::take(&mut *asking.witness.0.lock().unwrap());
+        assert!(seen.len() == 1 && seen[0].starts_with(&format!("login-pre {asked} ")), "{name:.9?} {seen:.1?}");
+    }
+    assert_eq!(add(&house, &first, &good, "none-may").await, DENIED);
     assert_eq!(add(&house, &first, &good, "ann").await, Ok(()));
 }
 

@@ -84,7 +84,7 @@ impl Administrators {
         }
         if !is_trial && !changes.is_empty() {
             self.directory.commit(changes).await?;
-            super::first_administrator::end_codes(&*self.directory, None).await;
+            super::first_administrator::end_codes(&*self.directory).await;
         }
         Ok(moved)
     }

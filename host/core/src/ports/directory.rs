@@ -232,7 +232,8 @@ pub enum Write {
         expected: Version,
     },
     /// Writes nothing, but the commit fails with `Conflict` if the collection has a document: before the first one is
-    /// added, of which there is one, however many writers add it at the same time. Gives the version 0.
+    /// added, of which there is one, however many writers add it at the same time; what other writers add comes before,
+    /// and is seen, or after the commit. Of administrators alone. Gives the version 0.
     RequireEmpty,
 }
 

@@ -31,14 +31,15 @@ pub fn done(name: &str) -> Option<Block> {
 
 pub async fn show(asked: Asked) -> Result<Response, Problem> {
     // The older server's pages had `qlimit` (A19-01).
-    let limit = asked.query.number("qlimit").and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0);
+    let limit = asked.query.natural("qlimit")?.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+    let limit = limit.filter(|limit| *limit > 0);
     let prefix = asked.query.given("search");
     let request = PageRequest {
         after: asked.query.given("after"),
         prefix: prefix.clone(),
         limit: limit.unwrap_or(LIMIT).min(500),
     };
-    let filter = filter(&asked);
+    let filter = filter(&asked)?;
     let page = asked.web.administration.users.list(asked.actor()?, &filter, request.clone()).await?;
     let bulk = bulk(Kind::User, &asked);
     let can_change = bulk.is_some();
@@ -107,13 +108,11 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
 }
 
 /// The accounts that the address asks for, but for the beginning of their names.
-fn filter(asked: &Asked) -> AccountFilter {
-    let enabled = match asked.query.text("status") {
-        "enabled" => Some(true),
-        "disabled" => Some(false),
-        _ => None,
-    };
-    AccountFilter { role: asked.query.given("role"), group: asked.query.given("group"), enabled, contains: None }
+fn filter(asked: &Asked) -> Result<AccountFilter, Problem> {
+    let [on, off] = [true, false].map(|enabled| status(Some(enabled)));
+    let given = asked.query.choice("status", &[on, off])?;
+    let enabled = (!given.is_empty()).then_some(given == on);
+    Ok(AccountFilter { role: asked.query.given("role"), group: asked.query.given("group"), enabled, contains: None })
 }
 
 /// The state as the address has it.

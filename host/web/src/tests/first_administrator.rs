@@ -25,9 +25,13 @@ async fn the_first_administrator_is_added_and_logs_in() {
     let good = code(&house).await;
     let page = house.get(PAGE, "").await;
     assert!(page.status == 200 && page.text.contains("name=\"again\"") && !page.text.contains(&good), "{page:?}");
-    for (name, password, again, status) in
-        [("root", "pw", "other", 400), ("root", "", "", 400), ("a:b", "pw", "pw", 422), ("", "pw", "pw", 422)]
-    {
+    for (name, password, again, status) in [
+        ("root", "pw", "other", 400),
+        ("root", "", "", 400),
+        ("a:b", "pw", "pw", 422),
+        ("", "pw", "pw", 422),
+        ("a\0b", "pw", "pw", 422),
+    ] {
         let refused = add(&house, &good, name, password, again).await;
         assert_eq!((refused.status, refused.header("set-cookie")), (status, ""), "{name} {}", refused.text);
         assert!(!refused.text.contains("value=\"pw\""), "{}", refused.text);

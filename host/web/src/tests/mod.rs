@@ -4,6 +4,7 @@
 
 mod access;
 mod away;
+mod browser_tables;
 mod client;
 mod client_changes;
 mod client_codes;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
-use tidegate_core::ports::{Change, ChangeParts, Collection, GROUPS, StoreError, USERS, Version, Write};
+use tidegate_core::ports::{ADMINS, Change, ChangeParts, Collection, GROUPS, StoreError, USERS, Version, Write};
 
 use super::{audit, lock, table};
 use crate::sql::{Cell, Dialect, Failure, Row, Transaction, account_references, documents};
@@ -88,7 +88,7 @@ async fn write_documents(
             versions.push(write(transaction, dialect, change).await?);
             rest = rest.get(1..).unwrap_or_default();
         } else {
-            versions.extend(add(transaction, change.collection, &added).await?);
+            versions.extend(add(transaction, dialect, change.collection, &added).await?);
             rest = rest.get(added.len()..).unwrap_or_default();
         }
     }
@@ -112,9 +112,13 @@ fn added_together(changes: &[Change]) -> Vec<(&str, &Map<String, Value>)> {
 
 async fn add(
     transaction: &mut dyn Transaction,
+    dialect: &dyn Dialect,
     collection: &'static Collection,
     added: &[(&str, &Map<String, Value>)],
 ) -> Result<Vec<Version>, Failure> {
+    if may_be_required_empty(collection) {
+        lock_number(transaction, dialect, collection).await?;
+    }
     let insert = documents::insert(&table(collection), collection, added.len());
     let cells = added.iter().flat_map(|(name, document)| documents::inserted(collection, name, document));
     let names: Vec<&str> = added.iter().map(|(name, _)| *name).collect();
@@ -181,10 +185,13 @@ async fn write(transaction: &mut dyn Transaction, dialect: &dyn Dialect, change:
             Ok(version)
         }
         Write::Require { expected } => require(transaction, change, Some(*expected)).await,
+        Write::RequireEmpty if !may_be_required_empty(collection) => {
+            let text = format!("nothing keeps the table {} empty until the end of a change", collection.table);
+            Err(StoreError::Failed(text).into())
+        }
         Write::RequireEmpty => {
-            // No row is there that could be locked. The look comes after the lock: it sees what was committed by other
-            // writers that wanted it empty.
-            lock(transaction, dialect, &format!("empty {}", collection.table)).await?;
+            // The look comes after the lock: it sees what was committed by other writers.
+            lock_number(transaction, dialect, collection).await?;
             let sql = format!("SELECT id FROM {} LIMIT 1", table(collection));
             match transaction.query(&sql, Vec::new()).await?.is_empty() {
                 true => Ok(Version::default()),
@@ -200,6 +207,22 @@ async fn write(transaction: &mut dyn Transaction, dialect: &dyn Dialect, change:
             Ok(version)
         }
     }
+}
+
+/// Whether a change may want the collection to be empty: all that adds to it waits for such a change then. Of the others,
+/// many are added at once.
+fn may_be_required_empty(collection: &Collection) -> bool {
+    *collection == ADMINS
+}
+
+/// Keeps documents from being added by others until the end of the transaction. Of an empty collection, there is no row
+/// that could be locked.
+async fn lock_number(
+    transaction: &mut dyn Transaction,
+    dialect: &dyn Dialect,
+    collection: &Collection,
+) -> Result<(), Failure> {
+    lock(transaction, dialect, &format!("empty {}", collection.table)).await
 }
 
 /// Whether an account or a group refers to the object.

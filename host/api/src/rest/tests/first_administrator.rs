@@ -22,14 +22,25 @@ async fn add(house: &House, code: &str, name: &str, password: &str) -> Answer {
 
 #[tokio::test]
 async fn a_code_adds_the_first_administrator_who_gets_a_token() {
-    let (house, of) = empty_house();
+    let (mut house, of) = empty_house();
     let good = code(&of).await;
     let foreign = json!({"code": good, "username": "root", "password": "pw"}).to_string();
     house.send("POST", PATH, &[("origin", "https://evil.example")], foreign).await.refused(403, "another origin");
     add(&house, &good, "root", "").await.refused(400, "password");
-    let named = add(&house, &good, "a:b", "pw").await;
-    named.refused(400, "username");
-    assert_eq!(named.body["field"], "username", "{}", named.text);
+    let long = "x".repeat(5000);
+    for (number, (name, password, field)) in
+        [("a:b", "pw", "username"), ("a\0b", "pw", "username"), (&*long, "pw", "username"), ("ann", "p\0w", "password")]
+            .into_iter()
+            .enumerate()
+    {
+        // Five requests a minute are taken of each.
+        house.client.address = Some(format!("192.0.2.{}", 20 + number).parse().unwrap());
+        let refused = add(&house, &good, name, password).await;
+        refused.refused(400, field);
+        assert_eq!(refused.body["field"], field, "{}", refused.text);
+        add(&house, "tgt_x_y", name, password).await.refused(403, "there is an administrator already");
+    }
+    house.client.address = Some("192.0.2.9".parse().unwrap());
     // A code logs in to nothing.
     let bearer = format!("Bearer {good}");
     assert_eq!(house.send("GET", "/api/v2/version", &[("authorization", &bearer)], "").await.status, 401);

@@ -1,6 +1,6 @@
 //! Each object has a version, and what changes it minds the version.
 
-use super::super::route::{Interface, Route};
+use super::super::route::{Interface, Need, Route};
 use super::*;
 
 /// What reads and shows no object: lists, what is searched or asked, and what older clients do by reading.
@@ -259,5 +259,90 @@ async fn login_links_and_tokens_are_shown() {
     assert_eq!(delete(now.header("etag")).await.status, 200);
     for missing in [path.as_str(), "/api/v2/login-links/x", "/api/tidegate/tokens/x", "/api/tidegate/connections/x"] {
         house.ask("GET", missing, Value::Null).await.refused(404, "");
+    }
+}
+
+/// The objects, and a login link and a token of a user.
+async fn all_objects(house: &House) -> Vec<String> {
+    let mut paths = objects(house).await;
+    let made = house.ask("POST", "/api/v2/users/alice/login-links", json!({"max_uses": 2})).await.body;
+    paths.push(format!("/api/v2/login-links/{}", made["link"]["id"].as_str().unwrap()));
+    let used = house.send("POST", "/api/v2/user/token", &[], json!({"code": made["code"]}).to_string()).await;
+    assert_eq!(used.status, 200, "{}", used.text);
+    let tokens = house.ask("GET", "/api/tidegate/tokens", Value::Null).await.body["tokens"].clone();
+    paths.push(format!("/api/tidegate/tokens/{}", tokens[0]["id"].as_str().unwrap()));
+    paths
+}
+
+/// The path of a route that is about one of the objects, and the path of that object.
+fn about<'o>(objects: &'o [String], path: &str) -> Option<(String, &'o str)> {
+    objects.iter().find_map(|object| {
+        let (parts, wanted): (Vec<&str>, Vec<&str>) = (object.split('/').collect(), path.split('/').collect());
+        let is_same = parts.iter().zip(&wanted).all(|(part, wanted)| wanted.starts_with('{') || part == wanted);
+        let is_its = is_same && parts.len() <= wanted.len();
+        is_its.then(|| ([&parts[..], &wanted[parts.len()..]].concat().join("/"), object.as_str()))
+    })
+}
+
+#[tokio::test]
+async fn each_route_that_changes_something_minds_if_none_match() {
+    // A18-17
+    let shown: Vec<_> =
+        routes().filter(|(_, route)| route.method == "GET").map(|(of, route)| (of, route.path)).collect();
+    let mut of_objects = 0;
+    for (of, route) in routes().filter(|(_, route)| route.method != "GET") {
+        // Those of users and of passwords have the same guard, and no object.
+        if matches!(route.need, Need::User | Need::Password) {
+            assert!(!route.takes_version(), "{}", route.path);
+            continue;
+        }
+        // What is not refused may change it.
+        let house = House::new();
+        let objects = all_objects(&house).await;
+        let (method, path) = (route.method.as_str(), format!("{}{}", of.path(), route.path));
+        let (path, object) = match about(&objects, &path).filter(|_| route.takes_version()) {
+            Some((path, object)) => (path, Some(object)),
+            None => (
+                path.split('/')
+                    .map(|part| if part.starts_with('{') { "1" } else { part })
+                    .collect::<Vec<_>>()
+                    .join("/"),
+                None,
+            ),
+        };
+        let ask = async |headers: &[(&str, &str)]| house.based(method, &path, headers, json!({})).await;
+        for line in ["", "nope", "*, \"x\""] {
+            ask(&[("if-none-match", line)]).await.refused(400, "If-None-Match");
+        }
+        let passes = async |headers: &[(&str, &str)]| {
+            let answer = ask(headers).await;
+            assert!(!answer.text.contains("If-None-Match"), "{method} {path} {headers:?}: {}", answer.text);
+        };
+        let Some(object) = object else {
+            match shown.contains(&(of, route.path)) && !route.takes_version() {
+                true => ask(&[("if-none-match", "*")]).await.refused(412, "leave the header If-None-Match out"),
+                false => passes(&[("if-none-match", "*")]).await,
+            }
+            passes(&[("if-none-match", "\"x\"")]).await;
+            continue;
+        };
+        of_objects += 1;
+        let tag = house.ask("GET", object, Value::Null).await.header("etag").to_owned();
+        for line in ["*", tag.as_str(), &format!("W/{tag}"), &format!("\"x\", {tag}")] {
+            ask(&[("if-none-match", line)]).await.refused(412, "If-None-Match");
+            ask(&[("if-match", &tag), ("if-none-match", line)]).await.refused(412, "If-None-Match");
+            ask(&[("if-match", "\"9-9\""), ("if-none-match", line)]).await.refused(412, "If-Match");
+        }
+        passes(&[("if-none-match", "\"9-9\", W/\"x\"")]).await;
+    }
+    assert_eq!(of_objects, 19);
+}
+
+#[tokio::test]
+async fn lists_are_given_whatever_a_client_has() {
+    let house = House::new();
+    for line in ["*", "", "x", "\"x\""] {
+        let listed = house.based("GET", "/api/v2/users", &[("if-none-match", line)], Value::Null).await;
+        assert_eq!(listed.status, 200, "{line}: {}", listed.text);
     }
 }

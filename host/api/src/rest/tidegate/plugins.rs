@@ -13,12 +13,12 @@ use tidegate_api_types::{Plugin, Plugins};
 use tidegate_core::admin::{Actor, SignedPlugin, UseCase};
 
 use super::super::RestApi;
+use super::super::conditions::Conditions;
 use super::super::dumps;
 use super::super::extract::{BodyLimit, Name, bytes, parse};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::route::Route;
-use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
 use crate::control::plugin;
 
@@ -114,7 +114,7 @@ async fn forget(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     based.require(shown(&api, &actor, &name)).await?;
     api.administration.plugins.forget(&actor, &name).await?;
@@ -125,7 +125,7 @@ async fn install(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
     request: Request,
 ) -> Result<Response, Refusal> {
     let _place = dumps::room_for(&api, dumps::length_of(&request), PLUGIN).await?;
@@ -141,7 +141,7 @@ async fn remove(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     based.require(shown(&api, &actor, &name)).await?;
     api.administration.plugins.remove(&actor, &name).await?;

@@ -11,12 +11,12 @@ use tidegate_core::ports::{AuditOutcome, AuditQuery, PageRequest};
 use tidegate_core::session::Session;
 
 use super::super::RestApi;
+use super::super::conditions::Conditions;
 use super::super::extract::{Name, Query};
 use super::super::guard::Caller;
 use super::super::openapi::{address_or_none, reference};
 use super::super::pages::{self, DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
-use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
 use crate::audit_export::{AuditShape, audit_as_answer};
 use crate::control::{audit_entry, session, token};
@@ -200,7 +200,7 @@ async fn revoke(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(id): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     based.require(shown_token(&api, &actor, &id)).await?;
     api.administration.tokens.revoke_by_id(&actor, &id).await?;

@@ -10,12 +10,12 @@ use tidegate_core::ports::AccountFilter;
 
 use super::super::RestApi;
 use super::super::changes::{self, delete_user, documents, edit_user};
+use super::super::conditions::Conditions;
 use super::super::extract::{Body, Document, Name, Query};
 use super::super::guard::Caller;
 use super::super::openapi::{list_of, reference};
 use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
-use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
 
 pub fn routes() -> Vec<Route> {
@@ -91,7 +91,7 @@ async fn update(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(id): Name,
-    based: IfMatch,
+    based: Conditions,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
     let id = number(&id)?;
@@ -109,7 +109,7 @@ async fn delete(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(id): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     let id = number(&id)?;
     let name = api.administration.users.name_to_delete(&actor, id).await?;

@@ -11,12 +11,13 @@ use tidegate_core::ports::{PageRequest, Version};
 use tidegate_core::secret::Secret;
 
 use super::super::RestApi;
+use super::super::conditions::Conditions;
 use super::super::extract::{Body, Document, Name, Query, only_fields};
 use super::super::guard::Caller;
 use super::super::openapi::{list_of, reference, word};
 use super::super::pages::{self, Page};
 use super::super::route::Route;
-use super::super::versions::{IfMatch, tagged, version_of};
+use super::super::versions::{tagged, version_of};
 use crate::answer::{self, Refusal, done};
 
 const OBJECT_ID: HeaderName = HeaderName::from_static("x-object-id");
@@ -173,26 +174,20 @@ async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Nam
     Ok(shown(&api.administration.admins.show(&actor, &name).await?))
 }
 
-/// The version that the stored object has to have; None: any. `now`: reads the object, where the request names a version.
+/// The version that the stored object has to have; None: any. `now`: reads the object, where the request depends on it.
 async fn expected(
-    based: &IfMatch,
+    based: &Conditions,
     now: impl Future<Output = Result<ShownObject, AdminError>>,
     given: Option<&Map<String, Value>>,
 ) -> Result<Option<Version>, Refusal> {
-    match based {
-        IfMatch::Nothing | IfMatch::Any => Ok(None),
-        IfMatch::One(_) => {
-            let now = now.await?;
-            based.expected(&now.document, now.revision, given)
-        }
-    }
+    based.expected(async { now.await.map(|now| (now.document, now.revision)) }, given).await
 }
 
 async fn update(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
     let admins = &api.administration.admins;
@@ -210,7 +205,7 @@ async fn delete(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     let admins = &api.administration.admins;
     let expected = expected(&based, admins.show(&actor, &name), None).await?;
@@ -222,7 +217,7 @@ async fn remove_codes(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     let admins = &api.administration.admins;
     let expected = expected(&based, admins.show(&actor, &name), None).await?;
@@ -281,7 +276,7 @@ async fn update_key(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(key): Name,
-    based: IfMatch,
+    based: Conditions,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
     let keys = &api.administration.api_keys;
@@ -299,7 +294,7 @@ async fn delete_key(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(key): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     let keys = &api.administration.api_keys;
     let expected = expected(&based, keys.show(&actor, &key), None).await?;
@@ -311,7 +306,7 @@ async fn rotate_key(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(key): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     let keys = &api.administration.api_keys;
     let expected = expected(&based, keys.show(&actor, &key), None).await?;

@@ -13,11 +13,11 @@ use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, BannedAddress, ScoredAddress, UseCase};
 
 use super::super::RestApi;
+use super::super::conditions::Conditions;
 use super::super::extract::{Name, Query};
 use super::super::guard::Caller;
 use super::super::pages;
 use super::super::route::Route;
-use super::super::versions::IfMatch;
 use crate::answer::{self, Refusal, done};
 
 pub fn routes() -> Vec<Route> {
@@ -82,7 +82,7 @@ async fn remove(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(id): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     based.require(found(&api, &actor, &id)).await?;
     // An actor that may end bans need not be one that may list them: the id has the address.

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tidegate_core::admin::{Actor, LinkWish, NewLink, ShownLink, UseCase};
 
 use super::super::RestApi;
+use super::super::conditions::Conditions;
 use super::super::credentials::door_client;
 use super::super::extract::{Name, OptionalBody, Query};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::pages;
 use super::super::route::Route;
-use super::super::versions::IfMatch;
 use super::user::{issued, token_schema};
 use crate::answer::{self, Refusal, done};
 use crate::client_pages::CodePage;
@@ -164,7 +164,7 @@ async fn delete(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(link): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     based.require(found(&api, &actor, &link)).await?;
     api.administration.login_links.delete(&actor, &link).await?;

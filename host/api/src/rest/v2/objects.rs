@@ -5,15 +5,16 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
-use tidegate_core::admin::{Actor, ShownObject, UseCase};
+use tidegate_core::admin::{Actor, AdminError, ShownObject, UseCase};
 
 use super::super::RestApi;
+use super::super::conditions::Conditions;
 use super::super::extract::{Body, Document, Name, Query};
 use super::super::guard::Caller;
 use super::super::openapi::{list_of, reference};
 use super::super::pages::{self, Page, paged};
 use super::super::route::Route;
-use super::super::versions::{IfMatch, tagged, version_of};
+use super::super::versions::{tagged, version_of};
 use crate::answer::{self, Refusal, done};
 
 /// The names of a kind in paths, operations and messages.
@@ -86,9 +87,9 @@ fn of(names: &'static Names) -> Vec<Route> {
         async move |State(api): State<RestApi>,
                     Caller(actor): Caller,
                     Name(name): Name,
-                    based: IfMatch,
+                    based: Conditions,
                     Body(document): Document| { update(&api, &actor, names, &name, &based, document).await };
-    let delete = async move |State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name, based: IfMatch| {
+    let delete = async move |State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name, based: Conditions| {
         delete(&api, &actor, names, &name, &based).await
     };
     vec![
@@ -139,26 +140,31 @@ async fn show(api: &RestApi, actor: &Actor, names: &Names, name: &str) -> Result
     Ok(shown(&object))
 }
 
+/// The stored object with its revision.
+async fn stored(
+    api: &RestApi,
+    actor: &Actor,
+    names: &Names,
+    name: &str,
+) -> Result<(Map<String, Value>, i64), AdminError> {
+    let (now, _) = api.administration.objects.show(actor, names.kind, name).await?;
+    Ok((now.document, now.revision))
+}
+
 async fn update(
     api: &RestApi,
     actor: &Actor,
     names: &Names,
     name: &str,
-    based: &IfMatch,
+    based: &Conditions,
     document: Map<String, Value>,
 ) -> Result<Response, Refusal> {
     let objects = &api.administration.objects;
-    let expected = match based {
-        IfMatch::Nothing | IfMatch::Any => None,
-        IfMatch::One(_) => {
-            let (now, _) = objects.show(actor, names.kind, name).await?;
-            based.expected(&now.document, now.revision, Some(&document))?
-        }
-    };
+    let expected = based.expected(stored(api, actor, names, name), Some(&document)).await?;
     let replaced = match objects.replace(actor, names.kind, name, &document, expected).await {
         Ok(replaced) => replaced,
         Err(error) => {
-            let now = async { objects.show(actor, names.kind, name).await.map(|(now, _)| now.document) };
+            let now = async { stored(api, actor, names, name).await.map(|(now, _)| now) };
             return Err(based.refusal_of_change(error, now, &document).await);
         }
     };
@@ -166,15 +172,15 @@ async fn update(
     Ok(tagged(done(StatusCode::OK, message), version_of(&replaced.document, replaced.revision)))
 }
 
-async fn delete(api: &RestApi, actor: &Actor, names: &Names, name: &str, based: &IfMatch) -> Result<Response, Refusal> {
+async fn delete(
+    api: &RestApi,
+    actor: &Actor,
+    names: &Names,
+    name: &str,
+    based: &Conditions,
+) -> Result<Response, Refusal> {
     let objects = &api.administration.objects;
-    let expected = match based {
-        IfMatch::Nothing | IfMatch::Any => None,
-        IfMatch::One(_) => {
-            let (now, _) = objects.show(actor, names.kind, name).await?;
-            based.expected(&now.document, now.revision, None)?
-        }
-    };
+    let expected = based.expected(stored(api, actor, names, name), None).await?;
     let deleted = objects.delete_version(actor, names.kind, name, expected).await;
     deleted.map_err(|error| based.refusal(error))?;
     let [_, message] = names.done;

@@ -9,12 +9,12 @@ use tidegate_core::ports::AccountFilter;
 
 use super::super::RestApi;
 use super::super::changes::{self, delete_user, documents, edit_user};
+use super::super::conditions::Conditions;
 use super::super::extract::{Body, Document, Name, Query};
 use super::super::guard::Caller;
 use super::super::openapi::{list_of, reference};
 use super::super::pages::{self, Page, paged};
 use super::super::route::Route;
-use super::super::versions::IfMatch;
 use crate::answer::{Refusal, done};
 
 pub fn routes() -> Vec<Route> {
@@ -93,7 +93,7 @@ async fn update(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
     Ok(changes::changed(&edit_user(&api, &actor, (&name, None), UserEdit::Replace(document), &based).await?))
@@ -103,7 +103,7 @@ async fn delete(
     State(api): State<RestApi>,
     Caller(actor): Caller,
     Name(name): Name,
-    based: IfMatch,
+    based: Conditions,
 ) -> Result<Response, Refusal> {
     delete_user(&api, &actor, (&name, None), &based).await?;
     Ok(done(StatusCode::OK, "User deleted"))
