@@ -22,7 +22,6 @@ use crate::answer::{self, Refusal};
 use crate::http::Client;
 
 /// A route, for the checks before its handler.
-#[derive(Clone)]
 pub struct Guarded {
     pub api: RestApi,
     pub interface: Interface,
@@ -64,7 +63,7 @@ impl<S: Sync> FromRequestParts<S> for User {
     }
 }
 
-pub async fn check(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+pub async fn check(State(guarded): State<Arc<Guarded>>, request: Request, next: Next) -> Response {
     match passed(&guarded, request).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => {
@@ -114,6 +113,7 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         let text = "this operation is not based on a version of an object; leave the header If-Match out, or send *";
         return Err(Refusal::new(ErrorCode::Changed, text));
     }
+    request.extensions_mut().insert(BodyLimit::of(guarded.need));
     if let Some(actor) = caller {
         request.extensions_mut().insert(Caller(actor));
     }

@@ -14,6 +14,7 @@ mod guard;
 mod openapi;
 mod pages;
 mod route;
+mod shown_again;
 mod tidegate;
 mod v1;
 mod v2;

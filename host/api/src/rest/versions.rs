@@ -2,6 +2,8 @@
 //! 9110 sections 8.8.3, 13.1.1 and 13.1.2). The tag of an object that is shown says its revision, where the store counts
 //! one, and its content, parts of which (usages, references, last log-ins) have no revision.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
@@ -17,6 +19,7 @@ use tidegate_api_types::{ErrorAnswer, ErrorCode};
 use tidegate_core::admin::{AdminError, AdminErrorKind};
 use tidegate_core::ports::Version;
 
+use super::shown_again::ShownAgain;
 use crate::answer::Refusal;
 
 /// The version of a document that an administrator is shown.
@@ -45,11 +48,27 @@ fn content_tag(content: &[u8]) -> String {
     format!("\"{}\"", digest(content))
 }
 
+/// What is known of a route that shows one object.
+#[derive(Clone)]
+pub struct Shows {
+    /// The object changes by itself all the time, and no change can be based on what it was; its tag is weak.
+    pub is_live: bool,
+    /// What is shown again; None: it depends on more than what is stored.
+    pub again: Option<Arc<ShownAgain>>,
+}
+
 /// Completes the answer to a request for one object: its tag says the content, and a client that has this content gets
-/// no other. `is_live`: the object changes by itself all the time, and no change can be based on what it was; its tag is
-/// weak.
-pub async fn shown(State(is_live): State<bool>, request: Request, next: Next) -> Response {
+/// no other.
+pub async fn shown(State(shows): State<Shows>, request: Request, next: Next) -> Response {
     let known: Vec<HeaderValue> = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
+    let asked = shows.again.as_ref().and_then(|again| Some((again, again.question(&request)?)));
+    if let Some(shown) = asked.as_ref().and_then(|(again, question)| again.known(question)) {
+        return if shown.tag.to_str().is_ok_and(|tag| is_known(&known, tag)) {
+            not_modified(shown.tag)
+        } else {
+            shown.answer()
+        };
+    }
     let response = next.run(request).await;
     if response.status() != StatusCode::OK {
         return response;
@@ -62,15 +81,22 @@ pub async fn shown(State(is_live): State<bool>, request: Request, next: Next) ->
     let revision = parts.headers.get(ETAG).and_then(|tag| tag.to_str().ok()?.strip_suffix('"'));
     let tag = match revision {
         Some(revision) => format!("{revision}-{}\"", digest(&content)),
-        None if is_live => format!("W/{}", content_tag(&content)),
+        None if shows.is_live => format!("W/{}", content_tag(&content)),
         None => content_tag(&content),
     };
     let Ok(value) = HeaderValue::from_str(&tag) else { return Response::from_parts(parts, Body::from(content)) };
+    if let Some((again, question)) = asked {
+        again.keep(&question, &parts.headers, &value, &content);
+    }
     if is_known(&known, &tag) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, value)]).into_response();
+        return not_modified(value);
     }
     parts.headers.insert(ETAG, value);
     Response::from_parts(parts, Body::from(content))
+}
+
+fn not_modified(tag: HeaderValue) -> Response {
+    (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response()
 }
 
 /// Whether the lines of `If-None-Match` name the tag. Weak tags are as good as others there, and what cannot be read names
