@@ -41,7 +41,7 @@ pub struct Shown {
 /// What is asked for, and the stamp that the store had before it was looked for.
 pub struct Question {
     path: String,
-    stamp: Option<Stamp>,
+    stamp: Stamp,
 }
 
 impl ShownAgain {
@@ -49,17 +49,21 @@ impl ShownAgain {
         Self { administration, shown: Remembered::new(KEPT, KEPT_BYTES) }
     }
 
-    /// What a request asks for that the guard has let through; None: its answer is made for it alone. Who has a role sees
-    /// accounts of that role only.
+    /// What a request asks for that the guard has let through; None: its answer is made for it alone, as who has a role
+    /// sees accounts of that role only, or the store has no stamp.
     pub fn question(&self, request: &Request) -> Option<Question> {
         let caller = request.extensions().get::<Caller>()?;
         let (uri, is_read) = (request.uri(), *request.method() == Method::GET);
         let is_for_all = is_read && caller.0.role.is_none() && uri.query().is_none() && uri.path().len() <= LONGEST;
-        is_for_all.then(|| Question { path: uri.path().to_owned(), stamp: self.administration.users.accounts.stamp() })
+        if !is_for_all {
+            return None;
+        }
+        let stamp = self.administration.users.accounts.stamp()?;
+        Some(Question { path: uri.path().to_owned(), stamp })
     }
 
     pub fn known(&self, question: &Question) -> Option<Shown> {
-        self.shown.get(question.stamp, &question.path)
+        self.shown.get(Some(question.stamp), &question.path)
     }
 
     /// Keeps the document that was sent.
@@ -67,7 +71,7 @@ impl ShownAgain {
         let Some(kind) = headers.get(CONTENT_TYPE).cloned() else { return };
         let bytes = DOCUMENT + content.len();
         let shown = Shown { tag: tag.clone(), kind, content: content.clone() };
-        self.shown.keep(question.stamp, &question.path, shown, bytes);
+        self.shown.keep(Some(question.stamp), &question.path, shown, bytes);
     }
 }
 
