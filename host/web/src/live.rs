@@ -55,7 +55,7 @@ pub struct LiveParts(Mutex<HashMap<Key, Part>>);
 
 impl Key {
     fn new(actor: &Actor, target: &str) -> Self {
-        let rights = UseCase::ALL.iter().map(|case| actor.require(*case).is_ok()).collect();
+        let rights = UseCase::ALL.iter().map(|case| actor.may(*case)).collect();
         Self { target: target.to_owned(), rights, role: actor.role.clone() }
     }
 }

@@ -33,7 +33,7 @@ pub struct Entry {
 
 /// The menu of an actor on the page of that path.
 pub fn entries(actor: &Actor, path: &str) -> Vec<Entry> {
-    let may = |case: &Option<UseCase>| case.is_none_or(|case| actor.require(case).is_ok());
+    let may = |case: &Option<UseCase>| case.is_none_or(|case| actor.may(case));
     let shown: Vec<_> = MENU.iter().filter(|(_, _, case)| may(case)).collect();
     let is_at = |address: &str| match path.strip_prefix(address) {
         Some(rest) => rest.is_empty() || (rest.starts_with('/') && address != "/web"),

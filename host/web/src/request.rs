@@ -202,7 +202,7 @@ impl Asked {
 
     /// Whether a button for that is shown.
     pub fn may(&self, case: UseCase) -> bool {
-        self.actor().is_ok_and(|actor| actor.require(case).is_ok())
+        self.actor().is_ok_and(|actor| actor.may(case))
     }
 
     pub fn page(&self, title: impl Into<String>, blocks: Vec<Block>) -> Response {

@@ -13,6 +13,7 @@ mod maintained;
 mod many;
 mod parts;
 mod plugin_values;
+mod stamps;
 mod usages;
 mod writers;
 
@@ -138,7 +139,7 @@ macro_rules! adapters {
     ($($adapter:ident),*) => {
         /// The tests, one module for each adapter.
         mod of {
-            use super::{audit, changes, documents, filters, folders, groups, hook_runs, invalid, maintained, many, parts, plugin_values, usages, writers};
+            use super::{audit, changes, documents, filters, folders, groups, hook_runs, invalid, maintained, many, parts, plugin_values, stamps, usages, writers};
 
             $(
                 conforms! { $adapter:
@@ -175,6 +176,7 @@ macro_rules! adapters {
                     maintained::administrators_keys_and_tokens_are_kept,
                     maintained::uses_are_counted_exactly_in_a_race,
                     maintained::only_the_object_that_was_meant_is_changed,
+                    stamps::a_stamp_is_given_again_only_where_nothing_has_changed,
                     usages::usages_are_added_up,
                     usages::marks_have_an_owner,
                     usages::transfers_belong_to_one_account,

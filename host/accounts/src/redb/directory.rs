@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use redb::{ReadTransaction, WriteTransaction};
 use tidegate_core::ports::{
     AccountFilter, AccountKey, Change, ChangeParts, ChangeToken, Changes, Collection, Directory, MaintainedChange,
-    PageRequest, StoreError, StoredDocument, USERS, Version,
+    PageRequest, Stamp, StoreError, StoredDocument, USERS, Version,
 };
 
 use super::failure::Failure;
@@ -17,6 +17,11 @@ const LAST_CODE_STEP: &str = "last_code_step";
 
 #[async_trait]
 impl Directory for RedbDatabase {
+    fn stamp(&self) -> Option<Stamp> {
+        // A time that waits is given to readers, and is looked for first: once it waits no more, it is stored.
+        if self.last_logins.are_waiting() { None } else { self.engine.stamp() }
+    }
+
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
         let found = match self.engine.read_at_once(|transaction| rows::find(transaction, collection, name)) {
             Some(found) => found,

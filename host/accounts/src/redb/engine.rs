@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
-use tidegate_core::ports::StoreError;
+use tidegate_core::ports::{Stamp, StoreError};
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::given_back;
+use super::made_changes::MadeChanges;
 use super::open::OpenError;
 
 /// How long a failure to open the file again is the answer to all.
@@ -29,6 +30,7 @@ pub struct Engine {
     is_broken: AtomicBool,
     /// Set when it failed because the disk was full.
     was_full: AtomicBool,
+    changes: MadeChanges,
     queue: Mutex<Queue>,
 }
 
@@ -83,6 +85,7 @@ impl Engine {
             handle: RwLock::new(handle),
             is_broken: AtomicBool::new(false),
             was_full: AtomicBool::new(false),
+            changes: MadeChanges::default(),
             queue: Mutex::default(),
         })
     }
@@ -91,6 +94,12 @@ impl Engine {
     pub fn close(&self) {
         let mut handle = self.handle.write().unwrap_or_else(PoisonError::into_inner);
         handle.database = None;
+    }
+
+    /// As of [`Directory`](tidegate_core::ports::Directory::stamp). None: a change is being made, or the file has to be opened
+    /// again, which may bring back what was changed last.
+    pub fn stamp(&self) -> Option<Stamp> {
+        if self.is_broken() { None } else { self.changes.stamp() }
     }
 
     /// Reads on the caller's thread. `None`: the work would have to wait.
@@ -125,6 +134,8 @@ impl Engine {
     /// As [`write`](Self::write), on the caller's thread.
     pub fn write_now<T>(&self, work: impl FnOnce(&WriteTransaction) -> Result<T, Failure>) -> Result<T, StoreError> {
         self.with(|database| {
+            // Ends after the commit, whatever becomes of that.
+            let _change = self.changes.begin();
             let transaction = database.begin_write()?;
             let value = work(&transaction)?;
             transaction.commit()?;
@@ -211,6 +222,7 @@ impl Engine {
         {
             return Err(error.clone());
         }
+        let _change = self.changes.begin();
         // Closed first, since the file can be open only once.
         handle.database = None;
         self.give_back_space();

@@ -44,6 +44,11 @@ impl LastLogins {
         self.pending().get(&id).map(|(_, at)| *at)
     }
 
+    /// Whether there are times that are not stored yet.
+    pub fn are_waiting(&self) -> bool {
+        !self.pending().is_empty()
+    }
+
     /// Stores the waiting times on the caller's thread.
     pub fn store_at_end(&self) {
         let times = self.pending().clone();

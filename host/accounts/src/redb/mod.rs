@@ -9,6 +9,7 @@ mod failure;
 mod given_back;
 mod hook_runs;
 mod last_logins;
+mod made_changes;
 mod open;
 mod plugin_values;
 mod rows;

@@ -21,6 +21,11 @@ impl PendingLogins {
         self.pending().get(&id).copied()
     }
 
+    /// Whether there are any.
+    pub fn are_waiting(&self) -> bool {
+        !self.pending().is_empty()
+    }
+
     /// All times that wait.
     pub fn all(&self) -> HashMap<i64, i64> {
         self.pending().clone()

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use tidegate_core::ports::{
     AccountFilter, AccountKey, Change, ChangeParts, ChangeToken, Changes, Collection, Directory, MaintainedChange,
-    PageRequest, StoreError, StoredDocument, USERS, Version, Write,
+    PageRequest, Stamp, StoreError, StoredDocument, USERS, Version, Write,
 };
 
 use super::{SqliteDatabase, account_lists, audit, changes, classify, migrations, rows};
@@ -19,6 +19,14 @@ const _: () = assert!(LOOK_INTERVAL.as_millis() < 500, "changes are to take effe
 
 #[async_trait]
 impl Directory for SqliteDatabase {
+    fn stamp(&self) -> Option<Stamp> {
+        // A time that waits is given to readers, and is looked for first: once it waits no more, it is stored.
+        if self.version.is_newer() || self.last_logins.are_waiting() {
+            return None;
+        }
+        self.stamps.current()
+    }
+
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
         self.version.check()?;
         let found = match self.at_once(|connection| rows::find(connection, collection, name)) {

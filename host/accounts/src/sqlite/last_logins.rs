@@ -34,6 +34,11 @@ impl LastLogins {
         self.pending.of(id)
     }
 
+    /// Whether there are times that are not stored yet.
+    pub fn are_waiting(&self) -> bool {
+        self.pending.are_waiting()
+    }
+
     /// Stores the waiting times; those that cannot be stored go on waiting. Returns when to store those that are left.
     pub fn store(&self) -> Option<Duration> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);

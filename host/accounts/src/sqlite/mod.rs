@@ -10,6 +10,7 @@ mod migrations;
 mod plugin_values;
 mod reader;
 mod rows;
+mod stamps;
 mod usages;
 
 use std::fs::OpenOptions;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use last_logins::LastLogins;
 use reader::SqliteReader;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use stamps::Stamps;
 use tidegate_core::ports::{Clock, StoreError, Stores, SystemClock};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
@@ -49,6 +51,7 @@ pub struct SqliteDatabase {
     /// Read single rows from the page cache on the caller's thread, and never wait: one for each thread that may look at
     /// the same time.
     inline: Box<[Mutex<Connection>]>,
+    stamps: Stamps,
     last_logins: Arc<LastLogins>,
     /// Notified when something was changed through this database.
     committed: Notify,
@@ -134,8 +137,9 @@ impl SqliteDatabase {
         };
         let inline: Result<Box<[_]>, _> = (0..inline_connections()).map(|_| inline()).collect();
         let inline = inline.map_err(classify)?;
+        let stamps = Stamps::new(connect(path, "NORMAL").map_err(classify)?).map_err(classify)?;
         let shared = |connection| Arc::new(Mutex::new(connection));
-        Ok(Self::of(shared(reader), shared(writer), shared(background), inline))
+        Ok(Self::of(shared(reader), shared(writer), shared(background), inline, stamps))
     }
 
     fn of(
@@ -143,11 +147,12 @@ impl SqliteDatabase {
         writer: Arc<Mutex<Connection>>,
         background: Arc<Mutex<Connection>>,
         inline: Box<[Mutex<Connection>]>,
+        stamps: Stamps,
     ) -> Self {
         let last_logins = LastLogins::new(background.clone());
         let (turn, clock) = (Arc::new(Semaphore::new(1)), Arc::new(SystemClock));
         let version = TablesVersion::new(migrations::known_version());
-        Self { reader, writer, turn, background, inline, last_logins, committed: Notify::new(), clock, version }
+        Self { reader, writer, turn, background, inline, stamps, last_logins, committed: Notify::new(), clock, version }
     }
 
     /// Lets plugins' values expire by `clock`, and not by that of the host.

@@ -23,6 +23,29 @@ fn a_new_file_is_private() {
 }
 
 #[tokio::test]
+async fn a_change_by_another_program_has_another_stamp() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    add(&database, "alice").await;
+    let raw = Connection::open(&path).unwrap();
+    let mut stamp = database.stamp();
+    let mut check = |sql: &str, is_change: bool| {
+        raw.execute(sql, []).unwrap();
+        let now = database.stamp();
+        assert_eq!((now.is_some(), now != stamp), (true, is_change), "{sql}");
+        stamp = now;
+    };
+    check("UPDATE users SET status = 0 WHERE username = 'nobody'", false);
+    check("UPDATE users SET status = 0", true);
+    check("UPDATE users SET status = 0 WHERE FALSE", false);
+    check("INSERT INTO account_changes (kind, username) VALUES ('user', 'alice')", true);
+    check("DELETE FROM users", true);
+    // What a newer release makes of the tables is not known.
+    database.version.note(i64::MAX);
+    assert_eq!(database.stamp(), None);
+}
+
+#[tokio::test]
 async fn the_older_servers_table_is_taken_over() {
     // A9-01
     let (_directory, path) = file();

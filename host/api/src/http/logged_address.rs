@@ -1,5 +1,7 @@
 //! The address of a request as the log shows it: without what may be secret, wherever a client has put it.
 
+use std::borrow::Cow;
+
 use axum::http::Uri;
 
 /// Parts of the names of parameters whose values may be secret. Where they are no parameters here, a client may take them
@@ -77,14 +79,18 @@ fn has_secret_name(text: &str) -> bool {
 }
 
 /// The text without any percent-encoding; None: it is encoded too often.
-fn unwrapped(text: &str) -> Option<String> {
-    let mut text = text.to_owned();
+fn unwrapped(text: &str) -> Option<Cow<'_, str>> {
+    let mut text = Cow::Borrowed(text);
     for _ in 0..=LAYERS {
+        // Most texts have nothing to decode.
+        if !text.contains('%') {
+            return Some(text);
+        }
         let decoded = decoded(&text);
         if decoded == text {
             return Some(text);
         }
-        text = decoded;
+        text = Cow::Owned(decoded);
     }
     None
 }

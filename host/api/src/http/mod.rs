@@ -12,6 +12,8 @@ mod serving_tests;
 mod shares;
 mod stalled;
 
+use axum::http::HeaderName;
+
 pub use address::{Client, Entrance, TrustedProxies, is_forwarded, visit};
 pub use binding::{Binding, Socket};
 pub use certificates::{CertificateError, Certificates};
@@ -21,3 +23,6 @@ pub use serving::{HttpLimits, serve};
 
 pub(crate) use repeated::{Changed, Repeats};
 pub(crate) use requests::{number, record};
+
+/// The header with an API key.
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-sftpgo-api-key");

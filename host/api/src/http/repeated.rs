@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{CONTENT_LENGTH, IF_NONE_MATCH, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, IF_NONE_MATCH, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use axum::response::Response;
 use tidegate_core::metrics::Metrics;
 use tokio::time::Instant;
 
-use super::Client;
 use super::requests::{Line, NUMBER, next_number};
+use super::{API_KEY, Client};
 
 /// Answers that are kept.
 const KEPT: usize = 512;
@@ -100,6 +100,10 @@ impl Repeats {
             Method::GET => {}
             Method::HEAD | Method::OPTIONS => return Look::New(Afterwards::Nothing),
             _ => return Look::New(Afterwards::Forget),
+        }
+        // Programs, which are not shown parts of pages.
+        if request.headers().contains_key(API_KEY) || request.headers().contains_key(AUTHORIZATION) {
+            return Look::New(Afterwards::Nothing);
         }
         let text = text_of(self.site, request, client);
         if text.len() > LONGEST {

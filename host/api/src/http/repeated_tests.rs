@@ -94,6 +94,18 @@ async fn the_same_question_has_the_same_answer_for_a_moment() {
     }
 }
 
+#[test]
+fn answers_to_programs_are_not_kept() {
+    let house = House::new();
+    let check = |headers: &[(&str, &str)], expected: bool| {
+        let look = house.look("GET", "/api/v2/users/ann", headers, &client());
+        assert_eq!(matches!(look, Look::New(Afterwards::Keep(_))), expected, "{headers:?}");
+    };
+    check(&ANN, true);
+    check(&[("x-sftpgo-api-key", "key")], false);
+    check(&[("authorization", "Bearer token")], false);
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_asks_in_another_way_is_looked_at() {
     let house = House::new();

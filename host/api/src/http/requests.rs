@@ -1,8 +1,8 @@
 //! Numbers, counts and logs requests (A20-05, A21-05).
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -30,9 +30,12 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Banned;
 
+/// The process, which the system would be asked for each time.
+static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
+
 /// The number of the next request, for this server and process.
 pub(super) fn next_number() -> String {
-    format!("{:x}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed))
+    format!("{:x}-{}", *PROCESS, SERIAL.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Gives each request its number, and completes error answers with it.

@@ -15,9 +15,8 @@ use super::authentication::{AuthenticationError, DoorClient};
 use super::route::{Interface, Need};
 use crate::answer::Refusal;
 use crate::control::{Owner, user_name};
-use crate::http::{Client, Entrance, is_forwarded, visit};
+use crate::http::{API_KEY, Client, Entrance, is_forwarded, visit};
 
-const API_KEY: HeaderName = HeaderName::from_static("x-sftpgo-api-key");
 const ONE_TIME_CODE: HeaderName = HeaderName::from_static("x-sftpgo-otp");
 
 /// The actor of a request.

@@ -22,7 +22,6 @@ use crate::answer::{self, Refusal};
 use crate::http::Client;
 
 /// A route, for the checks before its handler.
-#[derive(Clone)]
 pub struct Guarded {
     pub api: RestApi,
     pub interface: Interface,
@@ -66,7 +65,7 @@ impl<S: Sync> FromRequestParts<S> for User {
     }
 }
 
-pub async fn check(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+pub async fn check(State(guarded): State<Arc<Guarded>>, request: Request, next: Next) -> Response {
     match passed(&guarded, request).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => {
@@ -119,6 +118,7 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
         };
         conditions.require_no_object(guarded.is_shown)?;
     }
+    request.extensions_mut().insert(BodyLimit::of(guarded.need));
     if let Some(actor) = caller {
         request.extensions_mut().insert(Caller(actor));
     }

@@ -15,6 +15,7 @@ mod guard;
 mod openapi;
 mod pages;
 mod route;
+mod shown_again;
 mod tidegate;
 mod v1;
 mod v2;

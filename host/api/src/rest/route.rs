@@ -1,19 +1,21 @@
 //! Routes. Each names, in one place, its method, its path, the use case that it is for, what it takes and what it
 //! answers: from these the router, the checks before each handler and the OpenAPI document are made.
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use axum::{Extension, Router};
 use serde_json::{Value, json};
 use tidegate_core::admin::UseCase;
 
 use super::RestApi;
-use super::extract::BodyLimit;
 use super::guard::{self, Guarded};
-use super::versions;
+use super::shown_again::ShownAgain;
+use super::versions::{self, Shows};
 use crate::http::Changed;
 
 /// An interface: a set of routes below one path.
@@ -71,6 +73,8 @@ pub struct Route {
     pub is_versioned: bool,
     /// Whether the object changes by itself all the time, so that no change can be based on what it was.
     pub is_live: bool,
+    /// Whether what is shown depends on nothing but the path, what is stored of accounts, and the administrator's role.
+    pub is_as_stored: bool,
     /// Whether a GET changes what others are shown or may see.
     pub changes_by_get: bool,
     handler: MethodRouter<RestApi>,
@@ -102,6 +106,7 @@ impl Route {
             answer: (200, json!({})),
             is_versioned: false,
             is_live: false,
+            is_as_stored: false,
             changes_by_get: false,
             handler: on(filter, handler),
         }
@@ -146,6 +151,11 @@ impl Route {
     /// As [`versioned`](Self::versioned), of an object that changes by itself all the time.
     pub fn live(self) -> Self {
         Self { is_versioned: true, is_live: true, ..self }
+    }
+
+    /// As [`versioned`](Self::versioned), of an account as it is stored, which may be shown again as it was.
+    pub fn as_stored(self) -> Self {
+        Self { is_versioned: true, is_as_stored: true, ..self }
     }
 
     /// As clients of the older server know it: its GET changes something.
@@ -210,13 +220,15 @@ impl Interface {
             let query = route.query.iter().map(|parameter| parameter.name).collect();
             let (takes_body, takes_version) = (route.body.is_some(), route.takes_version());
             let named_by = route.query.iter().find(|parameter| parameter.is_required).map(|parameter| parameter.name);
+            let again = route.is_as_stored.then(|| Arc::new(ShownAgain::new(api.administration.clone())));
+            let (shows_version, shows) = (route.shows_version(), Shows { is_live: route.is_live, again });
             let (api, need) = (api.clone(), route.need);
             let is_shown = shown.contains(&route.path);
             let guarded = Guarded { api, interface: self, need, query, named_by, takes_body, takes_version, is_shown };
-            let (shows_version, is_live) = (route.shows_version(), route.is_live);
-            let mut handler: MethodRouter<RestApi> = route.handler.layer(Extension(BodyLimit::of(route.need)));
+            // Each layer is copied for each request.
+            let (guarded, mut handler) = (Arc::new(guarded), route.handler);
             if shows_version {
-                handler = handler.layer(from_fn_with_state(is_live, versions::shown));
+                handler = handler.layer(from_fn_with_state(shows, versions::shown));
             }
             if route.changes_by_get {
                 handler = handler.layer(map_response(changed));

@@ -2,6 +2,8 @@
 //! The tag of an object that is shown says its revision, where the store counts one, and its content, parts of which
 //! (usages, references, last log-ins) have no revision. What requests for changes have of it is in `conditions`.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{ETAG, IF_NONE_MATCH};
@@ -14,6 +16,7 @@ use sha2::{Digest, Sha256};
 use tidegate_api_types::ErrorCode;
 use tidegate_core::ports::Version;
 
+use super::shown_again::ShownAgain;
 use crate::answer::Refusal;
 
 /// The version of a document that an administrator is shown.
@@ -42,11 +45,27 @@ pub fn content_tag(content: &[u8]) -> String {
     format!("\"{}\"", digest(content))
 }
 
+/// What is known of a route that shows one object.
+#[derive(Clone)]
+pub struct Shows {
+    /// The object changes by itself all the time, and no change can be based on what it was; its tag is weak.
+    pub is_live: bool,
+    /// What is shown again; None: it depends on more than what is stored.
+    pub again: Option<Arc<ShownAgain>>,
+}
+
 /// Completes the answer to a request for one object: its tag says the content, and a client that has this content gets
-/// no other. `is_live`: the object changes by itself all the time, and no change can be based on what it was; its tag is
-/// weak.
-pub async fn shown(State(is_live): State<bool>, request: Request, next: Next) -> Response {
+/// no other.
+pub async fn shown(State(shows): State<Shows>, request: Request, next: Next) -> Response {
     let known: Vec<HeaderValue> = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
+    let asked = shows.again.as_ref().and_then(|again| Some((again, again.question(&request)?)));
+    if let Some(shown) = asked.as_ref().and_then(|(again, question)| again.known(question)) {
+        return if shown.tag.to_str().is_ok_and(|tag| is_known(&known, tag)) {
+            not_modified(shown.tag)
+        } else {
+            shown.answer()
+        };
+    }
     let response = next.run(request).await;
     if response.status() != StatusCode::OK {
         return response;
@@ -59,15 +78,22 @@ pub async fn shown(State(is_live): State<bool>, request: Request, next: Next) ->
     let revision = parts.headers.get(ETAG).and_then(|tag| tag.to_str().ok()?.strip_suffix('"'));
     let tag = match revision {
         Some(revision) => format!("{revision}-{}\"", digest(&content)),
-        None if is_live => format!("W/{}", content_tag(&content)),
+        None if shows.is_live => format!("W/{}", content_tag(&content)),
         None => content_tag(&content),
     };
     let Ok(value) = HeaderValue::from_str(&tag) else { return Response::from_parts(parts, Body::from(content)) };
+    if let Some((again, question)) = asked {
+        again.keep(&question, &parts.headers, &value, &content);
+    }
     if is_known(&known, &tag) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, value)]).into_response();
+        return not_modified(value);
     }
     parts.headers.insert(ETAG, value);
     Response::from_parts(parts, Body::from(content))
+}
+
+fn not_modified(tag: HeaderValue) -> Response {
+    (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response()
 }
 
 /// Whether the lines of `If-None-Match` name the tag. Weak tags are as good as others there, and what cannot be read names

@@ -18,8 +18,8 @@ use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
 use crate::password::{NOT_CHECKABLE, PasswordError, PasswordHash};
 use crate::ports::{
-    AccountFilter, AccountKey, Author, Clock, Directory, GROUPS, PageRequest, Passwords, StoreError, StoredDocument,
-    SystemClock, USERS, Version,
+    AccountFilter, AccountKey, Author, Clock, Directory, GROUPS, PageRequest, Passwords, Stamp, StoreError,
+    StoredDocument, SystemClock, USERS, Version,
 };
 use crate::turns::Waiter;
 
@@ -144,6 +144,11 @@ impl Accounts {
     /// Whether accounts are written.
     pub fn are_managed(&self) -> bool {
         self.are_managed
+    }
+
+    /// The stamp of the store; see [`Directory::stamp`].
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.store.stamp()
     }
 
     /// The stored account; None: there is none of that name.

@@ -11,7 +11,8 @@ use super::fields::{ACCOUNT, Field, Kind, field};
 use super::kept_secrets::is_empty;
 use crate::ports::{
     ADMINS, AccountFilter, AccountKey, Change, ChangeParts, ChangeToken, Changes, Collection, Directory,
-    MaintainedChange, PageRequest, Sealing, SealingError, StoreError, StoredDocument, TOKENS, USERS, Version, Write,
+    MaintainedChange, PageRequest, Sealing, SealingError, Stamp, StoreError, StoredDocument, TOKENS, USERS, Version,
+    Write,
 };
 use crate::secret::Secret;
 
@@ -168,6 +169,11 @@ fn visit_in<E>(
 
 #[async_trait]
 impl Directory for SealedDirectory {
+    fn stamp(&self) -> Option<Stamp> {
+        // The key stays the same for as long as the server runs.
+        self.directory.stamp()
+    }
+
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
         let mut found = self.directory.find(collection, name).await?;
         found.iter_mut().for_each(|stored| self.open(collection, stored));

@@ -188,6 +188,12 @@ impl Permissions {
     }
 }
 
+/// Why a use case is not for an actor.
+enum Barrier {
+    Permission(AdminPermission),
+    Other(&'static str),
+}
+
 impl Actor {
     /// The owner of the server on the server's own machine, who may do everything; the address is the loopback.
     pub fn local(name: impl Into<String>, door: Door) -> Self {
@@ -206,23 +212,38 @@ impl Actor {
     /// # Errors
     /// `Forbidden`, `NotForActor`
     pub fn require(&self, case: UseCase) -> Result<(), AdminError> {
+        let Some(barrier) = self.barrier(case) else { return Ok(()) };
+        let actor = self.author.name.clone();
+        Err(match barrier {
+            Barrier::Permission(permission) => AdminError::Forbidden { actor, permission },
+            Barrier::Other(reason) => {
+                let case = case.name();
+                AdminError::NotForActor(format!("\"{actor}\" may not use \"{case}\": {reason}"))
+            }
+        })
+    }
+
+    /// Whether the use case is for the actor; as of [`require`](Self::require), where nothing is said of a refusal.
+    pub fn may(&self, case: UseCase) -> bool {
+        self.barrier(case).is_none()
+    }
+
+    fn barrier(&self, case: UseCase) -> Option<Barrier> {
         let permission = case.permission();
         if !self.permissions.have(permission) {
-            return Err(AdminError::Forbidden { actor: self.author.name.clone(), permission });
+            return Some(Barrier::Permission(permission));
         }
-        let refused = |reason: &str| {
-            let (actor, case) = (&self.author.name, case.name());
-            Err(AdminError::NotForActor(format!("\"{actor}\" may not use \"{case}\": {reason}")))
-        };
         if self.role.is_some() && case.reach() != Reach::OwnAccounts {
-            return refused("an administrator with a role has only the accounts of the role");
+            return Some(Barrier::Other("an administrator with a role has only the accounts of the role"));
         }
         match &self.identity {
-            Identity::Owner | Identity::Administrator { .. } => Ok(()),
-            Identity::User { .. } => refused("it is for administrators"),
-            Identity::ApiKey { .. } if case.reach() == Reach::People => refused("no API key may"),
-            Identity::ApiKey { scope, .. } if !scope.allows(case) => refused("the scope of the key does not have it"),
-            Identity::ApiKey { .. } => Ok(()),
+            Identity::Owner | Identity::Administrator { .. } => None,
+            Identity::User { .. } => Some(Barrier::Other("it is for administrators")),
+            Identity::ApiKey { .. } if case.reach() == Reach::People => Some(Barrier::Other("no API key may")),
+            Identity::ApiKey { scope, .. } if !scope.allows(case) => {
+                Some(Barrier::Other("the scope of the key does not have it"))
+            }
+            Identity::ApiKey { .. } => None,
         }
     }
 
@@ -253,6 +274,7 @@ mod tests {
             assert!(nothing.require(*case).is_err(), "{case:?}");
             for permission in AdminPermission::ALL {
                 assert_eq!(only(permission).require(*case).is_ok(), permission == case.permission(), "{case:?}");
+                assert_eq!(only(permission).may(*case), permission == case.permission(), "{case:?}");
             }
             let role = Actor { role: Some("sales".to_owned()), ..all.clone() };
             assert_eq!(role.require(*case).is_ok(), case.reach() == Reach::OwnAccounts, "{case:?}");

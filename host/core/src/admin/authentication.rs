@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::admin_document::{Administrator, is_within};
-use super::administrators::credential_of;
 use super::before_logins::{WRONG_CODE, WRONG_PASSWORD};
 use super::credential_text::{digest_of, is_same, key_id_of};
 use super::key_document::ApiKey;
+use super::known_credentials::{KnownCredentials, Standing, find_administrator};
 use super::tokens::id_of;
 use super::{Actor, AdminError, BeforeLogins, Identity, Permissions, Tokens};
 use crate::connection::WebVisit;
@@ -98,6 +98,7 @@ pub struct Authentication {
     directory: Arc<dyn Directory>,
     passwords: Arc<dyn Passwords>,
     tokens: Arc<Tokens>,
+    known: KnownCredentials,
     clock: Arc<dyn Clock>,
     codes: OneTimeCodes,
     before: BeforeLogins,
@@ -112,7 +113,8 @@ impl Authentication {
         before: BeforeLogins,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { directory, passwords, tokens, clock, codes: OneTimeCodes::default(), before }
+        let known = KnownCredentials::new(directory.clone());
+        Self { directory, passwords, tokens, known, clock, codes: OneTimeCodes::default(), before }
     }
 
     /// The administrator with this name and password; `one_time_code` may also be a recovery code, which is used
@@ -151,7 +153,7 @@ impl Authentication {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
-        let found = self.administrator(username).await?;
+        let found = find_administrator(&*self.directory, username).await?;
         if let Some(seconds) = found.as_ref().and_then(|found| self.pause(found, one_time_code)) {
             return Err(AuthenticationError::Paused(seconds));
         }
@@ -181,7 +183,7 @@ impl Authentication {
             Err(error) => return Err(error),
         }
         self.note_login(&administrator).await;
-        Ok(actor(administrator, client, false))
+        Ok(actor(&Standing::of(administrator), client, false))
     }
 
     /// The administrator to whom the token was issued, for the door that it was issued for. One for web pages is good
@@ -191,23 +193,24 @@ impl Authentication {
     /// See [`AuthenticationError`].
     pub async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
         let denied = AuthenticationError::Denied;
-        let (token, now) = (self.tokens.find(token).await?.ok_or(denied.clone())?, self.clock.now());
+        let mut stamp = self.known.stamp();
+        let token = self.known.token(token, &mut stamp).await?.ok_or(denied.clone())?;
+        let now = self.clock.now();
         // A program cannot use a browser's token, nor a browser a program's.
         if token.admin.0.is_empty() || token.expires_at <= now || token.door != client.door {
             return Err(denied);
         }
-        self.before.request(ADMINS.kind, &token.admin.0, client).await?;
-        let found = self.administrator(&token.admin.0).await?.filter(|found| {
-            found.version.id == token.admin.1
-                && found.is_enabled
-                && found.may_come_from(client.address)
-                && is_same(&credential_of(found), &token.credential)
-        });
-        let found = found.ok_or(denied)?;
-        if token.door == Door::Web {
-            self.tokens.prolong(token.stored, token.expires_at, now).await;
+        let (name, id) = (&token.admin.0, token.admin.1);
+        if self.before.request(ADMINS.kind, name, client).await? {
+            stamp = self.known.stamp();
         }
-        Ok(actor(found, client, true))
+        let found = self.known.administrator(name, &mut stamp).await?;
+        let found = found.filter(|found| found.may_ask(id, client.address));
+        let found = found.filter(|found| is_same(&found.credential, &token.credential)).ok_or(denied)?;
+        if token.door == Door::Web {
+            self.tokens.prolong_used(&token, now).await;
+        }
+        Ok(actor(&found, client, true))
     }
 
     /// The id by which lists of tokens name the one with this text.
@@ -223,8 +226,8 @@ impl Authentication {
     pub async fn api_key(&self, key: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
         let denied = AuthenticationError::Denied;
         let Some(key_id) = key_id_of(key) else { return Err(denied) };
-        let Some(stored) = self.directory.find(&API_KEYS, key_id).await? else { return Err(denied) };
-        let Ok(found) = ApiKey::of_stored(&stored) else { return Err(denied) };
+        let mut stamp = self.known.stamp();
+        let Some(found) = self.known.key(key_id, &mut stamp).await? else { return Err(denied) };
         let now = self.clock.now();
         let is_expired = found.expires_at != 0 && found.expires_at <= now;
         if !is_same(&found.digest, &digest_of(key)) || is_expired || !is_within(&found.networks, client.address) {
@@ -232,24 +235,24 @@ impl Authentication {
         }
         // No administrator's name has a colon.
         let name = format!("key:{}", found.key_id);
-        self.before.request(ADMINS.kind, &name, client).await?;
+        if self.before.request(ADMINS.kind, &name, client).await? {
+            stamp = self.known.stamp();
+        }
         let (permissions, role) = match &found.admin {
             None => (Permissions::All, None),
             Some((name, id)) => {
-                let administrator = self.administrator(name).await?.filter(|administrator| {
-                    administrator.version.id == *id
-                        && administrator.is_enabled
-                        && administrator.may_come_from(client.address)
-                });
+                let administrator = self.known.administrator(name, &mut stamp).await?;
+                let administrator = administrator.filter(|found| found.may_ask(*id, client.address));
                 let administrator = administrator.ok_or(denied.clone())?;
-                (administrator.permissions, administrator.role)
+                (administrator.permissions.clone(), administrator.role.clone())
             }
         };
         if !self.count_use(&found, now).await? {
             return Err(denied);
         }
         let author = Author { name, door: client.door, address: client.address };
-        let identity = Identity::ApiKey { admin: found.admin.map(|(name, _)| name), scope: found.scope };
+        let admin = found.admin.as_ref().map(|(name, _)| name.clone());
+        let identity = Identity::ApiKey { admin, scope: found.scope.clone() };
         Ok(Actor { author, permissions, role, identity })
     }
 
@@ -281,19 +284,6 @@ impl Authentication {
     /// The store fails.
     pub async fn revoke(&self, token: &str) -> Result<(), StoreError> {
         self.tokens.revoke(token).await
-    }
-
-    /// The administrator of that name. One that is not valid cannot log in.
-    async fn administrator(&self, username: &str) -> Result<Option<Administrator>, StoreError> {
-        let Some(stored) = self.directory.find(&ADMINS, username).await? else { return Ok(None) };
-        match Administrator::of_stored(&stored) {
-            Ok(found) => Ok(Some(found)),
-            Err(problem) => {
-                let message = format!("the administrator \"{username}\" in the database is not valid: {problem}");
-                tracing::error!(sender = "admin", message);
-                Ok(None)
-            }
-        }
     }
 
     /// For how many seconds log-ins of the administrator are refused, because codes were wrong; None: they are not. It is
@@ -401,12 +391,11 @@ impl Authentication {
     }
 }
 
-fn actor(of: Administrator, client: &DoorClient, by_token: bool) -> Actor {
-    let credential = credential_of(&of);
+fn actor(of: &Standing, client: &DoorClient, by_token: bool) -> Actor {
     Actor {
-        author: Author { name: of.username.clone(), door: client.door, address: client.address },
-        permissions: of.permissions,
-        role: of.role,
-        identity: Identity::Administrator { admin: (of.username, of.version.id), credential, by_token },
+        author: Author { name: of.admin.0.clone(), door: client.door, address: client.address },
+        permissions: of.permissions.clone(),
+        role: of.role.clone(),
+        identity: Identity::Administrator { admin: of.admin.clone(), credential: of.credential.clone(), by_token },
     }
 }

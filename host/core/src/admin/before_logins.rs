@@ -85,17 +85,19 @@ impl BeforeLogins {
     }
 
     /// Asks about a request with a token or an API key, which hooks are not given, if that is wanted. `name`: the actor.
-    /// A browser's log-in was asked about, and its requests are not.
+    /// A browser's log-in was asked about, and its requests are not. The answer: whether hooks may have been asked, which
+    /// takes its time.
     pub(super) async fn request(
         &self,
         kind: &'static str,
         name: &str,
         client: &DoorClient,
-    ) -> Result<(), AuthenticationError> {
-        if self.scope == LoginPreScope::All && client.door == Door::Rest {
-            return self.login(kind, name, &Secret::new(""), client).await;
+    ) -> Result<bool, AuthenticationError> {
+        let are_asked = self.scope == LoginPreScope::All && client.door == Door::Rest;
+        if are_asked {
+            self.login(kind, name, &Secret::new(""), client).await?;
         }
-        Ok(())
+        Ok(are_asked)
     }
 
     /// Scores the denial of a login, whether the name exists or not, and records it, once in a while for each name and

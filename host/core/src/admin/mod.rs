@@ -35,6 +35,9 @@ mod first_administrator_tests;
 mod hook_runs;
 mod hook_trials;
 mod key_document;
+mod known_credentials;
+#[cfg(test)]
+mod known_credentials_tests;
 mod login_links;
 mod moved_administrators;
 #[cfg(test)]

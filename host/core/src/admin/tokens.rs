@@ -60,11 +60,25 @@ impl ShownToken {
 /// A stored token, decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
+    pub digest: String,
     pub admin: (String, i64),
     pub credential: String,
+    pub created_at: i64,
     pub expires_at: i64,
     pub door: Door,
-    pub stored: StoredDocument,
+}
+
+impl Token {
+    pub fn of_stored(stored: &StoredDocument) -> Self {
+        Self {
+            digest: stored.name.clone(),
+            admin: (text_of(stored, "admin"), number_of(stored, "admin_id")),
+            credential: text_of(stored, "credential"),
+            created_at: number_of(stored, "created_at"),
+            expires_at: number_of(stored, "expires_at"),
+            door: door_of(stored),
+        }
+    }
 }
 
 /// Issues, lists and revokes tokens.
@@ -223,28 +237,25 @@ impl Tokens {
         Ok(issued)
     }
 
-    pub(super) async fn find(&self, text: &str) -> Result<Option<Token>, StoreError> {
-        if !is_token(text) {
-            return Ok(None);
+    /// As [`prolong`](Self::prolong), of a token that is read again where that is due.
+    pub(super) async fn prolong_used(&self, token: &Token, now: i64) {
+        if prolonged(token.created_at, token.expires_at, now).is_none() {
+            return;
         }
-        let stored = self.directory.find(&TOKENS, &digest_of(text)).await?;
-        Ok(stored.map(|stored| Token {
-            admin: (text_of(&stored, "admin"), number_of(&stored, "admin_id")),
-            credential: text_of(&stored, "credential"),
-            expires_at: number_of(&stored, "expires_at"),
-            door: door_of(&stored),
-            stored,
-        }))
+        match self.directory.find(&TOKENS, &token.digest).await {
+            Ok(Some(stored)) => {
+                let good_until = number_of(&stored, "expires_at");
+                self.prolong(stored, good_until, now).await;
+            }
+            Ok(None) => {}
+            Err(error) => warn_of(&error),
+        }
     }
 
     /// Makes a token for a browser, which was used just now, good for longer. That it fails ends the token at the time
     /// that it had.
     pub(super) async fn prolong(&self, stored: StoredDocument, good_until: i64, now: i64) {
-        let last = number_of(&stored, "created_at").saturating_add(LONGEST);
-        let expires_at = now.saturating_add(LIFETIME).min(last);
-        if good_until.saturating_sub(now) >= PROLONGED_BELOW || expires_at <= good_until {
-            return;
-        }
+        let Some(expires_at) = prolonged(number_of(&stored, "created_at"), good_until, now) else { return };
         let StoredDocument { name, mut document, version, .. } = stored;
         document.insert("expires_at".to_owned(), json!(expires_at));
         let write = Write::Replace { document, expected: version, reset: Vec::new() };
@@ -252,12 +263,7 @@ impl Tokens {
         match self.directory.commit(vec![change]).await {
             // Another request was first.
             Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => {}
-            Err(error) => {
-                tracing::warn!(
-                    sender = "admin",
-                    message = format!("the validity of a token could not be extended: {error}")
-                );
-            }
+            Err(error) => warn_of(&error),
         }
     }
 
@@ -331,6 +337,17 @@ impl Tokens {
     fn swept(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.swept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Until when a token for a browser is good that is used now; None: it stays as it is.
+fn prolonged(created_at: i64, good_until: i64, now: i64) -> Option<i64> {
+    let expires_at = now.saturating_add(LIFETIME).min(created_at.saturating_add(LONGEST));
+    let is_due = good_until.saturating_sub(now) < PROLONGED_BELOW && expires_at > good_until;
+    is_due.then_some(expires_at)
+}
+
+fn warn_of(error: &StoreError) {
+    tracing::warn!(sender = "admin", message = format!("the validity of a token could not be extended: {error}"));
 }
 
 pub(super) fn text_of(stored: &StoredDocument, field: &str) -> String {

@@ -12,13 +12,17 @@ use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
 use crate::account::ObjectKind;
 use crate::ports::{
     AUDIT_KEPT, AccountFilter, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeParts, ChangeToken,
-    ChangedObjects, Changes, Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit,
-    StoredDocument, USERS, Version, Write,
+    ChangedObjects, Changes, Collection, Directory, GROUPS, MaintainedChange, PageRequest, Stamp, StoreError,
+    StoredAudit, StoredDocument, USERS, Version, Write,
 };
 use crate::quota::Scope;
 
 #[async_trait]
 impl Directory for MemoryStore {
+    fn stamp(&self) -> Option<Stamp> {
+        Some(Stamp(self.state().changed))
+    }
+
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
         let state = self.state();
         let row = state.collections.get(collection.kind).and_then(|rows| rows.by_name.get(name));

@@ -10,6 +10,7 @@ mod plugin_values;
 mod usages;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -37,6 +38,8 @@ impl Default for MemoryStore {
 
 #[derive(Default)]
 struct State {
+    /// Counts how often it may have been changed.
+    changed: i64,
     /// By the kind of the collection.
     collections: BTreeMap<&'static str, Rows>,
     changes: VecDeque<(String, String)>,
@@ -49,6 +52,24 @@ struct State {
     runs_so_far: i64,
     /// By kind, hook, version and outcome.
     counters: BTreeMap<[String; 4], HookCounter>,
+}
+
+/// The state for one method. It counts as changed where it is not only read.
+struct Locked<'a>(MutexGuard<'a, State>);
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.0.changed += 1;
+        &mut self.0
+    }
 }
 
 #[derive(Default)]
@@ -85,8 +106,8 @@ impl MemoryStore {
         Self { state: Mutex::default(), changed: Notify::default(), clock }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Locked<'_> {
+        Locked(self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

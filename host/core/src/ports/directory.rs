@@ -19,6 +19,13 @@ const READ_AT_ONCE: u32 = 1000;
 /// All methods may give `Busy`, `Unavailable` and `Failed`; those that write also `ReadOnly` and `Full`.
 #[async_trait]
 pub trait Directory: Send + Sync {
+    /// A stamp that the store gives again only if no document has changed in between, through whatever server or program:
+    /// what was read after the first time is what would be read now. A change that is still being made has not been made.
+    /// It never waits for long. None: the store cannot say at present, or never can.
+    fn stamp(&self) -> Option<Stamp> {
+        None
+    }
+
     /// The document of this name; reflects everything that any process has written before.
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError>;
 
@@ -139,6 +146,10 @@ pub struct Version {
     /// The number of changes since the object was added.
     pub revision: i64,
 }
+
+/// What a store gives again for as long as nothing in it changes; see [`Directory::stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(pub i64);
 
 /// A document as it is stored, valid or not. It includes `id` and the fields that the server maintains.
 #[derive(Debug, Clone, PartialEq)]

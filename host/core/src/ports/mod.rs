@@ -30,7 +30,7 @@ pub use clock::{Clock, SystemClock};
 pub use collections::{ADMINS, API_KEYS, Collection, Column, ColumnKind, FOLDERS, GROUPS, ROLES, TOKENS, USERS};
 pub use directory::{
     AccountKey, Change, ChangeParts, ChangeToken, ChangedObjects, Changes, Directory, MaintainedChange, PageRequest,
-    StoredDocument, Version, Write,
+    Stamp, StoredDocument, Version, Write,
 };
 pub use error::{ObjectName, StoreError};
 pub use exemptions::{Exemptions, ExemptionsInMemory};

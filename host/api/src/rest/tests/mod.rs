@@ -15,6 +15,7 @@ mod passwords;
 mod real;
 mod second;
 mod seed;
+mod shown_again;
 mod versions;
 
 use std::collections::BTreeSet;
