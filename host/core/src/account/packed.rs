@@ -1,6 +1,7 @@
 //! The changes of a load, put away until all of its documents were looked at: as text, and where a [`Spool`] keeps them,
 //! they take next to no memory.
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -121,8 +122,9 @@ impl PackedChanges {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn told(&self, index: usize) -> Result<Vec<Planned>, StoreError> {
-        let text = self.read(self.told.get(index))?;
+    pub async fn told(&self, index: usize) -> Result<Vec<Planned>, StoreError> {
+        let place = Place::known(self.told.get(index))?;
+        let text = place.whole(self.spool.fetch(place.from, place.length).await?)?;
         let mut told = Vec::new();
         for (head, document) in entries(&text) {
             let PackedTold { kind, name, is_new } = parsed(head)?;
@@ -133,10 +135,8 @@ impl PackedChanges {
         Ok(told)
     }
 
-    fn read(&self, place: Option<&Place>) -> Result<Vec<u8>, StoreError> {
-        let Place { from, length } = place.ok_or_else(|| broken("there is no such part"))?;
-        let text = self.spool.read(*from, *length)?;
-        if text.len() == *length { Ok(text) } else { Err(broken("a part is too short")) }
+    fn changes_in(&self, text: &[u8]) -> Result<Vec<Change>, StoreError> {
+        entries(text).map(|(head, document)| self.unpacked(parsed(head)?, document)).collect()
     }
 
     fn unpacked(&self, head: PackedChange, document: &[u8]) -> Result<Change, StoreError> {
@@ -163,6 +163,18 @@ impl PackedChanges {
     }
 }
 
+impl Place {
+    fn known(place: Option<&Self>) -> Result<&Self, StoreError> {
+        place.ok_or_else(|| broken("there is no such part"))
+    }
+
+    /// The text that was read there, if nothing of it is missing.
+    fn whole(&self, text: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        if text.len() == self.length { Ok(text) } else { Err(broken("a part is too short")) }
+    }
+}
+
+#[async_trait]
 impl ChangeParts for PackedChanges {
     fn changes(&self) -> usize {
         self.count
@@ -173,8 +185,13 @@ impl ChangeParts for PackedChanges {
     }
 
     fn part(&self, index: usize) -> Result<Vec<Change>, StoreError> {
-        let text = self.read(self.changes.get(index))?;
-        entries(&text).map(|(head, document)| self.unpacked(parsed(head)?, document)).collect()
+        let place = Place::known(self.changes.get(index))?;
+        self.changes_in(&place.whole(self.spool.read(place.from, place.length)?)?)
+    }
+
+    async fn fetch(&self, index: usize) -> Result<Vec<Change>, StoreError> {
+        let place = Place::known(self.changes.get(index))?;
+        self.changes_in(&place.whole(self.spool.fetch(place.from, place.length).await?)?)
     }
 }
 
@@ -297,10 +314,11 @@ mod tests {
         assert_eq!((packed.changes(), packed.parts(), packed.told_parts()), (7, 2, 1));
         for (index, part) in parts.iter().enumerate() {
             assert_eq!(packed.part(index).unwrap(), *part);
+            assert_eq!(packed.fetch(index).await.unwrap(), *part);
         }
-        let told = packed.told(0).unwrap();
+        let told = packed.told(0).await.unwrap();
         let [Planned { kind: Some(ObjectKind::Folder), told: Told::Update, document, name }] = &*told else { panic!() };
         assert_eq!((name.as_str(), document), ("f", &map(json!({"a": 1}))));
-        assert!(packed.part(2).is_err() && packed.told(1).is_err());
+        assert!(packed.part(2).is_err() && packed.fetch(2).await.is_err() && packed.told(1).await.is_err());
     }
 }
