@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tidegate_api_types::ErrorCode;
 use tidegate_core::account::{Dump, Loaded, ObjectKind};
 use tidegate_core::admin::{Actor, AdminError, BackupAdministration};
-use tidegate_core::dump_text::{DumpError, DumpText, Entries, Entry, kinds_in_order, list_of};
+use tidegate_core::dump_text::{DumpError, DumpText, Entries, Entry};
 use tidegate_core::ports::{SpooledText, StoreError};
 
 use crate::answer::Refusal;
@@ -30,7 +30,10 @@ impl From<DumpError> for LoadFailure {
     fn from(error: DumpError) -> Self {
         match error {
             DumpError::Unreadable(error) => Self::Refused(error.into()),
-            error @ (DumpError::Malformed { .. } | DumpError::List(_) | DumpError::Entry { .. }) => Self::Text(error),
+            error @ (DumpError::Malformed { .. }
+            | DumpError::NoLists
+            | DumpError::List(_)
+            | DumpError::Entry { .. }) => Self::Text(error),
         }
     }
 }
@@ -48,6 +51,7 @@ impl From<LoadFailure> for Refusal {
             LoadFailure::Text(error) => match &error {
                 DumpError::List(list) => Self::of_field(list, error.to_string()),
                 DumpError::Entry { list, index, .. } => Self::of_field(&format!("{list}.{index}"), error.to_string()),
+                DumpError::NoLists => Self::new(ErrorCode::Malformed, format!("the body is no dump: {error}")),
                 DumpError::Malformed { .. } | DumpError::Unreadable(_) => {
                     Self::new(ErrorCode::Malformed, format!("the body cannot be read: {error}"))
                 }
@@ -68,7 +72,7 @@ pub async fn read_dump(text: Arc<dyn SpooledText>) -> Result<DumpText, LoadFailu
 /// kind; None: accounts.
 ///
 /// # Errors
-/// An entry is no document, other loads have the room for its values, the actor lacks the permission, or the store fails.
+/// The text is no dump, an entry is no document, other loads have the room for its values, the actor lacks the permission, or the store fails.
 pub async fn load_dump(
     backups: &BackupAdministration,
     actor: &Actor,
@@ -76,10 +80,7 @@ pub async fn load_dump(
     (rules, is_trial): (Dump, bool),
     mut each: impl FnMut(Option<ObjectKind>, &Map<String, Value>) + Send,
 ) -> Result<DumpLoad, LoadFailure> {
-    let mut lists = Vec::new();
-    for kind in kinds_in_order() {
-        lists.extend(dump.entries(list_of(kind))?.map(|entries| (kind, entries)));
-    }
+    let lists = dump.lists()?;
     let mut load = backups.begin_load(actor, rules, is_trial).await?;
     for (kind, mut entries) in lists {
         loop {

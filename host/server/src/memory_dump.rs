@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 use tidegate_api::next_part;
 use tidegate_core::account::{Accounts, Dump, LoadOutcome, Loaded, ObjectKind, ObjectWriting};
-use tidegate_core::dump_text::{Entry, kinds_in_order, list_of};
+use tidegate_core::dump_text::Entry;
 use tidegate_core::ports::{Author, Directory, Spools, StoreError};
 use tokio::sync::Mutex;
 
@@ -88,8 +88,7 @@ impl MemoryDump {
         let rules = Dump { restores: is_ours, keeps_names: is_ours, skips_invalid: true, ..Dump::default() };
         let author = Author::system();
         let mut load = self.accounts.begin_load(&rules, false, &author, self.spools.begin());
-        for kind in kinds_in_order() {
-            let Some(mut entries) = dump.entries(list_of(kind))? else { continue };
+        for (kind, mut entries) in dump.lists()? {
             loop {
                 let (rest, part) = next_part(entries).await.with_context(|| named(&self.path))?;
                 entries = rest;
