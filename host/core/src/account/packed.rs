@@ -1,6 +1,8 @@
 //! The changes of a load, put away until all of its documents were looked at: as text, and where a [`Spool`] keeps them,
 //! they take next to no memory.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -39,12 +41,15 @@ struct Place {
 /// A change without its document, which has a line of its own: inside of another value it would be nested deeper, and one
 /// that is nested as deep as can be read could not be read again.
 #[derive(Serialize, Deserialize)]
-struct PackedChange {
-    kind: String,
-    name: String,
+struct PackedChange<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
     write: PackedWrite,
     announce: bool,
-    audit: Option<PackedAudit>,
+    #[serde(borrow)]
+    audit: Option<PackedAudit<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,13 +63,18 @@ enum PackedWrite {
 }
 
 #[derive(Serialize, Deserialize)]
-struct PackedAudit {
+struct PackedAudit<'a> {
     at: i64,
-    action: String,
-    kind: String,
-    name: String,
-    outcome: String,
-    detail: String,
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    outcome: Cow<'a, str>,
+    #[serde(borrow)]
+    detail: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -139,7 +149,7 @@ impl PackedChanges {
         entries(text).map(|(head, document)| self.unpacked(parsed(head)?, document)).collect()
     }
 
-    fn unpacked(&self, head: PackedChange, document: &[u8]) -> Result<Change, StoreError> {
+    fn unpacked(&self, head: PackedChange<'_>, document: &[u8]) -> Result<Change, StoreError> {
         let PackedChange { kind, name, write, announce, audit } = head;
         let collection = collection(&kind)?;
         let version = |(id, revision): (i64, i64)| Version { id, revision };
@@ -157,9 +167,17 @@ impl PackedChanges {
         };
         let audit = audit.map(|PackedAudit { at, action, kind, name, outcome, detail }| {
             let outcome = AuditOutcome::from_name(&outcome).ok_or_else(|| broken("an outcome is not known"))?;
-            Ok::<_, StoreError>(AuditRecord { at, author: self.author.clone(), action, kind, name, outcome, detail })
+            Ok::<_, StoreError>(AuditRecord {
+                at,
+                author: self.author.clone(),
+                action: action.into_owned(),
+                kind: kind.into_owned(),
+                name: name.into_owned(),
+                outcome,
+                detail: detail.into_owned(),
+            })
         });
-        Ok(Change { collection, name, write, announce, audit: audit.transpose()? })
+        Ok(Change { collection, name: name.into_owned(), write, announce, audit: audit.transpose()? })
     }
 }
 
@@ -195,7 +213,7 @@ impl ChangeParts for PackedChanges {
     }
 }
 
-fn packed(change: &Change) -> PackedChange {
+fn packed(change: &Change) -> PackedChange<'_> {
     let version = |version: Version| (version.id, version.revision);
     let write = match &change.write {
         Write::Add(_) => PackedWrite::Add,
@@ -212,13 +230,13 @@ fn packed(change: &Change) -> PackedChange {
     };
     let audit = change.audit.as_ref().map(|record| PackedAudit {
         at: record.at,
-        action: record.action.clone(),
-        kind: record.kind.clone(),
-        name: record.name.clone(),
-        outcome: record.outcome.as_str().to_owned(),
-        detail: record.detail.clone(),
+        action: Cow::Borrowed(&record.action),
+        kind: Cow::Borrowed(&record.kind),
+        name: Cow::Borrowed(&record.name),
+        outcome: Cow::Borrowed(record.outcome.as_str()),
+        detail: Cow::Borrowed(&record.detail),
     });
-    let (kind, name) = (change.collection.kind.to_owned(), change.name.clone());
+    let (kind, name) = (Cow::Borrowed(change.collection.kind), Cow::Borrowed(change.name.as_str()));
     PackedChange { kind, name, write, announce: change.announce, audit }
 }
 
