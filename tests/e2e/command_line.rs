@@ -256,7 +256,7 @@ fn accounts_can_be_dumped_and_loaded() {
     assert!(!can_log_in(&server, "bob", Proof::Password("old")));
     for (text, expected) in [
         ("{", "is no dump"),
-        ("{}", "lacks the list"),
+        ("{}", "it has none of the lists"),
         ("{\"users\":{}}", "\"users\" must be a list"),
         (r#"{"users":[],"groups":[7]}"#, "groups.0 is no group"),
         (r#"{"users":[{"username":""}]}"#, "users.0"),
@@ -266,6 +266,10 @@ fn accounts_can_be_dumped_and_loaded() {
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
     }
+    // A dump need not have accounts.
+    let groups = to.write("groups.json", r#"{"groups":[{"name":"staff"}]}"#);
+    assert_eq!(tools::run_ok(to.tidegate(&["load"]).arg(groups)), "0 accounts were added, 0 updated.\n");
+    assert!(tools::run_ok(&mut to.tidegate(&["group", "list"])).contains("staff"));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub use http::{
     Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, Repeatable, Repeated, RequestId, Socket,
     TrustedProxies, serve, visit,
 };
-pub use loads::{DumpLoad, LoadFailure, load_dump, next_part, read_dump};
+pub use loads::{DumpLoad, LoadFailure, load_dump, load_reported, read_dump};
 pub use rest::{
     AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, dump_as_answer, read_body, rest,
 };

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tidegate_api_types::ErrorCode;
+use tidegate_api_types::{ErrorAnswer, ErrorCode, LoadReport};
 use tidegate_core::account::{Dump, Loaded, ObjectKind};
 use tidegate_core::admin::{Actor, AdminError, BackupAdministration};
-use tidegate_core::dump_text::{DumpError, DumpText, Entries, Entry, kinds_in_order, list_of};
+use tidegate_core::dump_text::{DumpError, DumpText, Entries, Entry};
 use tidegate_core::ports::{SpooledText, StoreError};
 
 use crate::answer::Refusal;
+use crate::control::load_report;
 
 /// What a load has done, or would do.
 pub struct DumpLoad {
@@ -30,7 +31,10 @@ impl From<DumpError> for LoadFailure {
     fn from(error: DumpError) -> Self {
         match error {
             DumpError::Unreadable(error) => Self::Refused(error.into()),
-            error @ (DumpError::Malformed { .. } | DumpError::List(_) | DumpError::Entry { .. }) => Self::Text(error),
+            error @ (DumpError::Malformed { .. }
+            | DumpError::NoLists
+            | DumpError::List(_)
+            | DumpError::Entry { .. }) => Self::Text(error),
         }
     }
 }
@@ -48,6 +52,7 @@ impl From<LoadFailure> for Refusal {
             LoadFailure::Text(error) => match &error {
                 DumpError::List(list) => Self::of_field(list, error.to_string()),
                 DumpError::Entry { list, index, .. } => Self::of_field(&format!("{list}.{index}"), error.to_string()),
+                DumpError::NoLists => Self::new(ErrorCode::Malformed, format!("the body is no dump: {error}")),
                 DumpError::Malformed { .. } | DumpError::Unreadable(_) => {
                     Self::new(ErrorCode::Malformed, format!("the body cannot be read: {error}"))
                 }
@@ -68,18 +73,47 @@ pub async fn read_dump(text: Arc<dyn SpooledText>) -> Result<DumpText, LoadFailu
 /// kind; None: accounts.
 ///
 /// # Errors
-/// An entry is no document, other loads have the room for its values, the actor lacks the permission, or the store fails.
+/// The text is no dump, an entry is no document, other loads have the room for its values, the actor lacks the permission, or the store fails.
 pub async fn load_dump(
     backups: &BackupAdministration,
     actor: &Actor,
     dump: &DumpText,
-    (rules, is_trial): (Dump, bool),
+    rules: (Dump, bool),
     mut each: impl FnMut(Option<ObjectKind>, &Map<String, Value>) + Send,
 ) -> Result<DumpLoad, LoadFailure> {
-    let mut lists = Vec::new();
-    for kind in kinds_in_order() {
-        lists.extend(dump.entries(list_of(kind))?.map(|entries| (kind, entries)));
-    }
+    let read = |kind: Option<ObjectKind>, entry: Entry| {
+        let document = entry.document()?;
+        each(kind, &document);
+        Ok::<_, DumpError>(Some(document))
+    };
+    load_entries(backups, actor, dump, rules, read).await
+}
+
+/// As [`load_dump`], for commands, with the report of the load. `read`: gives the document of an entry; None: it stays
+/// behind.
+///
+/// # Errors
+/// As of `load_dump`.
+pub async fn load_reported(
+    backups: &BackupAdministration,
+    actor: &Actor,
+    dump: &DumpText,
+    rules: (Dump, bool),
+    read: impl FnMut(Option<ObjectKind>, Entry) -> Result<Option<Map<String, Value>>, DumpError> + Send,
+) -> Result<LoadReport, Box<ErrorAnswer>> {
+    let load = load_entries(backups, actor, dump, rules, read).await;
+    let DumpLoad { loaded, is_stored } = load.map_err(|failure| Refusal::from(failure).0)?;
+    Ok(load_report(loaded, is_stored))
+}
+
+async fn load_entries(
+    backups: &BackupAdministration,
+    actor: &Actor,
+    dump: &DumpText,
+    (rules, is_trial): (Dump, bool),
+    mut read: impl FnMut(Option<ObjectKind>, Entry) -> Result<Option<Map<String, Value>>, DumpError> + Send,
+) -> Result<DumpLoad, LoadFailure> {
+    let lists = dump.lists()?;
     let mut load = backups.begin_load(actor, rules, is_trial).await?;
     for (kind, mut entries) in lists {
         loop {
@@ -89,10 +123,8 @@ pub async fn load_dump(
                 break;
             }
             let _place = backups.room.to_parse(part.iter().filter_map(Entry::text)).await?;
-            let documents = part.into_iter().map(Entry::document).collect::<Result<Vec<_>, _>>()?;
-            for document in &documents {
-                each(kind, document);
-            }
+            let documents = part.into_iter().filter_map(|entry| read(kind, entry).transpose());
+            let documents = documents.collect::<Result<Vec<_>, _>>()?;
             load.add(kind, documents).await?;
         }
     }

@@ -6,16 +6,20 @@ use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tidegate_api_types::{ErrorAnswer, Operation, path_of};
+use tidegate_api_types::{ErrorAnswer, LoadDump, LoadReport, Operation, path_of};
+use tidegate_core::dump_text::DumpText;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
+
+use crate::dump_request::{self, DumpBody, LoadRules};
 
 const NAME: &str = "tidegate.sock";
 /// Most bytes of a path in `sun_path`, without its final NUL (unix(7)).
@@ -63,8 +67,8 @@ pub fn bind(directory: &Path) -> anyhow::Result<UnixListener> {
 
 /// A running server, over a connection that stays open.
 pub struct Control {
-    sender: SendRequest<Full<Bytes>>,
-    _connection: AbortOnDrop,
+    sender: SendRequest<Either<Full<Bytes>, DumpBody>>,
+    connection: AbortOnDrop,
 }
 
 /// The connection's task, which ends with the connection.
@@ -96,7 +100,7 @@ impl Control {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // A failure of the connection shows when an answer is missing.
         let connection = tokio::spawn(async move { drop(connection.await) });
-        Ok(Some(Self { sender, _connection: AbortOnDrop(connection) }))
+        Ok(Some(Self { sender, connection: AbortOnDrop(connection) }))
     }
 
     /// Sends a request, and waits for the answer.
@@ -104,10 +108,29 @@ impl Control {
     /// # Errors
     /// An [`ErrorAnswer`] if the server refused; any other error if the server could not be asked.
     pub async fn call<O: Operation>(&mut self, operation: &O) -> anyhow::Result<O::Answer> {
+        self.send::<O>(Either::Left(Full::new(Bytes::from(serde_json::to_vec(operation)?)))).await
+    }
+
+    /// Loads a dump. After an error the connection is of no more use.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); or the dump cannot be read.
+    pub async fn load(&mut self, dump: Arc<DumpText>, rules: LoadRules) -> anyhow::Result<LoadReport> {
+        let (body, making) = dump_request::begin(dump, rules);
+        let answer = self.send::<LoadDump>(Either::Right(body)).await;
+        if answer.is_err() {
+            // A request that broke off is told by what broke it off. With the connection its body is gone.
+            self.connection.0.abort();
+            making.await??;
+        }
+        answer
+    }
+
+    async fn send<O: Operation>(&mut self, body: Either<Full<Bytes>, DumpBody>) -> anyhow::Result<O::Answer> {
         let request = Request::post(path_of(O::NAME))
             .header("host", "localhost")
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(serde_json::to_vec(operation)?)))?;
+            .body(body)?;
         let lost = "the server ended the connection before it answered";
         self.sender.ready().await.context(lost)?;
         let response = self.sender.send_request(request).await.context(lost)?;

@@ -9,6 +9,7 @@ mod config;
 mod confine;
 mod control;
 mod disks;
+mod dump_request;
 mod dump_text;
 mod exemptions;
 mod file_log;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use tidegate_api::next_part;
 use tidegate_core::account::{Accounts, Dump, LoadOutcome, Loaded, ObjectKind, ObjectWriting};
-use tidegate_core::dump_text::{Entry, kinds_in_order, list_of};
+use tidegate_core::dump_text::Entries;
 use tidegate_core::ports::{Author, Directory, Spools, StoreError};
 use tokio::sync::Mutex;
 
@@ -88,16 +87,14 @@ impl MemoryDump {
         let rules = Dump { restores: is_ours, keeps_names: is_ours, skips_invalid: true, ..Dump::default() };
         let author = Author::system();
         let mut load = self.accounts.begin_load(&rules, false, &author, self.spools.begin());
-        for kind in kinds_in_order() {
-            let Some(mut entries) = dump.entries(list_of(kind))? else { continue };
-            loop {
-                let (rest, part) = next_part(entries).await.with_context(|| named(&self.path))?;
-                entries = rest;
-                if part.is_empty() {
-                    break;
-                }
-                let documents = part.into_iter().filter_map(|entry| reading.document(kind, entry)).collect();
-                load.add(kind, documents).await?;
+        for (kind, entries) in dump.lists()? {
+            let (mut rest, mut part) = read_part(kind, entries).await.with_context(|| named(&self.path))?;
+            while !part.is_empty() {
+                let documents = part.into_iter().filter_map(|read| reading.document(kind, read)).collect();
+                // The server starts once all are loaded: the next ones are read meanwhile.
+                let (next, added) = tokio::join!(read_part(kind, rest), load.add(kind, documents));
+                added?;
+                (rest, part) = next.with_context(|| named(&self.path))?;
             }
         }
         let (loaded, _) = self.accounts.store_load(load.finish(), &author).await?;
@@ -142,6 +139,19 @@ impl MemoryDump {
     }
 }
 
+/// A document with its name, or why it cannot be read.
+type Read = anyhow::Result<(String, Map<String, Value>)>;
+
+/// The next documents of a list, and the rest of it; no documents: there are no more.
+async fn read_part(kind: Option<ObjectKind>, mut entries: Entries) -> anyhow::Result<(Entries, Vec<Read>)> {
+    let work = move || {
+        let part = entries.part()?;
+        let documents: Vec<Read> = part.into_iter().map(|entry| document(kind, entry)).collect();
+        Ok::<_, anyhow::Error>((entries, documents))
+    };
+    tokio::task::spawn_blocking(work).await?
+}
+
 /// The state of reading a dump.
 struct Reading<'a> {
     path: &'a Path,
@@ -153,8 +163,8 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The document, if it can be read and is the first of its name.
-    fn document(&mut self, kind: Option<ObjectKind>, entry: Entry) -> Option<Map<String, Value>> {
-        let (name, document) = match document(kind, entry) {
+    fn document(&mut self, kind: Option<ObjectKind>, read: Read) -> Option<Map<String, Value>> {
+        let (name, document) = match read {
             Ok(read) => read,
             Err(problem) => {
                 self.has_unread = true;
@@ -163,11 +173,10 @@ impl Reading<'_> {
             }
         };
         let noun = kind.map_or("account", |kind| kind.collection().noun);
-        if self.names.contains(&(kind.map(order), name.clone())) {
+        if !self.names.insert((kind.map(order), name.clone())) {
             self.tell(&format!("the {noun} \"{name}\" is in the document twice; the first one is used"));
             return None;
         }
-        self.names.insert((kind.map(order), name));
         Some(document)
     }
 

@@ -35,7 +35,7 @@ impl Spools for TemporarySpools {
 struct TemporarySpool {
     directory: PathBuf,
     /// None: nothing was written yet.
-    file: Option<File>,
+    file: Option<Arc<File>>,
     /// Bytes in the file.
     written: u64,
     /// What comes behind them.
@@ -48,17 +48,11 @@ impl SpooledText for TemporarySpool {
     }
 
     fn read(&self, from: u64, length: usize) -> Result<Vec<u8>, StoreError> {
-        let mut text = match &self.file {
+        let text = match &self.file {
             Some(file) => read_at(file, from, self.written, length).map_err(|error| self.failed(&error))?,
             None => Vec::new(),
         };
-        let from = from.saturating_add(text.len() as u64);
-        if let Some(from) = from.checked_sub(self.written) {
-            let rest = self.rest.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
-            let missing = length.saturating_sub(text.len());
-            text.extend_from_slice(rest.get(..missing).unwrap_or(rest));
-        }
-        Ok(text)
+        Ok(self.with_rest(text, from, length))
     }
 }
 
@@ -79,7 +73,7 @@ impl Spool for TemporarySpool {
         let written = tokio::task::spawn_blocking(move || {
             let file = match file {
                 Some(file) => file,
-                None => tempfile::tempfile_in(&directory)?,
+                None => Arc::new(tempfile::tempfile_in(&directory)?),
             };
             file.write_all_at(&rest, at)?;
             Ok::<_, std::io::Error>(file)
@@ -89,9 +83,33 @@ impl Spool for TemporarySpool {
         self.written += length;
         Ok(())
     }
+
+    async fn fetch(&self, from: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        let written = self.written;
+        let text = match self.file.clone().filter(|_| from < written) {
+            None => Vec::new(),
+            Some(file) => {
+                let read = tokio::task::spawn_blocking(move || read_at(&file, from, written, length)).await;
+                let read = read.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+                read.map_err(|error| self.failed(&error))?
+            }
+        };
+        Ok(self.with_rest(text, from, length))
+    }
 }
 
 impl TemporarySpool {
+    /// Adds what is behind the file to what was read of it.
+    fn with_rest(&self, mut text: Vec<u8>, from: u64, length: usize) -> Vec<u8> {
+        let from = from.saturating_add(text.len() as u64);
+        if let Some(from) = from.checked_sub(self.written) {
+            let rest = self.rest.get(usize::try_from(from).unwrap_or(usize::MAX)..).unwrap_or_default();
+            let missing = length.saturating_sub(text.len());
+            text.extend_from_slice(rest.get(..missing).unwrap_or(rest));
+        }
+        text
+    }
+
     fn failed(&self, error: &std::io::Error) -> StoreError {
         let problem =
             format!("a file in {}, where large loads are kept, cannot be used: {error}", self.directory.display());
@@ -196,6 +214,8 @@ mod tests {
                     let expected = rest.get(..length).unwrap_or(rest);
                     let read = spool.read(from as u64, length).unwrap();
                     assert!(read == expected, "{parts:?} {from} {length}: {}", read.len());
+                    let fetched = spool.fetch(from as u64, length).await.unwrap();
+                    assert!(fetched == expected, "{parts:?} {from} {length}: {}", fetched.len());
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::json;
 use tidegate_core::ports::{AuditQuery, Change, ChangeParts, StoreError, USERS, Write};
 
@@ -10,6 +11,7 @@ use super::{Adapter, add, author, change, document, find};
 /// The part with the problem cannot be read.
 struct Parts(Vec<Result<Vec<Change>, &'static str>>);
 
+#[async_trait]
 impl ChangeParts for Parts {
     fn changes(&self) -> usize {
         self.0.iter().flatten().map(Vec::len).sum()
@@ -21,6 +23,10 @@ impl ChangeParts for Parts {
 
     fn part(&self, index: usize) -> Result<Vec<Change>, StoreError> {
         self.0[index].clone().map_err(|problem| StoreError::Failed(problem.to_owned()))
+    }
+
+    async fn fetch(&self, index: usize) -> Result<Vec<Change>, StoreError> {
+        self.part(index)
     }
 }
 

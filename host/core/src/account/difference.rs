@@ -18,14 +18,35 @@ const SECRETS: [&str; 3] = ["recovery_codes", "totp_config", "digest"];
 /// The fields of `known` that administrators maintain and that differ, as `uid: 0 -> 7; password: changed`. The text
 /// has at most about 2000 bytes.
 pub fn difference(known: &'static [Field], base: &Map<String, Value>, document: &Map<String, Value>) -> String {
-    let mut parts = Vec::new();
+    compared(known, base, document, Value::is_null)
+}
+
+/// What a new document says, in the form of [`difference`]; what has no value is left out: an account has many fields that
+/// are empty.
+pub fn added(known: &'static [Field], document: &Map<String, Value>) -> String {
+    compared(known, &Map::new(), document, says_nothing)
+}
+
+/// What a deleted document said, as [`added`].
+pub fn removed(known: &'static [Field], document: &Map<String, Value>) -> String {
+    compared(known, document, &Map::new(), says_nothing)
+}
+
+/// `is_left_out`: which values are none.
+fn compared(
+    known: &'static [Field],
+    base: &Map<String, Value>,
+    document: &Map<String, Value>,
+    is_left_out: fn(&Value) -> bool,
+) -> String {
+    let mut parts = Parts { is_left_out, texts: Vec::new() };
     for name in changed_of(known, base, document) {
-        compare(name, name, base.get(name), document.get(name), &mut parts);
+        parts.compare(name, name, base.get(name), document.get(name));
     }
     let mut text = String::new();
-    for (index, part) in parts.iter().enumerate() {
+    for (index, part) in parts.texts.iter().enumerate() {
         if text.len() + part.len() > ALL {
-            text.push_str(&format!("{DETAIL_SEPARATOR}and {} more", parts.len() - index));
+            text.push_str(&format!("{DETAIL_SEPARATOR}and {} more", parts.texts.len() - index));
             break;
         }
         if index > 0 {
@@ -36,51 +57,48 @@ pub fn difference(known: &'static [Field], base: &Map<String, Value>, document: 
     text
 }
 
-/// What a new document says, in the form of [`difference`]; what has no value is left out.
-pub fn added(known: &'static [Field], document: &Map<String, Value>) -> String {
-    difference(known, &Map::new(), &said(document))
-}
-
-/// What a deleted document said, as [`added`].
-pub fn removed(known: &'static [Field], document: &Map<String, Value>) -> String {
-    difference(known, &said(document), &Map::new())
-}
-
-/// The document without members that say nothing: an account has many fields that are empty.
-fn said(document: &Map<String, Value>) -> Map<String, Value> {
-    let member = |(name, value): (&String, &Value)| {
-        let value = match value {
-            Value::Object(object) => Value::Object(said(object)),
-            value => value.clone(),
-        };
-        (!is_unset(&value)).then(|| (name.clone(), value))
-    };
-    document.iter().filter_map(member).collect()
-}
-
-fn compare(path: &str, name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
-    let given = |value: Option<&Value>| value.filter(|value| !value.is_null()).cloned();
-    if given(before) == given(after) {
-        return;
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => object.values().all(says_nothing),
+        value => is_unset(value),
     }
-    let is_secret = |value: Option<&Value>| value.is_some_and(|value| endpoints::is_secret(name, value));
-    if fields::is_secret(name) || SECRETS.contains(&name) || is_secret(before) || is_secret(after) {
-        parts.push(detail_part(&format!("{path}: changed")));
-        return;
-    }
-    // One of the two may be missing.
-    let object = |value: Option<&Value>| match value {
-        None => Some(Map::new()),
-        Some(value) => value.as_object().cloned(),
-    };
-    if let (Some(before), Some(after)) = (object(before), object(after)) {
-        let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        for name in names {
-            compare(&format!("{path}.{}", member(name)), name, before.get(name), after.get(name), parts);
+}
+
+/// What differs so far. Nothing is copied but what is shown: each account of a large load is compared.
+struct Parts {
+    is_left_out: fn(&Value) -> bool,
+    texts: Vec<String>,
+}
+
+impl Parts {
+    fn compare(&mut self, path: &str, name: &str, before: Option<&Value>, after: Option<&Value>) {
+        let is_left_out = self.is_left_out;
+        if before.filter(|value| !is_left_out(value)) == after.filter(|value| !is_left_out(value)) {
+            return;
         }
-        return;
+        let is_secret = |value: Option<&Value>| value.is_some_and(|value| endpoints::is_secret(name, value));
+        if fields::is_secret(name) || SECRETS.contains(&name) || is_secret(before) || is_secret(after) {
+            self.texts.push(detail_part(&format!("{path}: changed")));
+            return;
+        }
+        // One of the two may be missing.
+        let nothing = Map::new();
+        if let (Some(before), Some(after)) = (object(before, &nothing), object(after, &nothing)) {
+            let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+            for name in names {
+                self.compare(&format!("{path}.{}", member(name)), name, before.get(name), after.get(name));
+            }
+            return;
+        }
+        self.texts.push(detail_part(&format!("{path}: {} -> {}", shown(before), shown(after))));
     }
-    parts.push(detail_part(&format!("{path}: {} -> {}", shown(before), shown(after))));
+}
+
+fn object<'a>(value: Option<&'a Value>, nothing: &'a Map<String, Value>) -> Option<&'a Map<String, Value>> {
+    match value {
+        None => Some(nothing),
+        Some(value) => value.as_object(),
+    }
 }
 
 /// The name of a member in a path. Some are chosen by people, such as the directories of permissions: one that could
@@ -91,10 +109,15 @@ fn member(name: &str) -> String {
 }
 
 fn shown(value: Option<&Value>) -> String {
-    let Some(value) = value else { return "none".to_owned() };
-    let mut value = value.clone();
-    hide(&mut value);
-    let mut text = value.to_string();
+    let mut text = match value {
+        None => return "none".to_owned(),
+        Some(value @ (Value::Array(_) | Value::Object(_))) => {
+            let mut value = value.clone();
+            hide(&mut value);
+            value.to_string()
+        }
+        Some(value) => value.to_string(),
+    };
     if text.len() > VALUE {
         let end = (0..=VALUE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
@@ -172,6 +195,17 @@ mod tests {
         check(
             json!({"filters": {"allowed_ip": ["10.0.0.1"], "denied_ip": [], "hooks": {"pre_login_disabled": false}}}),
             ["filters.allowed_ip: none -> [\"10.0.0.1\"]", "filters.allowed_ip: [\"10.0.0.1\"] -> none"],
+        );
+        check(
+            json!({"filters": {"totp_config": {"enabled": false, "secret": {}}, "hooks": {"a": {"b": [], "c": null}}}}),
+            ["", ""],
+        );
+        check(
+            json!({"filters": {"totp_config": {"enabled": true}, "recovery_codes": []}, "permissions": {"/": ["*"]}}),
+            [
+                "permissions./: none -> [\"*\"]; filters.totp_config: changed",
+                "permissions./: [\"*\"] -> none; filters.totp_config: changed",
+            ],
         );
         check(json!({}), ["", ""]);
     }

@@ -41,7 +41,12 @@ pub fn modernise(document: &mut Map<String, Value>) {
 /// Parses `text` and merges it into `target`.
 pub fn merge(target: &mut Map<String, Value>, text: &str) -> Result<(), DocumentError> {
     let patch: Value = json::parse(text).map_err(|error| DocumentError::Syntax(error.to_string()))?;
-    merge_value(target, &patch)
+    match patch {
+        Value::Object(patch) => merge_owned(target, patch),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(DocumentError::NotAnObject)
+        }
+    }
 }
 
 /// Merges an already parsed document into `target`.
@@ -54,6 +59,11 @@ pub fn merge_value(target: &mut Map<String, Value>, patch: &Value) -> Result<(),
 
 /// As [`merge_value`], for a document that is known to be an object.
 pub fn merge_object_of(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), DocumentError> {
+    merge_owned(target, patch.clone())
+}
+
+/// As [`merge_object_of`], for a document of which nothing else is needed.
+pub fn merge_owned(target: &mut Map<String, Value>, patch: Map<String, Value>) -> Result<(), DocumentError> {
     modernise(target);
     merge_object(target, patch, ACCOUNT, "")
 }
@@ -64,17 +74,17 @@ pub fn merge_fields(
     patch: &Map<String, Value>,
     known: &'static [Field],
 ) -> Result<(), DocumentError> {
-    merge_object(target, patch, known, "")
+    merge_object(target, patch.clone(), known, "")
 }
 
 fn merge_object(
     target: &mut Map<String, Value>,
-    patch: &Map<String, Value>,
+    patch: Map<String, Value>,
     known: &'static [Field],
     prefix: &str,
 ) -> Result<(), DocumentError> {
     for (key, value) in patch {
-        let Some(field) = fields::find(known, key) else {
+        let Some(field) = fields::find(known, &key) else {
             continue;
         };
         let path = match prefix {
@@ -86,7 +96,7 @@ fn merge_object(
     Ok(())
 }
 
-fn merge_field(target: &mut Map<String, Value>, field: &Field, value: &Value, path: &str) -> Result<(), DocumentError> {
+fn merge_field(target: &mut Map<String, Value>, field: &Field, value: Value, path: &str) -> Result<(), DocumentError> {
     let name = field.name;
     if value.is_null() {
         match field.kind {
@@ -99,44 +109,43 @@ fn merge_field(target: &mut Map<String, Value>, field: &Field, value: &Value, pa
     }
     match field.kind {
         Kind::Integer(..) | Kind::Time => {
-            value.as_i64().ok_or_else(|| mismatch(path, "an integer", value))?;
-            target.insert(name.to_owned(), value.clone());
+            value.as_i64().ok_or_else(|| mismatch(path, "an integer", &value))?;
+            target.insert(name.to_owned(), value);
         }
         Kind::Text => {
-            value.as_str().ok_or_else(|| mismatch(path, "a string", value))?;
-            target.insert(name.to_owned(), value.clone());
+            value.as_str().ok_or_else(|| mismatch(path, "a string", &value))?;
+            target.insert(name.to_owned(), value);
         }
         Kind::Flag => {
-            value.as_bool().ok_or_else(|| mismatch(path, "true or false", value))?;
-            target.insert(name.to_owned(), value.clone());
+            value.as_bool().ok_or_else(|| mismatch(path, "true or false", &value))?;
+            target.insert(name.to_owned(), value);
         }
         Kind::Texts => {
             target.insert(name.to_owned(), texts(value, path)?);
         }
         Kind::Whole(_) | Kind::List(_) | Kind::SecretText | Kind::Anything => {
-            target.insert(name.to_owned(), value.clone());
+            target.insert(name.to_owned(), value);
         }
         Kind::Permissions => {
             let directories = match value {
                 Value::Object(directories) => directories,
                 // As in the first databases of the older server, where permissions held everywhere.
-                Value::Array(_) => &Map::from_iter([("/".to_owned(), value.clone())]),
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                    return Err(mismatch(path, "an object", value));
+                tokens @ Value::Array(_) => Map::from_iter([("/".to_owned(), tokens)]),
+                other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                    return Err(mismatch(path, "an object", &other));
                 }
             };
             let merged = object_in(target, name);
-            for (directory, tokens) in directories {
+            let names: Vec<_> = directories.keys().map(|directory| without_slash(directory, &directories)).collect();
+            for ((directory, tokens), name) in directories.into_iter().zip(names) {
                 let tokens = texts(tokens, &format!("{path}.{directory}"))?;
-                merged.insert(without_slash(directory, directories), tokens);
+                merged.insert(name, tokens);
             }
         }
-        Kind::Object(known) => {
-            let Value::Object(patch) = value else {
-                return Err(mismatch(path, "an object", value));
-            };
-            merge_object(object_in(target, name), patch, known, &format!("{path}."))?;
-        }
+        Kind::Object(known) => match value {
+            Value::Object(patch) => merge_object(object_in(target, name), patch, known, &format!("{path}."))?,
+            other => return Err(mismatch(path, "an object", &other)),
+        },
     }
     Ok(())
 }
@@ -163,18 +172,18 @@ fn object_in<'a>(target: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<
     }
 }
 
-fn texts(value: &Value, path: &str) -> Result<Value, DocumentError> {
+fn texts(value: Value, path: &str) -> Result<Value, DocumentError> {
     let items = match value {
         Value::Null => return Ok(Value::Array(Vec::new())),
         Value::Array(items) => items,
-        other => return Err(mismatch(path, "a list of strings", other)),
+        other => return Err(mismatch(path, "a list of strings", &other)),
     };
     let texts = items
-        .iter()
+        .into_iter()
         .map(|item| match item {
             Value::Null => Ok(Value::String(String::new())),
-            Value::String(_) => Ok(item.clone()),
-            other => Err(mismatch(path, "a list of strings", other)),
+            Value::String(_) => Ok(item),
+            other => Err(mismatch(path, "a list of strings", &other)),
         })
         .collect::<Result<_, _>>()?;
     Ok(Value::Array(texts))

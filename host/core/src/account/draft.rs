@@ -163,6 +163,14 @@ impl AccountDraft {
         document::merge_value(&mut self.document, value)
     }
 
+    /// As [`merge_value`](Self::merge_value), for a document of which nothing else is needed.
+    ///
+    /// # Errors
+    /// A field has the wrong type.
+    pub fn merge_document(&mut self, document: Map<String, Value>) -> Result<(), DocumentError> {
+        document::merge_owned(&mut self.document, document)
+    }
+
     /// Replaces one field; its type is checked when the draft is validated.
     pub fn set(&mut self, field: &str, value: Value) {
         self.document.insert(field.to_owned(), value);

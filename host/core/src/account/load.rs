@@ -409,7 +409,7 @@ pub(super) fn draft_of(index: usize, mut document: Map<String, Value>, restores:
     let named = document.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
     let named = named.map_or_else(|| format!("users.{index}"), str::to_owned);
     let mut draft = AccountDraft::default();
-    draft.merge_value(&Value::Object(document)).map_err(|error| failed(None, &named, error))?;
+    draft.merge_document(document).map_err(|error| failed(None, &named, error))?;
     if draft.username().is_empty() { Err(failed(None, &named, "it has no username")) } else { Ok(draft) }
 }
 

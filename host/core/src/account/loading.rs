@@ -147,7 +147,7 @@ impl Accounts {
         let packed = Arc::new(packed);
         self.writing(author).commit_parts(packed.clone()).await?;
         for index in 0..packed.told_parts() {
-            match packed.told(index) {
+            match packed.told(index).await {
                 Ok(told) => told.into_iter().for_each(|planned| self.tell_planned(planned, author)),
                 // The load was stored all the same.
                 Err(error) => {

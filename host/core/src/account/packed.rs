@@ -1,6 +1,9 @@
 //! The changes of a load, put away until all of its documents were looked at: as text, and where a [`Spool`] keeps them,
 //! they take next to no memory.
 
+use std::borrow::Cow;
+
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -38,12 +41,15 @@ struct Place {
 /// A change without its document, which has a line of its own: inside of another value it would be nested deeper, and one
 /// that is nested as deep as can be read could not be read again.
 #[derive(Serialize, Deserialize)]
-struct PackedChange {
-    kind: String,
-    name: String,
+struct PackedChange<'a> {
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
     write: PackedWrite,
     announce: bool,
-    audit: Option<PackedAudit>,
+    #[serde(borrow)]
+    audit: Option<PackedAudit<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -57,13 +63,18 @@ enum PackedWrite {
 }
 
 #[derive(Serialize, Deserialize)]
-struct PackedAudit {
+struct PackedAudit<'a> {
     at: i64,
-    action: String,
-    kind: String,
-    name: String,
-    outcome: String,
-    detail: String,
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    outcome: Cow<'a, str>,
+    #[serde(borrow)]
+    detail: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,8 +132,9 @@ impl PackedChanges {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn told(&self, index: usize) -> Result<Vec<Planned>, StoreError> {
-        let text = self.read(self.told.get(index))?;
+    pub async fn told(&self, index: usize) -> Result<Vec<Planned>, StoreError> {
+        let place = Place::known(self.told.get(index))?;
+        let text = place.whole(self.spool.fetch(place.from, place.length).await?)?;
         let mut told = Vec::new();
         for (head, document) in entries(&text) {
             let PackedTold { kind, name, is_new } = parsed(head)?;
@@ -133,13 +145,11 @@ impl PackedChanges {
         Ok(told)
     }
 
-    fn read(&self, place: Option<&Place>) -> Result<Vec<u8>, StoreError> {
-        let Place { from, length } = place.ok_or_else(|| broken("there is no such part"))?;
-        let text = self.spool.read(*from, *length)?;
-        if text.len() == *length { Ok(text) } else { Err(broken("a part is too short")) }
+    fn changes_in(&self, text: &[u8]) -> Result<Vec<Change>, StoreError> {
+        entries(text).map(|(head, document)| self.unpacked(parsed(head)?, document)).collect()
     }
 
-    fn unpacked(&self, head: PackedChange, document: &[u8]) -> Result<Change, StoreError> {
+    fn unpacked(&self, head: PackedChange<'_>, document: &[u8]) -> Result<Change, StoreError> {
         let PackedChange { kind, name, write, announce, audit } = head;
         let collection = collection(&kind)?;
         let version = |(id, revision): (i64, i64)| Version { id, revision };
@@ -157,12 +167,32 @@ impl PackedChanges {
         };
         let audit = audit.map(|PackedAudit { at, action, kind, name, outcome, detail }| {
             let outcome = AuditOutcome::from_name(&outcome).ok_or_else(|| broken("an outcome is not known"))?;
-            Ok::<_, StoreError>(AuditRecord { at, author: self.author.clone(), action, kind, name, outcome, detail })
+            Ok::<_, StoreError>(AuditRecord {
+                at,
+                author: self.author.clone(),
+                action: action.into_owned(),
+                kind: kind.into_owned(),
+                name: name.into_owned(),
+                outcome,
+                detail: detail.into_owned(),
+            })
         });
-        Ok(Change { collection, name, write, announce, audit: audit.transpose()? })
+        Ok(Change { collection, name: name.into_owned(), write, announce, audit: audit.transpose()? })
     }
 }
 
+impl Place {
+    fn known(place: Option<&Self>) -> Result<&Self, StoreError> {
+        place.ok_or_else(|| broken("there is no such part"))
+    }
+
+    /// The text that was read there, if nothing of it is missing.
+    fn whole(&self, text: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        if text.len() == self.length { Ok(text) } else { Err(broken("a part is too short")) }
+    }
+}
+
+#[async_trait]
 impl ChangeParts for PackedChanges {
     fn changes(&self) -> usize {
         self.count
@@ -173,12 +203,17 @@ impl ChangeParts for PackedChanges {
     }
 
     fn part(&self, index: usize) -> Result<Vec<Change>, StoreError> {
-        let text = self.read(self.changes.get(index))?;
-        entries(&text).map(|(head, document)| self.unpacked(parsed(head)?, document)).collect()
+        let place = Place::known(self.changes.get(index))?;
+        self.changes_in(&place.whole(self.spool.read(place.from, place.length)?)?)
+    }
+
+    async fn fetch(&self, index: usize) -> Result<Vec<Change>, StoreError> {
+        let place = Place::known(self.changes.get(index))?;
+        self.changes_in(&place.whole(self.spool.fetch(place.from, place.length).await?)?)
     }
 }
 
-fn packed(change: &Change) -> PackedChange {
+fn packed(change: &Change) -> PackedChange<'_> {
     let version = |version: Version| (version.id, version.revision);
     let write = match &change.write {
         Write::Add(_) => PackedWrite::Add,
@@ -195,13 +230,13 @@ fn packed(change: &Change) -> PackedChange {
     };
     let audit = change.audit.as_ref().map(|record| PackedAudit {
         at: record.at,
-        action: record.action.clone(),
-        kind: record.kind.clone(),
-        name: record.name.clone(),
-        outcome: record.outcome.as_str().to_owned(),
-        detail: record.detail.clone(),
+        action: Cow::Borrowed(&record.action),
+        kind: Cow::Borrowed(&record.kind),
+        name: Cow::Borrowed(&record.name),
+        outcome: Cow::Borrowed(record.outcome.as_str()),
+        detail: Cow::Borrowed(&record.detail),
     });
-    let (kind, name) = (change.collection.kind.to_owned(), change.name.clone());
+    let (kind, name) = (Cow::Borrowed(change.collection.kind), Cow::Borrowed(change.name.as_str()));
     PackedChange { kind, name, write, announce: change.announce, audit }
 }
 
@@ -297,10 +332,11 @@ mod tests {
         assert_eq!((packed.changes(), packed.parts(), packed.told_parts()), (7, 2, 1));
         for (index, part) in parts.iter().enumerate() {
             assert_eq!(packed.part(index).unwrap(), *part);
+            assert_eq!(packed.fetch(index).await.unwrap(), *part);
         }
-        let told = packed.told(0).unwrap();
+        let told = packed.told(0).await.unwrap();
         let [Planned { kind: Some(ObjectKind::Folder), told: Told::Update, document, name }] = &*told else { panic!() };
         assert_eq!((name.as_str(), document), ("f", &map(json!({"a": 1}))));
-        assert!(packed.part(2).is_err() && packed.told(1).is_err());
+        assert!(packed.part(2).is_err() && packed.fetch(2).await.is_err() && packed.told(1).await.is_err());
     }
 }

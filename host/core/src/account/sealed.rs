@@ -61,6 +61,7 @@ struct SealedParts {
     sealing: Arc<dyn Sealing>,
 }
 
+#[async_trait]
 impl ChangeParts for SealedParts {
     fn changes(&self) -> usize {
         self.parts.changes()
@@ -72,6 +73,12 @@ impl ChangeParts for SealedParts {
 
     fn part(&self, index: usize) -> Result<Vec<Change>, StoreError> {
         let mut changes = self.parts.part(index)?;
+        changes.iter_mut().try_for_each(|change| seal(&*self.sealing, change))?;
+        Ok(changes)
+    }
+
+    async fn fetch(&self, index: usize) -> Result<Vec<Change>, StoreError> {
+        let mut changes = self.parts.fetch(index).await?;
         changes.iter_mut().try_for_each(|change| seal(&*self.sealing, change))?;
         Ok(changes)
     }

@@ -136,7 +136,7 @@ pub fn user_of(stored: StoredDocument) -> Result<User, StoreError> {
     let base = StoredDocument { name: name.clone(), version, document: Map::new(), problem: None };
     let mut draft = AccountDraft::of_stored(base);
     draft.document = Map::with_capacity(document.len());
-    draft.merge_value(&Value::Object(document)).map_err(|error| invalid(error.to_string()))?;
+    draft.merge_document(document).map_err(|error| invalid(error.to_string()))?;
     Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)
 }
 

@@ -357,11 +357,13 @@ pub(crate) fn changed_of(
     base: &Map<String, Value>,
     document: &Map<String, Value>,
 ) -> Vec<&'static str> {
-    let value =
-        |document: &Map<String, Value>, field: &str| document.get(field).filter(|value| !is_unset(value)).cloned();
     let given = known.iter().filter(|field| field.maintainer == Maintainer::Administrator);
     let given = given.map(|field| field.name);
-    given.filter(|field| value(base, field) != value(document, field)).collect()
+    given.filter(|field| set_value(base, field) != set_value(document, field)).collect()
+}
+
+fn set_value<'a>(document: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
+    document.get(field).filter(|value| !is_unset(value))
 }
 
 #[cfg(test)]

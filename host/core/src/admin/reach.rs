@@ -147,7 +147,7 @@ pub(super) async fn check_load(actor: &Actor, accounts: &Accounts, planned: &Pla
     }
     let coming = Coming::objects(planned.objects());
     for index in 0..planned.parts().parts() {
-        let changes = planned.parts().part(index)?;
+        let changes = planned.parts().fetch(index).await?;
         let of_accounts = changes.iter().filter(|change| *change.collection == USERS);
         let documents: Vec<_> = of_accounts.filter_map(Change::document).collect();
         let places = accounts.places_of_coming(&coming, &documents).await?;

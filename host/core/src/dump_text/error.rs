@@ -17,6 +17,9 @@ pub enum DumpError {
         /// Where.
         place: Place,
     },
+    /// The text is a JSON object, but no dump.
+    #[error("it has none of the lists \"users\", \"folders\", \"groups\" and \"roles\"")]
+    NoLists,
     /// What has the name of a list is none.
     #[error("\"{0}\" must be a list of objects")]
     List(String),

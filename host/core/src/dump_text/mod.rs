@@ -101,6 +101,22 @@ impl DumpText {
         }
     }
 
+    /// The lists that are [loaded](list_of), in their order: the rule of all doors on what a dump is. Any of them may be
+    /// left out, or be `null`, as the older server writes those that are empty.
+    ///
+    /// # Errors
+    /// It has the name of none of them; or what has such a name is no list.
+    pub fn lists(&self) -> Result<Vec<(Option<ObjectKind>, Entries)>, DumpError> {
+        if !kinds_in_order().any(|kind| self.members.contains_key(list_of(kind))) {
+            return Err(DumpError::NoLists);
+        }
+        let mut lists = Vec::new();
+        for kind in kinds_in_order() {
+            lists.extend(self.entries(list_of(kind))?.map(|entries| (kind, entries)));
+        }
+        Ok(lists)
+    }
+
     /// Whether it has a value of that name with this text.
     pub fn has(&self, name: &str, value: &str) -> bool {
         matches!(self.members.get(name), Some(Member::Value(Some(found))) if found == value.as_bytes())

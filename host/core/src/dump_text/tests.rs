@@ -61,6 +61,39 @@ fn documents_are_told_apart() {
 }
 
 #[test]
+fn a_dump_has_at_least_one_of_the_lists() {
+    // A18-11
+    let check = |dump: &str, expected: Result<&[&str], &str>| {
+        let found = read(dump).and_then(|dump| dump.lists());
+        let found = found.map(|lists| lists.into_iter().map(|(kind, _)| list_of(kind)).collect::<Vec<_>>());
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{dump}"),
+            (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{dump}: {error}"),
+            (found, _) => panic!("{dump}: {found:?}"),
+        }
+    };
+    check(r#"{"users":[]}"#, Ok(&["users"]));
+    check(r#"{"folders":[{"name":"f"}]}"#, Ok(&["folders"]));
+    check(r#"{"groups":[],"version":17}"#, Ok(&["groups"]));
+    check(r#"{"made_by":"tidegate","roles":[]}"#, Ok(&["roles"]));
+    check(
+        r#"{"users":[],"roles":[],"groups":[],"folders":[],"admins":[]}"#,
+        Ok(&["folders", "groups", "roles", "users"]),
+    );
+    // As the older server writes a list without entries.
+    check(r#"{"users":null}"#, Ok(&[]));
+    check(r#"{"users":null,"groups":[{}]}"#, Ok(&["groups"]));
+    for dump in ["{}", r#"{"made_by":"tidegate"}"#, r#"{"version":17,"admins":[{}]}"#, r#"{"a":"u","Users":[]}"#] {
+        check(dump, Err("none of the lists \"users\", \"folders\", \"groups\" and \"roles\""));
+    }
+    for list in ["users", "folders", "groups", "roles"] {
+        for value in ["{}", "7", "\"users\"", "true"] {
+            check(&format!(r#"{{"{list}":{value}}}"#), Err(&format!("\"{list}\" must be a list of objects")));
+        }
+    }
+}
+
+#[test]
 fn what_is_no_dump_is_told_with_its_place() {
     // A18-11
     let deep = |depth: usize| format!(r#"{{"users":[{{"a":{}{}}}]}}"#, "[".repeat(depth), "]".repeat(depth));

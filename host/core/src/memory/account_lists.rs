@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::{Row, Rows};
-use crate::ports::{
-    AccountFilter, AccountReference, Collection, PageRequest, StoreError, StoredDocument, USERS, account_keys,
-};
+use crate::ports::{AccountFilter, AccountReference, PageRequest, StoreError, StoredDocument, USERS};
 
 /// Where the names of a page begin.
 pub(super) fn begin(page: &PageRequest) -> Bound<&str> {
@@ -18,27 +16,22 @@ pub(super) fn begin(page: &PageRequest) -> Bound<&str> {
 }
 
 impl Rows {
-    /// Puts the row in the place of the one of that name; None: there is no row of that name any more.
-    pub(super) fn put(&mut self, collection: &Collection, name: &str, row: Option<Row>) {
-        if *collection == USERS {
-            let document = |row: &Row| row.document().unwrap_or_default();
-            let (before, after) = (self.by_name.get(name).map(document), row.as_ref().map(document));
-            for AccountReference { kind, name: key } in before.iter().flat_map(account_keys) {
-                let entry = (kind, Box::<str>::from(key));
-                if let Some(names) = self.by_key.get_mut(&entry) {
-                    names.remove(name);
-                    if names.is_empty() {
-                        self.by_key.remove(&entry);
-                    }
+    /// Puts the row in the place of the one of that name, and gives that; None: there is no row of that name any more.
+    pub(super) fn put(&mut self, name: &str, row: Option<Row>) -> Option<Row> {
+        for key in self.by_name.get(name).into_iter().flat_map(|before| before.keys.iter()) {
+            if let Some(names) = self.by_key.get_mut(key) {
+                names.remove(name);
+                if names.is_empty() {
+                    self.by_key.remove(key);
                 }
             }
-            for AccountReference { kind, name: key } in after.iter().flat_map(account_keys) {
-                self.by_key.entry((kind, Box::from(key))).or_default().insert(Box::from(name));
-            }
+        }
+        for key in row.iter().flat_map(|row| row.keys.iter()) {
+            self.by_key.entry(key.clone()).or_default().insert(Box::from(name));
         }
         match row {
-            Some(row) => drop(self.by_name.insert(Box::from(name), row)),
-            None => drop(self.by_name.remove(name)),
+            Some(row) => self.by_name.insert(Box::from(name), row),
+            None => self.by_name.remove(name),
         }
     }
 

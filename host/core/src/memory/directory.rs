@@ -1,6 +1,5 @@
-//! Named documents, their changes, and the audit records.
+//! Named documents, how their changes are told, and the audit records.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -8,14 +7,13 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::account_lists::begin;
-use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
-use crate::account::ObjectKind;
+use super::writing::Prepared;
+use super::{MemoryStore, Row, State};
 use crate::ports::{
-    AUDIT_KEPT, AccountFilter, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeParts, ChangeToken,
-    ChangedObjects, Changes, Collection, Directory, GROUPS, MaintainedChange, PageRequest, Stamp, StoreError,
-    StoredAudit, StoredDocument, USERS, Version, Write,
+    AccountFilter, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeParts, ChangeToken, ChangedObjects,
+    Changes, Collection, Directory, MaintainedChange, PageRequest, Stamp, StoreError, StoredAudit, StoredDocument,
+    USERS, Version,
 };
-use crate::quota::Scope;
 
 #[async_trait]
 impl Directory for MemoryStore {
@@ -84,51 +82,19 @@ impl Directory for MemoryStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
-        let mut announced = false;
-        let versions = {
-            let mut state = self.state();
-            let mut before = Vec::new();
-            let mut versions = Vec::new();
-            for change in &changes {
-                match state.write(change, &mut before) {
-                    Ok(version) => versions.push(version),
-                    Err(error) => {
-                        state.take_back(before);
-                        return Err(error);
-                    }
-                }
-            }
-            for (change, version) in changes.into_iter().zip(&versions) {
-                announced |= state.note(change, *version);
-            }
-            versions
-        };
-        if announced {
-            self.changed.notify_waiters();
-        }
-        Ok(versions)
+        let prepared = changes.into_iter().map(Prepared::of).collect::<Result<_, _>>()?;
+        self.write_all(prepared)
     }
 
     async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
-        let mut announced = false;
-        {
-            let mut state = self.state();
-            let mut before = Vec::new();
-            let (versions, notes) = match state.write_parts(&*parts, &mut before) {
-                Ok(written) => written,
-                Err(error) => {
-                    state.take_back(before);
-                    return Err(error);
-                }
-            };
-            for (note, version) in notes.into_iter().zip(versions) {
-                announced |= state.note(note, version);
+        // The parts may come from a disk: the store is not locked meanwhile, or logins would wait for all of them.
+        let mut prepared = Vec::with_capacity(parts.changes());
+        for index in 0..parts.parts() {
+            for change in parts.fetch(index).await? {
+                prepared.push(Prepared::of(change)?);
             }
         }
-        if announced {
-            self.changed.notify_waiters();
-        }
-        Ok(())
+        self.write_all(prepared).map(drop)
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
@@ -240,129 +206,7 @@ impl AuditStore for MemoryStore {
     }
 }
 
-/// The row before a change, which is restored if the commit fails.
-type Before = (&'static Collection, String, Option<Row>);
-
 impl State {
-    fn write(&mut self, change: &Change, before: &mut Vec<Before>) -> Result<Version, StoreError> {
-        let Change { collection, name, .. } = change;
-        let object = || collection.object(name);
-        if let Write::RequireUnreferenced(kind) = change.write
-            && self.refers_to(kind, name)?
-        {
-            return Err(StoreError::Conflict(object()));
-        }
-        let rows = self.collections.entry(collection.kind).or_default();
-        let found = rows.by_name.get(name.as_str()).cloned();
-        let version = found.as_ref().map(Row::version);
-        let is_expected = |expected: &Version| match version {
-            None => Err(StoreError::NotFound(object())),
-            Some(version) if version == *expected => Ok(version),
-            Some(_) => Err(StoreError::Conflict(object())),
-        };
-        let row = match &change.write {
-            Write::Add(_) if found.is_some() => return Err(StoreError::Exists(object())),
-            Write::Add(document) => {
-                rows.last_id += 1;
-                let text = text_of(collection, document)?;
-                Some(Row { id: rows.last_id, revision: 0, text, maintained: Box::default(), last_code_step: 0 })
-            }
-            Write::Replace { document, expected, reset } => {
-                let version = is_expected(expected)?;
-                let mut maintained = found.as_ref().map(|row| row.maintained.clone()).unwrap_or_default();
-                for (value, column) in maintained.iter_mut().zip(collection.maintained()) {
-                    if reset.contains(&column.field) {
-                        *value = 0;
-                    }
-                }
-                let last_code_step = found.as_ref().map_or(0, |row| row.last_code_step);
-                let text = text_of(collection, document)?;
-                Some(Row { id: version.id, revision: version.revision + 1, text, maintained, last_code_step })
-            }
-            Write::Delete { expected } => {
-                let current = version.ok_or_else(|| StoreError::NotFound(object()))?;
-                is_expected(&expected.unwrap_or(current))?;
-                None
-            }
-            Write::Require { expected } => return is_expected(expected),
-            Write::RequireEmpty if rows.by_name.is_empty() => return Ok(Version::default()),
-            Write::RequireEmpty => return Err(StoreError::Conflict(object())),
-            Write::RequireUnreferenced(_) => return version.ok_or_else(|| StoreError::NotFound(object())),
-        };
-        before.push((collection, name.clone(), found));
-        let written = row.as_ref().map(Row::version).or(version).unwrap_or_default();
-        rows.put(collection, name, row);
-        Ok(written)
-    }
-
-    /// Writes the changes of all parts, and gives them without their documents.
-    fn write_parts(
-        &mut self,
-        parts: &dyn ChangeParts,
-        before: &mut Vec<Before>,
-    ) -> Result<(Vec<Version>, Vec<Change>), StoreError> {
-        let (mut versions, mut notes) = (Vec::new(), Vec::new());
-        for index in 0..parts.parts() {
-            for mut change in parts.part(index)? {
-                versions.push(self.write(&change, before)?);
-                if let Write::Add(document) | Write::Replace { document, .. } = &mut change.write {
-                    *document = Map::new();
-                }
-                notes.push(change);
-            }
-        }
-        Ok((versions, notes))
-    }
-
-    /// Notes what comes with a change that was written. The answer: whether it is announced.
-    fn note(&mut self, change: Change, version: Version) -> bool {
-        if let Write::Delete { .. } = change.write {
-            self.marks.retain(|scope, _| !is_of(scope, change.collection, &change.name));
-        }
-        if let Some(record) = change.audit {
-            self.append(record, Some(version.revision));
-        }
-        if change.announce {
-            self.announce(change.collection.kind, change.name);
-        }
-        change.announce
-    }
-
-    /// Whether an account or a group refers to the object.
-    fn refers_to(&self, kind: ObjectKind, name: &str) -> Result<bool, StoreError> {
-        for collection in [&USERS, &GROUPS] {
-            for row in self.collections.get(collection.kind).into_iter().flat_map(|rows| rows.by_name.values()) {
-                if kind.is_referred_to(&row.document()?, name) {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    fn take_back(&mut self, before: Vec<Before>) {
-        for (collection, name, row) in before.into_iter().rev() {
-            let rows: &mut Rows = self.collections.entry(collection.kind).or_default();
-            rows.put(collection, &name, row);
-        }
-    }
-
-    fn announce(&mut self, kind: &str, name: String) {
-        self.changes.push_back((kind.to_owned(), name));
-        if self.changes.len() > CHANGES_KEPT {
-            self.changes.pop_front();
-            self.changes_forgotten += 1;
-        }
-    }
-
-    fn append(&mut self, record: AuditRecord, revision: Option<i64>) {
-        let id = self.audit.back().map_or(1, |last| last.id + 1);
-        self.audit.push_back(StoredAudit { id, record, revision });
-        while self.audit.front().is_some_and(|first| first.id <= id - AUDIT_KEPT) {
-            self.audit.pop_front();
-        }
-    }
-
     pub(super) fn maintained(&mut self, account: &AccountKey, field: &str) -> Option<&mut i64> {
         self.account(account)?.maintained(&USERS, field)
     }
@@ -374,7 +218,7 @@ impl State {
 }
 
 impl Row {
-    fn version(&self) -> Version {
+    pub(super) fn version(&self) -> Version {
         Version { id: self.id, revision: self.revision }
     }
 
@@ -401,19 +245,4 @@ impl Row {
         }
         Ok(StoredDocument { name: name.to_owned(), version: self.version(), document, problem: None })
     }
-}
-
-fn text_of(collection: &'static Collection, document: &Map<String, Value>) -> Result<Box<str>, StoreError> {
-    let is_kept = |field: &str| {
-        let maintained = collection.column(field).is_some_and(|column| column.is_maintained);
-        !maintained && field != "id" && field != collection.name_field
-    };
-    let kept: BTreeMap<&str, &Value> =
-        document.iter().filter(|(field, _)| is_kept(field)).map(|(f, v)| (f.as_str(), v)).collect();
-    let text = serde_json::to_string(&kept).map_err(|error| StoreError::Failed(error.to_string()))?;
-    Ok(text.into_boxed_str())
-}
-
-fn is_of(scope: &Scope, collection: &Collection, name: &str) -> bool {
-    scope.collection() == collection && scope.name() == name
 }

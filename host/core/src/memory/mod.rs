@@ -8,6 +8,7 @@ mod hook_runs;
 pub(crate) mod outage;
 mod plugin_values;
 mod usages;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::{Deref, DerefMut};
@@ -76,17 +77,21 @@ impl DerefMut for Locked<'_> {
 struct Rows {
     last_id: i64,
     by_name: BTreeMap<Box<str>, Row>,
-    /// The names of accounts by the kind and the name of their [keys](crate::ports::account_keys).
-    by_key: BTreeMap<(&'static str, Box<str>), BTreeSet<Box<str>>>,
+    /// The names of accounts by their keys.
+    by_key: BTreeMap<Key, BTreeSet<Box<str>>>,
 }
 
+/// What an account is found by: the kind and the name of one of its [keys](crate::ports::account_keys).
+type Key = (&'static str, Box<str>);
+
 /// A document as text, which takes a tenth of the memory of a tree.
-#[derive(Clone)]
 struct Row {
     id: i64,
     revision: i64,
     /// A JSON object, without what the server maintains.
     text: Box<str>,
+    /// Of an account: as many as it has groups, and few others.
+    keys: Box<[Key]>,
     /// In the order of [`Collection::maintained`](crate::ports::Collection::maintained); empty: all are 0.
     maintained: Box<[i64]>,
     last_code_step: i64,

@@ -97,7 +97,7 @@ pub trait Directory: Send + Sync {
     async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
         let mut changes = Vec::with_capacity(parts.changes());
         for index in 0..parts.parts() {
-            changes.extend(parts.part(index)?);
+            changes.extend(parts.fetch(index).await?);
         }
         self.commit(changes).await.map(drop)
     }
@@ -201,6 +201,7 @@ impl Change {
 }
 
 /// The changes of one transaction that are too many for memory. Each part can be read any number of times.
+#[async_trait]
 pub trait ChangeParts: Send + Sync {
     /// The number of all changes.
     fn changes(&self) -> usize;
@@ -213,6 +214,12 @@ pub trait ChangeParts: Send + Sync {
     /// # Errors
     /// The part cannot be read; a sentence.
     fn part(&self, index: usize) -> Result<Vec<Change>, StoreError>;
+
+    /// As [`part`](Self::part), for tasks: while it waits for a disk, others go on.
+    ///
+    /// # Errors
+    /// As of `part`.
+    async fn fetch(&self, index: usize) -> Result<Vec<Change>, StoreError>;
 }
 
 /// What a change does to one object.

@@ -24,6 +24,12 @@ pub trait Spool: SpooledText {
     /// # Errors
     /// `Full`: there is no space for them; otherwise they cannot be written.
     async fn append(&mut self, bytes: Vec<u8>) -> Result<(), StoreError>;
+
+    /// As [`read`](SpooledText::read), for tasks: while it waits for a disk, others go on.
+    ///
+    /// # Errors
+    /// As of `read`.
+    async fn fetch(&self, from: u64, length: usize) -> Result<Vec<u8>, StoreError>;
 }
 
 /// Where such texts are kept.
@@ -63,6 +69,10 @@ impl Spool for TextInMemory {
     async fn append(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
         self.0.extend(bytes);
         Ok(())
+    }
+
+    async fn fetch(&self, from: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        self.read(from, length)
     }
 }
 

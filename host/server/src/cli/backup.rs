@@ -10,19 +10,19 @@ use serde_json::{Map, Value, json};
 use tidegate_api_types::{
     AccountOutcome, DumpObjects, DumpUsers, LoadDump, LoadReport, LoadedAccount, LoadedObject, ObjectKind,
 };
-use tidegate_core::account::ObjectKind as Kind;
-use tidegate_core::dump_text::list_of;
+use tidegate_core::dump_text::DumpText;
 use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, SpooledText, TextInMemory, USERS, Write as Writing};
 
 use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
 use super::object::noun;
 use super::output_file::write_document;
-use super::user::{PAGE, change, warn_of_invalid};
+use super::user::{PAGE, warn_of_invalid};
 use super::{Place, read_source};
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
+use crate::dump_request::LoadRules;
 use crate::dump_text::{self, MADE_BY, OURS};
 use crate::spools::text_of;
 use crate::wire::Stores;
@@ -112,15 +112,20 @@ async fn all_objects(door: &mut Door, kind: ObjectKind) -> anyhow::Result<Vec<Ma
 /// database, everything else is.
 pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
     let unusable = || format!("{} is no dump", arguments.file);
-    let (read, problems) = read_dump(text_of_source(&arguments.file)?).with_context(unusable)?;
-    let skips_invalid = arguments.skip_invalid || read.restores;
+    let (dump, problems) = read_dump(text_of_source(&arguments.file)?).with_context(unusable)?;
+    let restores = dump_text::is_ours(&dump);
+    let skips_invalid = arguments.skip_invalid || restores;
     if let Some(problem) = problems.first().filter(|_| !skips_invalid) {
         return Err(anyhow!("{problem}")).with_context(unusable);
     }
     for problem in &problems {
         warn_line!("tidegate: a document could not be loaded: {problem}");
     }
-    let report = change(&arguments.place, LoadDump { dry_run: arguments.dry_run, skips_invalid, ..read }).await?;
+    let rules = LoadRules { dry_run: arguments.dry_run, restores, skips_invalid };
+    let mut door = Door::open(&arguments.place, Purpose::Change).await?;
+    let report = door.load(Arc::new(dump), rules).await;
+    door.finish().await;
+    let report = report?;
     for LoadedAccount { username, problem, .. } in &report.accounts {
         if let Some(problem) = problem {
             warn_line!("tidegate: the account \"{username}\" could not be loaded: {problem}");
@@ -181,39 +186,25 @@ fn text_of_source(source: &str) -> anyhow::Result<Arc<dyn SpooledText>> {
     text_of(Path::new(source)).with_context(|| format!("{source} could not be read"))
 }
 
-/// The documents of a dump, which are not validated yet, and what is wrong with those that cannot be read.
-fn read_dump(text: Arc<dyn SpooledText>) -> anyhow::Result<(LoadDump, Vec<String>)> {
+/// A dump, and what is wrong with those of its documents that cannot be read; what can is not validated yet.
+fn read_dump(text: Arc<dyn SpooledText>) -> anyhow::Result<(DumpText, Vec<String>)> {
     let dump = dump_text::read(text)?;
     let left = dump.left();
     if !left.is_empty() {
         warn_line!("the dump has lists that are not loaded: {}", left.join(", "));
     }
     let mut problems = Vec::new();
-    let mut read = |kind| -> anyhow::Result<Vec<Map<String, Value>>> {
-        let mut read = Vec::new();
-        let Some(mut entries) = dump.entries(list_of(kind))? else { return Ok(read) };
+    for (kind, mut entries) in dump.lists()? {
         loop {
             let part = entries.part()?;
             if part.is_empty() {
-                return Ok(read);
+                break;
             }
-            for entry in part {
-                match dump_text::document(kind, entry) {
-                    Ok((_, document)) => read.push(document),
-                    Err(problem) => problems.push(format!("{problem:#}")),
-                }
-            }
+            let unread = part.into_iter().filter_map(|entry| dump_text::document(kind, entry).err());
+            problems.extend(unread.map(|problem| format!("{problem:#}")));
         }
-    };
-    let read = LoadDump {
-        users: read(None)?,
-        folders: read(Some(Kind::Folder))?,
-        groups: read(Some(Kind::Group))?,
-        roles: read(Some(Kind::Role))?,
-        restores: dump_text::is_ours(&dump),
-        ..LoadDump::default()
-    };
-    Ok((read, problems))
+    }
+    Ok((dump, problems))
 }
 
 /// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps,

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tidegate_api::{AdminApi, Handle, Owner, error_answer, user_name};
-use tidegate_api_types::Operation;
+use tidegate_api::{AdminApi, Handle, Owner, error_answer, load_reported, user_name};
+use tidegate_api_types::{LoadReport, Operation};
+use tidegate_core::account::Dump;
 use tidegate_core::admin::Actor;
+use tidegate_core::dump_text::DumpText;
 use tidegate_core::file_history::FileHistory;
 use tidegate_core::guard::Defender;
 use tidegate_core::hook::HookKind;
@@ -22,6 +24,8 @@ use super::Place;
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
+use crate::dump_request::LoadRules;
+use crate::dump_text::document;
 use crate::hook_inventory::AtStart;
 use crate::state_directory::{self, StateLock};
 use crate::wire::{self, Administered, HookTasks, Hooks, Storages, Stores};
@@ -98,6 +102,25 @@ impl Door {
             Self::Process(process) => {
                 let answer = process.api.handle(&process.actor, operation).await;
                 Ok(answer.map_err(|error| error_answer(&error))?)
+            }
+        }
+    }
+
+    /// Loads the documents of a dump that can be read.
+    ///
+    /// # Errors
+    /// As of [`call`](Self::call); or the dump cannot be read.
+    pub async fn load(&mut self, dump: Arc<DumpText>, rules: LoadRules) -> anyhow::Result<LoadReport> {
+        match self {
+            Self::Server(control) => control.load(dump, rules).await,
+            Self::Process(process) => {
+                let LoadRules { dry_run, restores, skips_invalid } = rules;
+                let rules = (Dump { restores, skips_invalid, ..Dump::default() }, dry_run);
+                let (backups, actor) = (&process.api.administration.backups, &process.actor);
+                let loaded = load_reported(backups, actor, &dump, rules, |kind, entry| {
+                    Ok(document(kind, entry).ok().map(|(_, document)| document))
+                });
+                Ok(loaded.await.map_err(|error| *error)?)
             }
         }
     }

@@ -80,6 +80,9 @@ async fn a_body_that_is_no_dump_changes_nothing() {
     check(users(&deep), 400, "recursion limit", Some("users.1")).await;
     check(users(&format!("{{\"a\":\"{}\"}}", "x".repeat(9 << 20))), 400, "users.1 is longer", Some("users.1")).await;
     check("{\"roles\":7}".to_owned(), 400, "list of objects", Some("roles")).await;
+    for other in ["{}", "{\"username\":\"alice\"}", "{\"admins\":[],\"version\":17}"] {
+        check(other.to_owned(), 400, "the body is no dump: it has none of the lists", None).await;
+    }
     check(format!("{{\"users\":[{0},{0}]}}", account("alice")), 400, "nothing was changed", None).await;
     // One of the two would be left out.
     let twice = format!("{{\"users\":[],\"users\":[{}]}}", account("alice"));

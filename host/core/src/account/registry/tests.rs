@@ -1,10 +1,13 @@
 //! Adding and changing accounts, on a store in memory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use async_trait::async_trait;
 
 use super::*;
 use crate::account::{Dump, LoadOutcome, ObjectKind, Usage};
 use crate::memory::MemoryStore;
+use crate::ports::{Spool, SpooledText, TextInMemory};
 use crate::secret::Secret;
 
 /// A pool whose hash is the password with a prefix, and in which none matches. It can check none that ends with "cut".
@@ -190,6 +193,51 @@ async fn what_is_loaded_again_changes_nothing() {
             let outcomes = load(users, restores).await;
             assert!(outcomes.iter().all(|outcome| *outcome == LoadOutcome::Unchanged), "{entries} {outcomes:?}");
         }
+    }
+}
+
+/// A text that only tasks read, and how often they did.
+#[derive(Default)]
+struct ForTasks {
+    text: TextInMemory,
+    fetched: Arc<AtomicUsize>,
+}
+
+impl SpooledText for ForTasks {
+    fn length(&self) -> u64 {
+        self.text.length()
+    }
+    fn read(&self, from: u64, _: usize) -> Result<Vec<u8>, StoreError> {
+        panic!("a task waits for a disk, at {from}")
+    }
+}
+
+#[async_trait]
+impl Spool for ForTasks {
+    async fn append(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.text.append(bytes).await
+    }
+    async fn fetch(&self, from: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        self.fetched.fetch_add(1, Ordering::Relaxed);
+        self.text.fetch(from, length).await
+    }
+}
+
+#[tokio::test]
+async fn a_load_keeps_no_task_waiting_for_a_disk() {
+    // What is stored is one part, and what observers are told another one.
+    for (has_observers, expected) in [(false, 1), (true, 2)] {
+        let mut accounts = accounts("/srv");
+        if has_observers {
+            accounts = accounts.with_observers(Observers::new(Arc::default()));
+        }
+        let (author, spool) = (Author::system(), ForTasks::default());
+        let fetched = spool.fetched.clone();
+        let mut load = accounts.begin_load(&Dump::default(), false, &author, Box::new(spool));
+        load.add(None, vec![draft("alice", "{}").document]).await.unwrap();
+        let (loaded, is_stored) = accounts.store_load(load.finish(), &author).await.unwrap();
+        assert!(is_stored, "{loaded:?}");
+        assert_eq!(fetched.load(Ordering::Relaxed), expected, "{has_observers}");
     }
 }
 
