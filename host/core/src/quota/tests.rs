@@ -80,6 +80,30 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
 }
 
 #[tokio::test]
+async fn usages_stay_numbers_that_can_be_added_up() {
+    let paper = paper().await;
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let names = ledger.names(no_tree).await.unwrap();
+    let unlimited = QuotaLimits::default();
+    let unnamed = |inode| UploadQuota::unnamed(ledger.clone(), file(inode, 0).id, 0, None, unlimited).unwrap();
+    let mut first = unnamed(1);
+    first.reserve(50, unlimited).unwrap();
+    first.complete(&names, &file(1, 50), None);
+    let mut uploads = [UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true), unnamed(2)];
+    for upload in &mut uploads {
+        for end in [u64::MAX, i64::MAX as u64, (1 << 60) + 1] {
+            assert_eq!(upload.reserve(end, unlimited), Err(QuotaError::Exceeded), "{end}");
+        }
+    }
+    assert_eq!(ledger.used(), UsedQuota { size: 50, files: 3 });
+    // Many at once come to too much as well.
+    let mut many: Vec<_> = (10..20).map(unnamed).collect();
+    let reserved = many.iter_mut().filter_map(|upload| upload.reserve(1 << 60, unlimited).ok()).count();
+    assert_eq!(reserved, 7);
+    assert_eq!(paper.stored().await, (7 * (1 << 60) + 50, 13));
+}
+
+#[tokio::test]
 async fn several_writers_of_one_file_count_once() {
     let paper = paper().await;
     let ledger = paper.keeper.ledger(&paper.scope);
