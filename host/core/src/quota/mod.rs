@@ -193,6 +193,8 @@ pub fn scope_of(account: &EffectiveAccount, path: &VirtualPath, tracking: Tracki
 }
 
 #[cfg(test)]
+mod cancelled_tests;
+#[cfg(test)]
 mod outage_tests;
 #[cfg(test)]
 mod tests;

@@ -17,13 +17,13 @@ pub(super) fn no_tree() -> ScanTree {
     panic!("nothing is to be counted from the files");
 }
 
-struct Paper {
+pub(super) struct Paper {
     store: Arc<MemoryStore>,
-    keeper: Arc<QuotaKeeper>,
-    scope: Scope,
+    pub(super) keeper: Arc<QuotaKeeper>,
+    pub(super) scope: Scope,
 }
 
-async fn paper() -> Paper {
+pub(super) async fn paper() -> Paper {
     let store = Arc::new(MemoryStore::default());
     let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]}}"#;
     store.put(&AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account);
@@ -38,7 +38,7 @@ fn keeper(store: &Arc<MemoryStore>, tracking: Tracking) -> Arc<QuotaKeeper> {
 }
 
 impl Paper {
-    async fn stored(&self) -> (i64, i64) {
+    pub(super) async fn stored(&self) -> (i64, i64) {
         self.keeper.save().await;
         let usage = self.store.user("u").await.unwrap().usage;
         (usage.used_quota_size, usage.used_quota_files)
