@@ -12,6 +12,7 @@ mod program;
 mod scan;
 mod scans;
 mod sending;
+mod unanswered;
 mod upload;
 mod volume;
 
@@ -23,6 +24,7 @@ pub use namespace::NamespaceGuard;
 pub use program::{Moved, ProgramQuota};
 pub use scan::{ScanProgress, ScanTree, Survey, survey};
 pub use scans::{QuotaScans, StartedScan};
+pub use unanswered::Unanswered;
 pub use upload::UploadQuota;
 pub use volume::{Transferred, Volume, VolumeLimits, Volumes};
 

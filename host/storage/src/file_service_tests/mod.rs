@@ -9,6 +9,7 @@ mod quotas;
 mod removals;
 mod selectors;
 mod transfers;
+mod unanswered;
 
 use std::sync::Arc;
 
