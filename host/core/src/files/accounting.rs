@@ -92,7 +92,9 @@ impl Opened {
         let Some(effective) = attributes::effective(policy, wanted) else {
             return Ok(());
         };
-        attributes::check_permissions(self.files.permissions_at(&self.place.parent()), &effective)?;
+        for path in self.place.spellings() {
+            attributes::check_permissions(self.files.permissions_at(&path.parent()), &effective)?;
+        }
         if effective.size.is_some() && !self.options.write {
             // A5-02: as ftruncate(2) has it, while the other attributes are set.
             let others = SetAttributes { size: None, ..effective };
