@@ -2,6 +2,7 @@
 
 mod decisions;
 mod decoys;
+mod folders;
 mod moving;
 mod permissions;
 mod quota_sequences;
