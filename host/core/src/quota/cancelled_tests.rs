@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
+use super::outage_tests::no_files;
 use super::tests::{LIMITS, Paper, file, no_tree, paper};
 use super::*;
 use crate::ports::storage::{
@@ -124,4 +125,17 @@ async fn uploads_count_as_they_ended_whoever_waits_for_it() {
         quota.abandon(Writing::Upload(Box::new(slow)), LIMITS);
     };
     check(false, given_up, (0, 0)).await;
+}
+
+#[tokio::test]
+async fn what_has_ended_is_no_longer_reserved_in_a_count() {
+    // A10-06: where it has got its name, it is among the files.
+    let paper = paper().await;
+    let ledger = paper.keeper.ledger(&paper.scope);
+    drop(ledger.names(no_tree).await.unwrap());
+    let mut quota = UploadQuota::unnamed(ledger.clone(), file(7, 0).id, 0, None, LIMITS).unwrap();
+    quota.reserve(50, LIMITS).unwrap();
+    quota.abandon(Writing::Upload(Box::new(Slow(Arc::new(Semaphore::new(1))))), LIMITS);
+    let names = ledger.lock_names().await;
+    assert_eq!(names.recount(&no_files(), &ScanProgress::default()).await.unwrap(), UsedQuota::default());
 }

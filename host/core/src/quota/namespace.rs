@@ -197,6 +197,8 @@ impl NamespaceGuard<'_> {
     }
 
     pub(super) async fn count(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<Count, QuotaError> {
+        // Those that have got their names without their clients are among the files now.
+        self.settle_abandoned().await;
         let excluded: HashSet<FileId> = {
             let mut state = self.ledger.state();
             state.programs.count_begins();
