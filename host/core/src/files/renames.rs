@@ -88,7 +88,7 @@ impl Sides {
     }
 
     /// To be held while names on both sides change.
-    fn unanswered<'a>(&'a self, files: &FileService, from: &VirtualPath, to: &VirtualPath) -> Vec<Unanswered<'a>> {
+    pub fn unanswered<'a>(&'a self, files: &FileService, from: &VirtualPath, to: &VirtualPath) -> Vec<Unanswered<'a>> {
         let sides = [(&self.source, from), (&self.target, to)];
         sides.into_iter().filter_map(|(counted, path)| files.unanswered(counted.as_ref()?, path)).collect()
     }

@@ -40,7 +40,7 @@ impl Drop for Unanswered<'_> {
         let Some(tree) = self.tree.take() else { return };
         {
             let mut state = self.ledger.state();
-            state.doubt.arises();
+            state.doubt.may_be();
             state.last_change = Instant::now();
         }
         self.ledger.settle_doubt(|| tree);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,6 +31,8 @@ enum Answer {
 struct Remote {
     files: MemoryStorage,
     answer: Mutex<Answer>,
+    /// Directories cannot be read.
+    is_away: AtomicBool,
 }
 
 impl Remote {
@@ -77,7 +80,10 @@ impl Storage for Remote {
         self.files.symlink_metadata(path).await
     }
     async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
-        self.files.read_directory(path).await
+        match self.is_away.load(Ordering::Relaxed) {
+            true => Err(StorageError::new(StorageErrorKind::Other, "the host is away")),
+            false => self.files.read_directory(path).await,
+        }
     }
     async fn create_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Result<(), StorageError> {
         self.files.create_directory(path, mode).await
@@ -133,22 +139,46 @@ impl Storage for Remote {
     }
 }
 
-/// Does something to `/a`, of 5 bytes, and `/b`, of 3. `expected`: the bytes and files that count afterwards.
+/// A session with files `/a`, of 5 bytes, and `/b`, of 3.
+async fn fixture_at_another_host() -> (Fixture, Arc<Remote>) {
+    let files = MemoryStorage::new(MemoryStorageSettings::default());
+    let (answer, is_away) = (Mutex::new(Answer::Arrives), AtomicBool::new(false));
+    let remote = Arc::new(Remote { files, answer, is_away });
+    let fields = r#""permissions":{"/":["*"]},"quota_size":100,"quota_files":9"#;
+    let on = fixture_of(fields, remote.clone(), no_hooks()).await;
+    put(&on, "/a", b"12345").await.unwrap();
+    put(&on, "/b", b"123").await.unwrap();
+    (on, remote)
+}
+
+async fn put(on: &Fixture, name: &str, content: &[u8]) -> Result<(), FileError> {
+    let mut file = on.files.open_write(&path(name), PUT, SFTP).await?;
+    file.write_at(0, content).await?;
+    file.close().await
+}
+
+/// Lets the keeper count files beside other work.
+async fn works_for(on: &Fixture, seconds: u64) {
+    assert!(tokio::time::timeout(Duration::from_secs(seconds), on.keeper.work()).await.is_err());
+}
+
+/// Checks the bytes and files that count, and that are there.
+async fn has(on: &Fixture, expected: (i64, i64), context: &str) {
+    on.keeper.finish().await;
+    assert_eq!(on.stored().await, expected, "{context}");
+    let tree = ScanTree::around(&on.files.account(), on.storage.clone(), &path("/"));
+    let found = on.keeper.scan(&Scope::Account("u".into()), tree).await.unwrap().found;
+    assert_eq!((found.size, found.files), expected, "{context}");
+}
+
+/// Does something to the files. `expected`: the bytes and files that count afterwards.
 async fn check(
     answer: Answer,
     what: &str,
     act: impl AsyncFnOnce(&Arc<FileService>) -> Result<(), FileError>,
     expected: (i64, i64),
 ) {
-    let files = MemoryStorage::new(MemoryStorageSettings::default());
-    let remote = Arc::new(Remote { files, answer: Mutex::new(Answer::Arrives) });
-    let fields = r#""permissions":{"/":["*"]},"quota_size":100,"quota_files":9"#;
-    let on = fixture_of(fields, remote.clone(), no_hooks()).await;
-    for (name, content) in [("/a", b"12345".as_slice()), ("/b", b"123")] {
-        let mut file = on.files.open_write(&path(name), PUT, SFTP).await.unwrap();
-        file.write_at(0, content).await.unwrap();
-        file.close().await.unwrap();
-    }
+    let (on, remote) = fixture_at_another_host().await;
     *remote.answer.lock().unwrap() = answer;
     tokio::select! {
         biased;
@@ -156,13 +186,8 @@ async fn check(
         () = std::future::ready(()) => assert_eq!(answer, Answer::IsLate, "{what}"),
     }
     *remote.answer.lock().unwrap() = Answer::Arrives;
-    // The files are counted beside other work.
-    assert!(tokio::time::timeout(Duration::from_secs(1), on.keeper.work()).await.is_err());
-    on.keeper.finish().await;
-    assert_eq!(on.stored().await, expected, "{what} {answer:?}");
-    let tree = ScanTree::around(&on.files.account(), on.storage.clone(), &path("/"));
-    let found = on.keeper.scan(&Scope::Account("u".into()), tree).await.unwrap().found;
-    assert_eq!((found.size, found.files), expected, "{what} {answer:?}");
+    works_for(&on, 1).await;
+    has(&on, expected, &format!("{what} {answer:?}")).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,4 +211,19 @@ async fn what_another_host_has_done_counts_whether_it_says_so_or_not() {
     let open = async |files: &Arc<FileService>, name: &str| files.open_write(&path(name), PUT, SFTP).await.map(drop);
     check(Answer::IsLate, "make", async |files| open(files, "/c").await, (8, 3)).await;
     check(Answer::IsLate, "empty", async |files| open(files, "/a").await, (3, 2)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_cannot_be_counted_yet_refuse_nothing() {
+    // A10-05a
+    let (on, remote) = fixture_at_another_host().await;
+    *remote.answer.lock().unwrap() = Answer::Fails;
+    on.files.remove_file(&path("/a"), SFTP).await.unwrap_err();
+    *remote.answer.lock().unwrap() = Answer::Arrives;
+    remote.is_away.store(true, Ordering::Relaxed);
+    works_for(&on, 1).await;
+    put(&on, "/c", b"1").await.unwrap();
+    remote.is_away.store(false, Ordering::Relaxed);
+    works_for(&on, 100).await;
+    has(&on, (4, 2), "when it is back").await;
 }
