@@ -83,6 +83,22 @@ fn scp_stays_inside() {
 }
 
 #[test]
+fn patterns_mean_a_bounded_number_of_files() {
+    let (site, home) = site();
+    for number in 0..300 {
+        std::fs::write(home.join(format!("file{number}")), "").unwrap();
+    }
+    let server = site.start();
+    let all = |count: usize| "* ".repeat(count);
+    for command in ["scp -f", "rsync --server --sender -re.iLsfxC ."] {
+        let output = run(&server, &format!("{command} {}", all(350)), b"\0");
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{command}: {said:?}");
+        assert!(said.contains("more than 100000 files"), "{command}: {said:?}");
+    }
+}
+
+#[test]
 fn scp_needs_what_it_does() {
     // A6-04
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");

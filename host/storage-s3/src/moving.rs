@@ -70,7 +70,7 @@ impl Bucket {
                 let outcome = self.copy(from.file(), to.file(), moved.metadata.size).await;
                 self.forget_directory(to);
                 outcome?;
-                match self.remove_if_unchanged(from, moved.etag.as_deref()).await? {
+                match self.remove_if_unchanged(from, moved.etag.as_deref()).await.map_err(half_done)? {
                     true => Ok(()),
                     false => {
                         let text = "the file was replaced while it was renamed: it has both names now";
@@ -134,7 +134,9 @@ impl Bucket {
         let moves = moves(from, to, &keys)?;
         let mut etags = Vec::with_capacity(moves.len());
         for moved in &moves {
-            etags.push(self.copy_one(moved).await?);
+            let is_first = etags.is_empty();
+            let copied = self.copy_one(moved).await;
+            etags.push(copied.map_err(|error| if is_first { error } else { half_done(error) })?);
             if etags.len().is_multiple_of(1000) {
                 let message = format!("renaming a directory in object storage: {} objects are copied", etags.len());
                 tracing::info!(sender = "s3", message);
@@ -144,8 +146,8 @@ impl Bucket {
         let mut replaced = 0_usize;
         for (moved, etag) in moves.iter().zip(etags) {
             if moved.is_marker {
-                self.remove(&moved.from.directory()).await?;
-            } else if !self.remove_if_unchanged(&moved.from, etag.as_deref()).await? {
+                self.remove(&moved.from.directory()).await.map_err(half_done)?;
+            } else if !self.remove_if_unchanged(&moved.from, etag.as_deref()).await.map_err(half_done)? {
                 replaced += 1;
             }
         }
@@ -187,6 +189,12 @@ impl Bucket {
         }
         Ok(Some(keys))
     }
+}
+
+/// The error of a rename of which a part was made, so that it is none of those that say that nothing was.
+fn half_done(error: StorageError) -> StorageError {
+    let message = format!("what was copied already is there under both names: {}", error.message);
+    StorageError { kind: StorageErrorKind::Other, message, ..error }
 }
 
 /// An object that gets another key.

@@ -261,6 +261,12 @@ impl Bucket {
         Metadata { kind, size: 0, mode, uid, gid, accessed: modified, modified, links: 1, id, version: 0 }
     }
 
+    /// The id of an upload with this number.
+    pub fn id_of_upload(&self, key: &Key, number: &str) -> FileId {
+        // No key has a NUL.
+        self.id(&format!("{}\0{number}", key.file()))
+    }
+
     /// The id of what has a key: the beginning of a hash of store, bucket and key.
     fn id(&self, text: &str) -> FileId {
         let hash = Sha256::new().chain_update(&self.identity).chain_update([0]).chain_update(text).finalize();

@@ -75,6 +75,11 @@ impl Written {
         self.unfinished.is_none()
     }
 
+    /// A random number of the upload.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The size of the file, if nothing more is written.
     pub fn size(&self) -> u64 {
         self.kept.size(self.next)

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::future::join;
 use tidegate_core::ports::storage::{
-    Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile, Upload,
+    FileId, Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile,
+    Upload,
 };
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ type Ending = watch::Receiver<Option<Result<Option<Metadata>, StorageError>>>;
 pub struct S3Upload {
     bucket: Arc<Bucket>,
     key: Key,
+    /// Another one than that of the object that has the key: both count until the upload has its name.
+    id: FileId,
     append: bool,
     must_be_new: bool,
     /// The claim on the name; None: the upload has ended, or is ending.
@@ -68,6 +71,7 @@ impl S3Upload {
         }
         let must_be_new = must_be_new || (old.is_none() && !options.truncate);
         let mut written = Written::new(bucket.clone(), key.clone(), must_be_new);
+        let id = bucket.id_of_upload(&key, written.id());
         if let Some(old) = old.filter(|old| !options.truncate && old.metadata.size > 0) {
             written.keep(old);
         }
@@ -75,7 +79,7 @@ impl S3Upload {
         let written = Mutex::new(Some(Box::new(written)));
         let (append, was_free) = (options.append, options.is_new);
         let (replaces, ending) = (Mutex::default(), Mutex::default());
-        Ok(Self { bucket, key, append, must_be_new, claimed, was_free, size, written, replaces, ending })
+        Ok(Self { bucket, key, id, append, must_be_new, claimed, was_free, size, written, replaces, ending })
     }
 
     fn take(&self) -> Option<Box<Written>> {
@@ -163,7 +167,7 @@ impl StorageFile for S3Upload {
     }
 
     async fn metadata(&self) -> Result<Metadata, StorageError> {
-        Ok(self.bucket.uploaded(&self.key, self.size.load(Ordering::Relaxed)))
+        Ok(Metadata { id: self.id, ..self.bucket.uploaded(&self.key, self.size.load(Ordering::Relaxed)) })
     }
 
     /// A time is kept if no request was needed yet; owner and mode are not kept at all (A16-03).

@@ -10,6 +10,7 @@ use tidegate_core::ports::storage::{
     FileKind, Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind,
     StorageFile, TEMPORARY_PREFIX, Upload,
 };
+use tokio::sync::watch;
 
 use crate::attributes::new_mode;
 use crate::errors::{Fault, exists, failed, is_directory, is_over, is_special, not_found, unsupported};
@@ -25,12 +26,23 @@ const PERMISSIONS: u32 = 0o777;
 /// The bytes of the old content that are copied at once.
 const COPIED: usize = 256 << 10;
 
-/// An upload.
+/// How an upload ended; None: it is ending.
+type Ending = watch::Receiver<Option<Result<Finished, StorageError>>>;
+
+/// An upload. A call that ends it and is cancelled goes on, since the other server may have been asked already; `abandon`
+/// gives its outcome.
 pub struct SftpUpload {
+    hidden: Arc<HiddenFile>,
+    /// The end that is under way; None: the upload goes on, or nothing of it is kept.
+    ending: Mutex<Option<Ending>>,
+}
+
+/// A file with a temporary name.
+struct HiddenFile {
     storage: SftpStorage,
     file: Arc<OpenFile>,
     /// The temporary name, as a path in the tree.
-    hidden: VirtualPath,
+    name: VirtualPath,
     /// The name that the upload will have.
     target: VirtualPath,
     /// The mode of the file that it replaces.
@@ -97,8 +109,8 @@ impl SftpUpload {
             None => return Err(not_found()),
         }
         let old_mode = found.attributes.map(|found| found.mode.unwrap_or(PRIVATE) & PERMISSIONS);
-        let hidden = hidden_beside(&found.path)?;
-        let there = tree.there(&hidden);
+        let name = hidden_beside(&found.path)?;
+        let there = tree.there(&name);
         let mode = match old_mode {
             Some(_) => new_mode(Some(PRIVATE), 0),
             None => new_mode(options.mode, tree.manner.umask),
@@ -108,10 +120,10 @@ impl SftpUpload {
         let handle = RemoteHandle::opened(session, pending).await?;
         let size = found.attributes.and_then(|found| found.size).filter(|_| old.is_some()).unwrap_or_default();
         let file = Arc::new(OpenFile::to_write(tree.clone(), handle, there, options.append.then_some(size)));
-        let upload = Self {
+        let hidden = HiddenFile {
             storage: storage.clone(),
             file,
-            hidden,
+            name,
             target: found.path,
             old_mode,
             must_be_new: options.exclusive || (old_mode.is_none() && !options.truncate),
@@ -120,12 +132,49 @@ impl SftpUpload {
             is_over: AtomicBool::new(false),
             finished: Mutex::default(),
         };
+        let upload = Self { hidden: Arc::new(hidden), ending: Mutex::default() };
         if let Some(old) = old {
-            upload.take_content(&old, options.append).await?;
+            upload.hidden.take_content(&old, options.append).await?;
         }
         Ok(upload)
     }
 
+    /// Gives the file its name on a task of its own.
+    async fn put_in_place(&self, partial: bool) -> Result<Finished, StorageError> {
+        let (sender, ending) = watch::channel(None);
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.clone());
+        let hidden = self.hidden.clone();
+        tokio::spawn(async move {
+            let outcome = hidden.put_in_place(partial).await;
+            if outcome.is_err() {
+                hidden.remove();
+            }
+            sender.send_replace(Some(outcome));
+        });
+        outcome(ending).await
+    }
+
+    /// How the upload ended, if it was to get its name.
+    async fn ended(&self) -> Option<Result<Finished, StorageError>> {
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(outcome(ending).await)
+    }
+
+    /// The metadata of what has its name now.
+    fn kept(&self, ended: &Result<Finished, StorageError>) -> Option<Metadata> {
+        match ended {
+            Ok(Finished::Named { .. }) => self.hidden.finished(),
+            Ok(Finished::TakenAway) | Err(_) => None,
+        }
+    }
+}
+
+async fn outcome(mut ending: Ending) -> Result<Finished, StorageError> {
+    let ended = ending.wait_for(Option::is_some).await.map_err(|_| is_over())?;
+    ended.clone().unwrap_or_else(|| Err(is_over()))
+}
+
+impl HiddenFile {
     /// Begins with the content of the file that the upload replaces.
     async fn take_content(&self, old: &OpenFile, appends: bool) -> Result<(), StorageError> {
         let mut at = 0;
@@ -200,6 +249,17 @@ impl SftpUpload {
         Ok(Finished::Named { replaced })
     }
 
+    /// The attributes of the file when it got its name.
+    fn finished(&self) -> Option<Metadata> {
+        *self.finished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the file, without waiting.
+    fn remove(&self) {
+        drop(self.file.handle.close());
+        drop(self.file.handle.session().about(fxp::REMOVE, &self.file.there));
+    }
+
     /// Cuts what has got its name already if bytes turn out to be missing: clients go on by the size.
     fn cut_later(&self, target: Vec<u8>) {
         let (file, Ok(runtime)) = (self.file.clone(), tokio::runtime::Handle::try_current()) else { return };
@@ -239,8 +299,7 @@ impl SftpUpload {
             self.cut_later(target);
             return;
         }
-        drop(self.file.handle.close());
-        drop(session.about(fxp::REMOVE, &self.file.there));
+        self.remove();
     }
 }
 
@@ -260,87 +319,81 @@ fn hidden_beside(path: &VirtualPath) -> Result<VirtualPath, StorageError> {
 
 impl Drop for SftpUpload {
     fn drop(&mut self) {
-        self.end_at_once(self.keep_partial);
+        self.hidden.end_at_once(self.hidden.keep_partial);
     }
 }
 
 #[async_trait]
 impl StorageFile for SftpUpload {
     async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
-        self.file.read_at(offset, length, buffer).await
+        self.hidden.file.read_at(offset, length, buffer).await
     }
 
     async fn metadata(&self) -> Result<Metadata, StorageError> {
-        let finished = *self.finished.lock().unwrap_or_else(PoisonError::into_inner);
-        match finished {
+        match self.hidden.finished() {
             Some(finished) => Ok(finished),
-            None => self.file.metadata().await,
+            None => self.hidden.file.metadata().await,
         }
     }
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
-        self.file.set_attributes(attributes).await
+        self.hidden.file.set_attributes(attributes).await
     }
 
     async fn sync(&self) -> Result<(), StorageError> {
-        self.file.sync().await
+        self.hidden.file.sync().await
     }
 
     async fn space(&self) -> Result<Space, StorageError> {
-        self.file.space().await
+        self.hidden.file.space().await
     }
 }
 
 #[async_trait]
 impl Upload for SftpUpload {
     async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
-        self.file.write_at(offset, data).await
+        self.hidden.file.write_at(offset, data).await
     }
 
     async fn replaces(&self) -> Option<Metadata> {
-        self.look().await
+        match self.ended().await {
+            Some(Ok(Finished::Named { replaced })) => replaced,
+            Some(Ok(Finished::TakenAway) | Err(_)) => None,
+            None => self.hidden.look().await,
+        }
     }
 
     async fn show(&self) -> Result<Shown, StorageError> {
-        self.file.flush().await?;
-        let session = self.file.handle.session().clone();
-        let file = self.storage.open_to_read(session, &self.hidden).await?;
-        self.was_shown.store(true, Ordering::Relaxed);
-        Ok(Shown { host_path: self.storage.tree.url(&self.hidden), file: Some(Box::new(file)) })
+        let HiddenFile { storage, file, name, was_shown, .. } = &*self.hidden;
+        file.flush().await?;
+        let shown = storage.open_to_read(file.handle.session().clone(), name).await?;
+        was_shown.store(true, Ordering::Relaxed);
+        Ok(Shown { host_path: storage.tree.url(name), file: Some(Box::new(shown)) })
     }
 
     async fn finish(&self) -> Result<Finished, StorageError> {
-        if !self.ends() {
+        if !self.hidden.ends() {
             return Err(is_over());
         }
-        let outcome = self.put_in_place(false).await;
-        if outcome.is_err() {
-            drop(self.file.handle.close());
-            drop(self.file.handle.session().about(fxp::REMOVE, &self.file.there));
-        }
-        outcome
+        self.put_in_place(false).await
     }
 
     async fn abandon(&self) -> Option<Metadata> {
-        if !self.keep_partial {
-            self.end_at_once(false);
+        if let Some(ended) = self.ended().await {
+            return self.kept(&ended);
+        }
+        if !self.hidden.keep_partial {
+            self.hidden.end_at_once(false);
             return None;
         }
-        if !self.ends() {
+        if !self.hidden.ends() {
             return None;
         }
-        match self.put_in_place(true).await {
-            Ok(Finished::Named { .. }) => *self.finished.lock().unwrap_or_else(PoisonError::into_inner),
-            Ok(Finished::TakenAway) => None,
-            Err(_) => {
-                drop(self.file.handle.close());
-                drop(self.file.handle.session().about(fxp::REMOVE, &self.file.there));
-                None
-            }
-        }
+        let ended = self.put_in_place(true).await;
+        self.kept(&ended)
     }
 
     fn discard(&self) {
-        self.end_at_once(false);
+        self.hidden.end_at_once(false);
     }
 }

@@ -26,7 +26,7 @@ impl Opened {
     /// Reserves room for bytes that are about to be written.
     ///
     /// # Errors
-    /// `QuotaExceeded`: the quota or the largest size of a file does not allow them.
+    /// `QuotaExceeded`: the quota or the largest size of a file does not allow them. `Invalid`: no file has that offset.
     pub(super) async fn reserve(&mut self, offset: u64, length: usize) -> Result<(), FileError> {
         if self.quota.is_none() {
             self.follow_account().await.inspect_err(|error| self.transfer.fail_by(error))?;
@@ -36,7 +36,9 @@ impl Opened {
             let max = self.files.account().filters.max_upload_file_size;
             if max > 0 { self.file.file().metadata().await?.size.saturating_add(length) } else { length }
         } else {
-            offset.saturating_add(length)
+            let end = offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok());
+            let invalid = || FileError::Invalid("the offset is larger than any file".into());
+            end.ok_or_else(invalid).inspect_err(|error| self.transfer.fail_by(error))?
         };
         let checked = self.files.check_size(end).and_then(|()| {
             let limits = self.limits();
@@ -90,7 +92,9 @@ impl Opened {
         let Some(effective) = attributes::effective(policy, wanted) else {
             return Ok(());
         };
-        attributes::check_permissions(self.files.permissions_at(&self.place.parent()), &effective)?;
+        for path in self.place.spellings() {
+            attributes::check_permissions(self.files.permissions_at(&path.parent()), &effective)?;
+        }
         if effective.size.is_some() && !self.options.write {
             // A5-02: as ftruncate(2) has it, while the other attributes are set.
             let others = SetAttributes { size: None, ..effective };

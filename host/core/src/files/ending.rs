@@ -104,7 +104,13 @@ impl Opened {
                     quota.give_up(&names, &**upload, None).await;
                     return Err(error.into());
                 }
-                match upload.finish().await? {
+                let is_remote = self.files.is_remote();
+                let unanswered = is_remote.then(|| ledger.unanswered(self.files.scan_tree(&self.place)));
+                let finished = upload.finish().await;
+                if let Some(unanswered) = unanswered {
+                    unanswered.answered(&finished);
+                }
+                match finished? {
                     Finished::Named { replaced } => replaced,
                     Finished::TakenAway => {
                         quota.taken_away();

@@ -188,7 +188,7 @@ impl FileService {
         let removed = match removes {
             // To finish may take long, and what was written meanwhile would be lost.
             true => match self.require_unchanged(&sides, &file.from, &file.source).await {
-                Ok(()) => self.remove_copied(&file.from).await,
+                Ok(()) => self.remove_copied(&sides, &file.from, &file.to).await,
                 Err(error) => {
                     let text = format!("the file was copied, and has both names, since the old one stays: {error}");
                     Err(FileError::Failed(text))
@@ -204,8 +204,16 @@ impl FileService {
     }
 
     /// Removes a file whose copy is complete; none: it is gone already.
-    async fn remove_copied(&self, from: &VirtualPath) -> Result<Option<Metadata>, FileError> {
-        match self.tree().remove_file(from).await {
+    async fn remove_copied(
+        &self,
+        sides: &Sides,
+        from: &VirtualPath,
+        to: &VirtualPath,
+    ) -> Result<Option<Metadata>, FileError> {
+        let unanswered = sides.unanswered(self, from, to);
+        let removed = self.tree().remove_file(from).await;
+        unanswered.into_iter().for_each(|unanswered| unanswered.answered(&removed));
+        match removed {
             Ok(removed) => Ok(Some(removed)),
             Err(error) => {
                 let text = format!("the file was copied, but the old one cannot be removed: {}", error.message);

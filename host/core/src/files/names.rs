@@ -209,13 +209,17 @@ impl FileService {
             return Ok(self.tree().hard_link(existing, new).await?);
         };
         let names = counted.ledger.names(|| self.scan_tree(new)).await?;
-        self.tree().hard_link(existing, new).await?;
+        let unanswered = self.unanswered(&counted, new);
+        let linked = self.tree().hard_link(existing, new).await;
         // Where a storage does not tell that two names are one file, each counts, as it will when it is removed.
-        if self.tree().symlink_metadata(new).await.is_ok_and(|made| made.links < 2) {
+        if linked.is_ok() && self.tree().symlink_metadata(new).await.is_ok_and(|made| made.links < 2) {
             names.moved_away();
             counted.ledger.settle_doubt(|| self.scan_tree(new));
         }
-        Ok(())
+        if let Some(unanswered) = unanswered {
+            unanswered.answered(&linked);
+        }
+        Ok(linked?)
     }
 
     /// Makes a symbolic link. Needs `create_symlinks` on the parent of the link (A5-05). The target is not checked

@@ -151,12 +151,21 @@ impl FileService {
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let check = |before: Option<&Metadata>| check_room(&names, before, options, counted.limits);
-        let (file, before) = self.open_upload(path, options, check).await?;
-        let quota = counted.upload(&names, &file, before.as_ref(), options.truncate).await?;
+        // In place, opening makes or empties the file.
+        let unanswered = self.unanswered(&counted, path);
+        let opened = self.open_upload(path, options, check).await;
+        let quota = match &opened {
+            Ok((file, before)) => Some(counted.upload(&names, file, before.as_ref(), options.truncate).await?),
+            Err(_) => None,
+        };
+        if let Some(unanswered) = unanswered {
+            unanswered.counted();
+        }
         drop(names);
+        let (file, before) = opened?;
         let provisional = self.loosened(provisional, &file, path).await;
         let file = OpenedAs::Writing(file);
-        Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (provisional, before)))
+        Ok(self.opened(file, place.clone(), protocol, options, (quota, account), (provisional, before)))
     }
 
     /// What an upload that hooks decide about, or would decide about elsewhere, keeps from now on.

@@ -1,7 +1,7 @@
 //! Paths with links, and the rules that hold for them.
 //!
-//! Permissions, patterns and the selectors of hooks are rules bound to paths. If the same rules hold for
-//! all files of an account, links do not matter, because storage confines them. If rules differ, a path
+//! Permissions, patterns, the selectors of hooks, and folders, which cover what the home has in their places, are rules
+//! bound to paths. If the same rules hold for all files of an account, links do not matter, because storage confines them. If rules differ, a path
 //! with links must pass the rules of its text and those of the place that it leads to. The operation then
 //! uses the resolved path and follows no links: a link that is put in the way meanwhile makes it fail, and
 //! does not lead it around a rule.
@@ -86,6 +86,7 @@ impl FileService {
         let account = self.account();
         account.permissions.has_several_directories()
             || !account.filters.file_patterns.is_empty()
+            || !account.folders.is_empty()
             || self.context.hooks.select_by_paths()
             || self.context.hooks.decide_uploads()
     }

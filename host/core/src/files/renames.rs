@@ -7,7 +7,7 @@ use super::{FileError, FileService};
 use crate::hook::events::Protocol;
 use crate::path::VirtualPath;
 use crate::ports::storage::{FileKind, Metadata, StorageErrorKind};
-use crate::quota::{NamespaceGuard, QuotaLimits, ScanTree, UsedQuota, survey};
+use crate::quota::{NamespaceGuard, QuotaLimits, ScanTree, Unanswered, UsedQuota, survey};
 
 /// The ledgers in which the old and the new name of a rename count.
 pub(super) struct Sides {
@@ -85,6 +85,12 @@ impl Sides {
         to: &VirtualPath,
     ) -> Result<Option<NamespaceGuard<'a>>, FileError> {
         lock_one(files, self.target.as_ref(), to).await
+    }
+
+    /// To be held while names on both sides change.
+    pub fn unanswered<'a>(&'a self, files: &FileService, from: &VirtualPath, to: &VirtualPath) -> Vec<Unanswered<'a>> {
+        let sides = [(&self.source, from), (&self.target, to)];
+        sides.into_iter().filter_map(|(counted, path)| files.unanswered(counted.as_ref()?, path)).collect()
     }
 
     /// To be called after names were changed.
@@ -170,18 +176,31 @@ impl FileService {
         self.rename_by_copy(from, to, replace, protocol).await
     }
 
+    /// Asks the storage for a rename, which is not counted yet; false: it cannot do that between these places.
+    async fn rename_in_storage(
+        &self,
+        sides: &Sides,
+        from: &VirtualPath,
+        to: &VirtualPath,
+        replace: bool,
+    ) -> Result<bool, FileError> {
+        let unanswered = sides.unanswered(self, from, to);
+        let renamed = self.tree().rename(from, to, replace).await;
+        unanswered.into_iter().for_each(|unanswered| unanswered.answered(&renamed));
+        match renamed {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind == StorageErrorKind::CrossDevice => Ok(false),
+            Err(error) => Err(FileError::from(error)),
+        }
+    }
+
     /// Renames by the storage itself; false: it cannot do that between these places.
     async fn rename_at_once(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<bool, FileError> {
         let sides = Sides::of(self, from, to);
         // Every rename holds the locks: a scan must not miss a directory that moves.
         let names = sides.lock(self, from, to).await?;
-        let rename = async || match self.tree().rename(from, to, replace).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind == StorageErrorKind::CrossDevice => Ok(false),
-            Err(error) => Err(FileError::from(error)),
-        };
         if sides.is_one && (!replace || names.target.is_none()) {
-            return rename().await;
+            return self.rename_in_storage(&sides, from, to, replace).await;
         }
         let before = self.tree().symlink_metadata(from).await?;
         let replaced = if replace { self.tree().symlink_metadata(to).await.ok() } else { None };
@@ -189,7 +208,7 @@ impl FileService {
         if let (Some(moved), Some(target)) = (&moved, &names.target) {
             target.check_arrival(moved.used, replaced.as_ref(), sides.limits())?;
         }
-        if !rename().await? {
+        if !self.rename_in_storage(&sides, from, to, replace).await? {
             return Ok(false);
         }
         // If both names are links to one file, the system call does nothing.

@@ -7,7 +7,7 @@ use crate::path::VirtualPath;
 use crate::ports::storage::{Metadata, Space, Writing};
 use crate::quota::{
     AccountFiles, Ledger, NamespaceGuard, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred,
-    UploadQuota, UsedQuota, scope_of,
+    Unanswered, UploadQuota, UsedQuota, scope_of,
 };
 
 /// The ledger in which a path is counted, and its limits.
@@ -102,6 +102,11 @@ impl FileService {
         ScanTree::around(&self.account(), self.storage.clone(), path)
     }
 
+    /// To be held while files at `path` change. None: all of them are on this host, and no call waits for an answer.
+    pub(super) fn unanswered<'a>(&self, counted: &'a Counted, path: &VirtualPath) -> Option<Unanswered<'a>> {
+        self.is_remote().then(|| counted.ledger.unanswered(self.scan_tree(path)))
+    }
+
     /// Removes the name `path`, and counts it.
     pub(super) async fn remove_counting(&self, path: &VirtualPath) -> Result<(), FileError> {
         let Some(counted) = self.counted(path) else {
@@ -109,7 +114,12 @@ impl FileService {
             return Ok(());
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
-        names.removed(&self.tree().remove_file(path).await?);
+        let unanswered = self.unanswered(&counted, path);
+        let removed = self.tree().remove_file(path).await;
+        if let Some(unanswered) = unanswered {
+            unanswered.answered(&removed);
+        }
+        names.removed(&removed?);
         counted.ledger.settle_doubt(|| self.scan_tree(path));
         Ok(())
     }
@@ -138,10 +148,14 @@ impl FileService {
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let before = self.tree().metadata(path).await?;
         names.check_resize(before.size, size, counted.limits)?;
+        let unanswered = self.unanswered(&counted, path);
         let outcome = act().await;
         // `act` may have changed the size and then failed at another attribute.
         let now = self.tree().metadata(path).await.ok().filter(|now| now.id == before.id);
         names.resized(&before, now.map_or(if outcome.is_ok() { size } else { before.size }, |now| now.size));
+        if let Some(unanswered) = unanswered.filter(|_| outcome.is_ok() || now.is_some()) {
+            unanswered.counted();
+        }
         outcome
     }
 

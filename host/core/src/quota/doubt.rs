@@ -1,8 +1,9 @@
-//! Removals that need a count of the files.
+//! Changes that need a count of the files.
 //!
 //! When one name of a file with several is removed, the file still counts if another of its names is in the
 //! scope, but not if the other names are elsewhere, as in a snapshot of the home. The ledger does not know
-//! them, so the files are counted again a moment later.
+//! them, so the files are counted again a moment later; and so they are where another host may have changed them
+//! (see `unanswered`).
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,9 @@ use super::scan::{ScanProgress, ScanTree};
 #[derive(Default)]
 pub(super) struct Doubt {
     has_arisen: bool,
+    /// Without a count the usage must not be used. Otherwise it holds while the files cannot be counted, since most of what
+    /// another host did not answer was not done.
+    is_urgent: bool,
     /// The files to count.
     tree: Option<ScanTree>,
     is_being_settled: bool,
@@ -20,6 +24,11 @@ pub(super) struct Doubt {
 
 impl Doubt {
     pub fn arises(&mut self) {
+        (self.has_arisen, self.is_urgent) = (true, true);
+    }
+
+    /// Another host may have changed something.
+    pub fn may_be(&mut self) {
         self.has_arisen = true;
     }
 
@@ -27,10 +36,19 @@ impl Doubt {
         self.has_arisen || self.is_being_settled
     }
 
-    fn begin_settling(&mut self) -> Option<ScanTree> {
+    /// The files to count, and whether that is urgent.
+    fn begin_settling(&mut self) -> Option<(ScanTree, bool)> {
         let tree = self.tree.take()?;
         (self.has_arisen, self.is_being_settled) = (false, true);
-        Some(tree)
+        Some((tree, std::mem::take(&mut self.is_urgent)))
+    }
+
+    /// The files cannot be counted now.
+    fn waits(&mut self, tree: ScanTree) {
+        self.has_arisen = true;
+        if self.tree.is_none() {
+            self.tree = Some(tree);
+        }
     }
 }
 
@@ -47,13 +65,15 @@ impl Ledger {
 
     /// Counts the files if a change needed it; gives the time that this took.
     pub(super) async fn count_doubted(&self) -> Option<Duration> {
-        let tree = self.state().doubt.begin_settling()?;
+        let (tree, is_urgent) = self.state().doubt.begin_settling()?;
         let names = self.lock_names().await;
         let begun = Instant::now();
         if self.is_open() {
             let counted = names.recount(&tree, &ScanProgress::default()).await;
-            if matches!(counted, Err(QuotaError::Scan(_))) {
-                self.invalidate();
+            match counted {
+                Err(QuotaError::Scan(_)) if is_urgent => self.invalidate(),
+                Err(QuotaError::Scan(_)) => self.state().doubt.waits(tree),
+                Ok(_) | Err(_) => {}
             }
         }
         self.state().doubt.is_being_settled = false;

@@ -25,6 +25,8 @@ const BUSY_SAVE_DELAY: Duration = Duration::from_millis(100);
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// After a count of files the keeper pauses for this many times as long as the count took.
 const COUNT_SHARE: u32 = 20;
+/// How long files that could not be counted are left alone, where their count is not urgent.
+const COUNT_AGAIN: Duration = Duration::from_secs(60);
 /// How long, and how many times, the keeper waits for uploads to an account's former files to end.
 const ENDS_INTERVAL: Duration = Duration::from_millis(50);
 const ENDS_LOOKS: usize = 100;
@@ -457,7 +459,7 @@ impl QuotaKeeper {
     /// Counts the files where a change of names needs it; never returns.
     async fn count_doubted(&self) {
         loop {
-            self.ports.doubted.notified().await;
+            let _ = tokio::time::timeout(COUNT_AGAIN, self.ports.doubted.notified()).await;
             // Requests that come together need one count only.
             tokio::time::sleep(SAVE_DELAY).await;
             for ledger in self.all() {

@@ -12,6 +12,7 @@ mod program;
 mod scan;
 mod scans;
 mod sending;
+mod unanswered;
 mod upload;
 mod volume;
 
@@ -23,6 +24,7 @@ pub use namespace::NamespaceGuard;
 pub use program::{Moved, ProgramQuota};
 pub use scan::{ScanProgress, ScanTree, Survey, survey};
 pub use scans::{QuotaScans, StartedScan};
+pub use unanswered::Unanswered;
 pub use upload::UploadQuota;
 pub use volume::{Transferred, Volume, VolumeLimits, Volumes};
 
@@ -103,6 +105,10 @@ impl std::ops::Neg for UsedQuota {
     }
 }
 
+/// The most bytes that are counted at once, 1 EiB: no storage has a file as large. Usages have to stay numbers that stores
+/// can add up, so that a write far behind the end of a file is refused before it is counted, whatever the limits are.
+const MOST_AT_ONCE: i64 = 1 << 60;
+
 /// The limits of a usage; 0: unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuotaLimits {
@@ -122,7 +128,8 @@ impl QuotaLimits {
     fn check(self, used: UsedQuota, by: UsedQuota, credit: i64) -> Result<(), QuotaError> {
         let exceeds = |used: i64, by: i64, limit: i64| limit > 0 && by > 0 && used.saturating_add(by) > limit;
         let size = exceeds(used.size, by.size, if self.size > 0 { self.size.saturating_add(credit) } else { 0 });
-        if size || exceeds(used.files, by.files, self.files) {
+        let is_no_usage = by.size > MOST_AT_ONCE || used.size.checked_add(by.size).is_none();
+        if is_no_usage || size || exceeds(used.files, by.files, self.files) {
             return Err(QuotaError::Exceeded);
         }
         Ok(())
@@ -187,6 +194,8 @@ pub fn scope_of(account: &EffectiveAccount, path: &VirtualPath, tracking: Tracki
     tracked.then(|| (Scope::Account(account.username.clone()), limits))
 }
 
+#[cfg(test)]
+mod cancelled_tests;
 #[cfg(test)]
 mod outage_tests;
 #[cfg(test)]

@@ -197,6 +197,8 @@ impl NamespaceGuard<'_> {
     }
 
     pub(super) async fn count(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<Count, QuotaError> {
+        // Those that have got their names without their clients are among the files now.
+        self.settle_abandoned().await;
         let excluded: HashSet<FileId> = {
             let mut state = self.ledger.state();
             state.programs.count_begins();
@@ -296,20 +298,23 @@ impl NamespaceGuard<'_> {
 
     pub(super) async fn settle_abandoned(&self) {
         loop {
-            let next = self.ledger.state().abandoned.pop();
-            match next {
-                None => return,
-                Some(Abandoned::InPlace(id, file)) => {
-                    // Without an answer the count stays as it was; a scan would find it.
-                    match file.metadata().await {
-                        Ok(now) => self.closed(&now),
-                        Err(_) => self.closed_unseen(id),
-                    }
-                }
+            let upload = self.ledger.state().abandoned.pop();
+            if upload.is_none() {
+                return;
+            }
+            let mut settling = Settling { ledger: self.ledger, upload };
+            match &settling.upload {
+                None => {}
+                // Without an answer the count stays as it was; a scan would find it.
+                Some(Abandoned::InPlace(id, file)) => match file.metadata().await {
+                    Ok(now) => self.closed(&now),
+                    Err(_) => self.closed_unseen(*id),
+                },
                 Some(Abandoned::Unnamed(id, reserved, limits, upload)) => {
-                    self.give_up_unnamed(id, reserved, &*upload, Some(limits)).await;
+                    self.give_up_unnamed(*id, *reserved, &**upload, Some(*limits)).await;
                 }
             }
+            settling.upload = None;
         }
     }
 
@@ -355,6 +360,21 @@ impl NamespaceGuard<'_> {
         let too_large = limits.size > 0 && grows && used.size.saturating_sub(freed_size) > limits.size;
         let too_many = limits.files > 0 && freed.is_none() && files > limits.files;
         if too_large || too_many { Err(QuotaError::Exceeded) } else { Ok(()) }
+    }
+}
+
+/// A dropped upload that is being counted. If the caller is gone meanwhile, the next one counts it.
+struct Settling<'a> {
+    ledger: &'a Ledger,
+    /// None: it is counted.
+    upload: Option<Abandoned>,
+}
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        if let Some(upload) = self.upload.take() {
+            self.ledger.abandon(upload);
+        }
     }
 }
 

@@ -292,7 +292,7 @@ async fn a_count_that_cannot_be_stored_refuses_no_upload() {
 }
 
 /// A tree in which there is nothing to count.
-fn no_files() -> ScanTree {
+pub(super) fn no_files() -> ScanTree {
     ScanTree { storage: Arc::new(NoFiles), roots: Vec::new(), skip: Vec::new() }
 }
 

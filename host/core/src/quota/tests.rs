@@ -17,13 +17,13 @@ pub(super) fn no_tree() -> ScanTree {
     panic!("nothing is to be counted from the files");
 }
 
-struct Paper {
+pub(super) struct Paper {
     store: Arc<MemoryStore>,
-    keeper: Arc<QuotaKeeper>,
-    scope: Scope,
+    pub(super) keeper: Arc<QuotaKeeper>,
+    pub(super) scope: Scope,
 }
 
-async fn paper() -> Paper {
+pub(super) async fn paper() -> Paper {
     let store = Arc::new(MemoryStore::default());
     let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]}}"#;
     store.put(&AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account);
@@ -38,7 +38,7 @@ fn keeper(store: &Arc<MemoryStore>, tracking: Tracking) -> Arc<QuotaKeeper> {
 }
 
 impl Paper {
-    async fn stored(&self) -> (i64, i64) {
+    pub(super) async fn stored(&self) -> (i64, i64) {
         self.keeper.save().await;
         let usage = self.store.user("u").await.unwrap().usage;
         (usage.used_quota_size, usage.used_quota_files)
@@ -77,6 +77,30 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     assert_eq!(paper.keeper.unsettled().await.unwrap(), std::slice::from_ref(&paper.scope));
     paper.keeper.finish().await;
     assert!(paper.keeper.unsettled().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn usages_stay_numbers_that_can_be_added_up() {
+    let paper = paper().await;
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let names = ledger.names(no_tree).await.unwrap();
+    let unlimited = QuotaLimits::default();
+    let unnamed = |inode| UploadQuota::unnamed(ledger.clone(), file(inode, 0).id, 0, None, unlimited).unwrap();
+    let mut first = unnamed(1);
+    first.reserve(50, unlimited).unwrap();
+    first.complete(&names, &file(1, 50), None);
+    let mut uploads = [UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true), unnamed(2)];
+    for upload in &mut uploads {
+        for end in [u64::MAX, i64::MAX as u64, (1 << 60) + 1] {
+            assert_eq!(upload.reserve(end, unlimited), Err(QuotaError::Exceeded), "{end}");
+        }
+    }
+    assert_eq!(ledger.used(), UsedQuota { size: 50, files: 3 });
+    // Many at once come to too much as well.
+    let mut many: Vec<_> = (10..20).map(unnamed).collect();
+    let reserved = many.iter_mut().filter_map(|upload| upload.reserve(1 << 60, unlimited).ok()).count();
+    assert_eq!(reserved, 7);
+    assert_eq!(paper.stored().await, (7 * (1 << 60) + 50, 13));
 }
 
 #[tokio::test]

@@ -143,11 +143,11 @@ impl UploadQuota {
     }
 
     /// As [`abandon`](Self::abandon), but counts at once; for an upload without a name. Without `limits`
-    /// nothing of it is kept.
+    /// nothing of it is kept. A call that is cancelled leaves the upload to be [abandoned](Self::abandon).
     pub async fn give_up(&mut self, names: &NamespaceGuard<'_>, upload: &dyn Upload, limits: Option<QuotaLimits>) {
-        if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
-            names.give_up_unnamed(id, reserved, upload, limits).await;
-        }
+        let Kind::Unnamed { id, reserved, .. } = self.kind else { return };
+        names.give_up_unnamed(id, reserved, upload, limits).await;
+        self.kind = Kind::Settled;
     }
 
     /// A program has moved or removed the file before it had its name.

@@ -1,14 +1,16 @@
 //! Expands `*`, `?` and `[…]` in paths as a shell would, since there is no shell here.
 
-use tidegate_core::files::FileService;
+use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::{PathError, VirtualPath};
 use tidegate_core::pattern::Pattern;
 
 use super::words::Word;
 
 const ENTRIES_AT_ONCE: usize = 256;
-/// Most results of one pattern, which bounds the memory that a client can use.
+/// Most results of one pattern, and most paths of a command, which bounds the memory that a client can use.
 const MAX_RESULTS: usize = 100_000;
+/// After how many paths other tasks have their turn.
+const PATHS_AT_ONCE: usize = 256;
 
 /// The path that a word means: relative paths and `~` begin at the start directory.
 pub fn resolve(files: &FileService, raw: &[u8]) -> Result<VirtualPath, PathError> {
@@ -17,6 +19,17 @@ pub fn resolve(files: &FileService, raw: &[u8]) -> Result<VirtualPath, PathError
         _ => raw,
     };
     VirtualPath::resolve(&files.start_directory(), raw)
+}
+
+/// Requires that all words of a command together mean no more than so many paths.
+///
+/// # Errors
+/// `Failed`
+pub fn require_few(paths: usize) -> Result<(), FileError> {
+    if paths <= MAX_RESULTS {
+        return Ok(());
+    }
+    Err(FileError::Failed(format!("means more than {MAX_RESULTS} files; name the directories that have them instead")))
 }
 
 /// The paths that a word means; if its pattern matches none, the word itself, as shells do it.
@@ -38,9 +51,12 @@ pub async fn expand(files: &FileService, word: &Word) -> Result<Vec<VirtualPath>
         found = next;
     }
     let mut there = Vec::new();
-    for path in found {
+    for (looked_at, path) in found.into_iter().enumerate() {
         if files.symlink_metadata(&path).await.is_ok() {
             there.push(path);
+        }
+        if looked_at.is_multiple_of(PATHS_AT_ONCE) {
+            tokio::task::yield_now().await;
         }
     }
     let found = there;
@@ -63,6 +79,10 @@ async fn matching(files: &FileService, directory: &VirtualPath, component: &[u8]
         let names = entries.into_iter().map(|entry| entry.name).filter(|name| name != b"." && name != b"..");
         let matches = names.filter(|name| pattern.matches(name));
         found.extend(matches.filter_map(|name| VirtualPath::resolve(directory, &name).ok()));
+        if found.len() > MAX_RESULTS {
+            break;
+        }
+        tokio::task::yield_now().await;
     }
     found.sort();
     found

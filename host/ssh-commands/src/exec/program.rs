@@ -139,6 +139,7 @@ async fn prepare_and_run(
             let place = Place::find(files, path, word.text.ends_with(b"/"), missing).await?;
             place.require_everything(files)?;
             places.push(place);
+            expand::require_few(places.len())?;
         }
     }
     // With several paths none is written to: `rsync::line` has refused that.

@@ -4,7 +4,7 @@ use tidegate_core::files::{FileError, OpenFile, Protocol};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{FileId, FileKind, Metadata};
 
-use super::{Ended, Reply, Scp, WARNING};
+use super::{Ended, FATAL, Reply, Scp, WARNING};
 use crate::exec::expand;
 
 const PORTION: usize = 128 << 10;
@@ -16,7 +16,13 @@ impl Scp {
         let mut sources = Vec::new();
         for word in self.request.paths.clone() {
             match expand::expand(&self.files, &word).await {
-                Ok(paths) => sources.extend(paths),
+                Ok(paths) => {
+                    sources.extend(paths);
+                    if let Err(error) = expand::require_few(sources.len()) {
+                        self.tell(FATAL, &format!("scp: the command {error}")).await?;
+                        return Err(Ended::ByError);
+                    }
+                }
                 Err(error) => self.report(&VirtualPath::root(), &FileError::from(error)).await?,
             }
         }

@@ -181,10 +181,17 @@ async fn files_are_renamed_by_copies() {
 async fn a_failed_copy_loses_nothing() {
     let (store, storage) = started().await;
     put(&storage, "/f", b"one").await;
-    for failing in ["copy", "delete"] {
-        store.content.lock().unwrap().failing = Some((failing, 500));
-        assert_eq!(kind(storage.rename(&path("/f"), &path("/g"), true).await), Err(StorageErrorKind::Other));
-        assert_eq!(store.data("home/f").unwrap(), b"one", "{failing}");
+    // A copy without a removal is no refusal: quotas are told apart by it whether anything was done.
+    for (failing, status, expected) in [
+        ("copy", 500, StorageErrorKind::Other),
+        ("copy", 403, StorageErrorKind::PermissionDenied),
+        ("delete", 500, StorageErrorKind::Other),
+        ("delete", 403, StorageErrorKind::Other),
+    ] {
+        store.content.lock().unwrap().failing = Some((failing, status));
+        let renamed = storage.rename(&path("/f"), &path("/g"), true).await;
+        assert_eq!(kind(renamed), Err(expected), "{failing} {status}");
+        assert_eq!(store.data("home/f").unwrap(), b"one", "{failing} {status}");
         store.content.lock().unwrap().failing = None;
     }
 }

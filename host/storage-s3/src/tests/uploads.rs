@@ -23,6 +23,20 @@ async fn a_small_file_is_one_request() {
 }
 
 #[tokio::test]
+async fn an_upload_is_not_the_file_that_it_replaces() {
+    // A10-06: a count of files leaves uploads out, and must not leave out what has their names.
+    let (_store, storage) = started().await;
+    put(&storage, "/f", b"old").await;
+    let (one, other) = (
+        storage.begin_upload(&path("/f"), PUT).await.unwrap(),
+        storage.begin_upload(&path("/f"), OpenOptions { truncate: false, ..PUT }).await.unwrap(),
+    );
+    let named = storage.metadata(&path("/f")).await.unwrap().id;
+    let (one, other) = (one.metadata().await.unwrap().id, other.metadata().await.unwrap().id);
+    assert!(one != named && other != named && one != other);
+}
+
+#[tokio::test]
 async fn a_large_file_is_sent_in_parts() {
     let (store, storage) = started().await;
     put(&storage, "/f", b"old").await;

@@ -31,6 +31,7 @@ async fn upload_over_a_beginning() -> S3Upload {
     written.write(Some(0), b"x").await.unwrap();
     S3Upload {
         claimed: Mutex::new(Some(bucket.claim(&key, Kind::File).unwrap())),
+        id: bucket.id_of_upload(&key, ""),
         bucket,
         key,
         append: false,

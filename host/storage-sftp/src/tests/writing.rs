@@ -117,6 +117,42 @@ async fn an_upload_that_is_cut_off_in_a_write_is_kept_without_what_was_not_sent(
     assert!(found.len() as u64 == kept && found.iter().all(|byte| *byte == 7));
 }
 
+#[tokio::test]
+async fn an_end_that_is_not_waited_for_goes_on() {
+    // The other server may have been asked for the name already: what comes of it has to be known, or the file would not count.
+    for (keep, finishes) in [(false, true), (true, true), (true, false)] {
+        for refused in [false, true] {
+            let fake = Fake::new(ALL);
+            fake.file("/f", b"old", 0);
+            let storage = opened_as(&fake, SftpSettings { atomic: true, keep_partial: keep, ..settings() });
+            let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+            upload.write_at(0, b"longer").await.unwrap();
+            if refused {
+                fake.rule(fxp::EXTENDED, 0, Instead::Refuse(fx::PERMISSION_DENIED, "no"));
+            }
+            let gone = async {
+                match finishes {
+                    true => drop(upload.finish().await),
+                    false => drop(upload.abandon().await),
+                }
+            };
+            tokio::select! {
+                biased;
+                () = gone => panic!("it did not wait"),
+                () = std::future::ready(()) => {}
+            }
+            let context = format!("{keep} {finishes} {refused}");
+            upload.discard();
+            assert_eq!(upload.replaces().await.map(|old| old.size), (!refused).then_some(3), "{context}");
+            assert_eq!(upload.abandon().await.map(|kept| kept.size), (!refused).then_some(6), "{context}");
+            drop(upload);
+            settled(&storage).await;
+            assert_eq!(fake.data("/f").unwrap(), if refused { &b"old"[..] } else { b"longer" }, "{context}");
+            assert_eq!(fake.paths(), ["/f"], "{context}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn closing_and_synchronizing_wait_for_what_is_under_way() {
     for atomic in [false, true] {

@@ -2,6 +2,7 @@
 
 mod decisions;
 mod decoys;
+mod folders;
 mod moving;
 mod permissions;
 mod quota_sequences;
@@ -9,6 +10,7 @@ mod quotas;
 mod removals;
 mod selectors;
 mod transfers;
+mod unanswered;
 
 use std::sync::Arc;
 

@@ -53,6 +53,8 @@ operations! {
     Chown,
     Chtimes,
     Truncate,
+    ChmodOpened,
+    ChtimesUploaded,
     Copy,
     CopyOver,
 }
@@ -86,6 +88,8 @@ impl Operation {
             Self::Chmod => &[&["chmod"]],
             Self::Chown => &[&["chown"]],
             Self::Chtimes => &[&["chtimes"]],
+            Self::ChmodOpened => &[&["download", "chmod"]],
+            Self::ChtimesUploaded => &[&["upload", "overwrite", "chtimes"]],
             Self::Copy => &[&["download", "upload", "copy"]],
             Self::CopyOver => &[&["download", "upload", "overwrite", "copy"]],
         }
@@ -143,6 +147,16 @@ impl Operation {
             Self::Chown => set(SetAttributes { owner: Some((7, 8)), ..Default::default() }).await,
             Self::Chtimes => set(SetAttributes { times: Some((7, 8)), ..Default::default() }).await,
             Self::Truncate => set(SetAttributes { size: Some(1), ..Default::default() }).await,
+            Self::ChmodOpened => {
+                let mut file = files.open_read(&at("f"), SFTP).await?;
+                file.set_attributes(&SetAttributes { mode: Some(0o600), ..Default::default() }).await
+            }
+            Self::ChtimesUploaded => {
+                let in_place = OpenOptions { truncate: false, ..PUT };
+                let mut file = files.open_write(&at("f"), in_place, SFTP).await?;
+                file.set_attributes(&SetAttributes { times: Some((7, 8)), ..Default::default() }).await?;
+                file.close().await
+            }
             Self::Copy => copy("new").await,
             Self::CopyOver => copy("f").await,
         }

@@ -80,6 +80,26 @@ async fn uploads_count_what_they_leave() {
 }
 
 #[tokio::test]
+async fn a_write_far_behind_the_end_of_a_file_is_not_counted() {
+    // A5-02, A10-03
+    for overwrite in MODES {
+        for (offset, is_invalid) in [(1 << 62, false), (i64::MAX as u64, true), (u64::MAX, true)] {
+            // Files alone are limited.
+            let on = fixture(r#""permissions":{"/":["*"]},"quota_files":3"#, overwrite).await;
+            on.put("/old", 60).await.unwrap();
+            let mut file = on.open("/f", PUT).await.unwrap();
+            file.write_at(0, b"x").await.unwrap();
+            let refused = file.write_at(offset, b"x").await.unwrap_err();
+            assert_eq!(matches!(refused, FileError::Invalid(_)), is_invalid, "{offset}: {refused:?}");
+            on.keeper.save().await;
+            assert_eq!(on.stored().await, (61, 2), "{overwrite:?} {offset}");
+            drop(file);
+            on.used().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn uploads_are_refused_at_the_limit() {
     // A10-02, A10-03
     let at_open = async |on: &Fixture| {

@@ -30,7 +30,7 @@ pub trait FileInPlace: StorageFile {
 }
 
 /// A file that has no name until it is [finished](Upload::finish). Dropping it before
-/// [abandons](Upload::abandon) it.
+/// [abandons](Upload::abandon) it. Until then its id is that of no file that has a name.
 #[async_trait]
 pub trait Upload: StorageFile {
     /// Writes all of `data` at `offset`.
