@@ -78,6 +78,7 @@ fn a_guesser_is_refused_and_others_are_not() {
 
 #[test]
 fn exempt_networks_are_not_banned() {
+    // B14-01
     let site = Site::new().defender(&format!("{ENABLED}\nexempt = [\"127.0.0.0/8\"]"));
     site.user("alice");
     let server = site.start();

@@ -224,6 +224,7 @@ fn hooks_that_decide_about_users_are_not_asked_about_administrators() {
 
 #[test]
 fn the_control_socket_serves_the_interfaces_to_the_owner() {
+    // A18-01
     let site = Site::new();
     site.user("alice");
     let server = site.start();
@@ -239,6 +240,7 @@ fn the_control_socket_serves_the_interfaces_to_the_owner() {
 
 #[test]
 fn a_binding_can_be_a_unix_socket() {
+    // A18-01
     let site = Site::new();
     let socket = site.path("http.sock");
     let list = json!([{"port": -1, "address": "127.0.0.1"}, {"address": socket}]).to_string();

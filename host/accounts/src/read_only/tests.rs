@@ -295,6 +295,7 @@ async fn a_folder_that_an_account_names_is_not_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn accounts_of_sessions_are_read_again_after_a_while() {
+    // A8-17
     let directory = tempfile::tempdir().unwrap();
     let stores = in_file(&shop(directory.path()), "file_accounts").unwrap();
     let begin = stores.changes(None).await.unwrap().next;

@@ -244,6 +244,7 @@ mod tests {
 
     #[test]
     fn requests_are_based_on_a_version() {
+        // A18-17
         let now = json!({"id": 3, "uid": 1, "email": "a"}).as_object().cloned().unwrap();
         // As it was read, with what refers to the object.
         let given = json!({"uid": 2, "email": "a", "users": ["u"], "groups": [], "admins": []});
@@ -331,6 +332,7 @@ mod tests {
 
     #[test]
     fn headers_that_name_no_version_are_refused() {
+        // A18-17
         for lines in [&[""][..], &[" "], &[","], &["", ""], &["*, \"3-7\""], &["\"3-7\"", "*"]] {
             let mut headers = HeaderMap::new();
             for line in lines {

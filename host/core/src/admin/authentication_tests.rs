@@ -341,6 +341,7 @@ async fn a_key_is_good_within_its_limits() {
 
 #[tokio::test]
 async fn the_last_use_is_stored_once_a_minute() {
+    // D-09
     let house = house();
     let key = house.key(&house.root, json!({})).await.unwrap();
     let last = async || house.keys.show(&house.root, "nightly").await.unwrap().document["last_use_at"].clone();
@@ -355,6 +356,7 @@ async fn the_last_use_is_stored_once_a_minute() {
 
 #[tokio::test]
 async fn a_key_is_never_more_than_its_administrator() {
+    // D-09
     let house = house();
     house.add(&house.root, "ann", json!({"permissions": ["view_users", "manage_apikeys"]})).await.unwrap();
     house.add(&house.root, "boss", json!({})).await.unwrap();

@@ -212,6 +212,7 @@ mod tests {
 
     #[test]
     fn proxies_are_exempt_and_loopback_is_not() {
+        // B14-01
         let exempt = |text: &str| {
             let exempt = read("/srv/tidegate.toml", text).defender.exempt;
             exempt.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
@@ -275,6 +276,7 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
+        // B14-01
         let check = |text: &str, expected: &str| {
             let text = format!("[common.defender]\n{text}\n");
             let problems = check_text(&PathBuf::from("/srv/tidegate.toml"), &text).unwrap_err().to_string();

@@ -128,6 +128,7 @@ fn on_error_is_what_the_kind_allows() {
 
 #[test]
 fn programs_of_the_account_write_only_where_the_operator_says_so() {
+    // B10-14
     let check = |text: &str, expected: Option<bool>| {
         let settings = read("tidegate.toml", text, &[]);
         let found = settings.ok().map(|settings| {
