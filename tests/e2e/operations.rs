@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
@@ -423,8 +424,11 @@ fn requests_are_logged_with_size_and_number() {
     // A21-05
     let site = Site::new();
     let server = site.start();
+    let began = Instant::now();
     get(&server, "/metrics");
+    let most = began.elapsed().as_millis();
     let line = server.wait_for(|line| line["sender"] == "httpd" && line["uri"] == "/metrics");
+    assert!(u128::from(line["elapsed_ms"].as_u64().unwrap()) <= most, "{line}, of {most} ms");
     assert!(line["resp_size"].as_u64().unwrap() > 1000, "{line}");
     assert!(!line["request_id"].as_str().unwrap().is_empty(), "{line}");
     let keys = line.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ");
