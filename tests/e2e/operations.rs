@@ -147,9 +147,19 @@ fn a_store_that_does_not_answer_is_in_the_metrics() {
         let gauge = || metric(&get(&server, "/metrics"), "sftpgo_dataprovider_availability");
         waiting::until(&format!("the gauge becomes {expected}"), || gauge() == Some(expected));
     };
+    // A18-02
+    let status = || {
+        let (socket, url) = (site.path("tidegate.sock"), "http://localhost/api/v1/providerstatus");
+        let mut curl = Command::new("curl");
+        let answer = tools::run_ok(curl.args(["--silent", "--show-error", "--unix-socket"]).arg(socket).arg(url));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        (answer["status"].as_u64(), answer["message"] == "Alive", answer["error"] == "")
+    };
     wait_for(1.0);
+    assert_eq!(status(), (Some(200), true, true));
     rename("account_changes", "away");
     wait_for(0.0);
+    assert_eq!(status(), (Some(500), false, false));
     rename("away", "account_changes");
     wait_for(1.0);
 }

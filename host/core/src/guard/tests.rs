@@ -66,6 +66,13 @@ fn a_ban_is_for_its_address_and_is_counted() {
 }
 
 #[test]
+fn offences_have_the_names_of_the_older_server() {
+    // B14-03
+    let offences = [Offence::LoginFailed, Offence::UserNotFound, Offence::NoLoginTried, Offence::LimitExceeded];
+    assert_eq!(offences.map(Offence::as_str), ["LoginFailed", "UserNotFound", "NoLoginTried", "LimitExceeded"]);
+}
+
+#[test]
 fn scores_of_a_hundred_thousand_addresses_are_kept() {
     // B14-01
     let defender = defender(enabled());
