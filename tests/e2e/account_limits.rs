@@ -216,7 +216,7 @@ fn programs_keep_to_the_bandwidth() {
 
 #[test]
 fn folders_are_mounted_and_shared() {
-    // C5
+    // C5-01
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let shared = site.path("shared");
     let folder = |path: &str, quota: &str| {

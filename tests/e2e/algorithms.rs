@@ -82,6 +82,7 @@ fn each_policy_lets_its_clients_in() {
 
 #[test]
 fn signatures_with_sha1_are_for_legacy_clients() {
+    // A5-21
     for (policy, expected) in [("", false), ("algorithms = \"legacy\"", true)] {
         let site = Site::by_default().config(policy);
         let key = key_of(&site.path(""), "user", &["-t", "rsa", "-b", "2048"]);
@@ -96,6 +97,7 @@ fn signatures_with_sha1_are_for_legacy_clients() {
 
 #[test]
 fn configured_algorithms_are_offered() {
+    // A3-22
     let site =
         Site::new().config("ciphers = [\"chacha20-poly1305@openssh.com\"]\nkex_algorithms = [\"ecdh-sha2-nistp256\"]");
     site.user("alice");
@@ -113,6 +115,7 @@ fn cipher(server: &Server, offered: &str) -> String {
 
 #[test]
 fn the_order_of_ciphers_is_the_servers() {
+    // A3-22
     let site = Site::new();
     site.user("alice");
     let server = site.start();
@@ -124,6 +127,7 @@ fn the_order_of_ciphers_is_the_servers() {
 
 #[test]
 fn the_order_of_ciphers_can_be_left_to_the_client() {
+    // A3-22
     let site = Site::new().config("prefer_fast_ciphers = false");
     site.user("alice");
     let server = site.start();

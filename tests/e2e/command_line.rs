@@ -80,7 +80,15 @@ fn users_are_managed() {
     check(&site, &["user", "delete", "--username", "alice"], 0, "was deleted");
     check(&site, &["user", "delete", "--username", "alice"], 1, "no account named");
     // A2-12
-    check(&site, &["user", "fly"], 2, "Usage");
+    for (wrong, named) in [
+        (&["user", "fly"][..], "'fly'"),
+        (&["fly"], "'fly'"),
+        (&["user", "list", "--fly"], "'--fly'"),
+        (&["serve", "--fly"], "'--fly'"),
+    ] {
+        check(&site, wrong, 2, named);
+        check(&site, wrong, 2, "Usage");
+    }
     let shown = tools::run_ok(&mut site.tidegate(&["user", "list", "--json"]));
     assert_eq!(shown.trim(), "[]");
 }
@@ -156,12 +164,18 @@ fn the_version_names_commit_and_date() {
     // A1-29
     for flag in ["--version", "-v"] {
         let version = tools::run_ok(std::process::Command::new(tools::tidegate()).arg(flag));
-        assert!(version.starts_with("tidegate 0.1.0-") && version.trim_end().ends_with('Z'), "{version}");
+        // Such as tidegate 0.1.0-90607d4-dirty-2026-08-08T19:28:36Z
+        let (start, date) = version.trim_end().split_at(version.trim_end().len() - "-2026-08-08T19:28:36Z".len());
+        let form: String = date.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
+        assert_eq!(form, "-0000-00-00T00:00:00Z", "{version}");
+        let commit = start.strip_prefix("tidegate 0.1.0-").unwrap_or_else(|| panic!("{version}"));
+        assert!(commit.chars().all(|it| it.is_ascii_alphanumeric() || it == '-') && !commit.is_empty(), "{version}");
     }
 }
 
 #[test]
 fn a_first_start_makes_what_is_missing() {
+    // A3-52: the directory of backups, beside keys, plugins and the database.
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let site = directory.path().join("new/place");
@@ -203,10 +217,12 @@ fn portable_shares_a_directory() {
     // A17
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("file"), "content").unwrap();
+    // A configuration with an error, which is not read.
+    std::fs::write(directory.path().join("tidegate.toml"), "bind_prot = 1\n").unwrap();
     let mut child = std::process::Command::new(tools::tidegate())
-        // Empty means generated, or the default.
-        .args(["portable", "-s", "0", "-p", "", "-u", "", "--bind-address", "127.0.0.1", "-d"])
-        .arg(directory.path())
+        // Empty means generated, or the default; without `-d`, the directory is the current one.
+        .args(["portable", "-s", "0", "-p", "", "-u", "", "--bind-address", "127.0.0.1"])
+        .current_dir(directory.path())
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -226,12 +242,23 @@ fn portable_shares_a_directory() {
     let mut python = std::process::Command::new(tools::python());
     let text = tools::run_ok(python.arg(script).args([&port, &password]));
     assert_eq!(text, "read b'content', not written\n");
+    let script = tools::root().join("tests/e2e/clients/portable_defaults.py");
+    let mut python = std::process::Command::new(tools::python());
+    let text = tools::run_ok(python.arg(script).args([&port, &password]));
+    // The connection ends with the twelfth try, of which the client may hear.
+    assert!(["12", "13"].contains(&text.trim().rsplit(' ').next().unwrap()), "{text}");
+    assert!(text.starts_with("md5sum sha1sum cd pwd; disconnected after "), "{text}");
     // A17-02
     assert!((49152..=64151).contains(&port.parse::<u16>().unwrap()), "{port}");
     assert_eq!(password.len(), 12, "{password}");
     assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{password}");
     child.kill().unwrap();
     child.wait().unwrap();
+    // Accounts and keys were in memory.
+    let names = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, ["file", "tidegate.toml"]);
 }
 
 #[test]

@@ -97,6 +97,7 @@ fn no_spelling_of_a_path_leads_out() {
 /// A directory that becomes a link out, and back, as fast as it goes.
 #[test]
 fn a_race_of_renames_does_not_lead_out() {
+    // A5-03
     let (site, home) = site();
     std::fs::create_dir(home.join("honest")).unwrap();
     std::fs::write(home.join("honest/secret"), "this is inside").unwrap();

@@ -161,6 +161,7 @@ fn logins_while_the_database_is_restarted_are_decided_rightly_or_not_at_all() {
 
 #[test]
 fn a_server_that_stops_is_not_ready() {
+    // A9-05
     let site = Site::new();
     site.user("alice");
     let server = Server::with_grace(&site, 300);

@@ -31,6 +31,7 @@ fn ask(server: &Server, arguments: &[&str], path: &str) -> (String, String) {
 
 #[test]
 fn the_code_in_the_log_adds_one_who_logs_in_on_the_web_pages() {
+    // A19-04
     let site = Site::new();
     let server = site.start();
     let [code]: [String; 1] = codes(&server).try_into().unwrap();
@@ -63,6 +64,7 @@ fn the_code_in_the_log_adds_one_who_logs_in_on_the_web_pages() {
 
 #[test]
 fn the_code_adds_one_over_rest_who_gets_a_token() {
+    // A19-04
     let site = Site::new();
     // A code is good on each server of the database, also after a restart.
     let server = site.start();
@@ -84,6 +86,7 @@ fn the_code_adds_one_over_rest_who_gets_a_token() {
 
 #[test]
 fn there_is_a_code_only_where_it_is_of_use() {
+    // A19-04
     let check = |configuration: &str, environment: &[(&str, &str)], has_administrator: bool, expected: usize| {
         let site = Site::new().config(configuration);
         if has_administrator {

@@ -1,6 +1,7 @@
 //! The defender: an address that guesses is refused, and other addresses are not.
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, can_log_in, sftp_with};
 use tidegate_tests::server::{Server, Site};
@@ -78,6 +79,7 @@ fn a_guesser_is_refused_and_others_are_not() {
 
 #[test]
 fn exempt_networks_are_not_banned() {
+    // B14-01
     let site = Site::new().defender(&format!("{ENABLED}\nexempt = [\"127.0.0.0/8\"]"));
     site.user("alice");
     let server = site.start();
@@ -111,6 +113,23 @@ fn networks_that_administrators_exempt_stay_so_after_a_restart() {
     let server = site.start();
     guess(&server, "alice");
     assert!(!can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+}
+
+#[test]
+fn passwords_are_answered_after_their_delays() {
+    // B14-01
+    for (delays, proof, is_right, least) in [
+        ("", WRONG, false, 1000),
+        ("login_delay = { success = 1500 }", PASSWORD, true, 1500),
+        ("login_delay = { password_failed = 1700 }", WRONG, false, 1700),
+    ] {
+        let site = Site::new().defender(&format!("enabled = false\n{delays}"));
+        site.user("alice");
+        let server = site.start();
+        let began = Instant::now();
+        assert_eq!(can_log_in(&server, "alice", proof), is_right, "{delays}");
+        assert!(began.elapsed() >= Duration::from_millis(least), "{delays}: {:?}", began.elapsed());
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn component(fixture: &Path, site: &Site) {
 
 #[test]
 fn each_fixture_is_refused_for_its_own_reason() {
+    // G-06
     let fixtures = fixtures();
     assert!(fixtures.len() >= 12, "{fixtures:?}");
     for fixture in fixtures {

@@ -77,6 +77,7 @@ fn said_at_start(server: &Server, plugin: &str, text: &str) -> String {
 
 #[test]
 fn what_is_no_plugin_closes_gates_only_while_it_is_there() {
+    // G-01
     let site = with_bob();
     let mut server = site.start();
     for (name, make, expected) in IRREGULAR {
@@ -134,6 +135,7 @@ fn settings_and_signatures_that_are_no_files_hold_nothing_up() {
 
 #[test]
 fn a_plugin_that_is_cut_short_closes_its_gates_at_a_restart() {
+    // G-01
     let site = with_json_users();
     let component = std::fs::read(tools::guest("json-users")).unwrap();
     for length in [13, component.len() / 2, component.len() - 1] {
@@ -187,6 +189,7 @@ fn a_gate_that_was_served_stays_closed_until_it_is_forgotten() {
 
 #[test]
 fn a_gate_is_forgotten_without_a_server_too() {
+    // G-01
     let site = with_json_users();
     assert!(can_log_in(&site.start(), "bob", PASSWORD));
     std::fs::remove_file(site.path("plugins/json-users.wasm")).unwrap();

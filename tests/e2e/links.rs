@@ -45,6 +45,7 @@ fn the_text_of_a_link_comes_back() {
 
 #[test]
 fn absolute_links_on_disk_lead_into_the_home() {
+    // A5-03
     // As the older server made them.
     for mode in ["0", "1", "2"] {
         let site = Site::new().config(&format!("upload_mode = {mode}"));
@@ -105,6 +106,7 @@ fn absolute_links_on_disk_lead_into_the_home() {
 
 #[test]
 fn the_rules_of_both_ends_hold() {
+    // A5-05
     let site = Site::new();
     let permissions = ["/:*", "/ro:list,download", "/drop:upload", "/blind:download", "/open:*"];
     let arguments: Vec<&str> =

@@ -140,6 +140,29 @@ fn accounts_are_checked_at_every_login() {
 }
 
 #[test]
+fn hours_are_those_of_utc_unless_the_server_goes_by_its_own_zone() {
+    // C3-01
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    // 1970-01-01 was a Thursday.
+    let (hour, today) = (since / 3600 % 24, (since / 86_400 + 4) % 7);
+    // In this zone it is another day now, and for another hour.
+    let (zone, there) = if hour < 11 { ("XYZ12", (today + 6) % 7) } else { ("XYZ-14", (today + 1) % 7) };
+    for (tz, day, expected) in [("", today, true), ("", there, false), ("local", today, false), ("local", there, true)]
+    {
+        let site = Site::new().config(&format!("[common]\ntz = \"{tz}\""));
+        let home = site.user("alice");
+        let document = format!(
+            r#"{{"username":"alice","home_dir":"{}","filters":{{"access_time":[{{"day_of_week":{day},"from":"00:00","to":"23:59"}}]}}}}"#,
+            home.display()
+        );
+        let document = site.write("alice.json", document);
+        tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", document.to_str().unwrap()]));
+        let server = site.start_with(&[("TZ", zone)]);
+        assert_eq!(can_log_in(&server, "alice", PASSWORD), expected, "{tz:?} in {zone}, day {day}\n{}", server.log());
+    }
+}
+
+#[test]
 fn max_sessions_holds() {
     // A1-09, A4-10
     let site = Site::new();

@@ -49,6 +49,16 @@ fn check(site: &Site, sql: &dyn Fn(&str)) {
     refuse(&add);
     refuse(&["user", "update", "--username", "alice", "--status", "0"]);
     refuse(&["user", "delete", "--username", "alice"]);
+    // A3-36, A18-07
+    let carol = format!(
+        r#"{{"username":"carol","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}}}}"#,
+        home.display()
+    );
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["--silent", "--show-error", "--json", &carol, "--unix-socket"]).arg(site.path("tidegate.sock"));
+    let answer = tools::run_ok(curl.arg("http://localhost/api/v1/user"));
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert!(answer["status"] == 403 && answer["error"].as_str().unwrap().contains("manage_users = 0"), "{answer}");
     // What is the server's own is kept.
     let shared = site.path("shared");
     tools::run_ok(&mut site.tidegate(&[

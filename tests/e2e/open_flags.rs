@@ -52,6 +52,7 @@ fn flags_mean_what_they_mean_to_the_system() {
 
 #[test]
 fn each_flag_needs_its_permission() {
+    // A5-05
     let denied_old = (fx::PERMISSION_DENIED, Some("old"));
     let denied_new = (fx::PERMISSION_DENIED, None);
     for (permissions, flags, over_old, of_new) in [

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
@@ -146,9 +147,19 @@ fn a_store_that_does_not_answer_is_in_the_metrics() {
         let gauge = || metric(&get(&server, "/metrics"), "sftpgo_dataprovider_availability");
         waiting::until(&format!("the gauge becomes {expected}"), || gauge() == Some(expected));
     };
+    // A18-02
+    let status = || {
+        let (socket, url) = (site.path("tidegate.sock"), "http://localhost/api/v1/providerstatus");
+        let mut curl = Command::new("curl");
+        let answer = tools::run_ok(curl.args(["--silent", "--show-error", "--unix-socket"]).arg(socket).arg(url));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        (answer["status"].as_u64(), answer["message"] == "Alive", answer["error"] == "")
+    };
     wait_for(1.0);
+    assert_eq!(status(), (Some(200), true, true));
     rename("account_changes", "away");
     wait_for(0.0);
+    assert_eq!(status(), (Some(500), false, false));
     rename("away", "account_changes");
     wait_for(1.0);
 }
@@ -423,8 +434,11 @@ fn requests_are_logged_with_size_and_number() {
     // A21-05
     let site = Site::new();
     let server = site.start();
+    let began = Instant::now();
     get(&server, "/metrics");
+    let most = began.elapsed().as_millis();
     let line = server.wait_for(|line| line["sender"] == "httpd" && line["uri"] == "/metrics");
+    assert!(u128::from(line["elapsed_ms"].as_u64().unwrap()) <= most, "{line}, of {most} ms");
     assert!(line["resp_size"].as_u64().unwrap() > 1000, "{line}");
     assert!(!line["request_id"].as_str().unwrap().is_empty(), "{line}");
     let keys = line.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ");

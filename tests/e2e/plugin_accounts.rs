@@ -174,6 +174,7 @@ fn grants_widen_what_a_plugin_may_make() {
 
 #[test]
 fn second_factors_are_neither_seen_nor_removed() {
+    // A11-21
     let place = tempfile::tempdir().unwrap();
     let answers = [home(&place.path().join("json-0"))];
     let secret = |site: &Site, user: &str| {

@@ -224,6 +224,7 @@ fn outward_address() -> Option<std::net::IpAddr> {
 
 #[test]
 fn what_the_operator_names_may_be_this_machine() {
+    // G-05
     let Some(own) = outward_address() else { return };
     let listener = std::net::TcpListener::bind((own, 0)).unwrap();
     let url = format!("http://{own}:{}/", listener.local_addr().unwrap().port());

@@ -123,6 +123,7 @@ fn limits_hold_to_the_byte() {
 
 #[test]
 fn every_way_to_grow_is_counted() {
+    // A10-03, A10-04
     let (site, home) = site(&["--quota-size", "100000"]);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
@@ -316,6 +317,7 @@ fn programs_at_the_same_time_share_the_room() {
 
 #[test]
 fn what_arrives_compressed_is_counted_as_it_is_stored() {
+    // A7-06
     let (site, home) = site(&["--quota-size", "30000000"]);
     let server = site.start();
     // Each of them fits.

@@ -91,6 +91,7 @@ fn a_component_dropped_in_decides_from_then_on() {
 
 #[test]
 fn removing_a_file_opens_no_door() {
+    // G-01
     let site = Site::new();
     site.user("stored");
     site.plugin("json-users", &tools::guest("json-users"), &json_users(&site.path("homes")));

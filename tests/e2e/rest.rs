@@ -80,6 +80,18 @@ fn an_older_client_works_as_it_always_did() {
 }
 
 #[test]
+fn no_scan_begins_where_usages_are_not_counted() {
+    // A10-01, A18-05
+    let site = Site::new().config("[data_provider]\ntrack_quota = 0");
+    site.user("alice");
+    let _server = site.start();
+    let socket = site.path("tidegate.sock");
+    let body = ["--json", r#"{"username":"alice"}"#, "http://localhost/api/v1/quota_scan"];
+    let (status, answer) = curl(&[&["--unix-socket", socket.to_str().unwrap()][..], &body].concat());
+    assert!(status == 403 && answer.contains("track_quota"), "{status} {answer}");
+}
+
+#[test]
 fn sessions_are_shown_and_closed() {
     // A18-03, A18-04
     let site = Site::new();
@@ -92,6 +104,26 @@ fn sessions_are_shown_and_closed() {
     let (_, sessions) = ask(&["get-connections"]);
     let shown = &sessions[0];
     let transfer = &shown["active_transfers"][0];
+    let names = |object: &Value| {
+        let mut names: Vec<_> = object.as_object().unwrap().keys().cloned().collect();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    let expected = "active_transfers client_version connection_id connection_time last_activity protocol \
+                    remote_address ssh_command username";
+    assert_eq!(names(shown), expected, "{shown}");
+    assert_eq!(names(transfer), "last_activity operation_type path size start_time", "{transfer}");
+    // Milliseconds since 1970, of the last minutes.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    for (object, field) in
+        [(shown, "connection_time"), (shown, "last_activity"), (transfer, "start_time"), (transfer, "last_activity")]
+    {
+        let at = u128::from(object[field].as_u64().unwrap());
+        assert!((now - 600_000..=now + 1_000).contains(&at), "{field}: {at} at {now}");
+    }
+    assert!(shown["remote_address"].as_str().unwrap().starts_with("127.0.0.1:"), "{shown}");
+    assert!(shown["client_version"].as_str().unwrap().starts_with("SSH-2.0-OpenSSH"), "{shown}");
+    assert_eq!(shown["ssh_command"], "", "{shown}");
     assert_eq!(
         (&transfer["operation_type"], &transfer["path"], &transfer["size"]),
         (&json!("upload"), &json!("/upload"), &json!(1000))
@@ -224,6 +256,7 @@ fn hooks_that_decide_about_users_are_not_asked_about_administrators() {
 
 #[test]
 fn the_control_socket_serves_the_interfaces_to_the_owner() {
+    // A18-01
     let site = Site::new();
     site.user("alice");
     let server = site.start();
@@ -239,6 +272,7 @@ fn the_control_socket_serves_the_interfaces_to_the_owner() {
 
 #[test]
 fn a_binding_can_be_a_unix_socket() {
+    // A18-01
     let site = Site::new();
     let socket = site.path("http.sock");
     let list = json!([{"port": -1, "address": "127.0.0.1"}, {"address": socket}]).to_string();

@@ -252,6 +252,7 @@ fn input_that_no_command_reads_keeps_no_session() {
 
 #[test]
 fn a_stopping_server_waits_for_transfers_and_not_for_idle_sessions() {
+    // A9-05
     let site = Site::new();
     site.user("alice");
     let server = Server::with_grace(&site, 300);

@@ -191,7 +191,8 @@ fn a_full_disk_loses_nothing_in_mode_1() {
 fn logs_have_the_documented_lines() {
     // A21-01, A21-03, A21-04
     let site = Site::new();
-    site.user("alice");
+    let home = site.user("alice");
+    let at = |name: &str| serde_json::Value::from(home.join(name).display().to_string());
     let file = site.write("sent", "content");
     // Nine hours before UTC in POSIX's sense: times are local ones.
     let server = site.start_with(&[("TZ", "XYZ-9")]);
@@ -210,9 +211,11 @@ fn logs_have_the_documented_lines() {
     let upload = server.wait_for(|line| line["sender"] == "Upload");
     assert_eq!(keys(&upload), "level time sender elapsed_ms size_bytes username file_path connection_id protocol");
     assert_eq!((&upload["size_bytes"], &upload["protocol"]), (&7.into(), &"SFTP".into()));
+    assert_eq!((&upload["username"], &upload["file_path"]), (&"alice".into(), &at("file")));
     let (time, hours) = (upload["time"].as_str().unwrap(), [before, hour_there()]);
     assert!(hours.iter().any(|hour| time[10..].starts_with(hour.as_str())), "{time} is not at {hours:?}");
-    server.wait_for(|line| line["sender"] == "Download");
+    let download = server.wait_for(|line| line["sender"] == "Download");
+    assert_eq!((&download["size_bytes"], &download["file_path"]), (&7.into(), &at("file")));
     let chmod = server.wait_for(|line| line["sender"] == "Chmod");
     assert_eq!(chmod["filemode"], "600");
     let rename = server.wait_for(|line| line["sender"] == "Rename");
@@ -220,8 +223,10 @@ fn logs_have_the_documented_lines() {
         keys(&rename),
         "level time sender username file_path target_path filemode uid gid access_time modification_time ssh_command connection_id protocol"
     );
-    for sender in ["Mkdir", "Rmdir", "Remove"] {
-        server.wait_for(|line| line["sender"] == sender);
+    assert_eq!((&rename["file_path"], &rename["target_path"]), (&at("file"), &at("other")));
+    for (sender, name) in [("Mkdir", "d"), ("Rmdir", "d"), ("Remove", "other")] {
+        let line = server.wait_for(|line| line["sender"] == sender);
+        assert_eq!(line["file_path"], at(name), "{line}");
     }
     site.write("homes/alice/f", "x");
     let mut raw = RawSftp::connect(&server, "alice", "pw");

@@ -68,6 +68,7 @@ fn a_banner_is_shown_before_the_login() {
 
 #[test]
 fn a_host_key_that_others_can_read_stops_the_start() {
+    // A4-02
     use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
     drop(site.start());

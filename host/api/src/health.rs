@@ -72,6 +72,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_is_ready_while_it_can_decide_logins() {
+        // A9-05
         let (metrics, stop) = (Arc::new(Metrics::default()), CancellationToken::new());
         let readiness = Readiness::new(metrics.clone(), stop.clone());
         metrics.store_answers(true);

@@ -325,6 +325,7 @@ mod tests {
 
     #[test]
     fn the_command_is_read_with_its_quotes() {
+        // A8-14
         let command = |options: &str| KeyOptions::parse(options).command().map(str::to_owned);
         assert_eq!(command("no-pty"), None);
         assert_eq!(command("command=\"internal-sftp\",no-pty").as_deref(), Some("internal-sftp"));

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn exemptions_are_no_wider_than_people_mean() {
-        // B14
+        // B14-01
         let check = |text: &str, expected: Result<&str, &str>| match (
             exemption(parse(text).unwrap()).map(|network| network.to_string()),
             expected,

@@ -196,6 +196,7 @@ mod tests {
 
     #[test]
     fn dot_dot_never_leaves_the_root() {
+        // A5-03
         check("/", b"..", Ok("/"));
         check("/", b"../../../etc/passwd", Ok("/etc/passwd"));
         check("/a/b", b"../..", Ok("/"));
@@ -205,6 +206,7 @@ mod tests {
 
     #[test]
     fn containment_is_by_component() {
+        // A5-03
         let path = |text| VirtualPath::parse_normalised(text).unwrap();
         assert!(path("/a/b").is_same_or_below(&path("/a")));
         assert!(path("/a").is_same_or_below(&path("/a")));

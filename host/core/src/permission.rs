@@ -219,6 +219,7 @@ mod tests {
 
     #[test]
     fn the_longest_directory_wins_entirely() {
+        // A5-04
         let table: &[(&str, &[&str])] =
             &[("/", &["*"]), ("/ro", &["list", "download"]), ("/ro/in", &["upload"]), ("/none", &[])];
         check(table, "/", &["*"]);
@@ -233,6 +234,7 @@ mod tests {
 
     #[test]
     fn names_may_be_patterns() {
+        // A5-04
         let table: &[(&str, &[&str])] = &[
             ("/", &["*"]),
             ("/in*", &["upload"]),

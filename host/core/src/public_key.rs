@@ -234,6 +234,7 @@ mod tests {
 
     #[test]
     fn security_keys_want_a_touch_unless_their_line_says_otherwise() {
+        // A8-14
         let ed25519 = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLioAAAABHNzaDo=";
         let ecdsa = "sk-ecdsa-sha2-nistp256@openssh.com AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb20AAAAIbmlzdHAyNTYAAABBBGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfUAAAAEc3NoOg==";
         let check = |line: &str, expected: bool| {
@@ -298,6 +299,7 @@ mod tests {
 
     #[test]
     fn a_text_of_several_lines_is_not_one_key() {
+        // A8-14
         for text in [format!("{LINE} one\n{RSA}"), format!("{LINE}\r{RSA}"), format!("{LINE}\r\n{RSA} two\n")] {
             let problem = PublicKey::parse(&text).unwrap_err().to_string();
             assert!(problem.contains("several lines"), "{problem}");

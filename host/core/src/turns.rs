@@ -249,6 +249,16 @@ mod tests {
         assert!(futures_poll(&mut behind).is_some());
     }
 
+    #[test]
+    fn fewer_than_sixteen_places_are_not_divided() {
+        // B0-10a
+        for (total, expected) in [(1, 1), (15, 15), (16, 8), (64, 32)] {
+            let places = Places::with_shares(total);
+            let taken: Vec<_> = (0..total).filter_map(|_| places.try_enter(from("192.0.2.1", "x"))).collect();
+            assert_eq!(taken.len(), expected, "{total}");
+        }
+    }
+
     #[tokio::test]
     async fn a_wait_that_is_given_up_leaves_nothing() {
         let places = Places::new(1);

@@ -179,6 +179,7 @@ mod tests {
 
     #[test]
     fn headers_are_for_the_host_that_is_named() {
+        // B0-08
         let check = |beginning: &str, url: &str, expected: bool| {
             let (name, value) = (HeaderName::from_static("x"), HeaderValue::from_static("v"));
             let header = UrlHeader { name, value, url: beginning.to_owned() };

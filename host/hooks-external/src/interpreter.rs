@@ -104,6 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
+        // B0-15
         let directory = tempfile::tempdir().unwrap();
         let check = |content: &[u8], expected: Option<&str>| {
             let program = directory.path().join("hook");

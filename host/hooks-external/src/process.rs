@@ -363,6 +363,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_whose_caller_left_goes_on() {
+        // B0-13
         let directory = tempfile::tempdir().unwrap();
         let [begun, go, done] = ["begun", "go", "done"].map(|name| fifo(directory.path(), name));
         let script = format!("echo > {}; read line < {}; echo > {}", begun.display(), go.display(), done.display());

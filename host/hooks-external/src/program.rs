@@ -394,6 +394,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_directory_that_was_emptied_decides_nothing() {
+        // D-14
         let directory = tempfile::tempdir().unwrap();
         let script = directory.path().join("a.sh");
         std::fs::write(&script, "#!/bin/sh\n").unwrap();

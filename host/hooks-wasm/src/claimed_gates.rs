@@ -97,6 +97,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_used_is_held_to_what_it_exports() {
+        // G-01
         let check =
             |bytes: &[u8], expected: BTreeSet<HookKind>| assert_eq!(claimed_gates(bytes), expected, "{bytes:?}");
         let only = |kind: HookKind| BTreeSet::from([kind]);

@@ -106,6 +106,7 @@ mod tests {
 
     #[test]
     fn only_computing_counts() {
+        // G-06
         check(15, 0, 1000);
         check(15, 8, 840);
         check(0, 8, 840);

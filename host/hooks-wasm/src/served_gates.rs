@@ -143,6 +143,7 @@ mod tests {
 
     #[test]
     fn what_was_served_is_there_after_a_restart_until_it_is_forgotten() {
+        // G-01
         let directory = tempfile::tempdir().unwrap();
         let mut record = ServedGates::open(directory.path()).unwrap();
         record.add("policy", &gates(&[HookKind::Connect])).unwrap();

@@ -129,6 +129,7 @@ mod tests {
 
     #[test]
     fn malformed_and_dear_hashes_match_nothing() {
+        // A8-11
         for hash in [
             "$argon2id$",
             "$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$AAAA",

@@ -103,6 +103,7 @@ mod tests {
 
     #[test]
     fn lines_are_networks_or_reported() {
+        // B14-01
         let check = |text: &str, expected: &[&str], lines: &[usize]| {
             let (networks, problems) = read(text);
             let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();

@@ -184,8 +184,25 @@ mod tests {
     use std::io::Read;
 
     use serde_json::Value;
+    use tidegate_core::connection::ConnectionId;
+    use tidegate_core::files::Protocol;
+    use tidegate_core::ports::{FileEvent, FileEventKind, FileLog, TransferEnd};
 
     use super::*;
+    use crate::file_log::FileLogLines;
+
+    /// What `act` writes to the log.
+    fn written(act: impl FnOnce()) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let rotation = Rotation { max_size: 1 << 20, max_backups: 1, max_age: None, compress: false };
+        let output = Output::File(LogFile::open(&path, rotation).unwrap());
+        let layer = JsonLines { output: Arc::new(Mutex::new(output)), utc: true };
+        tracing::subscriber::with_default(Registry::default().with(layer), act);
+        let mut text = String::new();
+        File::open(path).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
 
     #[test]
     fn spans_are_made_only_for_traces() {
@@ -202,17 +219,10 @@ mod tests {
     #[test]
     fn lines_keep_the_order_of_their_keys() {
         // A1-25, A21-01, A21-07: what fail2ban's filter matches
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("log");
-        let rotation = Rotation { max_size: 1 << 20, max_backups: 1, max_age: None, compress: false };
-        let output = Output::File(LogFile::open(&path, rotation).unwrap());
-        let layer = JsonLines { output: Arc::new(Mutex::new(output)), utc: true };
-        tracing::subscriber::with_default(Registry::default().with(layer), || {
+        let text = written(|| {
             tracing::debug!(sender = "connection_failed", client_ip = %"192.0.2.1", username = "a\"b", login_type = "password");
             tracing::info!(sender = "Chtimes", access_time = 0_i64, modification_time = NO_TIME);
         });
-        let mut text = String::new();
-        File::open(path).unwrap().read_to_string(&mut text).unwrap();
         let expected =
             r#""sender":"connection_failed","client_ip":"192.0.2.1","username":"a\"b","login_type":"password"}"#;
         let (first, second) = text.split_once('\n').unwrap();
@@ -225,6 +235,50 @@ mod tests {
             let time = line["time"].as_str().unwrap();
             let form: String = time.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
             assert_eq!(form, "0000-00-00T00:00:00.000", "{time}");
+        }
+    }
+
+    #[test]
+    fn lines_about_files_have_all_their_values() {
+        // A21-03, A21-04
+        let channel = ConnectionId::new("SFTP_c_1");
+        let check = |protocol: Protocol, what: FileEventKind<'_>, level: &str, expected: &str| {
+            let (username, address) = ("alice", "192.0.2.1".parse().unwrap());
+            let event = FileEvent { channel: &channel, username, address, protocol, path: "/srv/a", what };
+            let text = written(|| FileLogLines.record(&event));
+            let (start, rest) = text.split_once(r#","sender":"#).unwrap();
+            assert!(start.starts_with(&format!(r#"{{"level":"{level}","time":""#)), "{text}");
+            assert_eq!(rest, format!("{expected}}}\n"));
+        };
+        let end = |failure| TransferEnd { bytes: 7, elapsed: std::time::Duration::from_micros(1_234_999), failure };
+        let transfer = |sender: &str, protocol: &str, more: &str| {
+            let start =
+                format!(r#""{sender}","elapsed_ms":1234,"size_bytes":7,"username":"alice","file_path":"/srv/a""#);
+            format!(r#"{start},"connection_id":"SFTP_c_1","protocol":"{protocol}"{more}"#)
+        };
+        let upload = FileEventKind::Upload(end(None));
+        check(Protocol::Sftp, upload, "info", &transfer("Upload", "SFTP", ""));
+        let download = FileEventKind::Download(end(Some("it broke")));
+        check(Protocol::Scp, download, "warn", &transfer("Download", "SCP", r#","error":"it broke""#));
+        let command = |sender: &str, [target, mode, uid, gid, command]: [&str; 5]| {
+            let start = format!(r#""{sender}","username":"alice","file_path":"/srv/a","target_path":"{target}""#);
+            let middle = format!(r#","filemode":"{mode}","uid":{uid},"gid":{gid},"access_time":"","#);
+            let end = format!(r#""modification_time":"","ssh_command":"{command}","connection_id":"SFTP_c_1""#);
+            format!(r#"{start}{middle}{end},"protocol":"SFTP""#)
+        };
+        let none = ["", "", "-1", "-1", ""];
+        let with_target = ["/srv/b", "", "-1", "-1", ""];
+        for (what, sender, values) in [
+            (FileEventKind::CreateDirectory, "Mkdir", none),
+            (FileEventKind::RemoveDirectory, "Rmdir", none),
+            (FileEventKind::Remove, "Remove", none),
+            (FileEventKind::Rename { target: "/srv/b" }, "Rename", with_target),
+            (FileEventKind::Symlink { target: "/srv/b" }, "Symlink", with_target),
+            (FileEventKind::SetMode(0o640), "Chmod", ["", "640", "-1", "-1", ""]),
+            (FileEventKind::SetOwner { uid: 7, gid: 8 }, "Chown", ["", "", "7", "8", ""]),
+            (FileEventKind::Command("md5sum"), "SSHCommand", ["", "", "-1", "-1", "md5sum"]),
+        ] {
+            check(Protocol::Sftp, what, "info", &command(sender, values));
         }
     }
 }

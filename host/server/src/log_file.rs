@@ -230,6 +230,7 @@ mod tests {
 
     #[test]
     fn old_files_are_removed() {
+        // A2-06, A2-07
         let rotation = Rotation { max_age: Some(Duration::ZERO), ..ROTATION };
         check(rotation, 35, 1);
     }

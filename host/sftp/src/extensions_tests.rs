@@ -17,6 +17,7 @@ fn text(path: &str) -> Field<'_> {
 
 #[tokio::test]
 async fn only_the_extension_replaces_what_is_there() {
+    // A5-07
     let mut client = Client::new(files("")).await;
     client.put("a", b"a").await;
     client.put("b", b"b").await;

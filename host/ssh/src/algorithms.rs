@@ -217,6 +217,7 @@ mod tests {
 
     #[test]
     fn every_name_of_the_older_server_is_understood() {
+        // A3-22
         let names = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<String>>();
         let kex = "curve25519-sha256 curve25519-sha256@libssh.org ecdh-sha2-nistp256 ecdh-sha2-nistp384 \
             ecdh-sha2-nistp521 diffie-hellman-group14-sha256 diffie-hellman-group16-sha512 \

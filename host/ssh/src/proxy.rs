@@ -138,6 +138,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn headers_are_believed_from_proxies_alone() {
+        // A4-16
         use ProxyRule::{Ignore, Optional, Required};
         let ssh = b"SSH-2.0-x\r\n".as_slice();
         let v1 = b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 22\r\nSSH-2.0-x\r\n".as_slice();
@@ -163,6 +164,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_client_is_waited_for_a_moment() {
+        // A4-16
         let (_peer, mut stream) = tokio::io::duplex(10);
         let greeting = settings(ProxyRule::Optional).greet(&mut stream, PROXY.parse().unwrap()).await;
         assert!(greeting.is_ok_and(|greeting| greeting.source.is_none()));

@@ -97,6 +97,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_directory_is_known_for_a_while_and_until_a_file_may_have_its_name() {
+        // A16-07
         let directories = Directories::default();
         let check = |forgotten: &str, left: &[&str]| {
             let all = ["/a", "/a/b", "/a-", "/b"];

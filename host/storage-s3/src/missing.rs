@@ -155,6 +155,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_name_is_remembered_for_a_second() {
+        // A16-03
         let (missing, name) = (MissingNames::default(), key("/f"));
         missing.look(&name).found_nothing();
         tokio::time::advance(Duration::from_millis(999)).await;

@@ -132,6 +132,7 @@ mod tests {
 
     #[test]
     fn pages_of_other_origins_change_nothing() {
+        // A19-04
         let host = ("host", "127.0.0.1:8080");
         check(&[], &[host], true, false);
         check(&[], &[], false, false);

@@ -149,6 +149,7 @@ fi
 
 #[test]
 fn the_sample_with_questions_runs_unmodified() {
+    // A12-10
     let site = Site::new();
     let script = site.script("questions.sh", QUESTIONS);
     let site = site.config(&format!("keyboard_interactive_auth_program = \"{}\"", script.display()));
@@ -180,7 +181,7 @@ fi
 
 #[test]
 fn the_sample_with_hours_runs_unmodified() {
-    // A13-05
+    // A13-05, A13-12
     let site = Site::new();
     let script = site.script("hours.sh", HOURS);
     let site = site.config(&format!("[data_provider]\npre_login_hook = \"{}\"", script.display()));

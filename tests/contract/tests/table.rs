@@ -200,6 +200,7 @@ where
 
 #[tokio::test]
 async fn a_server_that_is_not_there_refuses() {
+    // B17-01
     let adapters = adapters().await;
     let script = adapters.directory().join("hook.sh");
     let program = Arc::new(adapters.program(HookKind::Connect).unwrap());
@@ -315,6 +316,7 @@ async fn secrets_and_values_belong_to_the_plugin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_may_be_made_ahead_or_kept() {
+    // H-10
     for instances in ["session", "fresh", "prepared", "warm"] {
         let settings = format!("[limits]\ninstances = \"{instances}\"\nready = 4\ncpu_ms = 200\n");
         let adapters = Adapters::new(&component("contract"), &settings, Duration::from_secs(3)).await.unwrap();

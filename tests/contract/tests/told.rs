@@ -126,7 +126,7 @@ fn changed(change: impl FnOnce(&mut FileAction)) -> PostAction {
 
 #[tokio::test]
 async fn actions_have_the_variables_of_their_era() {
-    // A15-02, A15-03, B10-02
+    // A15-02, A15-03, B10-02, J-12
     let renamed = changed(|action| {
         action.kind = ActionKind::Rename;
         action.storage_target = Some("/srv/contract/in/g".into());

@@ -25,6 +25,7 @@ async fn an_old_primary_is_left() {
 
 #[tokio::test]
 async fn the_password_is_read_for_each_connection() {
+    // A3-33
     let server = Server::start();
     drop(server.open());
     let mut raw = server.raw().await;

@@ -172,6 +172,7 @@ async fn nothing_depends_on_how_the_server_is_configured() {
 
 #[tokio::test]
 async fn a_broken_row_is_named_and_harms_no_other() {
+    // A9-06
     let server = Server::start();
     let database = server.open();
     add(&database, "alice").await;
@@ -204,6 +205,7 @@ async fn secrets_of_the_older_server_are_decrypted_once() {
 
 #[tokio::test]
 async fn a_broken_row_of_any_table_is_in_the_way_of_no_other() {
+    // A9-06
     let server = Server::start();
     let (database, mut raw) = (server.open(), server.raw().await);
     for (collection, statement) in invalid::broken_cells() {

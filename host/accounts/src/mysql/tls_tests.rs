@@ -34,6 +34,7 @@ async fn the_mode_says_what_is_checked() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_refused_where_tls_is_wanted() {
+    // A3-33
     let port = free_port();
     let server = Server::start_with(&[format!("--port={port}"), "--skip-ssl".to_owned()]);
     test_cases::a_server_without_tls_is_refused_where_tls_is_wanted(&server, port);

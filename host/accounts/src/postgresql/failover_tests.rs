@@ -16,6 +16,7 @@ async fn a_database_that_is_gone_is_away_at_once() {
 
 #[tokio::test]
 async fn an_old_primary_is_left() {
+    // A3-33
     test_cases::an_old_primary_is_left(async |first: &Server| {
         first.raw().await.batch_execute("ALTER SYSTEM SET default_transaction_read_only = on").await.unwrap();
         first.reload();
@@ -26,6 +27,7 @@ async fn an_old_primary_is_left() {
 
 #[tokio::test]
 async fn the_password_is_read_for_each_connection() {
+    // A3-33
     let server = Server::start();
     drop(server.open());
     let raw = server.raw().await;

@@ -97,6 +97,7 @@ async fn tables_are_where_the_configuration_wants_them() {
 
 #[tokio::test]
 async fn a_broken_row_is_named_and_harms_no_other() {
+    // A9-06
     let server = Server::start();
     let database = server.open();
     add(&database, "alice").await;
@@ -158,6 +159,7 @@ async fn secrets_of_the_older_server_are_decrypted_once() {
 
 #[tokio::test]
 async fn a_broken_row_of_any_table_is_in_the_way_of_no_other() {
+    // A9-06
     let server = Server::start();
     let (database, raw) = (server.open(), server.raw().await);
     for (collection, statement) in invalid::broken_cells() {

@@ -102,6 +102,7 @@ fn files_of_the_older_server_are_not_touched() {
 
 #[test]
 fn other_files_are_not_touched() {
+    // A9-04
     let foreign = ["is not a database of this server's driver \"bolt\"", "tidegate migrate"];
     let write = |content: &'static [u8]| move |path: &Path| std::fs::write(path, content).unwrap();
     check_open_error(write(b"this is not a database, but a text"), &foreign);
@@ -155,6 +156,7 @@ fn a_newer_file_is_refused() {
 
 #[test]
 fn a_file_in_use_is_refused() {
+    // A9-04
     let (_directory, path) = file();
     let first = RedbDatabase::open(&path).unwrap();
     let error = RedbDatabase::open(&path).err().unwrap();

@@ -135,6 +135,7 @@ fn a_database_of_a_later_version_is_refused_and_not_changed() {
 
 #[tokio::test]
 async fn a_broken_row_is_named_and_harms_no_other() {
+    // A9-06
     let (_directory, path) = file();
     let database = SqliteDatabase::open(&path).unwrap();
     add(&database, "alice").await;
@@ -194,6 +195,7 @@ async fn an_invalid_row_is_in_the_way_of_no_other() {
 
 #[tokio::test]
 async fn a_broken_row_of_any_table_is_in_the_way_of_no_other() {
+    // A9-06
     let (_directory, path) = file();
     let database = SqliteDatabase::open(&path).unwrap();
     for (collection, statement) in invalid::broken_cells() {

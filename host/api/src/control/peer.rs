@@ -75,6 +75,7 @@ mod tests {
 
     #[test]
     fn only_the_owner_and_root_are_served() {
+        // A18-01
         let check = |owner: u32, peer: Option<u32>, expected: bool| {
             assert_eq!(Owner(owner).allows(Peer { uid: peer }), expected, "{owner} {peer:?}");
         };

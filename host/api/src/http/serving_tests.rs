@@ -72,6 +72,7 @@ async fn sockets_of_both_kinds_are_served() {
 #[tokio::test]
 async fn clients_that_send_slowly_are_cut_off() {
     // A3-54
+    assert_eq!(HttpLimits::default().header_time, Duration::from_secs(30));
     let limits = HttpLimits { header_time: Duration::from_millis(50), connections: 1, ..HttpLimits::default() };
     let (address, _stop) = bound(None, limits).await;
     let slow = asked(TcpStream::connect(address).await.unwrap(), b"GET / HTTP/1.1\r\nHost").await;

@@ -258,6 +258,13 @@ mod tests {
         {
             assert_eq!(read(path), Err(status), "{path}");
         }
+        // Files as large as a dump may be, and larger by one.
+        let of_length = |length: u64| {
+            std::fs::File::create(backups.0.join("large")).unwrap().set_len(length).unwrap();
+            backups.find("input_file", "large").err().map(|refusal| (refusal.0.status, refusal.0.error))
+        };
+        assert_eq!(of_length(268_435_456), None);
+        assert_eq!(of_length(268_435_457), Some((400, "\"large\" is larger than 268435456 bytes".to_owned())));
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(backups.0.join("a.json").metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }

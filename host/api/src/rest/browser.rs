@@ -134,6 +134,7 @@ mod tests {
 
     #[test]
     fn pages_of_other_origins_are_refused() {
+        // A18-01
         let host = ("host", "127.0.0.1:8080");
         check(&[], &[host], true, true);
         check(&[], &[], false, false);
@@ -156,6 +157,7 @@ mod tests {
 
     #[test]
     fn names_that_are_not_the_servers_are_refused() {
+        // A18-01
         // DNS rebinding: the browser has looked up a name of the page's owner, and found 127.0.0.1.
         check(&[], &[("host", "evil.example:8080")], true, false);
         check(&["files.example"], &[("host", "evil.example")], false, false);

@@ -279,6 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_based_on_a_version() {
+        // A18-17
         let now = json!({"id": 3, "uid": 1, "email": "a"}).as_object().cloned().unwrap();
         // As it was read, with what refers to the object.
         let given = json!({"uid": 2, "email": "a", "users": ["u"], "groups": [], "admins": []});
@@ -320,6 +321,7 @@ mod tests {
 
     #[tokio::test]
     async fn content_is_the_version_of_what_has_no_revision() {
+        // A18-17
         let now = json!({"ip": "192.0.2.1", "score": 2});
         let tag = content_tag(now.to_string().as_bytes());
         let (weak, both) = (format!("W/{tag}"), format!("\"x\", {tag}"));
@@ -372,6 +374,7 @@ mod tests {
 
     #[test]
     fn headers_that_name_no_version_are_refused() {
+        // A18-17
         let check = |name: &HeaderName, lines: &[&str], expected: Option<u16>| {
             let lines: Vec<_> = lines.iter().map(|line| (name.clone(), *line)).collect();
             let refused = Conditions::of(&headers(&lines)).err().map(|refusal| refusal.0.status);

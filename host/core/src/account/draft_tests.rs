@@ -14,10 +14,11 @@ fn check(patch: &str, field: Option<&str>) {
 
 #[test]
 fn every_field_is_checked() {
-    // A8-03, A8-04, A8-06, A8-07, A8-08, A8-10, C1-02
+    // A5-16, A8-03, A8-04, A8-06, A8-07, A8-08, A8-10, C1-02
     check("{}", None);
     check(r#"{"username":""}"#, Some("username"));
     check(&format!(r#"{{"username":"{}"}}"#, "a".repeat(256)), Some("username"));
+    check(&format!(r#"{{"username":"{}"}}"#, "é".repeat(255)), None);
     check(r#"{"username":"a\nb"}"#, Some("username"));
     check(r#"{"home_dir":"relative"}"#, Some("home_dir"));
     check(r#"{"home_dir":"/srv/../etc"}"#, Some("home_dir"));
@@ -27,6 +28,8 @@ fn every_field_is_checked() {
     check(r#"{"status":0}"#, None);
     check(r#"{"uid":-1}"#, Some("uid"));
     check(r#"{"uid":2147483648}"#, Some("uid"));
+    check(r#"{"gid":2147483648}"#, Some("gid"));
+    check(r#"{"uid":2147483647,"gid":2147483647}"#, None);
     check(r#"{"max_sessions":-1}"#, Some("max_sessions"));
     check(r#"{"quota_size":-1}"#, Some("quota_size"));
     check(r#"{"expiration_date":-5}"#, Some("expiration_date"));

@@ -177,6 +177,7 @@ mod tests {
 
     #[test]
     fn a_path_is_in_the_innermost_folder() {
+        // C5-02
         let folder = |name: &str, path: &str| VirtualFolder {
             name: name.to_owned(),
             virtual_path: VirtualPath::parse_normalised(path).unwrap(),

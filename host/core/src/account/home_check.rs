@@ -165,6 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn directories_of_the_server_are_known_by_where_paths_lead() {
+        // A11-21a
         let rule = HomeRule { roots: vec!["/srv/state/homes".into()], own: vec!["/srv/state".into()] };
         let links = vec![("/srv/link", "/srv/state"), ("/srv/out", "/srv/state/homes/a")];
         let check = HomeCheck::new(rule, Arc::new(Links(links)));

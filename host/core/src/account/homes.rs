@@ -208,6 +208,7 @@ mod tests {
 
     #[test]
     fn directories_of_the_system_are_known() {
+        // A11-21a
         let check = |roots: &[&str], path: &str, expected: bool| {
             let rule = HomeRule { roots: texts(roots), own: Vec::new() };
             assert_eq!(rule.is_system(path), expected, "{path} with {roots:?}");

@@ -48,6 +48,7 @@ mod tests {
 
     #[test]
     fn only_with_the_grant_an_answer_changes_them() {
+        // A11-21
         for (rights, is_kept) in [
             (AccountRights::unbound(), true),
             (AccountRights::bound(), true),
@@ -66,6 +67,7 @@ mod tests {
 
     #[test]
     fn hooks_without_the_grant_do_not_see_them() {
+        // A11-21
         let account = account(&format!("{CODES},{RECOVERY}"));
         let hidden = |text: &str| !text.contains("HUSH");
         for rights in [AccountRights::unbound(), AccountRights::bound()] {

@@ -130,6 +130,7 @@ async fn add_otherwise(house: &House, name: &str) {
 
 #[tokio::test]
 async fn a_code_adds_the_first_administrator_once() {
+    // A19-04
     let (house, first) = empty_house();
     let (good, other) = (code(&first).await, code(&first).await);
     assert_ne!(good, other);
@@ -157,6 +158,7 @@ async fn a_code_adds_the_first_administrator_once() {
 
 #[tokio::test]
 async fn of_eight_one_is_the_first() {
+    // A19-04
     for is_one_code in [true, false] {
         let house = house_with(Arc::new(Meeting(Barrier::new(8))), None);
         let first = first_of(&house);
@@ -181,6 +183,7 @@ async fn of_eight_one_is_the_first() {
 
 #[tokio::test]
 async fn a_code_ends_with_its_day_or_with_another_administrator() {
+    // A19-04
     let (house, first) = empty_house();
     let good = code(&first).await;
     let at = house.clock.0.load(Ordering::Relaxed);
@@ -265,6 +268,7 @@ async fn the_newest_codes_are_good() {
 /// An administrator is added between the look and the code.
 #[tokio::test]
 async fn no_code_is_made_beside_an_administrator() {
+    // A19-04
     let (house, first) = empty_house();
     let first = FirstAdministrator { directory: Arc::new(Late(house.store.clone())), ..first };
     assert_eq!(first.make_code().await, Ok(None));

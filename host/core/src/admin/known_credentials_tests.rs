@@ -21,6 +21,7 @@ fn servers() -> (Arc<MemoryStore>, House, House) {
 }
 #[tokio::test]
 async fn the_last_use_is_stored_once_a_minute() {
+    // D-09
     let house = house_on(Arc::default());
     let key = house.key(&house.root, json!({})).await.unwrap();
     let last = async || house.keys.show(&house.root, "nightly").await.unwrap().document["last_use_at"].clone();

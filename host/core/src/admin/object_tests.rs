@@ -116,6 +116,7 @@ async fn objects_are_added_changed_and_deleted() {
 
 #[tokio::test]
 async fn a_whole_document_is_refused_when_another_change_came_first() {
+    // A9-06
     let house = house();
     let added = house.add(Group, json!({"name": "g", "description": "a"})).await.unwrap();
     house.update(Group, "g", fields(json!({"description": "b"}))).await.unwrap();

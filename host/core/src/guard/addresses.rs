@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn sources_are_addresses_or_networks() {
-        // B14
+        // B14-02
         let check = |address: &str, expected: &str| {
             let source = Source::from(address.parse::<IpAddr>().unwrap());
             assert_eq!(source.to_string(), expected);

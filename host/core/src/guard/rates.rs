@@ -114,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_token_is_taken_from_every_bucket_or_from_none() {
+        // B14-05
         let limits = [limit(RateScope::All, 1, 1000, 5), limit(RateScope::All, 1, 1000, 2)];
         let mut buckets = Buckets::default();
         let found: Vec<_> = (0..4).map(|_| buckets.take(&limits, RateScope::All, SECOND).err()).collect();

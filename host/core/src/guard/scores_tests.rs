@@ -84,6 +84,7 @@ fn administrators_ban_and_forgive() {
 
 #[test]
 fn the_lowest_score_makes_room() {
+    // B14-01
     let mut table = ScoreTable::new(rule(), 3);
     for (number, points) in [(1, 15), (2, 14), (3, 2), (4, 4)] {
         table.add(source(number), LoginFailed, points, 0);
@@ -115,6 +116,7 @@ fn connections_of_an_address_are_limited_beside_those_of_all() {
 
 #[test]
 fn connections_make_room_for_scores_and_not_the_other_way_round() {
+    // B14-05
     let mut table = ScoreTable::new(rule(), 2);
     let take = |table: &mut ScoreTable, number: u32, now: i64| table.take(source(number), &[rate()], now).is_ok();
     assert!(take(&mut table, 1, 0) && take(&mut table, 1, 0) && !take(&mut table, 1, 0));

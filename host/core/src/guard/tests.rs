@@ -66,6 +66,24 @@ fn a_ban_is_for_its_address_and_is_counted() {
 }
 
 #[test]
+fn offences_have_the_names_of_the_older_server() {
+    // B14-03
+    let offences = [Offence::LoginFailed, Offence::UserNotFound, Offence::NoLoginTried, Offence::LimitExceeded];
+    assert_eq!(offences.map(Offence::as_str), ["LoginFailed", "UserNotFound", "NoLoginTried", "LimitExceeded"]);
+}
+
+#[test]
+fn scores_of_a_hundred_thousand_addresses_are_kept() {
+    // B14-01
+    let defender = defender(enabled());
+    let address = |number: u32| IpAddr::from(core::net::Ipv4Addr::from(0xC000_0000 + number));
+    (0..100_000).for_each(|number| defender.score(address(number), Offence::LoginFailed));
+    assert_eq!(defender.scores().len(), 100_000);
+    defender.score(address(100_000), Offence::LoginFailed);
+    assert_eq!(defender.scores().len(), 100_000, "another one takes the place of the lowest score");
+}
+
+#[test]
 fn administrators_ban_what_is_not_exempt() {
     let defender = defender(DefenderSettings { enabled: false, ..enabled() });
     assert_eq!(defender.ban(address("10.1.2.3"), None), Err(BanRefusal::Exempt));

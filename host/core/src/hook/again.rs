@@ -283,6 +283,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_event_that_is_sent_again_delays_no_other() {
+        // B0-08a
         let hanging = Flaky { then: Then::Hangs, ..Flaky::new(5) };
         let world = World::new(vec![hanging, Flaky::new(0)]);
         // More tries than tasks, which all hang after a second.

@@ -144,6 +144,7 @@ mod tests {
 
     #[test]
     fn a_later_link_does_not_widen_the_rights_of_an_earlier_one() {
+        // A11-21a
         let mut event = PreLogin::new(Arc::new(attempt("alice")));
         let mut answer = |rights: AccountRights| {
             let json = r#"{"status":1,"username":"x","home_dir":"/srv/x","permissions":{"/":["*"]}}"#;

@@ -23,7 +23,7 @@ async fn only_codes_for_this_protocol_are_asked_for() {
 
 #[tokio::test]
 async fn accounts_that_are_off_or_expired_converse_in_vain() {
-    // A12-09: the hook; None: the server asks.
+    // A12-09, B1-02: the hook; None: the server asks.
     type Answer = fn() -> KeyboardInteractiveVerdict;
     let accept: Answer = || KeyboardInteractiveVerdict::Accept(None);
     let defer: Answer = || KeyboardInteractiveVerdict::Defer;

@@ -236,6 +236,7 @@ async fn unknown_users_meet_the_same_questions() {
 
 #[tokio::test]
 async fn nothing_that_a_hook_says_lets_an_unknown_user_in() {
+    // A12-08
     let world = world(None);
     says(&world.hooks.keyboard_interactive, |_: &KeyboardInteractive| KeyboardInteractiveVerdict::Accept(None));
     assert_eq!(converse(&mut world.login(), &[]).await.1, "refused");

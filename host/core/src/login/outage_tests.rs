@@ -33,6 +33,7 @@ async fn by(world: &World, method: LoginMethod) -> &'static str {
 
 #[tokio::test]
 async fn an_outage_is_no_failed_login() {
+    // A9-05
     let world = world(None);
     world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"]"#)).await;
     world.outage.becomes(State::Away);
@@ -65,6 +66,7 @@ async fn an_outage_is_no_failed_login() {
 
 #[tokio::test]
 async fn the_first_login_of_an_outage_notices_it_before_it_shows_a_credential() {
+    // A9-05
     let world = world(None);
     world.outage.becomes(State::Away);
     assert_eq!(world.login().nothing_proved("alice").await, Offer::Unavailable);

@@ -460,7 +460,11 @@ async fn an_answer_may_name_another_account() {
     // A11-25
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
     match world.login().password("alias", Secret::new("pw")).await {
-        Outcome::Accepted(authenticated) => assert_eq!(authenticated.account().username, "alice"),
+        Outcome::Accepted(authenticated) => {
+            // The session keeps the name that was typed beside that of the account.
+            let names = (authenticated.account().username.as_str(), authenticated.session().username.as_str());
+            assert_eq!(names, ("alice", "alias"));
+        }
         other => panic!("{}", name(other)),
     }
 }

@@ -118,6 +118,7 @@ mod tests {
 
     #[test]
     fn clear_passwords_are_not_taken_for_hashes() {
+        // A8-11
         for text in ["", "secret", "$", "$7$x", "{SHA}x", "argon2id$"] {
             assert_eq!(PasswordHash::recognise(text), None, "{text}");
         }

@@ -178,6 +178,7 @@ mod tests {
 
     #[test]
     fn clear_passwords_stay_what_they_are() {
+        // A8-11
         for text in [
             "secret", "$", "$$", "a$b$c", "$ecret", "{", "{}", "{ }x", "{a, b}c", "a!", "b*", "xx", " pw ", "sha256",
             "me$you",

@@ -162,6 +162,7 @@ async fn what_a_program_removed_while_it_was_written_counts_nothing() {
 
 #[tokio::test]
 async fn limits_hold_when_many_reserve_at_once() {
+    // A10-03
     let paper = paper().await;
     let limits = QuotaLimits { size: 1000, files: 7 };
     let ledger = paper.keeper.ledger(&paper.scope);

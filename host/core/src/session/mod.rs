@@ -157,3 +157,17 @@ impl EndReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::EndReason;
+
+    #[test]
+    fn reasons_have_the_names_that_hooks_know() {
+        // D-03: written out, so that none is spelled in another way.
+        let names = ["logout", "idle", "expired", "admin-closed", "server-stop", "error"];
+        assert_eq!(EndReason::ALL.map(EndReason::as_str), names);
+        assert_eq!(names.map(EndReason::from_name), EndReason::ALL.map(Some));
+        assert_eq!(EndReason::from_name("closed"), None);
+    }
+}

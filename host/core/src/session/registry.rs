@@ -129,6 +129,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_per_account_and_places_come_back() {
+        // A4-10
         let registry = Arc::new(SessionRegistry::default());
         let admit = |connection: &str, user: &str, max| {
             registry.admit(&ConnectionId::new(connection), user, max, CancellationToken::new())

@@ -71,6 +71,7 @@ mod tests {
 
     #[test]
     fn names_lead_neither_to_this_machine_nor_to_metadata() {
+        // G-05
         for address in [
             "127.0.0.1",
             "127.9.9.9",

@@ -211,7 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn wrong_passwords_are_answered_after_a_second_unless_another_time_is_set() {
+        // B14-01
+        let check = |text: &str, success: u64, password_failed: u64| {
+            let delay = read("/srv/tidegate.toml", text).login_delay;
+            let found = (delay.success.as_millis(), delay.password_failed.as_millis());
+            assert_eq!(found, (success.into(), password_failed.into()), "{text}");
+        };
+        check("", 0, 1000);
+        check("[common.defender]\nenabled = false\n", 0, 1000);
+        check("[common.defender.login_delay]\nsuccess = 7\n", 7, 1000);
+        check("[common.defender.login_delay]\npassword_failed = 10000\n", 0, 10_000);
+        check("[common.defender.login_delay]\npassword_failed = 0\n", 0, 0);
+    }
+
+    #[test]
     fn proxies_are_exempt_and_loopback_is_not() {
+        // B14-01
         let exempt = |text: &str| {
             let exempt = read("/srv/tidegate.toml", text).defender.exempt;
             exempt.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
@@ -275,6 +291,7 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_refused() {
+        // B14-01
         let check = |text: &str, expected: &str| {
             let text = format!("[common.defender]\n{text}\n");
             let problems = check_text(&PathBuf::from("/srv/tidegate.toml"), &text).unwrap_err().to_string();

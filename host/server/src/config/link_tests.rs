@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn what_a_link_says_holds_for_every_adapter() {
-    // A11-05, A11-12, A14-04, A15-05, A15-06, A15-23, B0-03, B0-08, B0-14, B6-01, D-03, J-09
+    // A11-05, A11-12, A14-04, A14-06, A15-05, A15-06, A15-23, B0-03, B0-08, B0-14, B6-01, D-03, J-09
     let check = |text: &str, kind: HookKind, own: Option<u64>, link: u64, concurrency: usize| {
         let settings = read("tidegate.toml", text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
         let configured = &settings.hooks[&kind].links[0];
@@ -128,6 +128,7 @@ fn on_error_is_what_the_kind_allows() {
 
 #[test]
 fn programs_of_the_account_write_only_where_the_operator_says_so() {
+    // B10-14
     let check = |text: &str, expected: Option<bool>| {
         let settings = read("tidegate.toml", text, &[]);
         let found = settings.ok().map(|settings| {

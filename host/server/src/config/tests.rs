@@ -359,6 +359,7 @@ fn masks_are_octal_however_they_are_written() {
             }
         }
     };
+    check("tidegate.toml", "", Some(0o022));
     for section in ["sftpd", "common"] {
         let toml = |value: &str| format!("[{section}]\numask = {value}\n");
         let yaml = |value: &str| format!("{section}:\n  umask: {value}\n");

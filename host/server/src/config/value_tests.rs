@@ -128,6 +128,15 @@ fn addresses_in_both_lists_are_decided_about_by_the_era() {
 }
 
 #[test]
+fn other_zones_than_the_own_and_utc_are_refused() {
+    // C3-01
+    for zone in ["", "utc", "UTC", "local"] {
+        assert!(read("tidegate.toml", &format!("[common]\ntz = \"{zone}\"\n"), &[]).is_ok(), "{zone}");
+    }
+    check_error("tidegate.toml", "[common]\ntz = \"Europe/Berlin\"\n", &["common.tz", "line 2"]);
+}
+
+#[test]
 fn tries_are_six_so_many_or_without_end() {
     // A3-13
     for (line, expected) in

@@ -254,6 +254,7 @@ mod tests {
 
     #[test]
     fn checksums_are_of_all_files_that_are_named() {
+        // A7-01
         let commands = SshCommands::from_names(&["*".to_owned()]).0;
         let check = |line: &str, expected: Option<&[&str]>| {
             let paths = match commands.parse(line.as_bytes()) {

@@ -140,6 +140,7 @@ mod tests {
 
     #[test]
     fn a_forced_command_takes_the_place_of_the_clients() {
+        // A8-14
         let check = |command: &str, expected: Wanted<'_>| assert_eq!(Wanted::forced(command), expected, "{command}");
         check("internal-sftp", Wanted::Sftp);
         check("internal-sftp -l INFO -f AUTH", Wanted::Sftp);

@@ -34,6 +34,7 @@ async fn nothing_is_made_below_a_file() {
 
 #[tokio::test]
 async fn what_others_have_made_below_a_file_can_be_written_again() {
+    // A16-07
     let (store, storage) = started().await;
     for key in ["home/a", "home/a/b"] {
         store.put(key, b"x");
@@ -44,6 +45,7 @@ async fn what_others_have_made_below_a_file_can_be_written_again() {
 
 #[tokio::test]
 async fn a_directory_is_looked_for_once_in_a_while() {
+    // A16-07
     let (store, storage) = started().await;
     let new = OpenOptions { is_new: true, ..PUT };
     for (at, expected) in [

@@ -216,6 +216,7 @@ async fn directories_are_renamed_where_they_may_be() {
 
 #[tokio::test]
 async fn a_directory_with_keys_that_are_no_names_is_not_renamed() {
+    // A16-04
     let store = Store::start().await;
     let storage = open(location(&store), S3Settings { rename_limit: 9, ..quick() }).unwrap();
     for nameless in ["home/d/a ", "home/d//x", "home/d/./x", "home/d/e/b ", "home/d/e /b"] {

@@ -48,6 +48,7 @@ async fn what_is_behind_the_last_byte_stays_unless_the_size_is_set() {
 
 #[tokio::test]
 async fn what_is_kept_is_copied_inside_the_store() {
+    // A16-08
     let (store, storage) = started().await;
     store.put("home/f", &bytes(20 * MIB));
     let upload = storage.begin_upload(&path("/f"), KEEPING).await.unwrap();
@@ -61,6 +62,7 @@ async fn what_is_kept_is_copied_inside_the_store() {
 
 #[tokio::test]
 async fn a_file_that_is_cut_to_nothing_and_written_has_what_was_written() {
+    // A16-08
     let (store, storage) = started().await;
     store.put("home/f", b"older content");
     let upload = storage.begin_upload(&path("/f"), KEEPING).await.unwrap();
@@ -72,6 +74,7 @@ async fn a_file_that_is_cut_to_nothing_and_written_has_what_was_written() {
 
 #[tokio::test]
 async fn what_was_not_written_stays_as_it_is() {
+    // A16-08
     let (store, storage) = started().await;
     store.put("home/f", b"old");
     store.requests();
@@ -89,6 +92,7 @@ async fn what_was_not_written_stays_as_it_is() {
 
 #[tokio::test]
 async fn what_cannot_be_done_is_refused_and_the_old_file_stays() {
+    // A16-08
     let (store, storage) = started().await;
     store.put("home/f", b"older content");
     let refused = |outcome: Result<(), StorageError>| {
@@ -128,6 +132,7 @@ async fn what_cannot_be_done_is_refused_and_the_old_file_stays() {
 
 #[tokio::test]
 async fn two_versions_are_never_mixed() {
+    // A16-08
     let (store, storage) = started().await;
     for (length, at) in [(1, 0), (6 * MIB, 0), (1, 20 * MIB)] {
         store.put("home/f", &bytes(20 * MIB));

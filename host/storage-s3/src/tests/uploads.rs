@@ -183,6 +183,7 @@ async fn of_two_uploads_the_last_one_stays() {
 
 #[tokio::test]
 async fn a_time_that_costs_nothing_is_kept() {
+    // A16-03
     let (_store, storage) = started().await;
     let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
     upload.write_at(0, b"x").await.unwrap();
@@ -256,6 +257,7 @@ async fn an_upload_that_the_store_has_lost_is_an_error() {
 
 #[tokio::test]
 async fn a_synchronized_file_would_be_one_that_is_stored() {
+    // A16-03
     let (store, storage) = started().await;
     let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
     upload.write_at(0, b"x").await.unwrap();

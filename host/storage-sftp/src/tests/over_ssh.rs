@@ -162,6 +162,7 @@ async fn passwords_are_taken_alone_or_after_a_key() {
 
 #[tokio::test]
 async fn a_server_with_another_host_key_gets_nothing() {
+    // C4-01
     let (before, now) = (new_key(), new_key());
     let ssh = ssh(&now).await;
     let with_password = |place: &mut SftpLocation| place.password = Secret::new("sesame");

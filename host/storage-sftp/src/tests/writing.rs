@@ -36,6 +36,7 @@ async fn settled(storage: &SftpStorage) {
 
 #[tokio::test]
 async fn an_error_of_the_other_server_reaches_the_client_at_the_close() {
+    // C4-01
     for atomic in [false, true] {
         for (packet, after, instead, expected) in [
             (fxp::WRITE, 0, FULL, StorageErrorKind::NoSpace),
@@ -155,6 +156,7 @@ async fn an_end_that_is_not_waited_for_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn closing_and_synchronizing_wait_for_what_is_under_way() {
+    // C4-01
     for atomic in [false, true] {
         let fake = Fake::new(ALL);
         let storage = opened(&fake, atomic);

@@ -150,6 +150,7 @@ async fn a_file_moves_and_counts_where_it_is() {
 
 #[tokio::test]
 async fn what_has_the_name_is_replaced_or_refuses() {
+    // C5-03
     let two = async |tree: &Tree| {
         tree.put("/a", b"12345").await.unwrap();
         tree.put("/m/b", b"old").await.unwrap();
@@ -240,6 +241,7 @@ fn with_limit(on: &Fixture, rename_limit: usize) -> Arc<FileService> {
 
 #[tokio::test]
 async fn what_breaks_off_or_is_in_the_way_loses_nothing() {
+    // C5-03
     let content = vec![b'x'; MIB];
     for act in ["drop", "name taken", "file shrinks", "file is replaced", "file is rewritten", "nothing"] {
         let kinds = ("local", "memory");
@@ -306,6 +308,7 @@ async fn is_pending<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
 
 #[tokio::test]
 async fn a_file_that_is_written_stays() {
+    // C5-03
     for quota in [OWN, OF_ACCOUNT] {
         let tree = tree(("local", "memory"), OverwriteMode::Standard, quota, no_hooks()).await;
         let mut file = tree.on.files.open_write(&path("/a"), PUT, SFTP).await.unwrap();
@@ -344,6 +347,7 @@ impl Hook<PostAction> for Recorder {
 
 #[tokio::test]
 async fn hooks_see_one_rename() {
+    // C5-03
     use tidegate_core::hook::events::ActionKind;
     for kinds in pairs() {
         let recorder = Arc::new(Recorder::default());

@@ -245,6 +245,7 @@ async fn a_file_counts_once_however_many_names_it_has() {
 
 #[tokio::test]
 async fn sizes_that_are_set_count() {
+    // A10-03
     let set = async |on: &Fixture, size| {
         let attributes = SetAttributes { size: Some(size), ..Default::default() };
         on.files.set_attributes(&path("/f"), &attributes, true, SFTP).await

@@ -240,6 +240,7 @@ async fn no_open_upload_is_carried_into_a_watched_directory() {
 
 #[tokio::test]
 async fn no_second_name_leads_around_a_hook() {
+    // B10-13
     let check = async |decides: bool, asked: &str, existing: &str, new: &str, is_allowed: bool| {
         let watcher = Arc::new(Watcher::default());
         let mut hooks = no_hooks();
@@ -273,6 +274,7 @@ async fn no_second_name_leads_around_a_hook() {
 
 #[tokio::test]
 async fn a_program_is_refused_by_either_spelling() {
+    // B10-14
     let watcher = Arc::new(Watcher::default());
     let before = Arc::new(Chain::new(Arc::default(), vec![link::<PreAction>(&watcher, &["/watched"])]));
     let on = fixture_with(RULES[0], OverwriteMode::Standard, FileHooks { before, ..no_hooks() }).await;

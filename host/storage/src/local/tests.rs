@@ -70,6 +70,7 @@ async fn links_do_not_lead_out() {
 
 #[tokio::test]
 async fn absolute_links_mean_the_tree() {
+    // A5-03
     let tree = tree(OverwriteMode::Standard);
     std::fs::create_dir(tree.home("d")).unwrap();
     std::fs::write(tree.home("target"), "inside").unwrap();

@@ -224,6 +224,7 @@ async fn every_answer_has_the_headers() {
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused() {
+    // A19-04
     let house = House::new().await;
     let root = house.log_in("root").await;
     for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "http://evil.example"), ("x-none", "")] {

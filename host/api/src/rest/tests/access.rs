@@ -306,6 +306,7 @@ async fn only_users_that_the_kernel_names_are_the_owner_of_the_server() {
 
 #[tokio::test]
 async fn pages_in_a_browser_are_refused_everywhere() {
+    // A18-01
     let house = House::new();
     for path in ["/api/v1/user", "/api/v2/users", "/api/tidegate/hooks", "/api/v2/token"] {
         let answer = house.based("GET", path, &[("origin", "https://evil.example")], Value::Null).await;

@@ -1,5 +1,10 @@
 //! Bad input: clear errors, and nothing changed.
 
+use std::convert::Infallible;
+
+use axum::body::Bytes;
+use futures_util::stream;
+
 use super::super::route::Interface;
 use super::*;
 
@@ -51,6 +56,24 @@ async fn bodies_that_are_no_document_are_refused() {
     assert_eq!((&shown.body["uid"], &shown.body["home_dir"]), (&json!(0), &json!("/srv/u")));
 }
 
+#[tokio::test(start_paused = true)]
+async fn bodies_that_do_not_arrive_are_waited_for_so_long() {
+    // A3-54: longer for loads.
+    let house = House::new();
+    for (method, path, seconds) in [
+        ("POST", "/api/v1/user", 60),
+        ("PUT", "/api/v2/users/alice", 60),
+        ("POST", "/api/tidegate/bans", 60),
+        ("POST", "/api/v2/loaddata", 600),
+    ] {
+        let began = tokio::time::Instant::now();
+        let silent = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let answer = house.send(method, path, &[("x-sftpgo-api-key", "all")], silent).await;
+        answer.refused(408, &format!("within {seconds} seconds"));
+        assert_eq!(began.elapsed().as_secs(), seconds, "{method} {path}");
+    }
+}
+
 #[tokio::test]
 async fn bodies_whose_fields_are_all_optional_may_be_left_out() {
     let house = House::new();
@@ -97,7 +120,7 @@ async fn parameters_are_checked() {
         answer.refused(status, error);
         assert_eq!(answer.body["field"].as_str(), field, "{}", answer.text);
     };
-    // A18-06
+    // A18-06, A18-17
     check("/api/v1/user?limit=x", 400, "Invalid limit", Some("limit")).await;
     check("/api/v1/user?limit=-1", 400, "Invalid limit", Some("limit")).await;
     check("/api/v1/user?offset=1.5", 400, "Invalid offset", Some("offset")).await;

@@ -46,6 +46,27 @@ async fn accounts_are_listed_a_page_at_a_time() {
 }
 
 #[tokio::test]
+async fn pages_of_the_older_interface_have_a_hundred_accounts_unless_told_and_five_hundred_at_most() {
+    // A18-06
+    let house = House::new();
+    for number in 0..502 {
+        house.add(&format!("u{number:03}")).await;
+    }
+    for (query, count) in [
+        ("", 100),
+        ("?limit=", 100),
+        ("?offset=450", 52),
+        ("?limit=499", 499),
+        ("?limit=500", 500),
+        ("?limit=501", 500),
+        ("?limit=9999", 500),
+    ] {
+        let page = house.ask("GET", &format!("/api/v1/user{query}"), Value::Null).await;
+        assert_eq!(page.body.as_array().map(Vec::len), Some(count), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn accounts_are_listed_by_what_they_have() {
     let house = House::new();
     for (path, name) in [("roles", "sales"), ("groups", "staff")] {

@@ -1,5 +1,7 @@
 //! `/api/v1`, as the older server's clients know it.
 
+use tidegate_core::quota::Scope;
+
 use super::*;
 
 #[tokio::test]
@@ -84,12 +86,24 @@ async fn the_server_says_what_it_is() {
 #[tokio::test]
 async fn scans_are_begun() {
     // A18-05
-    let house = House::new();
+    let api = RestApi { authentication: Arc::new(ByName), ..api(RestSettings::default()) };
+    let keeper = api.administration.scans.scans.keeper.clone();
+    let house = House::of(api);
     assert_eq!(house.ask("GET", "/api/v1/quota_scan", Value::Null).await.body, json!([]));
     house.ask("POST", "/api/v1/quota_scan", json!({"username": "none"})).await.refused(404, "none");
     house.ask("POST", "/api/v1/quota_scan", json!({})).await.refused(400, "username");
     let answer = house.send("POST", "/api/v1/quota_scan", &[("x-sftpgo-api-key", "all")], "x").await;
     answer.refused(400, "cannot be read");
+    house.add("alice").await;
+    let under_way = keeper.begin_scan(&Scope::Account("alice".to_owned())).unwrap();
+    let listed = house.ask("GET", "/api/v1/quota_scan", Value::Null).await.body;
+    assert_eq!((listed.as_array().map(Vec::len), &listed[0]["username"]), (Some(1), &json!("alice")), "{listed}");
+    // In milliseconds.
+    assert!(listed[0]["start_time"].as_i64().is_some_and(|at| at > 1_700_000_000_000), "{listed}");
+    let again = house.ask("POST", "/api/v1/quota_scan", json!({"username": "alice"})).await;
+    again.refused(409, "another scan is already in progress");
+    drop(under_way);
+    assert_eq!(house.ask("GET", "/api/v1/quota_scan", Value::Null).await.body, json!([]));
 }
 
 #[tokio::test]

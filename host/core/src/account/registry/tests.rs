@@ -141,6 +141,7 @@ async fn a_locked_password_is_none() {
 
 #[tokio::test]
 async fn a_hash_that_cannot_be_checked_is_not_taken() {
+    // A8-11
     let accounts = accounts("/srv");
     let author = Author::system();
     let is_refused = |outcome: Result<User, AccountError>, case: &str| match outcome {
