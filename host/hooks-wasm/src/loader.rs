@@ -44,6 +44,8 @@ pub struct PluginDirectory {
     state: Mutex<State>,
     /// Called when the set of hooks, or of closed gates, may have changed.
     on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
+    /// Held during that call: of two at once, the one that has seen less could end last.
+    announcing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -105,7 +107,7 @@ impl PluginDirectory {
     ) -> Result<Arc<Self>, EngineError> {
         let loading = Loading::new(directory, configured, ports)?;
         let state = Mutex::new(State { served, ..State::default() });
-        Ok(Arc::new(Self { loading, state, on_change }))
+        Ok(Arc::new(Self { loading, state, on_change, announcing: Mutex::new(()) }))
     }
 
     /// Whether a file in `directory` may export the hook. Searches the bytes of each file, which is
@@ -158,7 +160,7 @@ impl PluginDirectory {
         if is_first {
             self.await_all(&names);
         }
-        (self.on_change)(self);
+        self.changed();
         names.into_iter().filter_map(|name| self.begin(name)).collect()
     }
 
@@ -193,7 +195,7 @@ impl PluginDirectory {
             let message = format!("the plugin directory {} could not be read: {error}", self.path().display());
             tracing::error!(sender = "plugins", message);
         }
-        (self.on_change)(self);
+        self.changed();
     }
 
     /// Closes all gates for each plugin that is present at start: until the plugin is loaded, it
@@ -399,6 +401,7 @@ impl PluginDirectory {
     }
 
     pub(crate) fn changed(&self) {
+        let _announcing = self.announcing.lock().unwrap_or_else(PoisonError::into_inner);
         (self.on_change)(self);
     }
 

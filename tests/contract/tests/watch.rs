@@ -1,7 +1,7 @@
 //! The watch on the plugin directory, where our own work fails.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tidegate_contract::adapters::plugin_directory;
@@ -32,4 +32,33 @@ async fn the_watch_goes_on_after_a_panic() {
         tokio::time::timeout(Duration::from_secs(60), noticed).await.unwrap();
     }
     assert!(!watch.is_finished());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_are_followed_one_after_the_other() {
+    // G-07: links that were made of an older look must not replace newer ones.
+    let directory = tempfile::tempdir().unwrap();
+    let (is_under_way, overlaps) = (AtomicBool::new(false), Arc::new(AtomicUsize::new(0)));
+    let counted = overlaps.clone();
+    let on_change = move |_: &_| {
+        if is_under_way.swap(true, Ordering::SeqCst) {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        (0..20).for_each(|_| std::thread::yield_now());
+        is_under_way.store(false, Ordering::SeqCst);
+    };
+    let plugins = plugin_directory(directory.path().to_owned(), Box::new(on_change)).unwrap();
+    let mut looks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let plugins = plugins.clone();
+        looks.spawn(async move {
+            for _ in 0..50 {
+                plugins.refresh().await;
+            }
+        });
+    }
+    while let Some(ended) = looks.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(overlaps.load(Ordering::SeqCst), 0);
 }
