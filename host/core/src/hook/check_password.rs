@@ -8,7 +8,7 @@ use crate::secret::Secret;
 /// A password is about to be compared with the account's hash.
 #[derive(Debug, Clone)]
 pub struct CheckPassword {
-    /// The attempt to log in.
+    /// The attempt to log in, with the account as earlier hooks have left it.
     pub attempt: Arc<LoginAttempt>,
     /// The password as the client typed it.
     pub password: Secret,

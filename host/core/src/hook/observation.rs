@@ -231,7 +231,9 @@ observation!(
             Some(attempt) => attempt.subject(),
             None => Subject { connection: Some(&event.connection), ..Subject::default() },
         };
-        Subject { succeeded: Some(event.outcome.is_ok()), ..subject }
+        // Of a login that succeeded, the account as hooks have left it.
+        let account = event.outcome.as_ref().ok().map(|session| &*session.account).or(subject.account);
+        Subject { succeeded: Some(event.outcome.is_ok()), account, ..subject }
     },
     |event| Some(Order::about(event.connection.id.as_str()))
 );

@@ -148,14 +148,17 @@ impl LoginService {
     async fn check_password(
         &self,
         attempt: &Arc<LoginAttempt>,
-        account: &EffectiveAccount,
+        account: &Arc<EffectiveAccount>,
         password: &Secret,
     ) -> Result<CheckPasswordVerdict, Refusal> {
-        if account.filters.check_password_disabled {
+        let chain = &self.ports.hooks.check_password;
+        if account.filters.check_password_disabled || chain.is_empty() {
             return Ok(CheckPasswordVerdict::Defer);
         }
-        let mut event = CheckPassword { attempt: attempt.clone(), password: password.clone() };
-        Ok(self.ports.hooks.check_password.decide(&mut event).await?.verdict)
+        // As earlier hooks have left the account: they may have made it, or changed its groups.
+        let attempt = Arc::new(LoginAttempt { stored: Some(account.clone()), ..(**attempt).clone() });
+        let mut event = CheckPassword { attempt, password: password.clone() };
+        Ok(chain.decide(&mut event).await?.verdict)
     }
 
     /// Compares a password with the account's hash. It takes as long for an account without a password, and an empty

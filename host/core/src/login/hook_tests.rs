@@ -40,7 +40,15 @@ impl<E: HookEvent> Hook<E> for Says<E> {
 }
 
 pub(super) fn says<E: HookEvent>(chain: &Chain<E>, answer: impl Fn(&E) -> E::Verdict + Send + Sync + 'static) {
-    chain.replace(vec![Arc::new(Link::new(Arc::new(Says(Box::new(answer))), LinkSettings::default()))]);
+    says_with(LinkSettings::default(), chain, answer);
+}
+
+pub(super) fn says_with<E: HookEvent>(
+    settings: LinkSettings,
+    chain: &Chain<E>,
+    answer: impl Fn(&E) -> E::Verdict + Send + Sync + 'static,
+) {
+    chain.replace(vec![Arc::new(Link::new(Arc::new(Says(Box::new(answer))), settings))]);
 }
 
 /// The text of each round, and the outcome of the login.

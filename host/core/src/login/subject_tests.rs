@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::hook_tests::{converse, says};
+use super::hook_tests::{converse, says, says_with};
 use super::tests::{draft, world};
 use super::*;
 use crate::hook::Denial;
@@ -67,5 +67,47 @@ async fn password_checks_come_after_the_conditions_and_after_external_authentica
         });
         assert_eq!(world.password("pw").await, outcome, "{is_vouched} {more}");
         assert_eq!(calls.load(Ordering::Relaxed), asked, "{is_vouched} {more}");
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_selected_by_the_groups_of_the_account_that_logs_in() {
+    // B5-01, G-08: they may be those that another hook has just given it.
+    use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
+    use crate::hook::observation::PostLogin;
+    use crate::hook::observers::ObserverWork;
+    use crate::hook::{LinkSettings, Selector};
+    use crate::ports::{Change, Directory, GROUPS, Write};
+    for (stored, made, asked) in [
+        (None, r#","groups":[{"name":"staff","type":3}]"#, 1),
+        (None, "", 0),
+        (Some(""), r#","groups":[{"name":"staff","type":3}]"#, 1),
+        (Some(r#","groups":[{"name":"staff","type":3}]"#), "", 0),
+    ] {
+        let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft(made)))))));
+        let (name, write) = ("staff".to_owned(), Write::Add(serde_json::Map::new()));
+        let group = Change { collection: &GROUPS, name, write, announce: false, audit: None };
+        world.store.commit(vec![group]).await.unwrap();
+        if let Some(stored) = stored {
+            world.stored(stored).await;
+        }
+        let of_staff = || {
+            let selector = Selector { groups: vec!["staff".to_owned()], ..Selector::default() };
+            LinkSettings { selector, ..LinkSettings::default() }
+        };
+        let [before, after] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let (checked, told) = (before.clone(), after.clone());
+        says_with(of_staff(), &world.hooks.check_password, move |_: &CheckPassword| {
+            checked.fetch_add(1, Ordering::Relaxed);
+            CheckPasswordVerdict::Defer
+        });
+        says_with(of_staff(), world.hooks.post_login.chain(), move |_: &PostLogin| {
+            told.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(world.password("pw").await, "accepted", "{stored:?} {made}");
+        world.hooks.post_login.close();
+        world.hooks.post_login.work().await;
+        let counts = [before, after].map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(counts, [asked; 2], "{stored:?} {made}");
     }
 }
