@@ -193,4 +193,47 @@ mod tests {
         check("hello", Err("not valid JSON"));
         check("[]", Err("JSON object"));
     }
+
+    #[tokio::test]
+    async fn a_program_that_goes_on_keeps_its_place() {
+        // B0-13
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::sync::Arc;
+        use std::time::Duration;
+
+        use tidegate_core::hook::{Chain, Link, LinkSettings};
+
+        use super::program::tests::event;
+        use crate::flavour::Flavour;
+        use crate::program::{Environment, ProgramHook, ProgramSettings};
+        let directory = tempfile::tempdir().unwrap();
+        let (script, pid) = (directory.path().join("hook.sh"), directory.path().join("pid"));
+        let text = format!("#!/bin/sh\necho $$ > {}\necho '{{\"auth_result\":1}}'\nexec sleep 300\n", pid.display());
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = ProgramSettings {
+            args: Vec::new(),
+            environment: Environment { inherited: true, variables: Vec::new() },
+            deadline: Duration::from_secs(300),
+            flavour: Flavour::default(),
+        };
+        let hook = Arc::new(ProgramHook::new(script.to_str().unwrap(), settings).unwrap());
+        let settings = LinkSettings { deadline: Duration::from_secs(3), concurrency: 1, ..LinkSettings::default() };
+        let chain = Chain::<KeyboardInteractive>::new(Arc::default(), vec![Arc::new(Link::new(hook, settings))]);
+        let kill = || {
+            let pid = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        };
+        let accepts = async || {
+            let decision = chain.decide(&mut event(0)).await.unwrap();
+            assert!(matches!(decision.verdict, KeyboardInteractiveVerdict::Accept(_)));
+        };
+        accepts().await;
+        // It has decided, and does not end.
+        assert_eq!(chain.decide(&mut event(0)).await.unwrap_err().error.kind(), "waited");
+        kill();
+        accepts().await;
+        kill();
+    }
 }

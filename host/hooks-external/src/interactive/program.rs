@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use subprocess::{Exec, ExecExt as _, Job, JobExt as _, Redirection};
 use tidegate_core::hook::deadline::in_time_of;
 use tidegate_core::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
-use tidegate_core::hook::{Call, Denial, Hook, HookDescription, HookError, HookKind};
+use tidegate_core::hook::{Call, CallPlace, Denial, Hook, HookDescription, HookError, HookKind};
 use tidegate_core::secret::Secret;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::{Next, carry_out, message, stored_hash};
 use crate::event::ProgramInput;
+use crate::interpreter;
 use crate::program::{ProgramHook, checked, shown};
 use crate::stderr_log;
 
@@ -36,9 +37,36 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// hold the pipe for ever.
 const LAST_READ: Duration = Duration::from_millis(50);
 
-/// A running program, which is killed with its process group if it is dropped before the program has decided.
-struct Running {
+/// A program that has begun, with the place of its call, which is taken until the program has ended (B0-13). If this is
+/// dropped, the program is killed with its process group.
+struct Started {
     job: Option<Job>,
+    place: CallPlace,
+}
+
+impl Started {
+    fn take(&mut self) -> Option<(Job, CallPlace)> {
+        Some((self.job.take()?, std::mem::take(&mut self.place)))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some((job, place)) = self.take() {
+            // Here, because the server may end before a thread runs.
+            let _ = job.send_signal_group(SIGKILL);
+            // Waiting for its end takes a moment, which no call has to wait for.
+            std::thread::spawn(move || {
+                kill_group(&job);
+                drop(place);
+            });
+        }
+    }
+}
+
+/// A program that converses.
+struct Running {
+    program: Started,
     /// Whether the program has given its verdict.
     has_decided: bool,
     input: Option<pipe::Sender>,
@@ -51,12 +79,6 @@ struct Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.errors_end.abort();
-        if let Some(job) = self.job.take() {
-            // Here, because the server may end before a thread runs.
-            let _ = job.send_signal_group(SIGKILL);
-            // Waiting for its end takes a moment, which no call has to wait for.
-            std::thread::spawn(move || kill_group(&job));
-        }
     }
 }
 
@@ -65,7 +87,7 @@ impl Running {
     /// that it started live on. Returns what was printed to standard error until then.
     async fn end(mut self, left: Duration) -> Vec<u8> {
         let has_decided = self.has_decided;
-        let Some(job) = self.job.take() else { return Vec::new() };
+        let Some((job, place)) = self.program.take() else { return Vec::new() };
         // A program that waits for more input reads its end.
         self.input = None;
         let (ended, is_over) = oneshot::channel();
@@ -73,6 +95,7 @@ impl Running {
             if !has_decided || !matches!(job.wait_timeout(left), Ok(Some(_))) {
                 kill_group(&job);
             }
+            drop(place);
             // The call may have stopped waiting.
             let _ = ended.send(());
         });
@@ -128,30 +151,21 @@ fn start(hook: &ProgramHook, input: &ProgramInput) -> Exec {
     exec.env_extend(hook.variables(input))
 }
 
-fn running(mut job: Job) -> Result<Running, HookError> {
+fn running(mut program: Started) -> Result<Running, HookError> {
     let lost = || HookError::Unavailable("its pipes could not be made".to_owned());
+    let unusable = |error: std::io::Error| HookError::Unavailable(error.to_string());
+    let job = program.job.as_mut().ok_or_else(lost)?;
     let (stdin, stdout, stderr) = (job.stdin.take(), job.stdout.take(), job.stderr.take());
     let receiver = |file: Option<File>| {
         let file = file.ok_or_else(lost)?;
-        pipe::Receiver::from_owned_fd(OwnedFd::from(file)).map_err(|error| HookError::Unavailable(error.to_string()))
+        pipe::Receiver::from_owned_fd(OwnedFd::from(file)).map_err(unusable)
     };
-    let pipes = (|| {
-        let input = stdin.ok_or_else(lost)?;
-        let input = pipe::Sender::from_owned_fd(OwnedFd::from(input))
-            .map_err(|error| HookError::Unavailable(error.to_string()))?;
-        Ok((input, receiver(stdout)?, receiver(stderr)?))
-    })();
-    let (input, output, errors) = match pipes {
-        Ok(pipes) => pipes,
-        Err(error) => {
-            std::thread::spawn(move || kill_group(&job));
-            return Err(error);
-        }
-    };
+    let input = pipe::Sender::from_owned_fd(OwnedFd::from(stdin.ok_or_else(lost)?)).map_err(unusable)?;
+    let (output, errors) = (receiver(stdout)?, receiver(stderr)?);
     let kept = Arc::default();
     let errors_end = tokio::spawn(keep(errors, Arc::clone(&kept)));
     Ok(Running {
-        job: Some(job),
+        program,
         has_decided: false,
         input: Some(input),
         output: BufReader::new(output),
@@ -194,10 +208,12 @@ impl Hook<KeyboardInteractive> for ProgramHook {
             .with("SFTPGO_AUTHD_IP", event.attempt.connection.remote.ip().to_string());
         let input = checked(input)?;
         call.sent(shown(&input));
-        let exec = start(self, &input);
-        let job = tokio::task::spawn_blocking(move || exec.start()).await;
-        let job = job.map_err(|error| HookError::Failed(error.to_string()))?;
-        let mut running = running(job.map_err(|error| HookError::Unavailable(error.to_string()))?)?;
+        let (exec, place) = (start(self, &input), call.take_place());
+        // If the caller leaves meanwhile, what has begun is killed all the same.
+        let begun = move || exec.start().map(|job| Started { job: Some(job), place });
+        let begun = tokio::task::spawn_blocking(begun).await.map_err(|error| HookError::Failed(error.to_string()))?;
+        let explained = |error: std::io::Error| HookError::Unavailable(interpreter::explain(self.path(), &error));
+        let mut running = running(begun.map_err(explained)?)?;
         let deadline = self.settings().deadline;
         let outcome = in_time(event, deadline, converse(&mut running, call, event)).await;
         let errors = running.end(deadline).await;
