@@ -155,6 +155,9 @@ fn a_synchronous_hook_has_to_be_there() {
     let elsewhere = "[hook.post-action]\nhook = \"/bin/true\"\nactions = [\"delete\"]\n";
     check(&format!("{}{elsewhere}", of(sync)), &["no hook is told of \"upload\""]);
     check("[data_provider.actions]\nexecute_sync = [\"add\"]\n", &["data_provider.actions.execute_sync"]);
+    // B10-08: it is told of, and said to wait for nothing.
+    let download = of("execute_on = [\"download\"]\nexecute_sync = [\"download\"]\nhook = \"/bin/true\"");
+    check_warning(&download, Some("\"download\" waits for no hook"));
     let atomic = |text: String| format!("[common]\nupload_mode = 1\n{text}");
     check_warning(&atomic(of(&format!("{on}\n{sync}\nhook = \"/bin/true\""))), None);
     check_warning(&atomic(of(&format!("{on}\n{sync}\nhook = \"plugin:scan\""))), None);

@@ -26,6 +26,11 @@ pub fn actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
                 // Hooks get these after the file is there and known to be the first.
                 Some(ActionKind::FirstUpload | ActionKind::FirstDownload) => check
                     .problem(&format!("{section}.execute_sync"), format!("nothing can wait for \"{name}\"; remove it")),
+                Some(ActionKind::Download) => {
+                    let text = "\"download\" waits for no hook: the client has the file when it has ended; a hook of \
+                                pre-download can refuse it";
+                    check.warning(&format!("{section}.execute_sync"), text);
+                }
                 Some(kind) => kinds.push(kind),
                 // The actions with `pre-` always wait.
                 None if name.strip_prefix("pre-").is_some_and(|name| HookKind::PreAction.actions().contains(&name)) => {
