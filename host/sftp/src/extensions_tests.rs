@@ -101,6 +101,25 @@ async fn data_is_copied_between_two_handles() {
 }
 
 #[tokio::test]
+async fn a_file_is_not_copied_into_itself() {
+    // A5-02
+    let mut client = Client::new(files("")).await;
+    let content = b"0123456789";
+    client.put("file", content).await;
+    assert_eq!(client.extended("hardlink@openssh.com", &[text("file"), text("link")]).await.status(), OK);
+    for target in ["file", "./file", "link"] {
+        let from = Field::Handle(client.open("file", fxf::READ).await.handle());
+        let to = Field::Handle(client.open(target, fxf::READ | fxf::WRITE).await.handle());
+        let fields = [from, Field::U64(0), Field::U64(0), to, Field::U64(5)];
+        assert_eq!(client.extended("copy-data", &fields).await.status(), FAILURE, "{target}");
+        for handle in [from, to] {
+            assert_eq!(client.ask(fxp::CLOSE, &[handle]).await.status(), OK);
+        }
+        assert_eq!(client.get("file").await, content, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn checksums_are_sent_to_each_client_in_its_format() {
     let mut client = Client::new(files("")).await;
     client.put("f", b"hello").await;

@@ -5,6 +5,7 @@ use super::{FileError, FileService, OpenFile};
 use crate::hook::events::{ActionKind, FileAction, Protocol};
 use crate::permission::Permission;
 use crate::ports::FileEventKind;
+use crate::ports::storage::Metadata;
 
 /// Bytes copied at once.
 const PORTION: usize = 256 << 10;
@@ -25,7 +26,8 @@ impl FileService {
     /// them.
     ///
     /// # Errors
-    /// The permission is missing, a hook denies, the quota is used up, or the storage cannot read or write.
+    /// The permission is missing, both are one file, a hook denies, the quota is used up, or the storage cannot read or
+    /// write.
     pub async fn copy(
         &self,
         source: &mut OpenFile,
@@ -37,7 +39,11 @@ impl FileService {
         for path in from.spellings().chain(to.spellings()) {
             self.require(&path.parent(), Permission::Copy)?;
         }
-        let size = source.metadata().await?.size;
+        let Metadata { size, id, .. } = source.metadata().await?;
+        // The copy would read what it has written.
+        if id == target.metadata().await?.id {
+            return Err(FileError::Failed("a file cannot be copied into itself".into()));
+        }
         let target_path = self.storage.host_path(&to);
         let details = |action: &mut FileAction| {
             action.set_target(&to, &target_path);
@@ -50,7 +56,7 @@ impl FileService {
         self.done(ActionKind::Copy, &from, protocol, outcome, details).await
     }
 
-    /// `size`: the size of the source before the copy, which bounds a copy within one file.
+    /// `size`: the size of the source before the copy.
     async fn copy_data(
         &self,
         source: &mut OpenFile,
