@@ -178,6 +178,7 @@ macro_rules! adapters {
                     maintained::only_the_object_that_was_meant_is_changed,
                     stamps::a_stamp_is_given_again_only_where_nothing_has_changed,
                     usages::usages_are_added_up,
+                    usages::no_usage_is_too_large_to_be_added_to,
                     usages::marks_have_an_owner,
                     usages::transfers_belong_to_one_account,
                     plugin_values::plugins_keep_values,

@@ -49,6 +49,25 @@ pub async fn usages_are_added_up(adapter: Adapter) {
     assert_eq!(store.open_usage(&alice, &node).await.unwrap().used, used(170, 104));
 }
 
+pub async fn no_usage_is_too_large_to_be_added_to(adapter: Adapter) {
+    // A10-09, A9-06: a usage that came from elsewhere may be anything, and keeps no other from being stored.
+    let (store, node) = (adapter.open(), NodeName("n".into()));
+    let (alice, bob) = (add(&*store, "alice").await, scope("bob"));
+    add(&*store, "bob").await;
+    store.replace_usage(&scope("alice"), used(i64::MAX - 1, i64::MAX), 1).await.unwrap();
+    store.add_usage(None, vec![(scope("alice"), used(5, 5)), (bob.clone(), used(3, 2))], 2).await.unwrap();
+    assert_eq!(store.open_usage(&scope("alice"), &node).await.unwrap().used, used(i64::MAX, i64::MAX));
+    assert_eq!(store.open_usage(&bob, &node).await.unwrap().used, used(3, 2));
+    store.add_usage(None, vec![(scope("alice"), used(-5, i64::MIN))], 3).await.unwrap();
+    assert_eq!(store.open_usage(&scope("alice"), &node).await.unwrap().used, used(i64::MAX - 5, 0));
+    let key = AccountKey { username: "alice".into(), id: alice.id };
+    for (moved, expected) in [(7, 7), (u64::MAX, i64::MAX), (1, i64::MAX)] {
+        let by = Transferred { up: moved, down: 0 };
+        store.add_transferred(None, vec![(key.clone(), by)]).await.unwrap();
+        assert_eq!(find(&*store, "alice").await.document["used_upload_data_transfer"], expected, "{moved}");
+    }
+}
+
 pub async fn marks_have_an_owner(adapter: Adapter) {
     let (here, there) = (NodeName("here".into()), NodeName("there".into()));
     let store = adapter.open();

@@ -11,6 +11,7 @@ pub mod documents;
 pub mod logins;
 pub mod remote;
 pub mod store;
+pub mod sums;
 pub mod tables_version;
 pub mod text;
 

@@ -6,6 +6,7 @@ use tidegate_core::ports::{AccountKey, BatchName, FOLDERS, NodeName, StoreError,
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::{SqliteDatabase, classify};
+use crate::sql::sums::most_before;
 
 #[async_trait]
 impl UsageStore for SqliteDatabase {
@@ -59,12 +60,13 @@ impl UsageStore for SqliteDatabase {
             for (scope, by) in &changes {
                 let (table, column, name) = place(scope);
                 let sql = format!(
-                    "UPDATE {table} SET used_quota_size = max(0, used_quota_size + ?1), \
-                     used_quota_files = max(0, used_quota_files + ?2), \
-                     last_quota_update = CASE last_quota_update WHEN 0 THEN 0 ELSE ?3 END WHERE {column} = ?4"
+                    "UPDATE {table} SET used_quota_size = max(0, min(max(0, used_quota_size), ?1) + ?2), \
+                     used_quota_files = max(0, min(max(0, used_quota_files), ?3) + ?4), \
+                     last_quota_update = CASE last_quota_update WHEN 0 THEN 0 ELSE ?5 END WHERE {column} = ?6"
                 );
                 let mut statement = transaction.prepare_cached(&sql).map_err(classify)?;
-                statement.execute(params![by.size, by.files, at, name]).map_err(classify)?;
+                let most = (most_before(by.size), most_before(by.files));
+                statement.execute(params![most.0, by.size, most.1, by.files, at, name]).map_err(classify)?;
             }
             transaction.commit().map_err(classify)
         })
@@ -96,11 +98,14 @@ impl UsageStore for SqliteDatabase {
         self.note(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
             for (AccountKey { username, id }, by) in &changes {
-                let sql = "UPDATE users SET used_upload_data_transfer = used_upload_data_transfer + ?1, \
-                     used_download_data_transfer = used_download_data_transfer + ?2 WHERE username = ?3 AND id = ?4";
+                let sql = "UPDATE users SET used_upload_data_transfer = min(used_upload_data_transfer, ?1) + ?2, \
+                     used_download_data_transfer = min(used_download_data_transfer, ?3) + ?4 \
+                     WHERE username = ?5 AND id = ?6";
                 let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+                let (up, down) = (bytes(by.up), bytes(by.down));
+                let most = (most_before(up), most_before(down));
                 let mut statement = transaction.prepare_cached(sql).map_err(classify)?;
-                statement.execute(params![bytes(by.up), bytes(by.down), username, id]).map_err(classify)?;
+                statement.execute(params![most.0, up, most.1, down, username, id]).map_err(classify)?;
             }
             transaction.commit().map_err(classify)
         })

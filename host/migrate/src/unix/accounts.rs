@@ -74,12 +74,18 @@ fn account(
     match sshd.admits(name, groups) {
         Ok(true) => {}
         Ok(false) => {
-            return Err("sshd_config does not admit it (AllowUsers, DenyUsers, AllowGroups or DenyGroups)".to_owned());
+            let text = "sshd_config does not admit it (AllowUsers, DenyUsers, AllowGroups, DenyGroups, RefuseConnection, or \
+                        MaxSessions 0)";
+            return Err(text.to_owned());
         }
         Err(()) => {
             is_enabled = false;
             notes.push("sshd_config admits it from some addresses only; set allowed_ip, and enable it".to_owned());
         }
+    }
+    // OpenSSH's server lets no one in whose shell is not there, but for those in a chroot.
+    if sshd.is_there() && chroot.is_none() && lacks_shell(system, entry.shell) {
+        return Err(format!("its shell {} is not there, and so that server does not admit it", printable(entry.shell)));
     }
     let Some(server) = sftp_server(system, entry, groups)? else {
         return Err("it could not use SFTP: it has a command or a shell that is no SFTP server".to_owned());
@@ -167,15 +173,18 @@ fn ageing(shadow: &ShadowEntry, document: &mut Map<String, Value>, filters: &mut
     }
 }
 
+/// Whether the shell is not there, though its directory is: without that, the files are a part of a system only.
+fn lacks_shell(system: &System, shell: &str) -> bool {
+    let path = system.below_root(shell);
+    let is_name = shell.starts_with('/') && !shell.ends_with('/');
+    is_name && path.parent().is_some_and(Path::is_dir) && path.symlink_metadata().is_err()
+}
+
 /// The SFTP server of a user; None: there is none.
 fn sftp_server(system: &System, entry: &Entry<'_>, groups: &[&str]) -> Result<Option<SftpServer>, String> {
     let shell = entry.shell.rsplit('/').next().unwrap_or_default();
     let has_shell = SHELLS.contains(&shell) || is_sftp_server(&[entry.shell.to_owned()]);
-    let subsystem = system.sshd.of("subsystem", entry.name, groups).unwrap_or_default();
-    let subsystem = match subsystem.split_first() {
-        Some((name, words)) if name == "sftp" => words.to_vec(),
-        _ => Vec::new(),
-    };
+    let subsystem = system.sshd.subsystem("sftp", entry.name, groups).unwrap_or_default();
     let forced = system.sshd.of("forcecommand", entry.name, groups);
     let forced = forced.filter(|words| !words.join(" ").eq_ignore_ascii_case("none"));
     // A command may be one word, in quotes.
@@ -217,7 +226,8 @@ fn authorized_keys(
 ) -> Result<Vec<String>, String> {
     let named = system.sshd.of("authorizedkeysfile", entry.name, groups);
     let named = named.unwrap_or_else(|| USUAL_KEYS.map(str::to_owned).to_vec());
-    if let Some(problem) = &system.revoked.problem {
+    let revoked = system.revoked.of(&system.sshd, entry.name, groups);
+    if let Some(problem) = revoked.and_then(|revoked| revoked.problem.as_ref()) {
         moved.note(NoteKind::Changed, about(entry.name), format!("its keys are not moved: {problem}"));
         return Ok(Vec::new());
     }
@@ -250,7 +260,8 @@ fn authorized_keys(
     }
     let mut keys = public_keys(texts.lines(), &about(entry.name), moved);
     let count = keys.len();
-    keys.retain(|key| PublicKey::parse(key).is_ok_and(|key| !system.revoked.keys.contains(&key)));
+    let is_revoked = |key: &PublicKey| revoked.is_some_and(|revoked| revoked.keys.contains(key));
+    keys.retain(|key| PublicKey::parse(key).is_ok_and(|key| !is_revoked(&key)));
     if keys.len() < count {
         moved.note(NoteKind::Changed, about(entry.name), "of its keys, those that RevokedKeys has are not moved");
     }

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::apart::keep_apart;
 use crate::{MigrateError, Moved, NoteKind, files, host_keys};
 use passwd::{Groups, Shadow};
-use revoked::Revoked;
+use revoked::RevokedLists;
 use sshd::Sshd;
 
 /// The uids of people, as `login.defs` has them by default.
@@ -27,7 +27,7 @@ pub type UidRange = RangeInclusive<u32>;
 const USUAL_KEYS: [&str; 3] = ["ssh_host_ed25519_key", "ssh_host_ecdsa_key", "ssh_host_rsa_key"];
 
 /// The keywords of `sshd_config` that mean something here, or have a sentence of their own.
-const READ: [&str; 29] = [
+const READ: [&str; 30] = [
     "allowgroups",
     "allowusers",
     "authenticationmethods",
@@ -51,6 +51,7 @@ const READ: [&str; 29] = [
     "permitrootlogin",
     "port",
     "pubkeyauthentication",
+    "refuseconnection",
     "revokedkeys",
     "strictmodes",
     "subsystem",
@@ -66,7 +67,7 @@ struct System {
     sshd: Sshd,
     groups: Groups,
     shadow: Option<Shadow>,
-    revoked: Revoked,
+    revoked: RevokedLists,
     uids: UidRange,
 }
 
@@ -99,7 +100,8 @@ pub fn read(passwd: &Path, uids: UidRange) -> Result<Moved, MigrateError> {
         );
         moved.note(NoteKind::Changed, "shadow", text);
     }
-    let groups = Groups::read(&files::optional_text(&directory.join("group"))?.unwrap_or_default());
+    let group = directory.join("group");
+    let groups = files::optional_text(&group)?;
     let sshd = ["ssh/sshd_config", "sshd_config"].map(|name| directory.join(name));
     // One that cannot be looked at is one that cannot be read, not none.
     let is_absent = |error: &Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
@@ -115,7 +117,13 @@ pub fn read(passwd: &Path, uids: UidRange) -> Result<Moved, MigrateError> {
             Sshd::default()
         }
     };
-    let revoked = Revoked::read(&sshd, &root);
+    if groups.is_none() && sshd.names_groups() {
+        let problem = "there is none, and sshd_config has lines for groups (Match Group, AllowGroups or DenyGroups), which \
+                       may restrict accounts; copy it from that system";
+        return Err(MigrateError::unusable(group, problem));
+    }
+    let groups = Groups::read(&groups.unwrap_or_default());
+    let revoked = RevokedLists::read(&sshd, &root);
     let system = System { root, sshd, groups, shadow, revoked, uids };
     let entries = passwd::entries(&passwd_text, &mut moved);
     accounts::read(&system, &entries, &mut moved);

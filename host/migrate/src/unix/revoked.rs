@@ -1,5 +1,6 @@
 //! `RevokedKeys` of `sshd_config`: keys that are refused, whatever the users' files say.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use tidegate_core::public_key::PublicKey;
@@ -7,7 +8,7 @@ use tidegate_core::public_key::PublicKey;
 use super::sshd::Sshd;
 use crate::files;
 
-/// The keys of the file.
+/// The keys of one file.
 #[derive(Debug, Default)]
 pub struct Revoked {
     pub keys: Vec<PublicKey>,
@@ -15,11 +16,32 @@ pub struct Revoked {
     pub problem: Option<String>,
 }
 
-impl Revoked {
-    /// `root`: what absolute paths are below. A file that cannot be read revokes every key, as on OpenSSH's server.
+/// The files that lines of the configuration name, by their paths: one in a `Match` holds for its users only.
+#[derive(Debug)]
+pub struct RevokedLists(HashMap<String, Revoked>);
+
+impl RevokedLists {
+    /// `root`: what absolute paths are below.
     pub fn read(sshd: &Sshd, root: &Path) -> Self {
-        let named = sshd.global("revokedkeys").filter(|path| !path.eq_ignore_ascii_case("none"));
-        let Some(named) = named else { return Self::default() };
+        let mut lists = HashMap::new();
+        for named in sshd.everywhere("revokedkeys") {
+            lists.entry(named).or_insert_with_key(|named| Revoked::read(named, root));
+        }
+        Self(lists)
+    }
+
+    /// What is revoked for a user in these groups.
+    pub fn of(&self, sshd: &Sshd, user: &str, groups: &[&str]) -> Option<&Revoked> {
+        self.0.get(&sshd.of("revokedkeys", user, groups)?.join(" "))
+    }
+}
+
+impl Revoked {
+    /// A file that cannot be read revokes every key, as on OpenSSH's server.
+    fn read(named: &str, root: &Path) -> Self {
+        if named.eq_ignore_ascii_case("none") {
+            return Self::default();
+        }
         let path = root.join(named.trim_start_matches('/'));
         let refused = |problem: String| Self { keys: Vec::new(), problem: Some(problem) };
         let Ok(text) = files::text(&path) else {

@@ -10,7 +10,7 @@ use crate::{MigrateError, Moved, NoteKind, files};
 
 const MAX_INCLUDES: usize = 64;
 /// Keywords that make a block restrict users, whatever their values are.
-const RESTRICTING: [&str; 9] = [
+const RESTRICTING: [&str; 10] = [
     "allowusers",
     "denyusers",
     "allowgroups",
@@ -20,7 +20,10 @@ const RESTRICTING: [&str; 9] = [
     "chrootdirectory",
     "forcecommand",
     "revokedkeys",
+    "subsystem",
 ];
+/// Keywords that can let users open no session at all.
+const REFUSING: [&str; 2] = ["refuseconnection", "maxsessions"];
 /// Login methods, which a block restricts by switching them off.
 const SWITCHES: [&str; 4] = [
     "passwordauthentication",
@@ -52,6 +55,8 @@ enum Condition {
     Group(String),
     /// Depends on the connection: it is taken as not met.
     Undecided,
+    /// No user that there is meets it.
+    Never,
 }
 
 impl Sshd {
@@ -76,6 +81,20 @@ impl Sshd {
     pub fn global_all(&self, keyword: &str) -> Vec<String> {
         let lines = self.lines.iter().filter(|line| line.keyword == keyword && line.conditions.is_none());
         lines.map(|line| line.words.join(" ")).collect()
+    }
+
+    /// The values of all lines, whatever they stand behind.
+    pub fn everywhere(&self, keyword: &str) -> impl Iterator<Item = String> {
+        self.lines.iter().filter(move |line| line.keyword == keyword).map(|line| line.words.join(" "))
+    }
+
+    /// Whether some lines hold for the members of some groups only, or refuse those of others.
+    pub fn names_groups(&self) -> bool {
+        let is_of_group = |condition: &Condition| matches!(condition, Condition::Group(_));
+        self.lines.iter().any(|line| {
+            ["allowgroups", "denygroups"].contains(&line.keyword.as_str())
+                || line.conditions.iter().flatten().any(is_of_group)
+        })
     }
 
     /// Whether the first line before all `Match` says so, in any case.
@@ -103,11 +122,24 @@ impl Sshd {
         words(true).or_else(|| words(false))
     }
 
+    /// The command of a subsystem for a user in these groups; None: no line names that one.
+    pub fn subsystem(&self, name: &str, user: &str, groups: &[&str]) -> Option<Vec<String>> {
+        let is_it = |line: &&Line| line.keyword == "subsystem" && line.words.first().is_some_and(|first| first == name);
+        let command = |is_in_match: bool| {
+            let mut lines = self.lines.iter().filter(is_it).filter(|line| line.conditions.is_some() == is_in_match);
+            let line = lines.find(|line| line.holds_for(user, groups))?;
+            Some(line.words.iter().skip(1).cloned().collect::<Vec<String>>())
+        };
+        command(true).or_else(|| command(false))
+    }
+
     /// The keyword of a line that restricts the user on some connections only.
     pub fn sometimes_restricting(&self, user: &str, groups: &[&str]) -> Option<&str> {
         let is_restricting = |line: &&Line| {
             let is_off = line.words.first().is_some_and(|word| word.eq_ignore_ascii_case("no"));
-            RESTRICTING.contains(&line.keyword.as_str()) || (is_off && SWITCHES.contains(&line.keyword.as_str()))
+            RESTRICTING.contains(&line.keyword.as_str())
+                || (is_off && SWITCHES.contains(&line.keyword.as_str()))
+                || refuses(&line.keyword, &line.words)
         };
         let mut lines = self.lines.iter().filter(|line| line.may_hold_for(user, groups)).filter(is_restricting);
         lines.next().map(|line| line.keyword.as_str())
@@ -126,6 +158,9 @@ impl Sshd {
             let matching = patterns.iter().map(|pattern| name(pattern)).filter(|(pattern, _)| matches(pattern, user));
             matching.map(|(_, has_address)| has_address).collect::<Vec<bool>>()
         };
+        if REFUSING.into_iter().any(|keyword| list(keyword).is_some_and(|words| refuses(keyword, &words))) {
+            return Ok(false);
+        }
         let mut is_limited = false;
         if let Some(denied) = list("denyusers") {
             let found = named(&denied);
@@ -171,6 +206,7 @@ impl Line {
             Condition::User(list) => list_matches(list, &[user]),
             Condition::Group(list) => list_matches(list, groups),
             Condition::Undecided => true,
+            Condition::Never => false,
         })
     }
 }
@@ -302,6 +338,16 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// Whether the words after the keyword let users open no session.
+fn refuses(keyword: &str, words: &[String]) -> bool {
+    let word = words.first().map(String::as_str).unwrap_or_default();
+    match keyword {
+        "refuseconnection" => word.eq_ignore_ascii_case("yes"),
+        "maxsessions" => word.parse::<u32>() == Ok(0),
+        _ => false,
+    }
+}
+
 fn conditions(words: &[String]) -> Vec<Condition> {
     let mut words = words.iter();
     let mut conditions = Vec::new();
@@ -311,8 +357,13 @@ fn conditions(words: &[String]) -> Vec<Condition> {
             Some((name, value)) => (name.to_ascii_lowercase(), Some(value.to_owned())),
             None => (word.to_ascii_lowercase(), None),
         };
-        if name == "all" {
-            continue;
+        match name.as_str() {
+            "all" => continue,
+            "invalid-user" => {
+                conditions.push(Condition::Never);
+                continue;
+            }
+            _ => {}
         }
         let value = value.or_else(|| words.next().cloned()).unwrap_or_default();
         conditions.push(match name.as_str() {

@@ -95,6 +95,7 @@ fn what_sshd_config_says_of_a_person_moves() {
 
 #[test]
 fn what_the_other_server_refused_is_refused() {
+    // A1-22
     let shadow = "me:$6$salt$hash:19000:0:99999:7:::\n";
     let of = |rest: &str| check(&format!("UsePAM yes\n{INTERNAL}{rest}"), shadow, "");
     let refused = |rest: &str, expected: &str| check(&format!("UsePAM yes\n{INTERNAL}{rest}"), shadow, expected);
@@ -109,9 +110,27 @@ fn what_the_other_server_refused_is_refused() {
     refused("ForceCommand none\nMatch Group sftp\nForceCommand internal-sftp -R\n", r#"{"/":["list","download"]}"#);
     refused("AllowUsers *\nMatch User me\nAllowUsers you\n", "does not admit it");
     refused("DenyGroups !sftp *\n", "does not admit it");
+    refused("Match User me\nRefuseConnection Yes\n", "does not admit it");
+    refused("Match User you\nRefuseConnection yes\n", r#""status":1"#);
+    refused("Match Group sftp\nMaxSessions 0\n", "does not admit it");
+    refused("MaxSessions 7\n", r#""status":1"#);
+    // Each subsystem has its own line, and the later versions take them in a Match.
+    let read_only = r#"{"/":["list","download"]}"#;
+    check("UsePAM yes\nSubsystem netconf /usr/bin/netconf\nSubsystem sftp internal-sftp -R\n", shadow, read_only);
+    refused("Match User me\nSubsystem other /bin/other\nSubsystem sftp internal-sftp -R\n", read_only);
+    // No user that there is meets this condition, and it takes no value.
+    refused("Match invalid-user\nForceCommand /bin/false\n", r#""status":1"#);
+    refused("Match invalid-user User me\nDenyUsers me\n", r#""status":1"#);
     // What depends on the connection is not decided in the user's favour.
-    for line in ["PasswordAuthentication no", "AllowUsers you", "ForceCommand internal-sftp -R", "ChrootDirectory /srv"]
-    {
+    for line in [
+        "PasswordAuthentication no",
+        "AllowUsers you",
+        "ForceCommand internal-sftp -R",
+        "ChrootDirectory /srv",
+        "Subsystem sftp internal-sftp -R",
+        "RefuseConnection yes",
+        "MaxSessions 0",
+    ] {
         refused(&format!("Match Address *,!10.0.0.0/8\n{line}\n"), r#""status":0"#);
         refused(&format!("Match LocalPort 22 User me\n{line}\n"), r#""status":0"#);
         refused(&format!("Match LocalPort 22 User you\n{line}\n"), r#""status":1"#);
@@ -150,6 +169,38 @@ fn programs_that_are_no_shells_start_no_server() {
 }
 
 #[test]
+fn a_shell_that_is_not_there_admits_no_one() {
+    let check = |sshd_config: &str, is_there: bool, moves: bool| {
+        let site = Site::new("me:x:UID:1::/home/me:/bin/zsh\n", sshd_config);
+        site.write(if is_there { "bin/zsh" } else { "bin/sh" }, "");
+        assert_eq!(site.read().users.len() == 1, moves, "{sshd_config} {is_there}");
+    };
+    check(INTERNAL, true, true);
+    check(INTERNAL, false, false);
+    // In a chroot, that server looks for none.
+    check(&format!("{INTERNAL}ChrootDirectory /srv\n"), false, true);
+    check("", false, true);
+}
+
+#[test]
+fn without_the_groups_no_line_about_groups_is_passed_over() {
+    let check = |lines: &str, expected: Option<&str>| {
+        let site = Site::new("me:x:UID:1::/home/me:/bin/sh\n", &format!("{INTERNAL}{lines}"));
+        let found = read(&site.root.path().join("etc/passwd"), 1000..=60000);
+        match (found, expected) {
+            (Ok(moved), None) => assert_eq!(moved.users.len(), 1, "{lines}"),
+            (Err(error), Some(part)) => assert!(error.to_string().contains(part), "{lines}: {error}"),
+            (found, _) => panic!("{lines}: {found:?}"),
+        }
+    };
+    check("", None);
+    check("Match User me\nPasswordAuthentication no\n", None);
+    for lines in ["DenyGroups staff\n", "AllowGroups staff\n", "Match Group staff\nChrootDirectory /srv\n"] {
+        check(lines, Some("lines for groups"));
+    }
+}
+
+#[test]
 fn a_key_that_is_revoked_is_not_moved() {
     let site = Site::new("me:x:UID:1::/home/me:/bin/sh\n", "Subsystem sftp internal-sftp\nRevokedKeys /etc/revoked\n");
     let keys = site.write("home/me/.ssh/authorized_keys", &format!("{KEY}\n{OTHER}\n"));
@@ -160,6 +211,16 @@ fn a_key_that_is_revoked_is_not_moved() {
     assert!(moved.notes.iter().any(|note| note.text.contains("RevokedKeys")), "{:?}", moved.notes);
     site.write("etc/revoked", "SSHKRL\n");
     assert!(site.read().users[0].get("public_keys").is_none());
+    // What stands in a Match holds for its users, in the place of what stands before all of them.
+    site.write("etc/revoked", &format!("{OTHER}\n"));
+    for (lines, expected) in [
+        ("RevokedKeys none\nMatch User me\nRevokedKeys /etc/revoked\n", serde_json::json!([KEY])),
+        ("RevokedKeys /etc/revoked\nMatch User you\nRevokedKeys none\n", serde_json::json!([KEY])),
+        ("RevokedKeys /etc/revoked\nMatch User me\nRevokedKeys none\n", serde_json::json!([KEY, OTHER])),
+    ] {
+        site.write("etc/ssh/sshd_config", &format!("{INTERNAL}{lines}"));
+        assert_eq!(site.read().users[0]["public_keys"], expected, "{lines}");
+    }
 }
 
 #[test]

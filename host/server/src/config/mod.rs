@@ -42,7 +42,7 @@ pub use keys::{Config, DataProvider};
 pub use location::{has_own_file, other_directories};
 pub use older::OlderConfig;
 pub use settings::Settings;
-pub use shown::{shown, with_origins};
+pub use shown::{shown, shown_url, with_origins};
 
 /// Where a configuration comes from, for messages.
 #[derive(Debug, Clone)]

@@ -83,7 +83,7 @@ fn redact(value: &mut Value, section: &str) {
 }
 
 /// A URL without what may be a secret in it: the user and the query. Other texts are as they are.
-fn shown_url(text: &str) -> String {
+pub fn shown_url(text: &str) -> String {
     let Some((_, rest)) = text.split_once("://") else { return text.to_owned() };
     match text.split_once(['?', '#']) {
         _ if rest.contains('@') => REDACTED.to_owned(),

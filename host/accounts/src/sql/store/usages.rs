@@ -7,6 +7,7 @@ use tidegate_core::ports::{AccountKey, BatchName, FOLDERS, NodeName, StoreError,
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::{SqlStore, batches, first, table};
+use crate::sql::sums::most_before;
 use crate::sql::{Cell, Database, Failure, Patience, Row, Transaction, transact};
 
 #[async_trait]
@@ -44,11 +45,12 @@ impl<D: Database> UsageStore for SqlStore<D> {
                 for (scope, by) in changes.iter() {
                     let (table, column, name) = place(scope);
                     let sql = format!(
-                        "UPDATE {table} SET used_quota_size = greatest(0, used_quota_size + ?), \
-                         used_quota_files = greatest(0, used_quota_files + ?), \
+                        "UPDATE {table} SET used_quota_size = greatest(0, least(greatest(0, used_quota_size), ?) + ?), \
+                         used_quota_files = greatest(0, least(greatest(0, used_quota_files), ?) + ?), \
                          last_quota_update = CASE last_quota_update WHEN 0 THEN 0 ELSE ? END WHERE {column} = ?"
                     );
-                    let values = vec![by.size.into(), by.files.into(), at.into(), name.into()];
+                    let sums = [by.size, by.files].into_iter().flat_map(|by| [most_before(by), by]);
+                    let values = sums.chain([at]).map(Cell::from).chain([name.into()]).collect();
                     transaction.execute(&sql, values).await?;
                 }
                 Ok(())
@@ -90,10 +92,13 @@ impl<D: Database> UsageStore for SqlStore<D> {
                     return Ok(());
                 }
                 for (AccountKey { username, id }, by) in changes.iter() {
-                    let sql = "UPDATE {users} SET used_upload_data_transfer = used_upload_data_transfer + ?, \
-                         used_download_data_transfer = used_download_data_transfer + ? WHERE username = ? AND id = ?";
-                    let bytes = |count: u64| Cell::Integer(i64::try_from(count).unwrap_or(i64::MAX));
-                    let values = vec![bytes(by.up), bytes(by.down), username.as_str().into(), (*id).into()];
+                    let sql = "UPDATE {users} SET used_upload_data_transfer = least(used_upload_data_transfer, ?) + ?, \
+                         used_download_data_transfer = least(used_download_data_transfer, ?) + ? \
+                         WHERE username = ? AND id = ?";
+                    let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+                    let sums = [by.up, by.down].into_iter().map(bytes).flat_map(|by| [most_before(by), by]);
+                    let which = [Cell::from(username.as_str()), Cell::from(*id)];
+                    let values = sums.map(Cell::from).chain(which).collect();
                     transaction.execute(sql, values).await?;
                 }
                 Ok(())

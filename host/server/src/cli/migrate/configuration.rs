@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tidegate_migrate::{Moved, NoteKind};
 
 use super::sources::{Sources, is_same_place};
-use crate::config::{Config, DataProvider, Loaded, OlderConfig, Settings, check_text};
+use crate::config::{Config, DataProvider, Loaded, OlderConfig, Settings, check_text, shown_url};
 
 /// The era whose rules hold where `compat` is not set.
 const FIRST_ERA: &str = "seed";
@@ -261,10 +261,7 @@ fn hooks(tree: &Value) -> Vec<(String, String)> {
         }
     }
     for (_, hook) in &mut found {
-        // URLs may have a password.
-        if let Some((scheme, rest)) = hook.split_once("://") {
-            *hook = format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, rest)| rest));
-        }
+        *hook = shown_url(hook);
     }
     found
 }
@@ -307,5 +304,25 @@ fn insert(tree: &mut Value, key: &str, value: Value) {
     match rest {
         None => drop(fields.insert(section.to_owned(), value)),
         Some(rest) => insert(fields.entry(section).or_insert_with(|| json!({})), rest, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_a_hook_is_in_the_report() {
+        // A3-06, G-14
+        let check = |hook: &str, expected: &str| {
+            let tree = json!({"data_provider": {"pre_login_hook": hook, "actions": {"hook": hook}}});
+            let shown: Vec<String> = hooks(&tree).into_iter().map(|(_, shown)| shown).collect();
+            assert_eq!(shown, [expected, expected], "{hook}");
+        };
+        check("/usr/local/bin/check", "/usr/local/bin/check");
+        check("https://hooks.example/login", "https://hooks.example/login");
+        check("https://me:hush@hooks.example/login", "[redacted]");
+        check("https://hooks.example/login?token=hush", "https://hooks.example/login?[redacted]");
+        check("https://hooks.example/login#hush", "https://hooks.example/login?[redacted]");
     }
 }
