@@ -154,7 +154,7 @@ impl Route {
     }
 
     /// As [`versioned`](Self::versioned), of an account as it is stored, which may be shown again as it was.
-    pub fn as_stored(self) -> Self {
+    pub fn stored(self) -> Self {
         Self { is_versioned: true, is_as_stored: true, ..self }
     }
 

@@ -36,7 +36,7 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/user/{id}", "get_user_by_id", "Show an account.", show)
             .needs(UseCase::ShowUser)
             .answers(200, reference("User"))
-            .as_stored(),
+            .stored(),
         Route::new(Method::PUT, "/user/{id}", "update_user", "Change the fields that the body names.", update)
             .needs(UseCase::UpdateUser)
             .body(reference("User"))

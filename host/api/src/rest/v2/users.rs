@@ -38,7 +38,7 @@ pub fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/users/{username}", "get_user_by_username", "Show an account.", show)
             .needs(UseCase::ShowUser)
             .answers(200, reference("User"))
-            .as_stored(),
+            .stored(),
         Route::new(
             Method::PUT,
             "/users/{username}",
