@@ -113,7 +113,7 @@ async fn new(asked: Asked) -> Response {
 
 async fn add(asked: Asked) -> Result<Response, Problem> {
     let (document, errors) = applied(KEY_OBJECT, &Map::new(), &asked.form);
-    let outcome = match errors.0.is_empty() {
+    let outcome = match errors.is_empty() {
         true => asked.web.administration.api_keys.add(asked.actor()?, &document).await.map_err(Problem::from),
         false => Err(Problem::wrong("Some fields cannot be read; each of them shows its error.")),
     };

@@ -3,6 +3,10 @@
 mod form;
 mod parse;
 mod sections;
+mod shown;
+
+#[cfg(test)]
+mod unchanged_tests;
 
 pub use form::controls;
 pub use parse::{Errors, applied};

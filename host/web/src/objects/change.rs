@@ -82,8 +82,8 @@ fn form(kind: Kind, asked: &Asked, wanted: &Wanted, errors: &Errors, note: Optio
     let mut blocks = Vec::new();
     blocks.extend(wanted.name.as_ref().map(|name| tabs(kind, name, asked, "edit")));
     blocks.extend(note.map(|note| Block::Note(Tone::Bad, note)));
-    if !errors.0.is_empty() {
-        let text = format!("{} field(s) cannot be read; each of them shows its error.", errors.0.len());
+    if !errors.is_empty() {
+        let text = format!("{} field(s) cannot be read; each of them shows its error.", errors.len());
         blocks.push(Block::Note(Tone::Bad, text));
     }
     blocks.push(Block::Form(form));
@@ -118,9 +118,9 @@ pub async fn take(kind: Kind, name: Option<String>, asked: Asked) -> Result<Resp
         wanted.document = document;
         if PasswordHash::recognise(&wanted.password).is_some() {
             let text = "This is a hash. Give hashes in the JSON of the account; this is for the password itself.";
-            errors.0.push(("password".to_owned(), text.to_owned()));
+            errors.add("password", text);
         }
-        if !errors.0.is_empty() {
+        if !errors.is_empty() {
             let page = form(kind, &asked, &wanted, &errors, None);
             return Ok(asked.answer(page.with_status(StatusCode::UNPROCESSABLE_ENTITY)));
         }
@@ -202,7 +202,7 @@ async fn save(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response, Pr
             let status = Problem::from(error.clone()).status;
             let note = sentence(&error.to_string());
             let errors = match error.field() {
-                Some(field) => Errors(vec![(field.to_owned(), note.clone())]),
+                Some(field) => Errors::at(field, &note),
                 None => Errors::default(),
             };
             Ok(asked.answer(form(kind, asked, wanted, &errors, Some(note)).with_status(status)))

@@ -4,6 +4,7 @@
 
 mod access;
 mod away;
+pub mod browser;
 mod browser_tables;
 mod client;
 mod client_changes;
