@@ -38,7 +38,7 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
             row.insert(0, tick(&kind.name_of(&stored.document)));
         }
     }
-    let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
+    let mut blocks: Vec<_> = done(kind, asked.query.text("done")).into_iter().collect();
     let input =
         Input::new("search", "Search", search.as_deref().unwrap_or_default(), InputKind::Search { is_first: false });
     let mut form =
