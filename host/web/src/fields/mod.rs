@@ -2,6 +2,7 @@
 
 mod form;
 mod parse;
+mod secrets;
 mod sections;
 mod shown;
 
@@ -10,6 +11,7 @@ mod unchanged_tests;
 
 pub use form::controls;
 pub use parse::{Errors, applied};
+pub use secrets::{take_secrets_out, without_new_secrets};
 pub use sections::sections;
 
 use serde_json::{Map, Value};

@@ -10,7 +10,7 @@ use tidegate_core::ports::Version;
 use super::Kind;
 use super::preview::{self, Wanted};
 use super::show::{json_again, tabs};
-use crate::fields::{Errors, applied, controls, keep_maintained, sections, unknown};
+use crate::fields::{Errors, applied, controls, keep_maintained, sections, take_secrets_out, unknown};
 use crate::page::Page;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address, see};
@@ -20,7 +20,7 @@ use crate::view::{Block, Control, Form, Rendered, Submit, Tone};
 const NOT_COPIED: [&str; 4] = ["id", "username", "name", "public_keys"];
 
 pub async fn new(kind: Kind, asked: Asked) -> Result<Response, Problem> {
-    let mut document = Map::new();
+    let (mut document, mut has_secrets) = (Map::new(), false);
     if let Some(from) = asked.query.given("from") {
         document = kind.show(&asked.web.administration, asked.actor()?, &from).await?.document;
         let unknown = unknown(kind.fields(), &document);
@@ -30,10 +30,16 @@ pub async fn new(kind: Kind, asked: Asked) -> Result<Response, Problem> {
         {
             document.remove(field.name);
         }
+        has_secrets = take_secrets_out(kind.fields(), &mut document);
     }
     let wanted =
         Wanted { name: None, base: Map::new(), revision: 0, document, password: String::new(), stays: Vec::new() };
-    Ok(asked.answer(form(kind, &asked, &wanted, &Errors::default(), None)))
+    let mut page = form(kind, &asked, &wanted, &Errors::default(), None);
+    if has_secrets {
+        let text = "Secrets of the original and its one-time codes are not copied: fill in what the copy needs.";
+        page.blocks.insert(0, Block::Note(Tone::Warning, text.to_owned()));
+    }
+    Ok(asked.answer(page))
 }
 
 pub async fn edit(kind: Kind, asked: Asked) -> Result<Response, Problem> {

@@ -10,6 +10,7 @@ mod client;
 mod client_changes;
 mod client_codes;
 mod first_administrator;
+mod forms;
 mod hooks;
 mod hostile;
 mod hostile_client;
