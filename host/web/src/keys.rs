@@ -28,7 +28,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn list(asked: Asked) -> Result<Response, Problem> {
     let (administration, actor) = (&asked.web.administration, asked.actor()?);
-    let request = PageRequest { after: asked.query.given("after"), prefix: None, limit: LIMIT };
+    let request = PageRequest { after: asked.query.exact("after"), prefix: None, limit: LIMIT };
     let keys = administration.api_keys.list(actor, request).await?;
     let head = ["Name", "Of", "For", "Not for", "From", "Until", "Last use", "Do"];
     let mut table = Table::new("keys", "API keys; times are in UTC", &head, "There are no keys.");

@@ -21,7 +21,7 @@ const NOT_COPIED: [&str; 4] = ["id", "username", "name", "public_keys"];
 
 pub async fn new(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let (mut document, mut has_secrets) = (Map::new(), false);
-    if let Some(from) = asked.query.given("from") {
+    if let Some(from) = asked.query.exact("from") {
         document = kind.show(&asked.web.administration, asked.actor()?, &from).await?.document;
         let unknown = unknown(kind.fields(), &document);
         document.retain(|field, _| !NOT_COPIED.contains(&field.as_str()) && !unknown.contains(field));

@@ -18,7 +18,7 @@ const LIMIT: u32 = 100;
 
 pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let search = asked.query.given("search");
-    let request = PageRequest { after: asked.query.given("after"), prefix: search.clone(), limit: LIMIT };
+    let request = PageRequest { after: asked.query.exact("after"), prefix: search.clone(), limit: LIMIT };
     let found = kind.list(&asked.web.administration, asked.actor()?, request).await?;
     let head: &[&'static str] = match kind {
         Kind::User | Kind::Group | Kind::Role => &["Name", "Description", "Problem"],

@@ -37,7 +37,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     let limit = limit.filter(|limit| *limit > 0);
     let prefix = asked.query.given("search");
     let request = PageRequest {
-        after: asked.query.given("after"),
+        after: asked.query.exact("after"),
         prefix: prefix.clone(),
         limit: limit.unwrap_or(LIMIT).min(500),
     };
