@@ -11,7 +11,7 @@ mod unchanged_tests;
 
 pub use form::controls;
 pub use parse::{Errors, applied};
-pub use secrets::{take_secrets_out, without_new_secrets};
+pub use secrets::{is_new_secret, take_secrets_out, without_new_secrets};
 pub use sections::sections;
 
 use serde_json::{Map, Value};

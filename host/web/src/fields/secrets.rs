@@ -38,10 +38,15 @@ fn hide(fields: &[Field], document: &mut Map<String, Value>) {
     }
 }
 
+/// Whether the text of a secret says neither nothing nor that the stored one stays.
+pub fn is_new_secret(text: &str) -> bool {
+    !text.is_empty() && text != STORED
+}
+
 fn is_new(secret: &Value) -> bool {
     match secret {
         Value::Null => false,
-        Value::String(text) => !text.is_empty() && text != STORED,
+        Value::String(text) => is_new_secret(text),
         Value::Object(secret) => secret.get("status").and_then(Value::as_str) != Some("Redacted"),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) => true,
     }

@@ -8,7 +8,7 @@ use tidegate_core::admin::{AdminError, AdminErrorKind, SessionForecast, UseCase,
 use super::Kind;
 use super::show::capital;
 use crate::difference::differences;
-use crate::fields::{unknown, without_new_secrets};
+use crate::fields::{is_new_secret, unknown, without_new_secrets};
 use crate::page::Page;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address};
@@ -44,6 +44,12 @@ impl Wanted {
             document.insert("password".to_owned(), self.password.clone().into());
         }
         document
+    }
+
+    /// Whether there is a new password, be it typed into the form or written into the JSON.
+    fn sets_password(&self) -> bool {
+        let in_document = self.document.get("password").and_then(Value::as_str);
+        !self.password.is_empty() || in_document.is_some_and(is_new_secret)
     }
 
     /// A button by which the change is asked for again.
@@ -108,7 +114,7 @@ pub async fn show(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response
 async fn consequences(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Vec<String>, Problem> {
     let Some(name) = &wanted.name else { return Ok(Vec::new()) };
     let is_disabled = wanted.document.get("status").and_then(Value::as_i64) == Some(0);
-    if kind == Kind::Admin && (is_disabled || !wanted.password.is_empty()) {
+    if kind == Kind::Admin && (is_disabled || wanted.sets_password()) {
         return Ok(vec!["This ends all sessions of the administrator.".to_owned()]);
     }
     let mut texts = Vec::new();

@@ -94,6 +94,18 @@ async fn a_secret_of_a_change_is_not_shown() {
     let saved = go_on(&house, &root, &preview, EDIT, &[("step", "save")]).await;
     assert_eq!(saved.status, 303, "{}", saved.text);
     assert!(house.store_document("alice").await.contains("hush-hush"));
+    // What follows from it is said, wherever it was written.
+    house.admin("ann", json!({})).await;
+    let edit = "/web/admins/edit?name=ann";
+    let page = house.get("/web/admins/json?name=ann", &root).await;
+    for (password, ends) in [("another one", true), ("[redacted]", false), ("", false)] {
+        let owner = Actor::local("owner", Door::Socket);
+        let mut document = house.web.administration.admins.show(&owner, "ann").await.unwrap().document;
+        document.insert("password".to_owned(), json!(password));
+        let text = serde_json::to_string(&document).unwrap();
+        let preview = go_on(&house, &root, &page, edit, &[("document", &text)]).await;
+        assert_eq!(preview.text.contains("This ends all sessions"), ends, "{password} {}", preview.text);
+    }
 }
 
 #[tokio::test]
