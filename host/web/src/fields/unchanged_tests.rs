@@ -17,7 +17,7 @@ const ROUNDS: usize = 40;
 
 /// Values that a field may have; None: it is left out.
 fn values(field: &Field, is_outermost: bool) -> Vec<Option<Value>> {
-    let mut values = match field.kind {
+    let mut values: Vec<Value> = match field.kind {
         // The state of an object is always there.
         Kind::Integer(0, 1) if is_outermost && field.name == "status" => return vec![Some(json!(0)), Some(json!(1))],
         Kind::Integer(min, max) => vec![json!(min.max(-1)), json!(max), json!(1)],
