@@ -5,7 +5,7 @@ use tidegate_core::account::fields::{Field, Kind, Maintainer};
 use tidegate_core::permission::TOKENS;
 
 use super::shown::{has_lines, text_of};
-use super::{Errors, label, within};
+use super::{Errors, REMOVED, label, within};
 use crate::view::{Control, Input, InputKind, Rendered};
 
 /// The texts that a field at this path may have; empty: any.
@@ -138,8 +138,9 @@ impl Making<'_> {
         let inside = Self { shows_empty: false, ..*self };
         let item = |index: usize, object: &Map<String, Value>, legend: String| {
             let path = within(path, &index.to_string());
-            let inner: Vec<_> =
+            let mut inner: Vec<_> =
                 fields.iter().filter_map(|field| inside.control(field, object.get(field.name), &path)).collect();
+            inner.extend((index < items.len()).then(|| removal(&path, "Remove this entry")));
             let (id, about) = (id_of(&path), String::new());
             let inner = Rendered::controls(&inner);
             Control::Group { id, legend, about, is_folded: false, is_open: true, inner }
@@ -152,7 +153,7 @@ impl Making<'_> {
             })
             .collect();
         inner.push(item(items.len(), &empty, format!("{}: another one", label(field))));
-        let about = format!("{}. An entry whose fields are all empty is removed.", field.about);
+        let about = format!("{}. An entry whose fields are all empty is removed as well.", field.about);
         let is_open = !items.is_empty() || self.errors.within(path);
         self.group(label(field), &about, path, is_open, &inner)
     }
@@ -175,7 +176,8 @@ impl Making<'_> {
             let options = names.map(|name| (name.to_owned(), tokens.contains(&name))).collect();
             let directory_input = Input::text(&within(&path, "directory"), "Directory", directory);
             let may = Input::new(&within(&path, "may"), "May", "", InputKind::Several { options });
-            let inputs = [Control::Input(directory_input), Control::Input(may.about("* is everything."))];
+            let mut inputs = vec![Control::Input(directory_input), Control::Input(may.about("* is everything."))];
+            inputs.extend((!directory.is_empty()).then(|| removal(&path, "Remove this directory")));
             let legend = if directory.is_empty() { "Another directory".to_owned() } else { directory.to_owned() };
             let (id, about, inner_html) = (id_of(&path), String::new(), Rendered::controls(&inputs));
             inner.push(Control::Group { id, legend, about, is_folded: false, is_open: true, inner: inner_html });
@@ -191,6 +193,11 @@ impl Making<'_> {
         let inner = Rendered::controls(inner);
         Control::Group { id: id_of(path), legend, about, is_folded: true, is_open, inner }
     }
+}
+
+/// The box that takes the entry at this path out.
+fn removal(path: &str, label: &str) -> Control {
+    Control::Input(Input::new(&within(path, REMOVED), label, "", InputKind::Check { is_on: false }))
 }
 
 fn id_of(path: &str) -> String {

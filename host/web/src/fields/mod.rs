@@ -20,6 +20,9 @@ use tidegate_core::account::fields::{ACCOUNT, Field, Kind, Maintainer};
 use crate::request::Fields;
 use crate::view::Rendered;
 
+/// The box that takes an entry out of its list, or a directory out of the permissions. No field has such a name.
+const REMOVED: &str = "-removed";
+
 /// What people call a field: its name in words.
 pub fn label(field: &Field) -> String {
     let words = field.name.replace('_', " ");

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tidegate_core::account::fields::{Field, Kind, Maintainer};
 
 use super::shown::{has_these, is_as_shown, line_as_sent, lines_of};
-use super::within;
+use super::{REMOVED, within};
 use crate::request::Fields;
 use crate::text::{at_time, is_far};
 
@@ -161,11 +161,16 @@ impl Reading<'_> {
             let is_filled = self.form.0.iter().any(|(name, value)| {
                 name.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')) && !value.trim().is_empty()
             });
-            if is_filled {
+            if is_filled && !self.is_removed(&path) {
                 list.push(Value::Object(self.object(fields, &base, &path)));
             }
         }
         Value::Array(list)
+    }
+
+    /// Whether the entry at this path is ticked to be taken out.
+    fn is_removed(&self, path: &str) -> bool {
+        !self.form.text(&within(path, REMOVED)).is_empty()
     }
 
     fn texts(&self, before: Option<&Value>, path: &str) -> Value {
@@ -196,7 +201,7 @@ impl Reading<'_> {
             let sent = self.form.text(&directory_path);
             let known = stored.get(index).filter(|(stored, _)| line_as_sent(stored) == line_as_sent(sent));
             let directory = known.map_or_else(|| sent.trim().to_owned(), |(stored, _)| (*stored).clone());
-            if directory.is_empty() {
+            if directory.is_empty() || self.is_removed(&row) {
                 continue;
             }
             let tokens: Vec<&str> = self.form.all(&may).collect();
@@ -342,6 +347,38 @@ mod tests {
         ];
         let permissions = json!({"/": ["list"], "/a ": ["list", "*"], "/b": ["list"]});
         check(base, &form, json!({"public_keys": [" one ", "two", "three"], "permissions": permissions}));
+    }
+
+    #[test]
+    fn entries_that_are_ticked_are_taken_out() {
+        let groups = json!({"groups": [{"name": "g", "type": 1}, {"name": "h", "type": 2}]});
+        let form = [
+            ("groups.0.name", "g"),
+            ("groups.0.type", "1"),
+            ("groups.0.-removed", "1"),
+            ("groups.1.name", "h"),
+            ("groups.1.type", "2"),
+            ("groups.2.name", ""),
+        ];
+        check(groups.clone(), &form, json!({"groups": [{"name": "h", "type": 2}]}));
+        let form = [
+            ("permissions.0.directory", "/"),
+            ("permissions.0.may", "list"),
+            ("permissions.1.directory", "/a"),
+            ("permissions.1.may", "*"),
+            ("permissions.1.-removed", "1"),
+        ];
+        let permissions = json!({"permissions": {"/": ["list"], "/a": ["*"]}});
+        check(permissions.clone(), &form, json!({"permissions": {"/": ["list"]}}));
+        let page = |document: Value| {
+            let none = Errors::default();
+            Rendered::controls(&controls(ACCOUNT, &map(document), &none, |_| Vec::new(), true)).html().to_owned()
+        };
+        // There is a box for what is stored, and none for what may be added.
+        assert_eq!(page(groups).matches("type=\"checkbox\" id=\"groups-").count(), 2);
+        assert_eq!(page(permissions).matches("type=\"checkbox\" id=\"permissions-").count(), 2);
+        let is_known = |fields: &[Field]| fields.iter().any(|field| field.name == REMOVED);
+        assert!(!is_known(ACCOUNT) && ACCOUNT.iter().all(|field| !is_known(field.fields())));
     }
 
     #[test]
