@@ -16,6 +16,8 @@ use crate::control::error_answer;
 
 /// What a stranger is told while the store is away.
 const DATABASE_AWAY: &str = "the database does not answer; the log says more";
+/// What a stranger is told of a server that fails.
+const SERVER_FAILED: &str = "the server cannot do this now; its log says why";
 
 /// A request that was not carried out. Its answer is completed with the number of the request.
 #[derive(Debug, Clone)]
@@ -31,13 +33,19 @@ impl Refusal {
         Self(Box::new(ErrorAnswer { field: Some(field.to_owned()), ..ErrorAnswer::new(ErrorCode::Invalid, error) }))
     }
 
-    /// The refusal of a client that has shown no credentials: without the place of the database, and why it does not
-    /// answer.
+    /// The refusal of a client that has shown no credentials: without the places of what has failed, and why.
     pub fn for_stranger(error: AdminError) -> Self {
-        match error {
-            AdminError::Store(StoreError::Unavailable(_)) => Self::new(ErrorCode::Unavailable, DATABASE_AWAY),
-            error => error.into(),
+        if let AdminError::Store(StoreError::Unavailable(_)) = &error {
+            return Self::new(ErrorCode::Unavailable, DATABASE_AWAY);
         }
+        let is_of_server = error.is_of_server();
+        let Self(answer) = Self::from(error);
+        if !is_of_server {
+            return Self(answer);
+        }
+        let message = format!("a request could not be carried out: {}", answer.error);
+        tracing::error!(sender = "httpd", message);
+        Self::new(answer.code, SERVER_FAILED)
     }
 }
 
@@ -94,10 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_are_told_all_but_why_the_database_is_away() {
+    fn strangers_are_not_told_where_the_database_is_and_what_is_wrong_with_it() {
         for (error, code, text) in [
             (StoreError::Unavailable("db.internal is away".to_owned()), ErrorCode::Unavailable, DATABASE_AWAY),
-            (StoreError::Busy("busy".to_owned()), ErrorCode::Unavailable, "busy"),
+            (StoreError::Busy("db.internal is busy".to_owned()), ErrorCode::Unavailable, SERVER_FAILED),
+            (StoreError::ReadOnly("db.internal is a copy".to_owned()), ErrorCode::Unavailable, SERVER_FAILED),
+            (StoreError::Full("db.internal is full".to_owned()), ErrorCode::Unavailable, SERVER_FAILED),
+            (StoreError::Failed("db.internal failed".to_owned()), ErrorCode::Failed, SERVER_FAILED),
             (StoreError::Refused("refused".to_owned()), ErrorCode::Refused, "refused"),
         ] {
             let Refusal(answer) = Refusal::for_stranger(error.into());

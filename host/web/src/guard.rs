@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Limited};
 use tidegate_api::Client;
 use tidegate_core::admin::{AuthenticationError, DoorClient, UseCase};
 use tidegate_core::connection::WebVisit;
-use tidegate_core::ports::{Door, StoreError};
+use tidegate_core::ports::Door;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -86,9 +86,10 @@ pub async fn check(State(guarded): State<Guarded>, mut request: Request, next: N
         return answer(web, &Problem::from(error), Some(visitor), &path);
     }
     let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => answer(web, &problem, visitor.as_ref(), &path),
-        None => response,
+    match (response.extensions_mut().remove::<Problem>(), visitor) {
+        (Some(problem), None) => answer(web, &problem.for_others(), None, &path),
+        (Some(problem), Some(visitor)) => answer(web, &problem, Some(&visitor), &path),
+        (None, _) => response,
     }
 }
 
@@ -178,11 +179,13 @@ async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visit
 
 /// The credentials were not judged.
 pub fn unavailable(error: &AuthenticationError) -> Problem {
-    // The server cannot identify the client: where the database is, and why it does not answer, is in the log.
-    if let AuthenticationError::Store(StoreError::Unavailable(_)) = error {
-        return Problem::database_away("");
-    }
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string()))
+    let mut problem = match error {
+        // The server cannot identify the client: where the database is, and what is wrong with it, is in the log.
+        AuthenticationError::Store(error) => Problem::for_stranger(error.clone().into()),
+        error => Problem::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string())),
+    };
+    problem.status = StatusCode::SERVICE_UNAVAILABLE;
+    problem
 }
 
 fn log_in_first(next: &str, is_fragment: bool) -> Stop {

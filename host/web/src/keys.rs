@@ -28,7 +28,7 @@ pub fn routes() -> Vec<Route> {
 
 async fn list(asked: Asked) -> Result<Response, Problem> {
     let (administration, actor) = (&asked.web.administration, asked.actor()?);
-    let request = PageRequest { after: asked.query.given("after"), prefix: None, limit: LIMIT };
+    let request = PageRequest { after: asked.query.exact("after"), prefix: None, limit: LIMIT };
     let keys = administration.api_keys.list(actor, request).await?;
     let head = ["Name", "Of", "For", "Not for", "From", "Until", "Last use", "Do"];
     let mut table = Table::new("keys", "API keys; times are in UTC", &head, "There are no keys.");
@@ -113,7 +113,7 @@ async fn new(asked: Asked) -> Response {
 
 async fn add(asked: Asked) -> Result<Response, Problem> {
     let (document, errors) = applied(KEY_OBJECT, &Map::new(), &asked.form);
-    let outcome = match errors.0.is_empty() {
+    let outcome = match errors.is_empty() {
         true => asked.web.administration.api_keys.add(asked.actor()?, &document).await.map_err(Problem::from),
         false => Err(Problem::wrong("Some fields cannot be read; each of them shows its error.")),
     };

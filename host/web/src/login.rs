@@ -65,7 +65,9 @@ fn form(asked: &Asked, username: &str, next: &str, note: Option<Block>) -> Page 
 /// A page of the web admin to go to; another address would lead people from here to a page that looks like this one.
 fn own_path(next: &str) -> &str {
     let is_own = next == "/web" || next.starts_with("/web/") || next.starts_with("/web?");
-    if is_own && !next.contains(['\\', '\r', '\n']) { next } else { "/web" }
+    // A header has no control characters.
+    let is_odd = |character: char| character == '\\' || character.is_control();
+    if is_own && !next.contains(is_odd) { next } else { "/web" }
 }
 
 async fn log_in(asked: Asked) -> Result<Response, Problem> {
@@ -140,8 +142,21 @@ mod tests {
     #[test]
     fn a_log_in_leads_to_own_pages_only() {
         let check = |next: &str, expected: &str| assert_eq!(own_path(next), expected, "{next}");
-        check("/web/users?name=a%20b", "/web/users?name=a%20b");
-        for other in ["", "/", "//evil.example", "https://evil.example", "/webx", "/web/\\evil", "/api/v2/users"] {
+        for own in ["/web/users?name=a%20b", "/web/users?name=jörg"] {
+            check(own, own);
+        }
+        for other in [
+            "",
+            "/",
+            "//evil.example",
+            "https://evil.example",
+            "/webx",
+            "/web/\\evil",
+            "/api/v2/users",
+            "/web/\u{1}",
+            "/web/\n",
+            "/web/\u{7f}",
+        ] {
             check(other, "/web");
         }
     }

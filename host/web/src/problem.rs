@@ -14,6 +14,8 @@ use crate::view::{Block, Tone};
 pub const WITHOUT_DATABASE: &str = "Open sessions and their transfers go on. Until the database is back, the server \
                                     refuses all log-ins, over SFTP and here, and can neither show nor change what is \
                                     stored. It tries to reach the database again by itself.";
+/// What those who are no administrators are told of a server that fails.
+const FAILED: &str = "The server cannot do this now. Its log says why.";
 /// Says to a part of an open page why it cannot be refreshed.
 pub const STALE: (HeaderName, HeaderValue) =
     (HeaderName::from_static("stale-because"), HeaderValue::from_static("database"));
@@ -25,11 +27,13 @@ pub struct Problem {
     pub text: String,
     /// Whether it is that the database does not answer; `text` is then what is known of it, which may be nothing.
     pub is_database_away: bool,
+    /// Whether `text` is about the server itself, and may name the places of what has failed.
+    is_of_server: bool,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, text: text.into(), is_database_away: false }
+        Self { status, text: text.into(), is_database_away: false, is_of_server: false }
     }
 
     /// The database does not answer. `reason`: for administrators that may know where it is.
@@ -37,12 +41,22 @@ impl Problem {
         Self { is_database_away: true, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, reason) }
     }
 
-    /// The error as a stranger is shown it: without the place of the database, and why it does not answer.
+    /// The error as a stranger is shown it.
     pub fn for_stranger(error: AdminError) -> Self {
-        match error {
-            AdminError::Store(StoreError::Unavailable(_)) => Self::database_away(""),
-            error => error.into(),
+        Self::from(error).for_others()
+    }
+
+    /// The problem as it is shown to those who are no administrators: without the places of what has failed, and why.
+    pub fn for_others(self) -> Self {
+        if self.is_database_away {
+            return Self { text: String::new(), ..self };
         }
+        if !self.is_of_server {
+            return self;
+        }
+        let message = format!("a page could not be made: {}", self.text);
+        tracing::error!(sender = "web", message);
+        Self { text: FAILED.to_owned(), ..self }
     }
 
     /// The request is wrong.
@@ -89,7 +103,7 @@ impl From<AdminError> for Problem {
             AdminErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             AdminErrorKind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self::new(status, sentence(&error.to_string()))
+        Self { is_of_server: error.is_of_server(), ..Self::new(status, sentence(&error.to_string())) }
     }
 }
 
@@ -122,4 +136,38 @@ pub fn sentence(text: &str) -> String {
     let rest = characters.as_str();
     let end = if rest.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{first}{rest}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_not_told_where_the_database_is_and_what_is_wrong_with_it() {
+        const PLACE: &str = "the database at db.internal failed";
+        let check = |error: AdminError, status: u16, text: &str| {
+            let shown = Problem::from(error.clone());
+            assert_eq!(shown.status.as_u16(), status, "{error:?}");
+            let others = Problem::for_stranger(error);
+            assert_eq!((others.status.as_u16(), others.text.as_str()), (status, text), "{shown:?}");
+        };
+        let of_store: [(fn(String) -> StoreError, u16, &str); 6] = [
+            (StoreError::Unavailable, 503, ""),
+            (StoreError::Busy, 503, FAILED),
+            (StoreError::ReadOnly, 503, FAILED),
+            (StoreError::Full, 503, FAILED),
+            (StoreError::Failed, 500, FAILED),
+            (StoreError::Refused, 422, "The database at db.internal failed."),
+        ];
+        for (error, status, text) in of_store {
+            check(error(PLACE.to_owned()).into(), status, text);
+        }
+        check(AdminError::Inventory("/etc/plugins cannot be read".to_owned()), 500, FAILED);
+        check(AdminError::NoSession, 404, "There is no such connection.");
+        check(
+            AdminError::NotForActor("the current password is another".to_owned()),
+            403,
+            "The current password is another.",
+        );
+    }
 }

@@ -84,6 +84,11 @@ impl Fields {
         Some(self.text(name).trim()).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
+    /// The value as it is, where there is one: names of stored objects may begin or end with blanks.
+    pub fn exact(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
     pub fn number(&self, name: &str) -> Option<i64> {
         self.text(name).trim().parse().ok()
     }

@@ -1,7 +1,7 @@
 //! Values as people read them.
 
-use jiff::SignedDuration;
 use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::view::{Cell, Moment};
 
@@ -52,9 +52,18 @@ pub fn moment(at: i64) -> Moment {
     Moment { machine: text("%Y-%m-%dT%H:%M:%SZ"), text: shown }
 }
 
-/// The milliseconds since 1970 of a time in UTC, or of the beginning of a day, as people write them.
+/// The milliseconds since 1970 of a time in UTC, or of the beginning of a day, as people write them. A time may have the
+/// offset of another time zone.
 pub fn at_time(text: &str) -> Option<i64> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_millisecond());
+    }
+    // A civil time passes over an offset and the name of a time zone, which come after the date.
+    let is_elsewhere = text.get(10..).is_some_and(|rest| rest.contains(['+', '-', '[', 'Z', 'z']));
     let time = text.parse::<DateTime>().or_else(|_| format!("{text} 00:00:00").parse()).ok()?;
+    if is_elsewhere {
+        return None;
+    }
     i64::try_from(time.duration_since(EPOCH).as_millis()).ok()
 }
 
@@ -104,6 +113,12 @@ mod tests {
             ("2023-11-14 22:13:20", Some(1_700_000_000_000)),
             ("2023-11-14 22:13", Some(1_699_999_980_000)),
             ("2023-11-14", Some(1_699_920_000_000)),
+            ("2023-11-14T22:13:20Z", Some(1_700_000_000_000)),
+            ("2023-11-15 00:13:20+02:00", Some(1_700_000_000_000)),
+            ("2023-11-14 22:13:20-00:30", Some(1_700_001_800_000)),
+            ("2023-11-14 22:13:20[Europe/Berlin]", None),
+            ("9999-12-31 23:59:59", Some(253_402_300_799_000)),
+            ("9999-12-31 23:59:59+02:00", None),
             ("2023-11", None),
             ("now", None),
         ] {

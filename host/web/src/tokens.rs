@@ -22,7 +22,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn list(asked: Asked) -> Result<Response, Problem> {
-    let request = PageRequest { after: asked.query.given("after"), prefix: None, limit: LIMIT };
+    let request = PageRequest { after: asked.query.exact("after"), prefix: None, limit: LIMIT };
     let tokens = asked.web.administration.tokens.list(asked.actor()?, request).await?;
     let head = ["Of", "Door", "Address", "Since", "Until", "Do"];
     let caption = "Where administrators and users are logged in; times are in UTC";

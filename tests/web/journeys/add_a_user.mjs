@@ -25,6 +25,7 @@ async function inTheForm(open, { password, homes, key }) {
     assert.match(await page.locator('#expiration-date-about').innerText(), /no time such as/);
     assert.equal(await page.locator('[aria-invalid="true"]').count(), 1);
     assert.equal(await field('username').inputValue(), 'ada');
+    assert.equal(await field('expiration_date').inputValue(), 'soon');
     await window.look();
     await field('expiration_date').fill('2099-01-02 03:04:05');
     await field('password').fill('pw of ada');

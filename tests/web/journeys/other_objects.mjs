@@ -20,6 +20,8 @@ async function fromAddingToDeleting(open, { address, password, homes }) {
         await window.press('See the difference');
         await window.press('Save');
         assert.match(await window.heading(), new RegExp(fields.name));
+        const given = (await rest.get(`v2/${plural}/${fields.name}`)).user_settings?.permissions;
+        assert.equal(given, undefined, 'a group gives only what was asked for');
         await window.look();
         await window.press('Edit');
         await page.locator('[name="description"]:not([type="hidden"])').fill('Changed');

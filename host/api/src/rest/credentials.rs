@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, Identity, UserActor};
-use tidegate_core::ports::{Author, Door, StoreError};
+use tidegate_core::ports::{Author, Door};
 use tidegate_core::secret::Secret;
 
 use super::RestApi;
@@ -217,15 +217,17 @@ async fn by_place(api: &RestApi, interface: Interface, headers: &HeaderMap, clie
 pub fn refusal(error: AuthenticationError) -> Refusal {
     let code = match error {
         // The client has not been judged.
-        AuthenticationError::Store(away @ StoreError::Unavailable(_)) => return Refusal::for_stranger(away.into()),
+        AuthenticationError::Store(error) => {
+            let Refusal(answer) = Refusal::for_stranger(error.into());
+            return Refusal::new(ErrorCode::Unavailable, answer.error);
+        }
         AuthenticationError::Denied
         | AuthenticationError::SecondFactorNeeded
         | AuthenticationError::SecondFactorMissing => ErrorCode::Unauthenticated,
         AuthenticationError::Paused(_) => ErrorCode::TooMany,
-        AuthenticationError::Hook
-        | AuthenticationError::PasswordElsewhere
-        | AuthenticationError::Store(_)
-        | AuthenticationError::Password(_) => ErrorCode::Unavailable,
+        AuthenticationError::Hook | AuthenticationError::PasswordElsewhere | AuthenticationError::Password(_) => {
+            ErrorCode::Unavailable
+        }
     };
     Refusal::new(code, error.to_string())
 }

@@ -3,6 +3,9 @@
 
 use serde_json::Value;
 
+/// The fields with such addresses.
+pub(super) const FIELD: &str = "endpoint";
+
 /// Whether the address has more than a host and a path: a name with a password, or parameters, which may be a signature.
 pub(super) fn has_secret(endpoint: &str) -> bool {
     endpoint.contains(['@', '?', '#'])
@@ -10,7 +13,7 @@ pub(super) fn has_secret(endpoint: &str) -> bool {
 
 /// Whether the field is such an address.
 pub(super) fn is_secret(name: &str, value: &Value) -> bool {
-    name == "endpoint" && value.as_str().is_some_and(has_secret)
+    name == FIELD && value.as_str().is_some_and(has_secret)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::endpoints;
 use super::fields::{Field, Kind};
 use super::stored::folder_name;
 
@@ -63,7 +64,9 @@ fn keep_in(
     let none = Map::new();
     for field in known {
         let in_file_system = in_file_system || field.name == "filesystem";
-        if field.is_secret {
+        // An address that has a secret is not shown, either.
+        let is_hidden = field.name == endpoints::FIELD && document.get(field.name).is_some_and(is_mark);
+        if field.is_secret || is_hidden {
             keep_one(field.name, in_file_system, stored, document);
             continue;
         }
@@ -227,6 +230,20 @@ mod tests {
         check(ACCOUNT, stored.clone(), shown, kept);
         check(ACCOUNT, stored, json!({"filters": {"totp_config": {}}}), json!({"filters": {"totp_config": {}}}));
     }
+
+    #[test]
+    fn an_address_with_a_secret_stays_where_the_mark_is() {
+        // A8-15
+        let with = |endpoint: Value| json!({"filesystem": {"provider": 0, "httpconfig": {"endpoint": endpoint}}});
+        let stored = || with(json!("https://u:hush@host"));
+        check(ACCOUNT, stored(), with(json!("[redacted]")), stored());
+        check(ACCOUNT, stored(), with(json!("https://host")), with(json!("https://host")));
+        check(ACCOUNT, stored(), with(json!("")), with(json!("")));
+        let none = json!({"filesystem": {"provider": 0, "httpconfig": {}}});
+        check(ACCOUNT, stored(), none.clone(), none.clone());
+        check(ACCOUNT, json!({}), with(json!("[redacted]")), none);
+    }
+
     #[test]
     fn a_document_that_replaces_an_account_keeps_its_credentials() {
         // A18-08

@@ -166,6 +166,18 @@ impl AdminError {
         }
     }
 
+    /// Whether it is about the server or its store, and not about what was asked of them: its text, which may name their
+    /// places, is for administrators alone.
+    pub fn is_of_server(&self) -> bool {
+        let is_of_store = match self {
+            Self::Store(error)
+            | Self::Account(AccountError::Store(error))
+            | Self::Scan(ScanError::Quota(QuotaError::Store(error))) => error.is_of_store(),
+            _ => false,
+        };
+        is_of_store || self.kind() == AdminErrorKind::Failed
+    }
+
     /// The path of the field in the document that the error is about; None: it is about no field.
     pub fn field(&self) -> Option<&str> {
         match self {

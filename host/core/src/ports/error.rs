@@ -67,6 +67,21 @@ pub enum StoreError {
     Failed(String),
 }
 
+impl StoreError {
+    /// Whether it is about the store itself, and not about what was asked of it: its text may name the place of the store.
+    pub fn is_of_store(&self) -> bool {
+        match self {
+            Self::Busy(_) | Self::Unavailable(_) | Self::ReadOnly(_) | Self::Full(_) | Self::Failed(_) => true,
+            Self::Exists(_)
+            | Self::NotFound(_)
+            | Self::Conflict(_)
+            | Self::Invalid { .. }
+            | Self::Field(_)
+            | Self::Refused(_) => false,
+        }
+    }
+}
+
 fn with_article(object: &ObjectName) -> String {
     let begins_with_vowel = object.noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A']);
     format!("{} {object}", if begins_with_vowel { "an" } else { "a" })

@@ -115,11 +115,11 @@ async fn check(State(guarded): State<Guarded>, mut request: Request, next: Next)
         Ok(Passed::As(person)) => person,
         Ok(Passed::LogInFirst) => return see(LOG_IN),
         Ok(Passed::SetUpFirst) => return see(CODES),
-        Err(problem) => return answer(problem.page(&metrics), None, &path, version),
+        Err(problem) => return answer(problem.for_others().page(&metrics), None, &path, version),
     };
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => answer(problem.page(&metrics), person.as_deref(), &path, version),
+        Some(problem) => answer(problem.for_others().page(&metrics), person.as_deref(), &path, version),
         None => response,
     }
 }

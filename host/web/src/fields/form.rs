@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use tidegate_core::account::fields::{Field, Kind, Maintainer};
 use tidegate_core::permission::TOKENS;
 
-use super::{Errors, label, within};
-use crate::text::{is_far, moment};
+use super::shown::{has_lines, text_of};
+use super::{Errors, REMOVED, label, within};
 use crate::view::{Control, Input, InputKind, Rendered};
 
 /// The texts that a field at this path may have; empty: any.
@@ -56,18 +56,10 @@ impl Making<'_> {
     }
 
     fn input(&self, field: &Field, value: Option<&Value>, path: &str) -> Control {
-        let text = match value {
-            _ if field.is_secret => String::new(),
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) if matches!(field.kind, Kind::Time) => {
-                let shown = |at: i64| if is_far(at) { at.to_string() } else { moment(at).text };
-                number.as_i64().filter(|at| *at > 0).map(shown).unwrap_or_default()
-            }
-            Some(value) if matches!(field.kind, Kind::Anything) => {
-                serde_json::to_string_pretty(value).unwrap_or_default()
-            }
-            Some(value) => value.to_string(),
+        let text = match (self.errors.typed(path), value) {
+            (Some(typed), _) => typed.to_owned(),
+            (None, Some(value)) => text_of(field, value),
+            (None, None) => String::new(),
         };
         let line = || InputKind::Text { complete: "off", is_needed: false, is_first: false };
         let is_name = path == "username" || path == "name";
@@ -77,6 +69,7 @@ impl Making<'_> {
                 InputKind::Password { complete: "new-password", is_needed: false }
             }
             // Not an input for passwords, which browsers offer to keep. The stored value is not shown.
+            _ if field.is_secret && has_lines(field, path) => InputKind::Area { rows: 3 },
             _ if field.is_secret => line(),
             Kind::Integer(0, 1) if path == "status" => {
                 let options = [("1", "Enabled"), ("0", "Disabled")];
@@ -89,7 +82,7 @@ impl Making<'_> {
             Kind::Flag => InputKind::Check { is_on: value == Some(&Value::Bool(true)) },
             Kind::Anything => InputKind::Area { rows: 3 },
             Kind::Text if is_name && self.is_stored => InputKind::Fixed,
-            Kind::Text if path == "description" || path == "additional_info" => InputKind::Area { rows: 2 },
+            Kind::Text if has_lines(field, path) => InputKind::Area { rows: 2 },
             Kind::Text if !choices.is_empty() => {
                 let options = choices.iter().map(|choice| ((*choice).to_owned(), (*choice).to_owned()));
                 InputKind::Choice { options: options.collect() }
@@ -145,8 +138,9 @@ impl Making<'_> {
         let inside = Self { shows_empty: false, ..*self };
         let item = |index: usize, object: &Map<String, Value>, legend: String| {
             let path = within(path, &index.to_string());
-            let inner: Vec<_> =
+            let mut inner: Vec<_> =
                 fields.iter().filter_map(|field| inside.control(field, object.get(field.name), &path)).collect();
+            inner.extend((index < items.len()).then(|| removal(&path, "Remove this entry")));
             let (id, about) = (id_of(&path), String::new());
             let inner = Rendered::controls(&inner);
             Control::Group { id, legend, about, is_folded: false, is_open: true, inner }
@@ -159,7 +153,7 @@ impl Making<'_> {
             })
             .collect();
         inner.push(item(items.len(), &empty, format!("{}: another one", label(field))));
-        let about = format!("{}. An entry whose fields are all empty is removed.", field.about);
+        let about = format!("{}. An entry whose fields are all empty is removed as well.", field.about);
         let is_open = !items.is_empty() || self.errors.within(path);
         self.group(label(field), &about, path, is_open, &inner)
     }
@@ -169,7 +163,9 @@ impl Making<'_> {
         let rows = value.and_then(Value::as_object).cloned().unwrap_or_default();
         let mut inner = Vec::new();
         let first = Map::from_iter([("/".to_owned(), serde_json::json!(["*"]))]);
-        let shown = if rows.is_empty() && !self.is_stored { &first } else { &rows };
+        // A group gives nothing but what is asked for: its permissions take the place of those that accounts have.
+        let is_of_new_account = path == "permissions" && !self.is_stored;
+        let shown = if rows.is_empty() && is_of_new_account { &first } else { &rows };
         for (index, (directory, tokens)) in
             shown.iter().map(|(directory, tokens)| (directory.as_str(), Some(tokens))).chain([("", None)]).enumerate()
         {
@@ -180,7 +176,8 @@ impl Making<'_> {
             let options = names.map(|name| (name.to_owned(), tokens.contains(&name))).collect();
             let directory_input = Input::text(&within(&path, "directory"), "Directory", directory);
             let may = Input::new(&within(&path, "may"), "May", "", InputKind::Several { options });
-            let inputs = [Control::Input(directory_input), Control::Input(may.about("* is everything."))];
+            let mut inputs = vec![Control::Input(directory_input), Control::Input(may.about("* is everything."))];
+            inputs.extend((!directory.is_empty()).then(|| removal(&path, "Remove this directory")));
             let legend = if directory.is_empty() { "Another directory".to_owned() } else { directory.to_owned() };
             let (id, about, inner_html) = (id_of(&path), String::new(), Rendered::controls(&inputs));
             inner.push(Control::Group { id, legend, about, is_folded: false, is_open: true, inner: inner_html });
@@ -196,6 +193,11 @@ impl Making<'_> {
         let inner = Rendered::controls(inner);
         Control::Group { id: id_of(path), legend, about, is_folded: true, is_open, inner }
     }
+}
+
+/// The box that takes the entry at this path out.
+fn removal(path: &str, label: &str) -> Control {
+    Control::Input(Input::new(&within(path, REMOVED), label, "", InputKind::Check { is_on: false }))
 }
 
 fn id_of(path: &str) -> String {

@@ -2,10 +2,16 @@
 
 mod form;
 mod parse;
+mod secrets;
 mod sections;
+mod shown;
+
+#[cfg(test)]
+mod unchanged_tests;
 
 pub use form::controls;
 pub use parse::{Errors, applied};
+pub use secrets::{is_new_secret, take_secrets_out, without_new_secrets};
 pub use sections::sections;
 
 use serde_json::{Map, Value};
@@ -13,6 +19,9 @@ use tidegate_core::account::fields::{ACCOUNT, Field, Kind, Maintainer};
 
 use crate::request::Fields;
 use crate::view::Rendered;
+
+/// The box that takes an entry out of its list, or a directory out of the permissions. No field has such a name.
+const REMOVED: &str = "-removed";
 
 /// What people call a field: its name in words.
 pub fn label(field: &Field) -> String {

@@ -3,25 +3,59 @@
 use serde_json::{Map, Value, json};
 use tidegate_core::account::fields::{Field, Kind, Maintainer};
 
-use super::within;
+use super::shown::{has_these, is_as_shown, line_as_sent, lines_of};
+use super::{REMOVED, within};
 use crate::request::Fields;
 use crate::text::{at_time, is_far};
 
-/// What is wrong with inputs, by the path of the field.
+/// What is wrong with inputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Errors(pub Vec<(String, String)>);
+pub struct Errors(Vec<Wrong>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wrong {
+    /// Of the field.
+    path: String,
+    problem: String,
+    /// What was typed there, where it is no value of the field; the document then has the former value.
+    typed: Option<String>,
+}
 
 impl Errors {
+    /// That a value of this field is wrong.
+    pub fn at(path: &str, problem: &str) -> Self {
+        let mut errors = Self::default();
+        errors.add(path, problem);
+        errors
+    }
+
+    pub fn add(&mut self, path: &str, problem: &str) {
+        self.0.push(Wrong { path: path.to_owned(), problem: problem.to_owned(), typed: None });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// What is wrong with the field itself.
     pub fn of(&self, path: &str) -> Option<String> {
-        self.0.iter().find(|(found, _)| found == path).map(|(_, error)| error.clone())
+        self.0.iter().find(|wrong| wrong.path == path).map(|wrong| wrong.problem.clone())
+    }
+
+    /// What was typed into the input of the field, where that is no value.
+    pub fn typed(&self, path: &str) -> Option<&str> {
+        self.0.iter().find(|wrong| wrong.path == path)?.typed.as_deref()
     }
 
     /// Whether something is wrong with the field, or inside of it.
     pub fn within(&self, path: &str) -> bool {
         let is_inside =
             |found: &str| found.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        self.0.iter().any(|(found, _)| is_inside(found))
+        self.0.iter().any(|wrong| is_inside(&wrong.path))
     }
 }
 
@@ -46,15 +80,9 @@ impl Reading<'_> {
         for field in fields.iter().filter(|field| field.maintainer == Maintainer::Administrator) {
             let path = within(path, field.name);
             let before = base.get(field.name).filter(|value| !value.is_null());
-            match self.value(field, before, &path) {
-                Some(value) if before.is_none() && is_empty(&value) => {
-                    document.remove(field.name);
-                }
-                Some(value) => {
-                    document.insert(field.name.to_owned(), value);
-                }
-                None => {}
-            }
+            // Where a document says nothing, an empty input adds nothing.
+            let value = self.value(field, before, &path).filter(|value| before.is_some() || !is_empty(value));
+            document.extend(value.map(|value| (field.name.to_owned(), value)));
         }
         document
     }
@@ -69,17 +97,14 @@ impl Reading<'_> {
             }
             Kind::List(_) if field.is_secret => None,
             Kind::List(fields) => self.has_within(path).then(|| self.list(fields, before, path)),
-            Kind::Permissions => self.has_within(path).then(|| self.permissions(path)),
+            Kind::Permissions => self.has_within(path).then(|| self.permissions(before, path)),
             Kind::Flag => {
                 // A box that is not ticked is not sent. Where the form has other fields of the object it was there.
                 let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
                 let is_on = !self.form.text(path).is_empty();
-                (is_on || self.has_within(parent)).then_some(Value::Bool(is_on))
+                (self.has(path) || self.has_within(parent)).then_some(Value::Bool(is_on))
             }
-            Kind::Texts => self.has(path).then(|| {
-                let lines = self.form.all(path).flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty());
-                Value::from(lines.collect::<Vec<_>>())
-            }),
+            Kind::Texts => self.has(path).then(|| self.texts(before, path)),
             Kind::Integer(..) | Kind::Time | Kind::Text | Kind::SecretText | Kind::Anything => {
                 if !self.has(path) {
                     return None;
@@ -89,10 +114,13 @@ impl Reading<'_> {
                     // What is not shown is not taken away by an empty input.
                     return Some(Value::String(text)).filter(|text| text != "");
                 }
+                if before.is_some_and(|before| is_as_shown(field, path, before, &text)) {
+                    return None;
+                }
                 match scalar(field.kind, &text) {
                     Ok(value) => Some(value),
-                    Err(error) => {
-                        self.errors.0.push((path.to_owned(), error));
+                    Err(problem) => {
+                        self.errors.0.push(Wrong { path: path.to_owned(), problem, typed: Some(text) });
                         None
                     }
                 }
@@ -101,8 +129,12 @@ impl Reading<'_> {
     }
 
     fn has(&self, path: &str) -> bool {
-        // Of several boxes, none may be ticked; the form then says that they were there.
-        self.form.0.iter().any(|(name, value)| name == path || (name == "several" && value == path))
+        self.has_boxes(path) || self.form.0.iter().any(|(name, _)| name == path)
+    }
+
+    /// Of boxes, none may be ticked; the form then says that they were there.
+    fn has_boxes(&self, path: &str) -> bool {
+        self.form.0.iter().any(|(name, value)| name == "several" && value == path)
     }
 
     fn has_within(&self, path: &str) -> bool {
@@ -129,21 +161,58 @@ impl Reading<'_> {
             let is_filled = self.form.0.iter().any(|(name, value)| {
                 name.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')) && !value.trim().is_empty()
             });
-            if is_filled {
+            if is_filled && !self.is_removed(&path) {
                 list.push(Value::Object(self.object(fields, &base, &path)));
             }
         }
         Value::Array(list)
     }
 
-    fn permissions(&self, path: &str) -> Value {
+    /// Whether the entry at this path is ticked to be taken out.
+    fn is_removed(&self, path: &str) -> bool {
+        !self.form.text(&within(path, REMOVED)).is_empty()
+    }
+
+    fn texts(&self, before: Option<&Value>, path: &str) -> Value {
+        let items = before.and_then(Value::as_array).into_iter().flatten();
+        let stored: Vec<&str> = items.filter_map(Value::as_str).collect();
+        let sent: Vec<String> = self.form.all(path).flat_map(lines_of).collect();
+        let is_same = |before: &&Value| match self.has_boxes(path) {
+            true => has_these(before, &sent.iter().map(String::as_str).collect::<Vec<_>>()),
+            false => sent == lines_of(&stored.join("\n")),
+        };
+        if let Some(before) = before.filter(is_same) {
+            return before.clone();
+        }
+        // A text that was not touched keeps its blanks.
+        let text = |line: &String| if stored.contains(&line.as_str()) { line.clone() } else { line.trim().to_owned() };
+        let texts = sent.iter().filter(|line| !line.trim().is_empty()).map(text);
+        Value::from(texts.collect::<Vec<_>>())
+    }
+
+    fn permissions(&mut self, before: Option<&Value>, path: &str) -> Value {
+        let none = Map::new();
+        // In the order of the rows.
+        let stored: Vec<_> = before.and_then(Value::as_object).unwrap_or(&none).iter().collect();
         let mut table = Map::new();
         for index in self.indexes(path) {
-            let path = within(path, &index.to_string());
-            let directory = self.form.text(&within(&path, "directory")).trim().to_owned();
-            if !directory.is_empty() {
-                let tokens: Vec<_> = self.form.all(&within(&path, "may")).map(str::to_owned).collect();
-                table.insert(directory, json!(tokens));
+            let row = within(path, &index.to_string());
+            let (directory_path, may) = (within(&row, "directory"), within(&row, "may"));
+            let sent = self.form.text(&directory_path);
+            let known = stored.get(index).filter(|(stored, _)| line_as_sent(stored) == line_as_sent(sent));
+            let directory = known.map_or_else(|| sent.trim().to_owned(), |(stored, _)| (*stored).clone());
+            if directory.is_empty() || self.is_removed(&row) {
+                continue;
+            }
+            let tokens: Vec<&str> = self.form.all(&may).collect();
+            let tokens = match known {
+                Some((_, before)) if has_these(before, &tokens) => (*before).clone(),
+                Some(_) | None => json!(tokens),
+            };
+            if table.contains_key(&directory) {
+                self.errors.add(path, &format!("The directory {directory} is there twice."));
+            } else {
+                table.insert(directory, tokens);
             }
         }
         Value::Object(table)
@@ -200,6 +269,8 @@ mod tests {
     use tidegate_core::account::fields::ACCOUNT;
 
     use super::*;
+    use crate::fields::controls;
+    use crate::view::Rendered;
 
     fn map(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
@@ -208,7 +279,7 @@ mod tests {
     fn check(base: Value, form: &[(&str, &str)], expected: Value) {
         let fields = Fields(form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
         let (document, errors) = applied(ACCOUNT, &map(base), &fields);
-        assert_eq!((Value::Object(document), errors.0.as_slice()), (expected, [].as_slice()), "{form:?}");
+        assert_eq!((Value::Object(document), errors), (expected, Errors::default()), "{form:?}");
     }
 
     #[test]
@@ -256,15 +327,82 @@ mod tests {
             &flags,
             json!({"filters": {"hooks": {"pre_login_disabled": false, "external_auth_disabled": true}}}),
         );
+        // The last box of an object that has nothing else.
+        check(
+            json!({"filters": {"hooks": {"pre_login_disabled": true}}}),
+            &[("several", "filters.hooks.pre_login_disabled"), ("several", "filters.hooks.external_auth_disabled")],
+            json!({"filters": {"hooks": {"pre_login_disabled": false}}}),
+        );
+        // What was not touched beside a change stays as it was.
+        let base = json!({"public_keys": [" one ", "two"], "permissions": {"/": ["upload", "list"], "/a ": ["*"]}});
+        let form = [
+            ("public_keys", " one \r\n two \r\nthree"),
+            ("permissions.0.directory", "/"),
+            ("permissions.0.may", "list"),
+            ("permissions.1.directory", "/a "),
+            ("permissions.1.may", "list"),
+            ("permissions.1.may", "*"),
+            ("permissions.2.directory", " /b "),
+            ("permissions.2.may", "list"),
+        ];
+        let permissions = json!({"/": ["list"], "/a ": ["list", "*"], "/b": ["list"]});
+        check(base, &form, json!({"public_keys": [" one ", "two", "three"], "permissions": permissions}));
+    }
+
+    #[test]
+    fn entries_that_are_ticked_are_taken_out() {
+        let groups = json!({"groups": [{"name": "g", "type": 1}, {"name": "h", "type": 2}]});
+        let form = [
+            ("groups.0.name", "g"),
+            ("groups.0.type", "1"),
+            ("groups.0.-removed", "1"),
+            ("groups.1.name", "h"),
+            ("groups.1.type", "2"),
+            ("groups.2.name", ""),
+        ];
+        check(groups.clone(), &form, json!({"groups": [{"name": "h", "type": 2}]}));
+        let form = [
+            ("permissions.0.directory", "/"),
+            ("permissions.0.may", "list"),
+            ("permissions.1.directory", "/a"),
+            ("permissions.1.may", "*"),
+            ("permissions.1.-removed", "1"),
+        ];
+        let permissions = json!({"permissions": {"/": ["list"], "/a": ["*"]}});
+        check(permissions.clone(), &form, json!({"permissions": {"/": ["list"]}}));
+        let page = |document: Value| {
+            let none = Errors::default();
+            Rendered::controls(&controls(ACCOUNT, &map(document), &none, |_| Vec::new(), true)).html().to_owned()
+        };
+        // There is a box for what is stored, and none for what may be added.
+        assert_eq!(page(groups).matches("type=\"checkbox\" id=\"groups-").count(), 2);
+        assert_eq!(page(permissions).matches("type=\"checkbox\" id=\"permissions-").count(), 2);
+        let is_known = |fields: &[Field]| fields.iter().any(|field| field.name == REMOVED);
+        assert!(!is_known(ACCOUNT) && ACCOUNT.iter().all(|field| !is_known(field.fields())));
+    }
+
+    #[test]
+    fn a_directory_that_is_there_twice_is_named() {
+        let form = Fields::parse(
+            b"permissions.0.directory=/&permissions.0.may=list&permissions.1.directory=/&permissions.1.may=*",
+        );
+        let (document, errors) = applied(ACCOUNT, &Map::new(), &form);
+        assert_eq!(Value::Object(document), json!({"permissions": {"/": ["list"]}}));
+        assert_eq!(errors, Errors::at("permissions", "The directory / is there twice."));
     }
 
     #[test]
     fn inputs_that_are_no_values_are_named() {
         let form = Fields::parse(b"quota_size=much&expiration_date=soon&uid=-1&filters.data_transfer_limits=%7B&gid=3");
         let (document, errors) = applied(ACCOUNT, &Map::new(), &form);
-        assert_eq!(Value::Object(document), json!({"gid": 3}));
-        let paths: Vec<_> = errors.0.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(Value::Object(document.clone()), json!({"gid": 3}));
+        let paths: Vec<_> = errors.0.iter().map(|wrong| wrong.path.as_str()).collect();
         assert_eq!(paths, ["expiration_date", "uid", "quota_size", "filters.data_transfer_limits"]);
+        // What was typed stands there again.
+        let page = Rendered::controls(&controls(ACCOUNT, &document, &errors, |_| Vec::new(), false));
+        for input in ["name=\"expiration_date\" value=\"soon\"", "name=\"uid\" value=\"-1\"", "\n{</textarea>"] {
+            assert!(page.html().contains(input), "{input} {}", page.html());
+        }
         assert!(errors.within("filters") && !errors.within("filter") && errors.of("uid").is_some());
     }
 }

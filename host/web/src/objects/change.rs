@@ -10,7 +10,7 @@ use tidegate_core::ports::Version;
 use super::Kind;
 use super::preview::{self, Wanted};
 use super::show::{json_again, tabs};
-use crate::fields::{Errors, applied, controls, keep_maintained, sections, unknown};
+use crate::fields::{Errors, applied, controls, keep_maintained, sections, take_secrets_out, unknown};
 use crate::page::Page;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address, see};
@@ -20,8 +20,8 @@ use crate::view::{Block, Control, Form, Rendered, Submit, Tone};
 const NOT_COPIED: [&str; 4] = ["id", "username", "name", "public_keys"];
 
 pub async fn new(kind: Kind, asked: Asked) -> Result<Response, Problem> {
-    let mut document = Map::new();
-    if let Some(from) = asked.query.given("from") {
+    let (mut document, mut has_secrets) = (Map::new(), false);
+    if let Some(from) = asked.query.exact("from") {
         document = kind.show(&asked.web.administration, asked.actor()?, &from).await?.document;
         let unknown = unknown(kind.fields(), &document);
         document.retain(|field, _| !NOT_COPIED.contains(&field.as_str()) && !unknown.contains(field));
@@ -30,10 +30,16 @@ pub async fn new(kind: Kind, asked: Asked) -> Result<Response, Problem> {
         {
             document.remove(field.name);
         }
+        has_secrets = take_secrets_out(kind.fields(), &mut document);
     }
     let wanted =
         Wanted { name: None, base: Map::new(), revision: 0, document, password: String::new(), stays: Vec::new() };
-    Ok(asked.answer(form(kind, &asked, &wanted, &Errors::default(), None)))
+    let mut page = form(kind, &asked, &wanted, &Errors::default(), None);
+    if has_secrets {
+        let text = "Secrets of the original and its one-time codes are not copied: fill in what the copy needs.";
+        page.blocks.insert(0, Block::Note(Tone::Warning, text.to_owned()));
+    }
+    Ok(asked.answer(page))
 }
 
 pub async fn edit(kind: Kind, asked: Asked) -> Result<Response, Problem> {
@@ -82,8 +88,8 @@ fn form(kind: Kind, asked: &Asked, wanted: &Wanted, errors: &Errors, note: Optio
     let mut blocks = Vec::new();
     blocks.extend(wanted.name.as_ref().map(|name| tabs(kind, name, asked, "edit")));
     blocks.extend(note.map(|note| Block::Note(Tone::Bad, note)));
-    if !errors.0.is_empty() {
-        let text = format!("{} field(s) cannot be read; each of them shows its error.", errors.0.len());
+    if !errors.is_empty() {
+        let text = format!("{} field(s) cannot be read; each of them shows its error.", errors.len());
         blocks.push(Block::Note(Tone::Bad, text));
     }
     blocks.push(Block::Form(form));
@@ -118,9 +124,9 @@ pub async fn take(kind: Kind, name: Option<String>, asked: Asked) -> Result<Resp
         wanted.document = document;
         if PasswordHash::recognise(&wanted.password).is_some() {
             let text = "This is a hash. Give hashes in the JSON of the account; this is for the password itself.";
-            errors.0.push(("password".to_owned(), text.to_owned()));
+            errors.add("password", text);
         }
-        if !errors.0.is_empty() {
+        if !errors.is_empty() {
             let page = form(kind, &asked, &wanted, &errors, None);
             return Ok(asked.answer(page.with_status(StatusCode::UNPROCESSABLE_ENTITY)));
         }
@@ -202,7 +208,7 @@ async fn save(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response, Pr
             let status = Problem::from(error.clone()).status;
             let note = sentence(&error.to_string());
             let errors = match error.field() {
-                Some(field) => Errors(vec![(field.to_owned(), note.clone())]),
+                Some(field) => Errors::at(field, &note),
                 None => Errors::default(),
             };
             Ok(asked.answer(form(kind, asked, wanted, &errors, Some(note)).with_status(status)))

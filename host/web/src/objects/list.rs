@@ -18,7 +18,7 @@ const LIMIT: u32 = 100;
 
 pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let search = asked.query.given("search");
-    let request = PageRequest { after: asked.query.given("after"), prefix: search.clone(), limit: LIMIT };
+    let request = PageRequest { after: asked.query.exact("after"), prefix: search.clone(), limit: LIMIT };
     let found = kind.list(&asked.web.administration, asked.actor()?, request).await?;
     let head: &[&'static str] = match kind {
         Kind::User | Kind::Group | Kind::Role => &["Name", "Description", "Problem"],
@@ -38,7 +38,7 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
             row.insert(0, tick(&kind.name_of(&stored.document)));
         }
     }
-    let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
+    let mut blocks: Vec<_> = done(kind, asked.query.text("done")).into_iter().collect();
     let input =
         Input::new("search", "Search", search.as_deref().unwrap_or_default(), InputKind::Search { is_first: false });
     let mut form =

@@ -8,7 +8,7 @@ use tidegate_core::admin::{AdminError, AdminErrorKind, SessionForecast, UseCase,
 use super::Kind;
 use super::show::capital;
 use crate::difference::differences;
-use crate::fields::unknown;
+use crate::fields::{is_new_secret, unknown, without_new_secrets};
 use crate::page::Page;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address};
@@ -46,6 +46,12 @@ impl Wanted {
         document
     }
 
+    /// Whether there is a new password, be it typed into the form or written into the JSON.
+    fn sets_password(&self) -> bool {
+        let in_document = self.document.get("password").and_then(Value::as_str);
+        !self.password.is_empty() || in_document.is_some_and(is_new_secret)
+    }
+
     /// A button by which the change is asked for again.
     fn form(&self, kind: Kind, buttons: Vec<Submit>) -> Form {
         let mut form = Form::post("save", self.address(kind), Vec::new(), "");
@@ -60,11 +66,11 @@ impl Wanted {
     }
 }
 
-/// The fields that differ.
-fn table(before: &Map<String, Value>, wanted: &Wanted) -> Table {
+/// The fields that differ. Of secrets only that they do is shown.
+fn table(kind: Kind, before: &Map<String, Value>, wanted: &Wanted) -> Table {
     let head = ["Field", "Before", "After"];
     let mut table = Table::new("difference", "What will be different", &head, "Nothing is different.");
-    for field in differences(before, &wanted.document) {
+    for field in differences(before, &without_new_secrets(kind.fields(), &wanted.document)) {
         table.rows.push(vec![Cell::Code(field.path), Cell::text(field.before), Cell::text(field.after)]);
     }
     if !wanted.password.is_empty() {
@@ -77,7 +83,7 @@ fn table(before: &Map<String, Value>, wanted: &Wanted) -> Table {
 /// Shows the difference, what follows from it, and a button that saves it.
 pub async fn show(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response, Problem> {
     let name = wanted.name.clone().unwrap_or_else(|| kind.name_of(&wanted.document));
-    let table = table(&wanted.base, wanted);
+    let table = table(kind, &wanted.base, wanted);
     let is_empty = table.rows.is_empty() && wanted.name.is_some();
     let mut blocks = vec![Block::Table(table)];
     let unknown = unknown(kind.fields(), &wanted.document);
@@ -108,7 +114,7 @@ pub async fn show(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response
 async fn consequences(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Vec<String>, Problem> {
     let Some(name) = &wanted.name else { return Ok(Vec::new()) };
     let is_disabled = wanted.document.get("status").and_then(Value::as_i64) == Some(0);
-    if kind == Kind::Admin && (is_disabled || !wanted.password.is_empty()) {
+    if kind == Kind::Admin && (is_disabled || wanted.sets_password()) {
         return Ok(vec!["This ends all sessions of the administrator.".to_owned()]);
     }
     let mut texts = Vec::new();
@@ -169,7 +175,7 @@ pub async fn conflict(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Resp
         stays: Vec::new(),
     };
     let text = "Another change was saved meanwhile. Nothing of yours was saved.".to_owned();
-    let mut mine = table(&merged.base, &merged);
+    let mut mine = table(kind, &merged.base, &merged);
     (mine.id, mine.caption) = ("mine".to_owned(), "Your changes, made to what is stored now".to_owned());
     let review = Submit { name: "step", value: "preview", text: "Review and save them".to_owned(), tone: Tone::Good };
     let text_of_discard = "Discard your changes".to_owned();

@@ -35,7 +35,7 @@ const TIMES: [&str; 10] = [
 pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let name = asked.query.text("name").to_owned();
     let stored = kind.show(&asked.web.administration, asked.actor()?, &name).await?;
-    let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
+    let mut blocks: Vec<_> = done(kind, asked.query.text("done")).into_iter().collect();
     blocks.push(tabs(kind, &name, &asked, "show"));
     blocks.extend(stored.problem.iter().map(|problem| Block::Note(Tone::Bad, problem.clone())));
     blocks.extend(stored.notes.iter().map(|note| Block::Note(Tone::Plain, note.clone())));

@@ -17,16 +17,18 @@ const HEAD: [&str; 6] = ["Name", "State", "Home", "Used", "Files", "Last login"]
 /// Accounts of a page.
 const LIMIT: u32 = 50;
 
-/// What was done before the list is shown, by the name in its address.
-pub fn done(name: &str) -> Option<Block> {
-    let text = match name {
-        "saved" => "The changes were saved.",
-        "added" => "The account was added.",
-        "deleted" => "The account was deleted; its files stay.",
-        "bulk" => "It was done with all of them.",
+/// What was done before the page is shown, by the name in its address.
+pub fn done(kind: Kind, name: &str) -> Option<Block> {
+    let noun = if kind == Kind::User { "account" } else { kind.noun() };
+    let text = match (name, kind) {
+        ("saved", _) => "The changes were saved.".to_owned(),
+        ("added", _) => format!("The {noun} was added."),
+        ("deleted", Kind::User | Kind::Folder) => format!("The {noun} was deleted; its files stay."),
+        ("deleted", Kind::Group | Kind::Role | Kind::Admin) => format!("The {noun} was deleted."),
+        ("bulk", _) => "It was done with all of them.".to_owned(),
         _ => return None,
     };
-    Some(Block::Note(Tone::Good, text.to_owned()))
+    Some(Block::Note(Tone::Good, text))
 }
 
 pub async fn show(asked: Asked) -> Result<Response, Problem> {
@@ -35,7 +37,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     let limit = limit.filter(|limit| *limit > 0);
     let prefix = asked.query.given("search");
     let request = PageRequest {
-        after: asked.query.given("after"),
+        after: asked.query.exact("after"),
         prefix: prefix.clone(),
         limit: limit.unwrap_or(LIMIT).min(500),
     };
@@ -83,7 +85,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
         table.next = Some(address("/web/users", &fields));
     }
     table.bulk = bulk;
-    let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
+    let mut blocks: Vec<_> = done(Kind::User, asked.query.text("done")).into_iter().collect();
     let search = |name: &str, label: &str, value: Option<&str>| {
         Input::new(name, label, value.unwrap_or_default(), InputKind::Search { is_first: false })
     };

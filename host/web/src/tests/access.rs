@@ -253,6 +253,28 @@ async fn accounts_are_listed_by_pages() {
     assert_eq!(seen, [0, 1, 2, 3, 4, 5, 6]);
 }
 
+/// Names that were stored before may begin or end with blanks.
+#[tokio::test]
+async fn names_with_blanks_at_their_ends_are_those_of_other_accounts() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    for (name, description) in [("a", "the first"), ("a ", "the second"), ("b", "the third")] {
+        let document = json!({"username": name, "password": "pw", "status": 1, "home_dir": "/srv/u",
+                              "permissions": {"/": ["*"]}, "description": description});
+        house.restore(vec![map(document)], Vec::new()).await;
+    }
+    let (mut path, mut seen) = ("/web/users?qlimit=1".to_owned(), 0);
+    for _ in 0..5 {
+        let page = house.get(&path, &root).await.text;
+        seen += page.matches("href=\"/web/users/show?name=").count();
+        let Some(next) = page.split("rel=\"next\" href=\"").nth(1) else { break };
+        path = next.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
+    }
+    assert_eq!(seen, 3);
+    let copy = house.get("/web/users/new?from=a+", &root).await.text;
+    assert!(copy.contains("the second"), "{copy}");
+}
+
 #[tokio::test]
 async fn accounts_are_listed_by_what_they_have() {
     let house = House::new().await;

@@ -177,3 +177,14 @@ async fn a_page_that_is_being_made_when_the_database_goes_away_shows_what_is_in_
         assert!(page.status == 503 && page.text.contains(REASON) && page.text.contains("go on."), "{path} {page:?}");
     }
 }
+
+#[tokio::test]
+async fn users_are_not_told_where_the_database_is() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let alice = log_in(&house, "alice").await;
+    house.outage.goes_late.store(true, Ordering::Relaxed);
+    // The sessions of the user are in the database.
+    let page = house.get("/web/client", &alice).await;
+    assert!(page.status == 503 && page.text.contains("go on.") && !page.text.contains(REASON), "{page:?}");
+}

@@ -4,11 +4,13 @@
 
 mod access;
 mod away;
+pub mod browser;
 mod browser_tables;
 mod client;
 mod client_changes;
 mod client_codes;
 mod first_administrator;
+mod forms;
 mod hooks;
 mod hostile;
 mod hostile_client;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::browser::unescaped;
 use super::{Answer, House, map};
 
 /// The value of a hidden input, as a browser sends it.
@@ -11,12 +12,8 @@ fn hidden(answer: &Answer, name: &str) -> String {
     unescaped(text.split('"').next().unwrap())
 }
 
-pub fn unescaped(text: &str) -> String {
-    text.replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&")
-}
-
 /// Sends what the page holds in hidden inputs, with these fields.
-async fn go_on(house: &House, cookie: &str, page: &Answer, path: &str, fields: &[(&str, &str)]) -> Answer {
+pub async fn go_on(house: &House, cookie: &str, page: &Answer, path: &str, fields: &[(&str, &str)]) -> Answer {
     let names = ["revision", "base", "rest", "document", "password"];
     let held: Vec<_> = names
         .into_iter()
