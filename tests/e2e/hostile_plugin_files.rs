@@ -206,8 +206,8 @@ fn a_gate_is_forgotten_without_a_server_too() {
     assert!(String::from_utf8_lossy(&checked.stderr).contains("plugin-gates.json"), "{checked:?}");
 }
 
-/// Takes seconds to compile, and is no plugin.
-fn slow_component(site: &Site) -> Vec<u8> {
+/// Takes seconds to compile, exports an empty instance of that name, and is no plugin.
+fn slow_component(site: &Site, export: &str) -> Vec<u8> {
     let mut wat = String::from("(component (core module\n");
     for function in 0..1500 {
         wat.push_str(&format!("(func (export \"f{function}\") (param i32) (result i32) local.get 0\n"));
@@ -216,7 +216,7 @@ fn slow_component(site: &Site) -> Vec<u8> {
         }
         wat.push_str(")\n");
     }
-    wat.push_str("))");
+    wat.push_str(&format!(") (instance $i) (export \"{export}\" (instance $i)))"));
     let (source, target) = (site.write("slow.wat", wat), site.path("slow.wasm"));
     let wasm_tools = tools::cache().join("venv/bin/wasm-tools");
     tools::run_ok(Command::new(wasm_tools).arg("parse").arg(source).arg("-o").arg(&target));
@@ -235,7 +235,7 @@ fn removing_a_plugin_waits_for_no_compilation() {
     // G-07
     let site = with_json_users();
     let server = site.start();
-    site.write("plugins/another.wasm", slow_component(&site));
+    site.write("plugins/another.wasm", slow_component(&site, "wasi:cli/run@0.2.0"));
     std::fs::remove_file(site.path("plugins/json-users.wasm")).unwrap();
     said_about(&server, "json-users", "was removed");
     assert!(!can_log_in(&server, "alice", SESAME));
@@ -252,7 +252,7 @@ fn taking_back_a_grant_waits_for_no_compilation() {
     let server = site.start();
     let listed = || tools::run_ok(&mut site.tidegate(&["hook", "list"]));
     assert!(listed().contains("granted credentials"), "{}", listed());
-    site.write("plugins/another.wasm", slow_component(&site));
+    site.write("plugins/another.wasm", slow_component(&site, "wasi:cli/run@0.2.0"));
     site.write("plugins/json-users.toml", json_users(&site.path("homes")));
     said_about(&server, "json-users", "is taken back");
     said_about(&server, "json-users", "is in service");

@@ -28,10 +28,12 @@ use crate::v0_1::{self, CallState, Exports, Guest, Shared};
 /// Limit for reading, since a file system may not answer.
 const READ_TIME: Duration = Duration::from_secs(30);
 const READERS: usize = 4;
+/// Limit for finding out which gates a new file exports, while nothing refuses because of it yet.
+const CLAIM_TIME: Duration = Duration::from_secs(1);
 /// Limit for compiling one component; an interpreter of 20 MB takes about 15 s on two cores.
 const COMPILE_TIME: Duration = Duration::from_secs(240);
 /// Components that are compiled at once; the compiler uses all cores for each.
-const COMPILERS: usize = 2;
+pub const COMPILERS: usize = 2;
 
 /// The files of one plugin.
 #[derive(Clone)]
@@ -74,7 +76,8 @@ pub struct Loading {
     engine: Engine,
     linker: Linker<CallState>,
     readers: Background,
-    compilers: Background,
+    /// Where components are compiled.
+    pub compilers: Background,
 }
 
 impl Loading {
@@ -107,6 +110,16 @@ impl Loading {
             let problem = format!("it could not be read within {READ_TIME:?}");
             Err(Unusable::unknown(LoadError::Unreadable(problem)))
         })
+    }
+
+    /// The gates that a file may be meant for: those that it exports, or all if that cannot be read soon.
+    pub async fn claims(&self, name: &str) -> BTreeSet<HookKind> {
+        let (directory, plugin) = (self.directory.clone(), name.to_owned());
+        let read = self.readers.run(move || claims(&directory, &plugin));
+        match tokio::time::timeout(CLAIM_TIME, read).await {
+            Ok(Ok(gates)) => gates,
+            Ok(Err(_)) | Err(_) => all_gates(),
+        }
     }
 
     /// The settings as they are now, if they can be used.
@@ -224,19 +237,32 @@ fn settings_file(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.toml"))
 }
 
-fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable> {
+/// Reads the component of a plugin, whatever is in it.
+fn read_component(directory: &Path, name: &str) -> Result<Vec<u8>, Unusable> {
     // `names_in` has replaced bytes that are not UTF-8, so this is not the name of a file.
     if name.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Unusable::unknown(LoadError::Name));
     }
     let path = component_path(directory, name);
-    let component = plugin_file::read(&path, plugin_file::MAX_COMPONENT).map_err(|error| match error {
+    plugin_file::read(&path, plugin_file::MAX_COMPONENT).map_err(|error| match error {
         NotRead::Because(problem) => Unusable::unknown(LoadError::Unreadable(problem)),
         NotRead::Missing => Unusable {
             is_gone: path.symlink_metadata().is_err(),
             ..Unusable::unknown(LoadError::Unreadable("the link leads nowhere".to_owned()))
         },
-    })?;
+    })
+}
+
+fn claims(directory: &Path, name: &str) -> BTreeSet<HookKind> {
+    match read_component(directory, name) {
+        Ok(component) => claimed_gates(&component),
+        Err(Unusable { is_gone: true, .. }) => BTreeSet::new(),
+        Err(Unusable { gates, .. }) => gates,
+    }
+}
+
+fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable> {
+    let component = read_component(directory, name)?;
     let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
     if name.is_empty() || !name.chars().all(is_valid) {
         return Err(Unusable { error: LoadError::Name, gates: claimed_gates(&component), is_gone: false });
