@@ -42,6 +42,8 @@ pub struct PluginPorts {
 pub struct PluginDirectory {
     pub(crate) loading: Loading,
     state: Mutex<State>,
+    /// Held during a look: of two at once, the one that has read older names could end last.
+    looking: tokio::sync::Mutex<()>,
     /// Called when the set of hooks, or of closed gates, may have changed.
     on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
     /// Held during that call: of two at once, the one that has seen less could end last.
@@ -107,7 +109,8 @@ impl PluginDirectory {
     ) -> Result<Arc<Self>, EngineError> {
         let loading = Loading::new(directory, configured, ports)?;
         let state = Mutex::new(State { served, ..State::default() });
-        Ok(Arc::new(Self { loading, state, on_change, announcing: Mutex::new(()) }))
+        let looking = tokio::sync::Mutex::default();
+        Ok(Arc::new(Self { loading, state, looking, on_change, announcing: Mutex::new(()) }))
     }
 
     /// Whether a file in `directory` may export the hook. Searches the bytes of each file, which is
@@ -146,6 +149,7 @@ impl PluginDirectory {
 
     /// Takes plugins whose file is gone out of service, closes the gates of new files, and begins to load these.
     pub(crate) async fn look(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
+        let _looking = self.looking.lock().await;
         let names = match self.loading.names().await {
             Ok(names) => names,
             // The directory was removed with everything in it.

@@ -138,3 +138,25 @@ async fn gates_of_files_refuse_while_they_wait_for_the_compiler() {
     plugins.refresh().await;
     check("auth", &["connect", "check-password"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn names_that_were_read_earlier_replace_no_later_ones() {
+    // G-07
+    let directory = tempfile::tempdir().unwrap();
+    let plugins = plugin_directory(directory.path());
+    let mut looks = tokio::task::JoinSet::new();
+    for task in 0..4 {
+        let (path, plugins) = (directory.path().to_owned(), plugins.clone());
+        looks.spawn(async move {
+            for round in 0..8 {
+                let name = format!("plugin-{task}-{round}");
+                std::fs::write(path.join(format!("{name}.wasm")), "no component").unwrap();
+                plugins.look().await;
+                assert!(plugins.lock().is_present(&name), "{name}");
+            }
+        });
+    }
+    while let Some(ended) = looks.join_next().await {
+        ended.unwrap();
+    }
+}
