@@ -223,6 +223,28 @@ fn slow_component(site: &Site, export: &str) -> Vec<u8> {
     std::fs::read(target).unwrap()
 }
 
+#[test]
+fn the_gates_of_a_new_file_refuse_while_it_is_compiled() {
+    // G-01
+    let site = with_bob();
+    let slow = site.write("new.part", slow_component(&site, "tidegate:hooks/external-auth@0.1.0"));
+    let server = site.start();
+    assert!(can_log_in(&server, "bob", PASSWORD));
+    let path = site.path("plugins/slow.wasm");
+    std::fs::rename(slow, &path).unwrap();
+    let said = said_about(&server, "slow", "is being compiled");
+    assert!(said.ends_with(" KiB)"), "{said}");
+    assert!(!can_log_in(&server, "bob", PASSWORD));
+    let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
+    assert!(listed.contains("refused meanwhile: external-auth"), "{listed}");
+    said_about(&server, "slow", "compiling the plugin \"slow\" took ");
+    let said = said_about(&server, "slow", "was not loaded");
+    assert!(said.ends_with("this is refused: external-auth"), "{said}");
+    std::fs::remove_file(path).unwrap();
+    said_about(&server, "slow", "was removed");
+    assert!(can_log_in(&server, "bob", PASSWORD));
+}
+
 /// Whether `first` was logged before `second`, which has to be there.
 fn came_before(server: &Server, first: &str, second: &str) -> bool {
     let log = server.log();

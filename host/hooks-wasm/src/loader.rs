@@ -327,7 +327,7 @@ impl PluginDirectory {
         let known = self.lock().compiled.get(name).filter(|(digest, _)| *digest == files.digest).cloned();
         let component = match known {
             Some((_, component)) => component,
-            None => self.loading.compile(files).await?,
+            None => self.loading.compile(name, files).await?,
         };
         self.lock().compiled.insert(name.to_owned(), (files.digest.clone(), component.clone()));
         self.loading.load(name, files, &component).await

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tidegate_core::hook::{HookError, HookKind};
@@ -129,10 +129,11 @@ impl Loading {
         self.settings(name, text.as_deref()).ok()
     }
 
-    /// Compiles the component, within `COMPILE_TIME`.
-    pub async fn compile(&self, files: &Files) -> Result<Component, LoadError> {
-        let (engine, bytes) = (self.engine.clone(), files.component.clone());
-        match self.compilers.run(move || component_file::compile(&engine, &bytes)).await {
+    /// Compiles the component, within `COMPILE_TIME`. The log says when that begins and ends: large ones take a minute.
+    pub async fn compile(&self, name: &str, files: &Files) -> Result<Component, LoadError> {
+        component_file::check_header(&files.component)?;
+        let (engine, bytes, plugin) = (self.engine.clone(), files.component.clone(), name.to_owned());
+        match self.compilers.run(move || compile(&engine, &plugin, &bytes)).await {
             Ok(compiled) => compiled,
             Err(NotDone::Late) => Err(LoadError::TooSlow(self.compilers.limit())),
             Err(NotDone::Failed) => Err(LoadError::Invalid("the compiler failed".to_owned())),
@@ -209,6 +210,18 @@ fn at_start(error: HookError) -> LoadError {
         HookError::Limit(text) | HookError::Failed(text) => LoadError::Start(text),
         other => LoadError::Start(other.to_string()),
     }
+}
+
+/// Compiles a component, on a thread for that.
+fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
+    let size = bytes.len();
+    let message = format!("the plugin \"{name}\" is being compiled ({} KiB)", size.div_ceil(1024));
+    tracing::info!(sender = "plugins", plugin = name, size, message);
+    let started = Instant::now();
+    let compiled = component_file::compile(engine, bytes);
+    let message = format!("compiling the plugin \"{name}\" took {:.1} s", started.elapsed().as_secs_f64());
+    tracing::info!(sender = "plugins", plugin = name, message);
+    compiled
 }
 
 fn names_in(directory: &Path) -> io::Result<BTreeSet<String>> {
