@@ -52,7 +52,8 @@ async fn changes_are_followed_one_after_the_other() {
         if is_under_way.swap(true, Ordering::SeqCst) {
             counted.fetch_add(1, Ordering::SeqCst);
         }
-        (0..20).for_each(|_| std::thread::yield_now());
+        // Long enough for others to come meanwhile.
+        (0..20).for_each(|_| drop(std::fs::metadata("/")));
         is_under_way.store(false, Ordering::SeqCst);
     };
     let plugins = plugin_directory(directory.path().to_owned(), Box::new(on_change)).unwrap();
