@@ -206,8 +206,8 @@ fn a_gate_is_forgotten_without_a_server_too() {
     assert!(String::from_utf8_lossy(&checked.stderr).contains("plugin-gates.json"), "{checked:?}");
 }
 
-/// Takes seconds to compile, and is no plugin.
-fn slow_component(site: &Site) -> Vec<u8> {
+/// Takes seconds to compile, exports an empty instance of that name, and is no plugin.
+fn slow_component(site: &Site, export: &str) -> Vec<u8> {
     let mut wat = String::from("(component (core module\n");
     for function in 0..1500 {
         wat.push_str(&format!("(func (export \"f{function}\") (param i32) (result i32) local.get 0\n"));
@@ -216,11 +216,33 @@ fn slow_component(site: &Site) -> Vec<u8> {
         }
         wat.push_str(")\n");
     }
-    wat.push_str("))");
+    wat.push_str(&format!(") (instance $i) (export \"{export}\" (instance $i)))"));
     let (source, target) = (site.write("slow.wat", wat), site.path("slow.wasm"));
     let wasm_tools = tools::cache().join("venv/bin/wasm-tools");
     tools::run_ok(Command::new(wasm_tools).arg("parse").arg(source).arg("-o").arg(&target));
     std::fs::read(target).unwrap()
+}
+
+#[test]
+fn the_gates_of_a_new_file_refuse_while_it_is_compiled() {
+    // G-01
+    let site = with_bob();
+    let slow = site.write("new.part", slow_component(&site, "tidegate:hooks/external-auth@0.1.0"));
+    let server = site.start();
+    assert!(can_log_in(&server, "bob", PASSWORD));
+    let path = site.path("plugins/slow.wasm");
+    std::fs::rename(slow, &path).unwrap();
+    let said = said_about(&server, "slow", "is being compiled");
+    assert!(said.ends_with(" KiB)"), "{said}");
+    assert!(!can_log_in(&server, "bob", PASSWORD));
+    let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
+    assert!(listed.contains("refused meanwhile: external-auth"), "{listed}");
+    said_about(&server, "slow", "compiling the plugin \"slow\" took ");
+    let said = said_about(&server, "slow", "was not loaded");
+    assert!(said.ends_with("this is refused: external-auth"), "{said}");
+    std::fs::remove_file(path).unwrap();
+    said_about(&server, "slow", "was removed");
+    assert!(can_log_in(&server, "bob", PASSWORD));
 }
 
 /// Whether `first` was logged before `second`, which has to be there.
@@ -235,7 +257,7 @@ fn removing_a_plugin_waits_for_no_compilation() {
     // G-07
     let site = with_json_users();
     let server = site.start();
-    site.write("plugins/another.wasm", slow_component(&site));
+    site.write("plugins/another.wasm", slow_component(&site, "wasi:cli/run@0.2.0"));
     std::fs::remove_file(site.path("plugins/json-users.wasm")).unwrap();
     said_about(&server, "json-users", "was removed");
     assert!(!can_log_in(&server, "alice", SESAME));
@@ -252,7 +274,7 @@ fn taking_back_a_grant_waits_for_no_compilation() {
     let server = site.start();
     let listed = || tools::run_ok(&mut site.tidegate(&["hook", "list"]));
     assert!(listed().contains("granted credentials"), "{}", listed());
-    site.write("plugins/another.wasm", slow_component(&site));
+    site.write("plugins/another.wasm", slow_component(&site, "wasi:cli/run@0.2.0"));
     site.write("plugins/json-users.toml", json_users(&site.path("homes")));
     said_about(&server, "json-users", "is taken back");
     said_about(&server, "json-users", "is in service");

@@ -41,6 +41,22 @@ fn a_component_is_looked_at() {
 }
 
 #[test]
+fn a_terminal_shows_that_a_component_is_being_compiled() {
+    // With a terminal for all its output, and nothing to read.
+    const IN_A_TERMINAL: &str = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+    let guest = tools::guest("http-auth");
+    let mut command = Command::new(tools::python());
+    command.args(["-c", IN_A_TERMINAL]).arg(tools::tidegate()).args(["plugin", "check"]).arg(&guest);
+    let shown = tools::run_ok(&mut command);
+    let (meanwhile, answer) = shown.split_once("\r\u{1b}[K").unwrap_or_else(|| panic!("{shown}"));
+    assert!(meanwhile.contains(&format!("compiling {} … 0 s", guest.display())), "{shown}");
+    assert!(answer.starts_with("size ") && !answer.contains("compiling"), "{shown}");
+    // Without one, there is only the answer.
+    let (good, said) = tidegate(&["plugin", "check", text(&guest)]);
+    assert!(good && said.starts_with("size ") && !said.contains("compiling"), "{said}");
+}
+
+#[test]
 fn what_is_no_plugin_says_what_to_do() {
     let site = Site::new();
     for (name, content, expected) in [

@@ -31,7 +31,8 @@ impl<'a> Waiter<'a> {
     }
 }
 
-/// A bounded number of places, and the queue of those that wait for one.
+/// A bounded number of places, and the queue of those that wait for one. Clones share them.
+#[derive(Clone)]
 pub struct Places(Arc<Inner>);
 
 struct Inner {

@@ -101,16 +101,20 @@ fn known_hooks() -> String {
     HookKind::ALL.map(HookKind::as_str).join(", ")
 }
 
+/// Whether the file begins as a component does: magic number, then version and layer (component-model binary format).
+pub fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => Err(LoadError::CoreModule),
+        Some([0, b'a', b's', b'm', ..]) => Err(LoadError::OtherVersion),
+        _ if Engine::detect_precompiled(bytes).is_some() => Err(LoadError::Precompiled),
+        _ => Err(LoadError::NotWasm),
+    }
+}
+
 /// Compiles a component; takes CPU time, so call it off the runtime's threads.
 pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    // Magic number, then version and layer (component-model binary format).
-    match bytes.get(..8) {
-        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => {}
-        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => return Err(LoadError::CoreModule),
-        Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::OtherVersion),
-        _ if Engine::detect_precompiled(bytes).is_some() => return Err(LoadError::Precompiled),
-        _ => return Err(LoadError::NotWasm),
-    }
+    check_header(bytes)?;
     Component::from_binary(engine, bytes).map_err(|error| LoadError::Invalid(error.root_cause().to_string()))
 }
 

@@ -6,6 +6,7 @@
 mod background;
 mod capability;
 mod claimed_gates;
+mod closing;
 mod component_file;
 mod componentize;
 mod computing;
@@ -14,6 +15,8 @@ mod engine;
 mod inspection;
 mod limits;
 mod loader;
+#[cfg(test)]
+mod loader_tests;
 mod loading;
 mod overview;
 mod plain_exports;

@@ -1,7 +1,7 @@
 //! Loads the plugins of the plugin directory, at start and whenever the directory changes. Plugins
 //! whose file is gone are taken out of service first; then each plugin is loaded in a task of its
 //! own. If a file cannot be loaded, the version in service stays; if there is none, the gates that
-//! the file may have been meant for are closed.
+//! the file may have been meant for are closed, also while it is being loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -42,6 +42,8 @@ pub struct PluginPorts {
 pub struct PluginDirectory {
     pub(crate) loading: Loading,
     state: Mutex<State>,
+    /// Held during a look: of two at once, the one that has read older names could end last.
+    looking: tokio::sync::Mutex<()>,
     /// Called when the set of hooks, or of closed gates, may have changed.
     on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
     /// Held during that call: of two at once, the one that has seen less could end last.
@@ -64,7 +66,7 @@ pub(crate) struct State {
     /// is used again when only the settings change.
     compiled: BTreeMap<String, (String, Component)>,
     /// Names that a task is loading, and whether that task has to begin again.
-    busy: BTreeMap<String, bool>,
+    pub busy: BTreeMap<String, bool>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -107,7 +109,8 @@ impl PluginDirectory {
     ) -> Result<Arc<Self>, EngineError> {
         let loading = Loading::new(directory, configured, ports)?;
         let state = Mutex::new(State { served, ..State::default() });
-        Ok(Arc::new(Self { loading, state, on_change, announcing: Mutex::new(()) }))
+        let looking = tokio::sync::Mutex::default();
+        Ok(Arc::new(Self { loading, state, looking, on_change, announcing: Mutex::new(()) }))
     }
 
     /// Whether a file in `directory` may export the hook. Searches the bytes of each file, which is
@@ -144,8 +147,9 @@ impl PluginDirectory {
         }
     }
 
-    /// Takes plugins whose file is gone out of service, and begins to load new files.
+    /// Takes plugins whose file is gone out of service, closes the gates of new files, and begins to load these.
     pub(crate) async fn look(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
+        let _looking = self.looking.lock().await;
         let names = match self.loading.names().await {
             Ok(names) => names,
             // The directory was removed with everything in it.
@@ -159,6 +163,8 @@ impl PluginDirectory {
         self.forget_missing(&names);
         if is_first {
             self.await_all(&names);
+        } else {
+            self.claim_gates(&names).await;
         }
         self.changed();
         names.into_iter().filter_map(|name| self.begin(name)).collect()
@@ -196,24 +202,6 @@ impl PluginDirectory {
             tracing::error!(sender = "plugins", message);
         }
         self.changed();
-    }
-
-    /// Closes all gates for each plugin that is present at start: until the plugin is loaded, it
-    /// may be meant for any of them.
-    fn await_all(&self, names: &BTreeSet<String>) {
-        let mut state = self.lock();
-        for name in names {
-            state.assumed.insert(name.clone(), all_gates());
-        }
-        for name in state.served.names().filter(|name| !names.contains(*name)) {
-            let gates = names_of(&state.served.of(name));
-            let message = format!(
-                "the plugin \"{name}\" is not in {}, but it served {gates}: that is refused until the file is back, or \
-                 until: tidegate plugin forget {name}",
-                self.path().display()
-            );
-            tracing::error!(sender = "plugins", plugin = name.as_str(), message);
-        }
     }
 
     /// Takes plugins whose file is gone out of service. The link of a plugin that served a gate
@@ -286,12 +274,16 @@ impl PluginDirectory {
             let error = LoadError::Invalid("the server failed (its log has more)".to_owned());
             self.keep_out(name, all_gates(), Seen::unreadable(error));
         }
+        self.announce().await;
+    }
+
+    /// As [`Self::changed`]; a panic is logged, and must not leave a name busy for ever.
+    async fn announce(self: &Arc<Self>) {
         let directory = self.clone();
-        // A panic is logged, and must not leave the name busy for ever.
         let _ = tokio::spawn(async move { directory.changed() }).await;
     }
 
-    async fn bring_up_to_date(&self, name: &str) {
+    async fn bring_up_to_date(self: &Arc<Self>, name: &str) {
         let files = match self.loading.read(name).await {
             Ok(files) => files,
             Err(Unusable { is_gone: true, .. }) => return,
@@ -299,10 +291,17 @@ impl PluginDirectory {
         };
         let mut seen = Seen::of(&files);
         let before = self.lock().seen.get(name).cloned();
-        if before.is_some_and(|before| !before.has_passing_error() && Seen { error: None, ..before } == seen) {
+        let is_known =
+            before.is_some_and(|before| !before.has_passing_error() && Seen { error: None, ..before } == seen);
+        if !is_known {
+            self.take_back(name, &files);
+        }
+        if self.close_until_in_service(name, &files.component) {
+            self.announce().await;
+        }
+        if is_known {
             return;
         }
-        self.take_back(name, &files);
         match self.load(name, &files).await {
             Ok(loaded) => self.put_in_service(name, loaded, seen).await,
             Err(error) => {
@@ -328,7 +327,7 @@ impl PluginDirectory {
         let known = self.lock().compiled.get(name).filter(|(digest, _)| *digest == files.digest).cloned();
         let component = match known {
             Some((_, component)) => component,
-            None => self.loading.compile(files).await?,
+            None => self.loading.compile(name, files).await?,
         };
         self.lock().compiled.insert(name.to_owned(), (files.digest.clone(), component.clone()));
         self.loading.load(name, files, &component).await
@@ -341,7 +340,7 @@ impl PluginDirectory {
         let gates = gates_among(&loaded.hooks);
         let (hooks, digest) = (names_of(&loaded.hooks), loaded.digest.clone());
         let mut state = self.lock();
-        if is_outdated || !state.present.as_ref().is_some_and(|present| present.contains(name)) {
+        if is_outdated || !state.is_present(name) {
             if let Some(again) = state.busy.get_mut(name) {
                 *again |= is_outdated;
             }
@@ -376,14 +375,14 @@ impl PluginDirectory {
     /// stays in the chain, or is added, and fails. The error is logged once for each version of a file.
     fn keep_out(&self, name: &str, gates: BTreeSet<HookKind>, seen: Seen) {
         let mut state = self.lock();
-        if !state.present.as_ref().is_some_and(|present| present.contains(name)) {
+        if !state.is_present(name) {
             return;
         }
         let is_in_service = state.link(name).loaded().is_some();
         if is_in_service {
             state.assumed.remove(name);
         } else {
-            state.assumed.insert(name.to_owned(), gates);
+            state.assume(name, gates);
         }
         let is_known = state.seen.insert(name.to_owned(), seen.clone()).as_ref() == Some(&seen);
         let closed = state.closed_gates(name);
@@ -420,6 +419,11 @@ impl State {
     pub fn names(&self) -> BTreeSet<String> {
         let names = self.links.keys().chain(self.assumed.keys()).chain(self.seen.keys());
         names.chain(self.served.names()).cloned().collect()
+    }
+
+    /// Whether the last look has found the name.
+    pub fn is_present(&self, name: &str) -> bool {
+        self.present.as_ref().is_some_and(|present| present.contains(name))
     }
 
     fn is_linked(&self, name: &str, kind: HookKind) -> bool {

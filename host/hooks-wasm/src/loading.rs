@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tidegate_core::hook::{HookError, HookKind};
@@ -28,10 +28,12 @@ use crate::v0_1::{self, CallState, Exports, Guest, Shared};
 /// Limit for reading, since a file system may not answer.
 const READ_TIME: Duration = Duration::from_secs(30);
 const READERS: usize = 4;
+/// Limit for finding out which gates a new file exports, while nothing refuses because of it yet.
+const CLAIM_TIME: Duration = Duration::from_secs(1);
 /// Limit for compiling one component; an interpreter of 20 MB takes about 15 s on two cores.
 const COMPILE_TIME: Duration = Duration::from_secs(240);
 /// Components that are compiled at once; the compiler uses all cores for each.
-const COMPILERS: usize = 2;
+pub const COMPILERS: usize = 2;
 
 /// The files of one plugin.
 #[derive(Clone)]
@@ -74,7 +76,8 @@ pub struct Loading {
     engine: Engine,
     linker: Linker<CallState>,
     readers: Background,
-    compilers: Background,
+    /// Where components are compiled.
+    pub compilers: Background,
 }
 
 impl Loading {
@@ -109,6 +112,16 @@ impl Loading {
         })
     }
 
+    /// The gates that a file may be meant for: those that it exports, or all if that cannot be read soon.
+    pub async fn claims(&self, name: &str) -> BTreeSet<HookKind> {
+        let (directory, plugin) = (self.directory.clone(), name.to_owned());
+        let read = self.readers.run(move || claims(&directory, &plugin));
+        match tokio::time::timeout(CLAIM_TIME, read).await {
+            Ok(Ok(gates)) => gates,
+            Ok(Err(_)) | Err(_) => all_gates(),
+        }
+    }
+
     /// The settings as they are now, if they can be used.
     pub async fn current_settings(&self, name: &str) -> Option<PluginSettings> {
         let path = settings_file(&self.directory, name);
@@ -116,10 +129,11 @@ impl Loading {
         self.settings(name, text.as_deref()).ok()
     }
 
-    /// Compiles the component, within `COMPILE_TIME`.
-    pub async fn compile(&self, files: &Files) -> Result<Component, LoadError> {
-        let (engine, bytes) = (self.engine.clone(), files.component.clone());
-        match self.compilers.run(move || component_file::compile(&engine, &bytes)).await {
+    /// Compiles the component, within `COMPILE_TIME`. The log says when that begins and ends: large ones take a minute.
+    pub async fn compile(&self, name: &str, files: &Files) -> Result<Component, LoadError> {
+        component_file::check_header(&files.component)?;
+        let (engine, bytes, plugin) = (self.engine.clone(), files.component.clone(), name.to_owned());
+        match self.compilers.run(move || compile(&engine, &plugin, &bytes)).await {
             Ok(compiled) => compiled,
             Err(NotDone::Late) => Err(LoadError::TooSlow(self.compilers.limit())),
             Err(NotDone::Failed) => Err(LoadError::Invalid("the compiler failed".to_owned())),
@@ -198,6 +212,18 @@ fn at_start(error: HookError) -> LoadError {
     }
 }
 
+/// Compiles a component, on a thread for that.
+fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
+    let size = bytes.len();
+    let message = format!("the plugin \"{name}\" is being compiled ({} KiB)", size.div_ceil(1024));
+    tracing::info!(sender = "plugins", plugin = name, size, message);
+    let started = Instant::now();
+    let compiled = component_file::compile(engine, bytes);
+    let message = format!("compiling the plugin \"{name}\" took {:.1} s", started.elapsed().as_secs_f64());
+    tracing::info!(sender = "plugins", plugin = name, message);
+    compiled
+}
+
 fn names_in(directory: &Path) -> io::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(directory)? {
@@ -224,19 +250,32 @@ fn settings_file(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.toml"))
 }
 
-fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable> {
+/// Reads the component of a plugin, whatever is in it.
+fn read_component(directory: &Path, name: &str) -> Result<Vec<u8>, Unusable> {
     // `names_in` has replaced bytes that are not UTF-8, so this is not the name of a file.
     if name.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Unusable::unknown(LoadError::Name));
     }
     let path = component_path(directory, name);
-    let component = plugin_file::read(&path, plugin_file::MAX_COMPONENT).map_err(|error| match error {
+    plugin_file::read(&path, plugin_file::MAX_COMPONENT).map_err(|error| match error {
         NotRead::Because(problem) => Unusable::unknown(LoadError::Unreadable(problem)),
         NotRead::Missing => Unusable {
             is_gone: path.symlink_metadata().is_err(),
             ..Unusable::unknown(LoadError::Unreadable("the link leads nowhere".to_owned()))
         },
-    })?;
+    })
+}
+
+fn claims(directory: &Path, name: &str) -> BTreeSet<HookKind> {
+    match read_component(directory, name) {
+        Ok(component) => claimed_gates(&component),
+        Err(Unusable { is_gone: true, .. }) => BTreeSet::new(),
+        Err(Unusable { gates, .. }) => gates,
+    }
+}
+
+fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable> {
+    let component = read_component(directory, name)?;
     let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
     if name.is_empty() || !name.chars().all(is_valid) {
         return Err(Unusable { error: LoadError::Name, gates: claimed_gates(&component), is_gone: false });

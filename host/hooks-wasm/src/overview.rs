@@ -96,9 +96,7 @@ impl State {
             }
             (_, Some(_)) => None,
             (Some(_), None) => Some("it is being loaded anew".to_owned()),
-            (None, None) if self.present.as_ref().is_some_and(|present| present.contains(name)) => {
-                Some("it is being loaded".to_owned())
-            }
+            (None, None) if self.is_present(name) => Some("it is being loaded".to_owned()),
             (None, None) if self.served.of(name).is_empty() => Some("there is no such file".to_owned()),
             (None, None) => Some(format!("there is no such file; put it back, {way_out}")),
         };

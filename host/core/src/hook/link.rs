@@ -89,6 +89,13 @@ impl Default for LinkSettings {
     }
 }
 
+impl LinkSettings {
+    /// As many places as calls may be under way at once.
+    pub fn places(&self) -> Places {
+        Places::with_shares(self.concurrency)
+    }
+}
+
 /// One entry of a chain: a hook with its settings, and its places.
 pub struct Link<E: HookEvent> {
     hook: Arc<dyn Hook<E>>,
@@ -106,7 +113,12 @@ pub(super) struct Answer<E: HookEvent> {
 impl<E: HookEvent> Link<E> {
     /// A link to this hook.
     pub fn new(hook: Arc<dyn Hook<E>>, settings: LinkSettings) -> Self {
-        let calls = Places::with_shares(settings.concurrency);
+        let calls = settings.places();
+        Self::with_places(hook, settings, calls)
+    }
+
+    /// A link to this hook with the places of an earlier link of these settings, whose calls may still be under way.
+    pub fn with_places(hook: Arc<dyn Hook<E>>, settings: LinkSettings, calls: Places) -> Self {
         let name = hook.name().into();
         Self { hook, name, settings, calls }
     }
@@ -119,6 +131,11 @@ impl<E: HookEvent> Link<E> {
     /// `program`, `http` or `plugin`.
     pub fn adapter(&self) -> &'static str {
         self.hook.adapter()
+    }
+
+    /// The places of its calls.
+    pub fn places(&self) -> &Places {
+        &self.calls
     }
 
     /// The most calls that may be under way at once.

@@ -1,6 +1,8 @@
 //! `tidegate plugin`.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
@@ -16,6 +18,8 @@ use crate::config::{Config, Loaded};
 use crate::control::Control;
 use crate::hook_inventory::as_at_start;
 use crate::hook_test::{Bench, Case};
+
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
@@ -144,9 +148,11 @@ struct Smoke {
     microseconds: u128,
 }
 
-async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
-    let inspection = inspected(file)?;
-    let granted = granted(file)?;
+/// Compiles the component and calls each of its hooks.
+async fn tried(file: &Path) -> anyhow::Result<(Inspection, Vec<Smoke>)> {
+    let path = file.to_owned();
+    // Apart from the task that shows how long it takes.
+    let inspection = tokio::task::spawn_blocking(move || inspected(&path)).await??;
     let link = file.display().to_string();
     let mut calls = Vec::new();
     if let Some(first) = inspection.hooks.first() {
@@ -158,6 +164,34 @@ async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
             calls.push(smoke(&bench, *kind).await?);
         }
     }
+    Ok((inspection, calls))
+}
+
+/// Does the work; meanwhile a terminal says what it is, and for how many seconds it has gone on.
+async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
+    if !std::io::stderr().is_terminal() {
+        return work.await;
+    }
+    let done = tokio::select! {
+        done = work => done,
+        never = show_progress(what) => match never {},
+    };
+    eprint!("\r\x1b[K");
+    done
+}
+
+async fn show_progress(what: &str) -> std::convert::Infallible {
+    let started = Instant::now();
+    loop {
+        eprint!("\r{what} … {} s", started.elapsed().as_secs());
+        tokio::time::sleep(PROGRESS_INTERVAL).await;
+    }
+}
+
+async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
+    let granted = granted(file)?;
+    let what = on_one_line(&format!("compiling {}", file.display()));
+    let (inspection, calls) = shown(&what, tried(file)).await?;
     if json {
         let document = json!({
             "sha256": inspection.digest,

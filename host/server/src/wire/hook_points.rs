@@ -22,6 +22,7 @@ use tidegate_core::hook::{
 };
 use tidegate_core::login::LoginHooks;
 use tidegate_core::ports::Directory;
+use tidegate_core::turns::Places;
 use tidegate_hooks_external::{HttpClients, HttpHook, HttpSettings, ProgramHook};
 use tidegate_hooks_wasm::{GuestEvent, PluginDirectory, PluginHook};
 
@@ -112,7 +113,8 @@ struct Point<E: HookEvent> {
 
 enum Configured<E: HookEvent> {
     Fixed(Arc<Link<E>>),
-    Plugin(String, Box<LinkSettings>),
+    /// The places stay when the link is made again.
+    Plugin(String, Box<LinkSettings>, Places),
 }
 
 enum Place<E: HookEvent> {
@@ -136,21 +138,28 @@ impl<E: GuestEvent> HookPoint for Point<E> {
     }
 
     fn follow(&self, directory: &PluginDirectory) {
+        let earlier = self.place.chain().links();
         let mut links: Vec<_> = self
             .configured
             .iter()
             .map(|configured| match configured {
                 Configured::Fixed(link) => link.clone(),
-                Configured::Plugin(name, settings) => plugin_link(directory.link(name), settings),
+                Configured::Plugin(name, settings, places) => {
+                    plugin_link(directory.link(name), settings, places.clone())
+                }
             })
             .collect();
         for plugin in directory.links_of(E::KIND) {
             let named = self.configured.iter().any(|configured| match configured {
-                Configured::Plugin(name, _) => name == plugin.plugin_name(),
+                Configured::Plugin(name, ..) => name == plugin.plugin_name(),
                 Configured::Fixed(_) => false,
             });
             if !named {
-                links.push(plugin_link(plugin, &self.dropped));
+                // The only link to this plugin: the configuration does not name it.
+                let link =
+                    earlier.iter().find(|link| link.adapter() == "plugin" && link.name() == plugin.plugin_name());
+                let places = link.map_or_else(|| self.dropped.places(), |link| link.places().clone());
+                links.push(plugin_link(plugin, &self.dropped, places));
             }
         }
         self.place.chain().replace(links);
@@ -175,8 +184,8 @@ fn info<E: HookEvent>(link: &Link<E>) -> LinkInfo {
     LinkInfo { adapter: link.adapter(), on_error, selectors, description: link.description() }
 }
 
-fn plugin_link<E: GuestEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings) -> Arc<Link<E>> {
-    Arc::new(Link::new(E::hook(plugin), settings.clone()))
+fn plugin_link<E: GuestEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings, places: Places) -> Arc<Link<E>> {
+    Arc::new(Link::with_places(E::hook(plugin), settings.clone(), places))
 }
 
 struct Builder<'a> {
@@ -232,7 +241,10 @@ impl Builder<'_> {
         for link in links {
             let settings = link.settings;
             configured.push(match link.target {
-                HookTarget::Plugin(name) => Configured::Plugin(name, Box::new(settings)),
+                HookTarget::Plugin(name) => {
+                    let places = settings.places();
+                    Configured::Plugin(name, Box::new(settings), places)
+                }
                 HookTarget::Program { path, settings: program } => {
                     let hook = Arc::new(ProgramHook::new(&path, program)?);
                     Configured::Fixed(Arc::new(Link::new(hook, settings)))
@@ -339,5 +351,54 @@ impl HookPoints {
 
     pub fn observers(&self) -> &[Arc<dyn ObserverWork>] {
         &self.observers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tidegate_core::turns::Waiter;
+    use tidegate_hooks_wasm::{PluginPorts, ServedGates, TrustedKeys};
+
+    use super::*;
+    use crate::config::settings::LinkConfig;
+    use crate::wire::Stores;
+
+    #[tokio::test]
+    async fn links_to_plugins_that_are_made_again_keep_their_places() {
+        // B0-13
+        let one = LinkSettings { concurrency: 1, ..LinkSettings::default() };
+        let named = LinkConfig { target: HookTarget::Plugin("named".to_owned()), settings: one.clone() };
+        let settings = BTreeMap::from([(HookKind::LoginPre, HookSettings { links: vec![named], dropped: one })]);
+        let (http, host) = (HttpSettings::default(), Arc::new(HookHost::default()));
+        let points = HookPoints::new(&settings, &http, Scope::default(), &[], None, host).unwrap();
+        let stores = Stores::in_memory().unwrap();
+        let ports = PluginPorts {
+            passwords: stores.passwords.clone(),
+            store: stores.database.clone(),
+            authorities: Vec::new(),
+            trusted_keys: TrustedKeys::default(),
+        };
+        let mut served = ServedGates::default();
+        served.add("dropped", &BTreeSet::from([HookKind::LoginPre])).unwrap();
+        let path = tempfile::tempdir().unwrap();
+        let configured = BTreeMap::new();
+        let directory =
+            PluginDirectory::new(path.path().to_owned(), configured, ports, served, Box::new(|_| {})).unwrap();
+        let enter = |name: &str| {
+            let links = points.login.login_pre.links();
+            let link = links.iter().find(|link| link.name() == name).unwrap();
+            link.places().try_enter(Waiter::SERVER)
+        };
+        points.follow(&directory);
+        let held = ["named", "dropped"].map(|name| enter(name).unwrap());
+        for _ in 0..2 {
+            assert!(enter("named").is_none() && enter("dropped").is_none());
+            points.follow(&directory);
+        }
+        drop(held);
+        points.follow(&directory);
+        assert!(enter("named").is_some() && enter("dropped").is_some());
     }
 }
