@@ -45,7 +45,7 @@ where
     variables
 }
 
-fn program(path: &str, flavour: Flavour) -> ProgramHook {
+pub fn program(path: &str, flavour: Flavour) -> ProgramHook {
     let (environment, deadline) = (Environment::default(), Duration::from_secs(10));
     ProgramHook::new(path, ProgramSettings { args: Vec::new(), environment, deadline, flavour }).unwrap()
 }

@@ -246,6 +246,14 @@ impl HookEvent for SessionDestroy {
         self.session.subject()
     }
 
+    fn told_before(&self) -> &[String] {
+        self.session.live.told_before()
+    }
+
+    fn told(&self, hook: &str) {
+        self.session.end_was_told(hook);
+    }
+
     fn settled(&self) {
         self.session.is_settled();
     }
