@@ -68,6 +68,42 @@ fn a_second_signal_ends_the_server_at_once() {
     }
 }
 
+/// The lines of the script that begin with that word, without it and sorted.
+fn of_kind(told: &Path, kind: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(told).unwrap_or_default();
+    let mut ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(kind)).map(str::to_owned).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn a_session_that_a_program_is_destroying_when_the_server_is_killed_is_destroyed_once() {
+    // D-04: the program goes on without the server.
+    let site = Site::new();
+    let (told, go) = (site.path("told"), site.path("go"));
+    tools::run_ok(Command::new("mkfifo").arg(&go));
+    let script = |name: &str, line: &str| {
+        let line = format!("#!/bin/sh\n{line}\n").replace("TOLD", &told.display().to_string());
+        format!("\"{}\"", site.script(name, &line).display())
+    };
+    let created = script("create.sh", "echo \"create $SFTPGO_SESSION_ID\" >> TOLD");
+    let waits = format!("echo \"begun $SFTPGO_SESSION_ID\" >> TOLD\nread line < {}\necho done >> TOLD", go.display());
+    let destroyed = script("destroy.sh", &waits);
+    let site = site.config(&format!("[hook.session-create]\nhook = {created}"));
+    let site = site.config(&format!("[hook.session-destroy]\nhook = {destroyed}\ntimeout = 60"));
+    site.user("alice");
+    let server = site.start();
+    drop(RawSftp::connect(&server, "alice", "pw"));
+    waiting::until("the program runs", || of_kind(&told, "begun ").len() == 1);
+    let records = site.path("sessions");
+    waiting::until("nothing is on record", || std::fs::read_dir(&records).unwrap().next().is_none());
+    server.kill();
+    std::fs::write(&go, "\n").unwrap();
+    waiting::until("the program ends", || of_kind(&told, "done").len() == 1);
+    assert!(site.start().terminate().success());
+    assert_eq!(of_kind(&told, "begun "), of_kind(&told, "create "));
+}
+
 #[test]
 fn sessions_are_destroyed_once_after_a_kill() {
     // D-04
@@ -88,12 +124,6 @@ fn sessions_are_destroyed_once_after_a_kill() {
     for _ in 0..2 {
         assert!(site.start().terminate().success());
     }
-    let text = std::fs::read_to_string(&told).unwrap();
-    let ids = |kind: &str| {
-        let mut ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(kind)).map(str::to_owned).collect();
-        ids.sort_unstable();
-        ids
-    };
-    assert_eq!(ids("create ").len(), 2, "{text}");
-    assert_eq!(ids("create "), ids("destroy "), "{text}");
+    let created = of_kind(&told, "create ");
+    assert_eq!((created.len(), &created), (2, &of_kind(&told, "destroy ")));
 }

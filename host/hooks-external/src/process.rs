@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tidegate_core::hook::CallPlace;
+use tidegate_core::hook::{CallPlace, Delivery};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,19 +54,19 @@ pub enum RunError {
 }
 
 /// Runs a program until it exits or is killed. If the caller gives up waiting, the program goes on,
-/// and keeps the place of its call.
-pub async fn run(run: Run, place: CallPlace) -> Result<Output, RunError> {
+/// and keeps the place of its call. `delivery`: what is told when the program has begun.
+pub async fn run(run: Run, place: CallPlace, delivery: Option<Delivery>) -> Result<Output, RunError> {
     let supervised = tokio::spawn(async move {
-        let outcome = supervise(run).await;
+        let outcome = supervise(run, delivery).await;
         drop(place);
         outcome
     });
     supervised.await.unwrap_or_else(|error| Err(RunError::Unreadable(error.to_string())))
 }
 
-async fn supervise(run: Run) -> Result<Output, RunError> {
+async fn supervise(run: Run, delivery: Option<Delivery>) -> Result<Output, RunError> {
     let deadline = Instant::now() + run.deadline;
-    let mut program = start(&run).await?;
+    let mut program = start(&run, delivery).await?;
     let (stdout, stderr) = match program.streams() {
         Ok(streams) => streams,
         Err(error) => {
@@ -102,7 +102,7 @@ async fn supervise(run: Run) -> Result<Output, RunError> {
     }
 }
 
-async fn start(run: &Run) -> Result<Program, RunError> {
+async fn start(run: &Run, delivery: Option<Delivery>) -> Result<Program, RunError> {
     let mut command = Command::new(&run.program);
     command.args(&run.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     if run.clear_environment {
@@ -112,7 +112,15 @@ async fn start(run: &Run) -> Result<Program, RunError> {
     let path = run.program.clone();
     // Loading a program from a slow disk takes time. The runtime has no part in this: while it ends, it would
     // refuse the program's streams, and forget a program that has just begun.
-    let started = tokio::task::spawn_blocking(move || command.spawn().map(|child| Program::new(child, path)));
+    let started = tokio::task::spawn_blocking(move || {
+        command.spawn().map(|child| {
+            // From now on the program goes on even if the server is killed.
+            if let Some(delivery) = delivery {
+                delivery.note();
+            }
+            Program::new(child, path)
+        })
+    });
     let started = started.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     started.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
 }
@@ -248,7 +256,7 @@ mod tests {
             max_stdout: 1000,
             max_stderr: 1000,
         };
-        super::run(run, CallPlace::default()).await
+        super::run(run, CallPlace::default(), None).await
     }
 
     const SOON: Duration = Duration::from_secs(2);
@@ -391,6 +399,6 @@ mod tests {
             max_stdout: 1,
             max_stderr: 1,
         };
-        assert!(matches!(run(missing, CallPlace::default()).await, Err(RunError::NotStarted(_))));
+        assert!(matches!(run(missing, CallPlace::default(), None).await, Err(RunError::NotStarted(_))));
     }
 }

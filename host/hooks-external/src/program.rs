@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tidegate_core::hook::{Call, CallPlace, Hook, HookDescription, HookError, HookKind};
+use tidegate_core::hook::{Call, CallPlace, Delivery, Hook, HookDescription, HookError, HookKind};
 
 use crate::event::{Kept, LegacyEvent, MAX_ANSWER, MAX_VARIABLE, ProgramInput, ProgramOutput, check_panel_users};
 use crate::flavour::Flavour;
@@ -104,17 +104,19 @@ impl ProgramHook {
         entries.into_iter().filter(|path| !is_script(path) && check(path).is_ok()).collect()
     }
 
-    /// Runs all programs, even if one fails. The answers are joined, and one failure makes the whole fail.
+    /// Runs all programs, even if one fails. The answers are joined, and one failure makes the whole fail. The event is
+    /// delivered when the last one has begun.
     async fn run(&self, kind: HookKind, call: &Call, input: ProgramInput) -> Result<ProgramOutput, HookError> {
         let input = checked(input)?;
         call.sent(shown(&input));
         let programs = self.programs().map_err(|error| HookError::Unavailable(error.to_string()))?;
         let (until, place) = (Instant::now() + self.settings.deadline, call.take_place());
         let mut all = ProgramOutput { success: true, status: String::new(), stdout: Vec::new(), stderr: Vec::new() };
-        let mut failure = None;
-        for program in programs {
+        let (mut failure, count) = (None, programs.len());
+        for (number, program) in (1..).zip(programs) {
             let left = until.saturating_duration_since(Instant::now());
-            match self.run_one(kind, program, &input, left, place.clone()).await {
+            let delivery = (number == count).then(|| call.delivery().clone());
+            match self.run_one(kind, program, &input, left, place.clone(), delivery).await {
                 Ok(output) => {
                     if !output.success && all.success {
                         (all.success, all.status) = (false, output.status);
@@ -137,6 +139,7 @@ impl ProgramHook {
         input: &ProgramInput,
         deadline: Duration,
         place: CallPlace,
+        delivery: Option<Delivery>,
     ) -> Result<ProgramOutput, HookError> {
         let name = program.display().to_string();
         let run = Run {
@@ -148,7 +151,7 @@ impl ProgramHook {
             max_stdout: MAX_ANSWER,
             max_stderr: MAX_STDERR,
         };
-        let output = match process::run(run, place).await {
+        let output = match process::run(run, place, delivery).await {
             Ok(output) => output,
             Err(RunError::Late(_)) => return Err(HookError::Timeout(self.settings.deadline)),
             Err(error) => return Err(HookError::Unavailable(format!("{name} {error}"))),

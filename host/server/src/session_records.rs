@@ -1,11 +1,14 @@
 //! Files of the state directory with the sessions whose end hooks have to get, one for each (D-04). They survive a
-//! kill of the server, and not every crash of the machine.
+//! kill of the server, and not every crash of the machine. The hooks that have got the end follow the session, each as a
+//! string in a line of its own.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde_json::Deserializer;
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::ports::{SessionRecord, SessionRecords};
 
@@ -29,7 +32,10 @@ impl SessionRecordFiles {
 
     /// None: it is no record. A reported session is removed by its id, which has to be the name of the file.
     fn parse(path: &Path, content: &[u8]) -> Option<SessionRecord> {
-        let record: SessionRecord = serde_json::from_slice(content).ok()?;
+        let mut values = Deserializer::from_slice(content);
+        let mut record = SessionRecord::deserialize(&mut values).ok()?;
+        // What a kill has cut off is not on record.
+        record.told.extend(values.into_iter::<String>().map_while(Result::ok));
         (path.file_name()? == record.id.as_str()).then_some(record)
     }
 
@@ -83,6 +89,22 @@ impl SessionRecords for SessionRecordFiles {
         self.write(&path, record).map_err(|error| format!("{} cannot be written: {error}", path.display()))
     }
 
+    fn told(&self, id: &ConnectionId, hook: &str) {
+        let path = self.path(id.as_str());
+        match note(&path, hook) {
+            // There is nothing to be told any more.
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let path = path.display();
+                let message = format!(
+                    "{path} cannot be written; if the server is killed, the hook \"{hook}\" will be told of the end of its session \
+                     again: {error}"
+                );
+                tracing::error!(sender = "login", message, connection_id = id.as_str());
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     fn remove(&self, id: &ConnectionId) {
         let path = self.path(id.as_str());
         match fs::remove_file(&path) {
@@ -95,6 +117,13 @@ impl SessionRecords for SessionRecordFiles {
             Ok(()) | Err(_) => {}
         }
     }
+}
+
+/// Adds the name of a hook that was told. In one piece: other hooks are told at the same time.
+fn note(path: &Path, hook: &str) -> io::Result<()> {
+    let mut line = b"\n".to_vec();
+    serde_json::to_writer(&mut line, hook)?;
+    OpenOptions::new().append(true).open(path)?.write_all(&line)
 }
 
 #[cfg(test)]
@@ -112,6 +141,7 @@ mod tests {
             method: "password".to_owned(),
             connected_at: 1,
             opened_at,
+            told: Vec::new(),
         }
     }
 
@@ -128,12 +158,23 @@ mod tests {
         assert!(files.keep(&first).unwrap_err().contains("sessions/SSH_2"));
         let next = SessionRecordFiles::new(state.path());
         assert_eq!(next.left(), [first.clone(), second.clone()]);
+        let hooks = ["/usr/bin/a\n\"b\"", "plugin:c", "plugin:c"];
+        hooks.iter().for_each(|hook| files.told(&ConnectionId::new("SSH_1"), hook));
+        files.told(&ConnectionId::new("SSH_0"), "a");
+        let second = SessionRecord { told: hooks.map(str::to_owned).into(), ..second };
+        assert_eq!(next.left(), [first.clone(), second.clone()]);
         next.remove(&ConnectionId::new("SSH_2"));
-        assert_eq!(next.left(), [second]);
+        assert_eq!(next.left(), [second.clone()]);
         // What was cut off, or is another's, is no record.
         for (name, content) in [("SSH_3", "{\"id\":"), ("SSH_4", &*serde_json::to_string(&first).unwrap())] {
             fs::write(state.path().join(DIRECTORY).join(name), content).unwrap();
         }
+        // The name of a hook that was cut off is none.
+        let path = state.path().join(DIRECTORY).join("SSH_1");
+        note(&path, "d").unwrap();
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(next.left(), [second]);
         assert_eq!(next.left().len(), 1);
         assert_eq!(fs::read_dir(state.path().join(DIRECTORY)).unwrap().count(), 1);
     }

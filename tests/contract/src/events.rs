@@ -218,6 +218,8 @@ about! {
         change: Change::Add,
         name: what.to_owned(),
         actor: None,
+        by_itself: false,
+        actor_role: None,
         actor_address: None,
         at: 1_700_000_000_000_000_000,
         object: account(what)?.to_document(Audience::Redacted),

@@ -45,7 +45,7 @@ where
     variables
 }
 
-fn program(path: &str, flavour: Flavour) -> ProgramHook {
+pub fn program(path: &str, flavour: Flavour) -> ProgramHook {
     let (environment, deadline) = (Environment::default(), Duration::from_secs(10));
     ProgramHook::new(path, ProgramSettings { args: Vec::new(), environment, deadline, flavour }).unwrap()
 }
@@ -155,6 +155,31 @@ async fn changes_of_accounts_over_http_by_era() {
         let body: serde_json::Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
         assert_eq!(body["username"], "bob", "{compat}");
         assert!(body.get("password").is_none() && !request.contains("$1$"), "{compat}: {request}");
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_told_who_changed_an_account() {
+    // B11-02
+    for (actor, by_itself, role, executor) in [
+        (None, false, None, "__system__"),
+        (Some("root"), false, None, "root"),
+        (Some("ann"), false, Some("sales"), "ann"),
+        (Some("bob"), true, None, "__self__"),
+        (Some("bob"), true, Some("sales"), "__self__"),
+    ] {
+        let (actor, actor_role) = (actor.map(str::to_owned), role.map(str::to_owned));
+        let change = ObjectChange { actor, by_itself, actor_role, ..ObjectChange::about("bob").unwrap() };
+        let (_, variables) = given(Compat::Current, &change).await;
+        let found = ["USERNAME", "ROLE"].map(|name| variables[&format!("SFTPGO_PROVIDER_{name}")].as_str());
+        assert_eq!(found, [executor, role.unwrap_or_default()]);
+        let (url, asked) = web(&["200 OK"]);
+        let flavour = Flavour { compat: Compat::Current, ..Flavour::default() };
+        assert_eq!(ask(&url, http_settings(), flavour, &change).await, "told");
+        let role = role.map(|role| format!("&role={role}")).unwrap_or_default();
+        let query = format!("&username={executor}&ip=&object_type=user&object_name=bob{role}&timestamp=");
+        let request = asked.lock().unwrap()[0].clone();
+        assert!(request.contains(&query), "{request}");
     }
 }
 

@@ -1,7 +1,11 @@
 //! What hooks are told, variable by variable and field by field.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::pin::pin;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_contract::events::{About, action, attempt, attempt_with, connection, session};
@@ -12,14 +16,15 @@ use tidegate_core::hook::observation::{
     AddressBanned, CredentialChanged, Disconnect, Offences, PostAction, PostLogin, Startup,
 };
 use tidegate_core::hook::review::{LoginPre, PreAction};
-use tidegate_core::hook::{Hook, HookEvent, LoginAttempt};
+use tidegate_core::hook::{Call, Delivery, Hook, HookError, HookEvent, LoginAttempt};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::Session;
 use tidegate_hooks_external::{Compat, Dialect, Flavour, HttpHook, ProgramHook};
+use tidegate_tests::tools;
 
-use crate::eras::{all_variables, ask, given, http_settings, numbered_change, web};
+use crate::eras::{all_variables, ask, given, http_settings, numbered_change, program, web};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
@@ -116,6 +121,37 @@ async fn observers_of_the_start_are_called_without_a_word() {
     let (url, asked) = web(&["200 OK"]);
     assert_eq!(ask(&url, http_settings(), current(), &event).await, "told");
     assert_eq!(only_request(&asked), ("GET / HTTP/1.1".to_owned(), String::new()));
+}
+
+#[tokio::test]
+async fn programs_have_got_an_event_when_the_last_one_has_begun() {
+    // D-04
+    let directory = tempfile::tempdir().unwrap();
+    let (hooks, go) = (directory.path().join("hooks"), directory.path().join("go"));
+    tools::run_ok(Command::new("mkfifo").arg(&go));
+    std::fs::create_dir(&hooks).unwrap();
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(hooks.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (name, line) in [("a.sh", "exit 0".to_owned()), ("b.sh", format!("read line < {}", go.display()))] {
+        std::fs::write(hooks.join(name), format!("#!/bin/sh\n{line}\n")).unwrap();
+        mode(name, 0o755);
+    }
+    let (hook, event) = (program(&hooks.display().to_string(), current()), Startup { version: "1.2.3" });
+    let delivery = Delivery::default();
+    let call = Call::default().delivering(delivery.clone());
+    let mut running = pin!(hook.call(&call, &event));
+    tokio::select! {
+        outcome = &mut running => panic!("{outcome:?}"),
+        () = delivery.noted() => {}
+    }
+    std::fs::write(&go, "\n").unwrap();
+    running.await.unwrap();
+    // One that cannot begin has not got it.
+    mode("b.sh", 0o644);
+    let outcome = hook.call(&call, &event).await;
+    assert!(matches!(outcome, Err(HookError::Unavailable(_))), "{outcome:?}");
+    assert!(tokio::time::timeout(Duration::ZERO, delivery.noted()).await.is_err());
 }
 
 fn changed(change: impl FnOnce(&mut FileAction)) -> PostAction {

@@ -101,6 +101,8 @@ impl Record<'_> {
             name: self.author.into_owned(),
             door: Door::from_name(&self.door).unwrap_or(Door::System),
             address: self.address,
+            role: None,
+            is_self: false,
         };
         let record = AuditRecord {
             at: self.at,

@@ -76,6 +76,8 @@ fn read(row: &Row<'_>) -> Result<StoredAudit, rusqlite::Error> {
         // A newer program may have written another name.
         door: Door::from_name(&door).unwrap_or(Door::System),
         address: address.and_then(|address| address.parse().ok()),
+        role: None,
+        is_self: false,
     };
     let record = AuditRecord {
         at: row.get("at")?,

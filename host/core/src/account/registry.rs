@@ -255,6 +255,8 @@ impl Accounts {
             change,
             name: name.to_owned(),
             actor: Some(author.name.clone()).filter(|name| !name.is_empty()),
+            by_itself: author.is_self,
+            actor_role: author.role.clone(),
             actor_address: author.address,
             at: self.now().saturating_mul(1_000_000),
             object: object(),

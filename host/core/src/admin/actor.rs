@@ -207,6 +207,17 @@ impl Actor {
         Self { author: Author::system(), permissions: Permissions::All, role: None, identity: Identity::Owner }
     }
 
+    /// Whether the actor is the administrator of that name; a key of it is not.
+    pub(super) fn is_administrator(&self, username: &str) -> bool {
+        matches!(&self.identity, Identity::Administrator { admin, .. } if admin.0 == username)
+    }
+
+    /// The author of a change of the administrator of that name.
+    pub(super) fn author_of(&self, administrator: &str) -> Author {
+        let is_self = self.author.is_self || self.is_administrator(administrator);
+        Author { is_self, ..self.author.clone() }
+    }
+
     /// Checks that the use case is for the actor: by its permission, its role, and the scope of its key.
     ///
     /// # Errors

@@ -182,7 +182,7 @@ impl Administrators {
     ) -> Result<(), AdminError> {
         let case = UseCase::DeleteAdmin;
         self.audit.allow(actor, case, username).await?;
-        if is_self(actor, username) {
+        if actor.is_administrator(username) {
             let refused =
                 AdminError::NotForActor("administrators cannot delete themselves; ask another one".to_owned());
             return Err(self.audit.refuse(actor, case, username, refused).await);
@@ -243,7 +243,9 @@ impl Administrators {
     /// A token may be in other hands than the password: with it alone, administrators do not change what protects
     /// themselves.
     pub(super) async fn refuse_own(&self, actor: &Actor, case: UseCase, username: &str) -> Result<(), AdminError> {
-        if !is_self(actor, username) || !matches!(actor.identity, Identity::Administrator { by_token: true, .. }) {
+        if !actor.is_administrator(username)
+            || !matches!(actor.identity, Identity::Administrator { by_token: true, .. })
+        {
             return Ok(());
         }
         let refused = "administrators change their own password with the current one, and not their own one-time codes and \
@@ -259,7 +261,7 @@ impl Administrators {
         password: Secret,
         used: Change,
     ) -> Result<(), AdminError> {
-        let before = Administrator::of_stored(stored).map_err(not_valid)?.password;
+        let Administrator { password: before, role, .. } = Administrator::of_stored(stored).map_err(not_valid)?;
         let waiter = Waiter { address: author.address, account: &stored.name };
         if self.passwords.matches(waiter, &before, &password).await.map_err(AccountError::Password)? {
             return Err(not_valid(crate::account::invalid("password", SAME)));
@@ -268,7 +270,7 @@ impl Administrators {
         let detail = difference(ADMIN_OBJECT, &stored.document, &document);
         document.insert("updated_at".to_owned(), json!(self.clock.now()));
         let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
-        let actor = Actor { author: author.clone(), ..Actor::system() };
+        let actor = Actor { author: Author { role, ..author.clone() }, ..Actor::system() };
         let change = self.change(&actor, UseCase::UpdateAdmin, &name, write, detail);
         self.store(&actor, &name, vec![used, change], Told::Update).await.map(drop)
     }
@@ -282,7 +284,7 @@ impl Administrators {
         mut document: Map<String, Value>,
     ) -> Result<ShownObject, AdminError> {
         let name = &stored.name;
-        if is_self(actor, name) {
+        if actor.is_administrator(name) {
             let kept = ["status", "permissions", "role"];
             if kept.iter().any(|field| stored.document.get(*field) != document.get(*field)) {
                 let refused = "administrators cannot change their own status, permissions and role; ask another one";
@@ -395,7 +397,7 @@ impl Administrators {
     ) -> Result<ShownObject, AdminError> {
         self.directory.commit(changes).await?;
         let stored = shown_object(self.stored(name).await?);
-        self.accounts.tell_of(ADMINS.kind, told, name, || stored.document.clone(), &actor.author);
+        self.accounts.tell_of(ADMINS.kind, told, name, || stored.document.clone(), &actor.author_of(name));
         Ok(stored)
     }
 
@@ -433,10 +435,6 @@ fn changes_credentials(stored: &Map<String, Value>, document: &Map<String, Value
     };
     stored.get("password") != document.get("password")
         || IN_FILTERS.iter().any(|field| filter(stored, field) != filter(document, field))
-}
-
-fn is_self(actor: &Actor, username: &str) -> bool {
-    matches!(&actor.identity, Identity::Administrator { admin, .. } if admin.0 == username)
 }
 
 fn shown_object(stored: StoredDocument) -> ShownObject {

@@ -95,7 +95,7 @@ impl Audit {
             strangers.take((source, what, format!("{kind} {username}")), now)
         };
         let Some(left_out) = taken else { return };
-        let author = Author { name: String::new(), door: client.door, address: client.address };
+        let author = Author { address: client.address, ..Author::new("", client.door) };
         let mut record = record(&author, &username);
         if left_out > 0 {
             let separator = if record.detail.is_empty() { "" } else { "; " };

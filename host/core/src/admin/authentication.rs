@@ -250,7 +250,7 @@ impl Authentication {
         if !self.count_use(&found, now).await? {
             return Err(denied);
         }
-        let author = Author { name, door: client.door, address: client.address };
+        let author = Author { address: client.address, role: role.clone(), ..Author::new(name, client.door) };
         let admin = found.admin.as_ref().map(|(name, _)| name.clone());
         let identity = Identity::ApiKey { admin, scope: found.scope.clone() };
         Ok(Actor { author, permissions, role, identity })
@@ -393,7 +393,11 @@ impl Authentication {
 
 fn actor(of: &Standing, client: &DoorClient, by_token: bool) -> Actor {
     Actor {
-        author: Author { name: of.admin.0.clone(), door: client.door, address: client.address },
+        author: Author {
+            address: client.address,
+            role: of.role.clone(),
+            ..Author::new(of.admin.0.clone(), client.door)
+        },
         permissions: of.permissions.clone(),
         role: of.role.clone(),
         identity: Identity::Administrator { admin: of.admin.clone(), credential: of.credential.clone(), by_token },

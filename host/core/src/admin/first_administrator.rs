@@ -119,7 +119,7 @@ impl FirstAdministrator {
             drop(self.before.deny(ADMINS.kind, "", client, why).await);
             return Err(FirstAdministratorError::Denied);
         };
-        let author = Author { name: AUTHOR.to_owned(), door: client.door, address: client.address };
+        let author = Author { address: client.address, ..Author::new(AUTHOR, client.door) };
         // Of two that come with one code, one finds it gone; of two with different codes, one finds an administrator.
         let write = Write::Delete { expected: Some(code.version) };
         let used = Change { collection: &TOKENS, name: code.name, write, announce: false, audit: None };

@@ -308,7 +308,7 @@ impl LoginLinks {
         let Some((link, maker)) = self.use_up(text, client).await? else {
             return Err(self.before.deny(USERS.kind, &account.username, client, USELESS).await);
         };
-        let author = Author { name: link.username.clone(), door: client.door, address: client.address };
+        let author = Author { address: client.address, ..Author::new(link.username.clone(), client.door) };
         let record = author.did("login", "user", &link.username, self.clock.now());
         let detail = detail_part(&format!("with the login link \"{}\" of \"{}\"", link.name, link.created_by));
         let visit = WebVisit { login_key: link.name, impersonator: String::new(), ..client.visit.clone() };

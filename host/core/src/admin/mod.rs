@@ -15,6 +15,8 @@ mod audit;
 mod authentication;
 #[cfg(test)]
 mod authentication_tests;
+#[cfg(test)]
+mod author_tests;
 mod backup;
 mod backup_room;
 mod bans;

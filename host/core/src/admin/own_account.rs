@@ -118,7 +118,7 @@ impl OwnAccount {
             Err(error) => return Err(error),
         }
         let now = self.clock.now();
-        let author = Author { name: username.to_owned(), door: client.door, address: client.address };
+        let author = Author { address: client.address, ..Author::new(username, client.door) };
         let record = author.did("login", "user", username, now);
         let visit = WebVisit { login_key: String::new(), impersonator: String::new(), ..client.visit.clone() };
         let issued = self.users.begin(username, client, visit, record, Some(password)).await?;
@@ -142,7 +142,8 @@ impl OwnAccount {
         let has_to_set_up_codes = user.has_to_set_up_codes();
         let name = user.account.username.clone();
         let identity = Identity::User { user: (name.clone(), user.account.id) };
-        let author = Author { name, door: client.door, address: client.address };
+        let role = user.account.role().map(str::to_owned);
+        let author = Author { address: client.address, role, is_self: true, ..Author::new(name, client.door) };
         let permissions = Permissions::Only(std::collections::BTreeSet::new());
         let actor = Actor { author, permissions, role: None, identity };
         Ok(Person { account: user.account, actor, session: id_of(token), has_to_set_up_codes, token: user.token })

@@ -342,7 +342,8 @@ impl PasswordResets {
             drop(self.before.deny(kind, username, client, "the code for a lost password is not valid").await);
             return Err(ResetError::Denied);
         };
-        let author = Author { name: username.to_owned(), door: client.door, address: client.address };
+        let role = account.as_ref().and_then(|account| account.role()).map(str::to_owned);
+        let author = Author { address: client.address, role, is_self: true, ..Author::new(username, client.door) };
         // Of two that come with one code, one finds it gone.
         let used = Change {
             collection: &TOKENS,

@@ -3,6 +3,8 @@
 //! renewed for as long as they do.
 
 use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -10,7 +12,12 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use super::web_sessions::set_in_session;
-use crate::ports::{Change, Clock, Directory, StoreError, StoredDocument, TOKENS, Version, Write};
+use crate::connection::ConnectionId;
+use crate::hook::Observers;
+use crate::hook::observation::SessionDestroy;
+use crate::ports::{
+    Change, Clock, Directory, SessionRecord, SessionRecords, StoreError, StoredDocument, TOKENS, Version, Write,
+};
 
 /// Milliseconds after which a claim that is not renewed is none.
 pub(super) const CLAIM: i64 = 60_000;
@@ -53,9 +60,65 @@ async fn hold(directory: &dyn Directory, clock: &dyn Clock, mut claimed: StoredD
     claimed.version
 }
 
+/// Says when all hooks have got the end of one session, which is on record in the store.
+#[derive(Debug, Default)]
+struct Told(Notify);
+
+impl SessionRecords for Told {
+    fn left(&self) -> Vec<SessionRecord> {
+        Vec::new()
+    }
+
+    fn keep(&self, _: &SessionRecord) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The store has all or none of them.
+    fn told(&self, _: &ConnectionId, _: &str) {}
+
+    fn remove(&self, _: &ConnectionId) {
+        self.0.notify_one();
+    }
+}
+
+/// Tells hooks of the end of a session on which this server has the claim, and removes the session as soon as all have got the
+/// event: if the server is killed while they work on it, none gets it again (D-04).
+pub(super) async fn tell_of_end(
+    directory: &dyn Directory,
+    clock: &dyn Clock,
+    claimed: StoredDocument,
+    destroy: &Observers<SessionDestroy>,
+    event: SessionDestroy,
+) -> Result<(), StoreError> {
+    let (told, name) = (Arc::new(Told::default()), claimed.name.clone());
+    event.session.live.is_on_record(told.clone(), Vec::new());
+    let work = async {
+        let mut telling = pin!(destroy.deliver(event));
+        let is_over = tokio::select! {
+            biased;
+            () = &mut telling => true,
+            () = told.0.notified() => false,
+        };
+        let removed = remove(directory, &name).await;
+        if !is_over {
+            telling.await;
+        }
+        removed
+    };
+    holding(directory, clock, claimed, work).await.0
+}
+
+/// Removes the document of a session.
+pub(super) async fn remove(directory: &dyn Directory, name: &str) -> Result<(), StoreError> {
+    let (name, write) = (name.to_owned(), Write::Delete { expected: None });
+    match directory.commit(vec![Change { collection: &TOKENS, name, write, announce: false, audit: None }]).await {
+        Err(StoreError::NotFound(_)) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
     use async_trait::async_trait;
@@ -66,9 +129,8 @@ mod tests {
     use super::*;
     use crate::account::Accounts;
     use crate::connection::WebVisit;
-    use crate::hook::observation::SessionDestroy;
     use crate::hook::review::{Review, SessionCreate};
-    use crate::hook::{Call, Chain, Hook, HookDescription, HookError, Link, LinkSettings, Observers};
+    use crate::hook::{Call, Chain, Hook, HookDescription, HookError, Link, LinkSettings};
     use crate::memory::MemoryStore;
     use crate::ports::{Author, Door, PageRequest};
 
@@ -83,13 +145,18 @@ mod tests {
     /// The first call takes until it is let go.
     #[derive(Default)]
     struct Slow {
+        /// Whether it has got the event before its work is done.
+        begins: bool,
         calls: AtomicU32,
         has_begun: Notify,
         is_let_go: Notify,
     }
 
     impl Slow {
-        async fn wait(&self) {
+        async fn wait(&self, call: &Call) {
+            if self.begins {
+                call.delivery().note();
+            }
             if self.calls.fetch_add(1, Ordering::Relaxed) == 0 {
                 self.has_begun.notify_one();
                 self.is_let_go.notified().await;
@@ -110,8 +177,8 @@ mod tests {
                 fn description(&self) -> HookDescription {
                     HookDescription::new("", Duration::ZERO, "ready")
                 }
-                async fn call(&self, _: &Call, _: &$event) -> Result<$verdict, HookError> {
-                    self.wait().await;
+                async fn call(&self, call: &Call, _: &$event) -> Result<$verdict, HookError> {
+                    self.wait(call).await;
                     Ok($outcome)
                 }
             }
@@ -161,23 +228,53 @@ mod tests {
         fn calls(&self) -> u32 {
             self.hook.calls.load(Ordering::Relaxed)
         }
+
+        /// A session that has ended, of which no hook was told yet.
+        async fn ended_session(&self) {
+            let ended = json!({"username": "ann", "state": "ends", "reason": "logout"});
+            let document = map(json!({"created_at": self.clock.now(), "expires_at": 0, "session": ended}));
+            let (name, write) = ("0".repeat(64), Write::Add(document));
+            let change = Change { collection: &TOKENS, name, write, announce: false, audit: None };
+            self.store.commit(vec![change]).await.unwrap();
+        }
+
+        async fn sessions(&self) -> usize {
+            let request = PageRequest { limit: 9, ..PageRequest::default() };
+            self.store.list(&TOKENS, request).await.unwrap().len()
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn hooks_get_the_end_of_a_session_once_however_long_that_takes() {
         // D-03
         let house = house();
-        let ended = json!({"username": "ann", "state": "ends", "reason": "logout"});
-        let document = map(json!({"created_at": house.clock.now(), "expires_at": 0, "session": ended}));
-        let (name, write) = ("0".repeat(64), Write::Add(document));
-        let change = Change { collection: &TOKENS, name, write, announce: false, audit: None };
-        house.store.commit(vec![change]).await.unwrap();
+        house.ended_session().await;
         let server = house.server();
         let (settled, ()) = tokio::join!(server.settle(), house.look());
         settled.unwrap();
-        assert_eq!(house.calls(), 1);
-        let request = PageRequest { limit: 9, ..PageRequest::default() };
-        assert!(house.store.list(&TOKENS, request).await.unwrap().is_empty());
+        assert_eq!((house.calls(), house.sessions().await), (1, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_in_the_store_until_hooks_have_its_end() {
+        // D-04: whether the hook has got the event when its server is killed, and how often it is called in all.
+        for (begins, calls) in [(true, 1), (false, 2)] {
+            let house = House { hook: Arc::new(Slow { begins, ..Slow::default() }), ..house() };
+            house.ended_session().await;
+            let server = house.server();
+            let killed = async {
+                house.hook.has_begun.notified().await;
+                tokio::time::advance(Duration::from_secs(1)).await;
+            };
+            tokio::select! {
+                settled = server.settle() => panic!("{begins}: {settled:?}"),
+                () = killed => {}
+            }
+            assert_eq!(house.sessions().await, usize::from(!begins));
+            house.clock.0.fetch_add(CLAIM, Ordering::Relaxed);
+            house.server().settle().await.unwrap();
+            assert_eq!((house.calls(), house.sessions().await), (calls, 0), "{begins}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

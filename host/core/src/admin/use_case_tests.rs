@@ -13,6 +13,8 @@ use super::*;
 use crate::account::{Dump, ObjectKind};
 use crate::connection::{ConnectionId, LoginMethod, WebVisit};
 use crate::guard::{Defender, DefenderSettings};
+use crate::hook::Observers;
+use crate::hook::observation::ObjectChange;
 use crate::login::ExternalAuthCache;
 use crate::memory::MemoryStore;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
@@ -81,11 +83,19 @@ impl StorageFactory for NoStorage {
 }
 
 fn administration() -> Administration {
+    administration_telling(Arc::new(PaperPasswords), Observers::new(Arc::default()))
+}
+
+/// All use cases; the observers are told of changes.
+pub(super) fn administration_telling(
+    passwords: Arc<dyn Passwords>,
+    changes: Arc<Observers<ObjectChange>>,
+) -> Administration {
     let store = Arc::new(MemoryStore::default());
-    let (passwords, clock) = (Arc::new(PaperPasswords), Arc::new(SystemClock));
+    let clock = Arc::new(SystemClock);
     let keeper = QuotaKeeper::new(store.clone(), NodeName("n".into()), clock.clone(), Tracking::WhereLimited);
     Administration::new(AdministrationPorts {
-        accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None)),
+        accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None).with_observers(changes)),
         directory: store.clone(),
         usages: store.clone(),
         sessions: Arc::default(),

@@ -1,7 +1,7 @@
 //! Web sessions: they begin with a log-in on the web pages, a login link, or an administrator that acts as a user, and
 //! live in the store. Hooks are told of each once when it begins and once when it ends (D-02 to D-04), whichever
 //! server of the database sees its end, and after a kill too: a session is on record before `session-create` hooks are
-//! asked, and until `session-destroy` hooks were told.
+//! asked, and until `session-destroy` hooks have got the event.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use super::acting::may_go_on;
 use super::admin_document::Administrator;
 use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, new_token};
-use super::session_claims::{CLAIM, holding};
+use super::session_claims::{CLAIM, holding, remove, tell_of_end};
 use super::tokens::{id_of, number_of, text_of};
 use super::user_credential::has_credential_of;
 use super::{AuthenticationError, DoorClient, IssuedToken, PAGE};
@@ -319,22 +319,17 @@ impl WebSessions {
             outcome => outcome?,
         };
         let kept = self.kept().remove(&stored.name);
-        if let Some(hooks) = &self.hooks {
-            let session = match kept {
-                Some(session) => session,
-                None => self.recalled(stored).await?,
-            };
-            session.live.ends_because(reason);
-            let ended_at = Some(number(stored, "ended_at")).filter(|at| *at > 0).unwrap_or(now);
-            let lasted = u64::try_from(ended_at.saturating_sub(session.opened_at)).unwrap_or(0);
-            let event = SessionDestroy { session, reason, duration: Duration::from_millis(lasted) };
-            let claimed = StoredDocument { name: stored.name.clone(), version, document, problem: None };
-            holding(&*self.directory, &*self.clock, claimed, hooks.destroy.deliver(event)).await;
-        }
-        match self.write(&stored.name, Write::Delete { expected: None }, None).await {
-            Err(StoreError::NotFound(_)) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let Some(hooks) = &self.hooks else { return remove(&*self.directory, &stored.name).await };
+        let session = match kept {
+            Some(session) => session,
+            None => self.recalled(stored).await?,
+        };
+        session.live.ends_because(reason);
+        let ended_at = Some(number(stored, "ended_at")).filter(|at| *at > 0).unwrap_or(now);
+        let lasted = u64::try_from(ended_at.saturating_sub(session.opened_at)).unwrap_or(0);
+        let event = SessionDestroy { session, reason, duration: Duration::from_millis(lasted) };
+        let claimed = StoredDocument { name: stored.name.clone(), version, document, problem: None };
+        tell_of_end(&*self.directory, &*self.clock, claimed, &hooks.destroy, event).await
     }
 
     /// A session that another server or an earlier process has begun.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::telling::Telling;
 use super::{HookEvent, Link};
 
 /// Tries that may wait for one hook point; further ones are dropped and counted.
@@ -17,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 /// A link that is to get an event again.
 pub(super) struct Try<E: HookEvent> {
     pub link: Arc<Link<E>>,
-    pub event: Arc<E>,
+    pub telling: Arc<Telling<E>>,
     /// How often the link got the event before.
     pub before: u32,
 }

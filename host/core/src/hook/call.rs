@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::{HookError, HookKind};
 use crate::connection::ConnectionId;
 use crate::trace::trace_of;
@@ -25,6 +27,7 @@ pub struct Call {
     /// The header `traceparent` of requests that the call makes.
     trace_parent: OnceLock<String>,
     only_tells: bool,
+    delivery: Delivery,
 }
 
 /// What a call waits for before the hook can work.
@@ -80,6 +83,23 @@ pub struct CallPlace {
     _taken: Option<Arc<Place>>,
 }
 
+/// Says while a call goes on that the hook has got the event: what the hook does with it, it does even if the server is
+/// killed from then on (D-04). Of a call that never says so, it is known when the call has ended.
+#[derive(Debug, Clone, Default)]
+pub struct Delivery(Arc<Notify>);
+
+impl Delivery {
+    /// The hook has got the event.
+    pub fn note(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until the hook has got the event. One task waits.
+    pub async fn noted(&self) {
+        self.0.notified().await;
+    }
+}
+
 /// What one call sent, received and used; texts are cut at 4096 characters, and hold no secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
@@ -113,6 +133,17 @@ impl Call {
     #[must_use]
     pub fn that_only_tells(self) -> Self {
         Self { only_tells: true, ..self }
+    }
+
+    /// A call whose caller waits for this.
+    #[must_use]
+    pub fn delivering(self, delivery: Delivery) -> Self {
+        Self { delivery, ..self }
+    }
+
+    /// Where an adapter notes that the hook has got the event, if that is before the end of the call.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
     }
 
     /// Whether the hook can refuse something.

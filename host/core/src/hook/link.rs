@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use tracing::{Instrument as _, Span};
 
 use super::deadline::{Late, in_time_of};
-use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector, WaitsFor};
+use super::{
+    Call, Delivery, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector, WaitsFor,
+};
 use crate::account::AccountRights;
 use crate::connection::ConnectionId;
 use crate::ports::{Clock, SystemClock};
@@ -190,24 +192,32 @@ impl<E: HookEvent> Link<E> {
 
     /// Calls the hook and makes the record. `decides`: whether the hook can refuse something.
     pub(super) async fn ask(&self, host: &HookHost, event: &E, decides: bool) -> Answer<E> {
-        self.answer(host, event, None, decides).await
+        self.answer(host, event, None, decides, Delivery::default()).await
     }
 
     /// As [`ask`](Self::ask), where no operation waits for the answer: the wait for a place does not count for the deadline.
-    pub(super) async fn tell(&self, host: &HookHost, event: &E) -> Answer<E> {
+    /// `delivery`: says when the hook has got the event, if that is before the answer.
+    pub(super) async fn tell(&self, host: &HookHost, event: &E, delivery: Delivery) -> Answer<E> {
         let waiter = event.waiter();
         let place = match self.calls.try_enter(waiter) {
             Some(place) => Some(place),
             // Without a bound, no call is turned away.
             None => self.calls.enter(waiter, usize::MAX).await.ok(),
         };
-        self.answer(host, event, place, false).await
+        self.answer(host, event, place, false, delivery).await
     }
 
     /// `place`: that of the call, if it has one already.
-    async fn answer(&self, host: &HookHost, event: &E, place: Option<Place>, decides: bool) -> Answer<E> {
+    async fn answer(
+        &self,
+        host: &HookHost,
+        event: &E,
+        place: Option<Place>,
+        decides: bool,
+        delivery: Delivery,
+    ) -> Answer<E> {
         let (span, at, started) = (self.span(event), host.clock.now(), Instant::now());
-        let call = Call::in_trace(host.traces.trace_parent(&span));
+        let call = Call::in_trace(host.traces.trace_parent(&span)).delivering(delivery);
         let call = if decides { call } else { call.that_only_tells() };
         let mut outcome = self.bounded(&call, event, place).instrument(span.clone()).await;
         if let Some(draft) = outcome.as_mut().ok().and_then(E::account) {

@@ -21,6 +21,7 @@ pub mod pre_login;
 mod queue;
 pub mod review;
 mod selector;
+mod telling;
 #[cfg(test)]
 mod telling_tests;
 
@@ -30,7 +31,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use attempt::{Comparisons, LoginAttempt};
-pub use call::{Call, CallPlace, Exchange, HookJournal, HookRun, NoJournal, Waiting, WaitsFor};
+pub use call::{Call, CallPlace, Delivery, Exchange, HookJournal, HookRun, NoJournal, Waiting, WaitsFor};
 pub use chain::{Chain, GateFailure};
 pub use decision::{DecidingCall, LastDecision};
 pub use in_order::Order;
@@ -68,6 +69,14 @@ pub trait HookEvent: Send + Sync + 'static {
     fn order(&self) -> Option<Order> {
         None
     }
+
+    /// The names of the hooks that an earlier process has told, each as often as it did.
+    fn told_before(&self) -> &[String] {
+        &[]
+    }
+
+    /// The hook of that name has got the event, or will not get it; others are still to get it.
+    fn told(&self, _hook: &str) {}
 
     /// All hooks have got the event, or none has to.
     fn settled(&self) {}

@@ -100,6 +100,10 @@ pub struct ObjectChange {
     pub name: String,
     /// The name of the administrator or account that made the change; None: the server.
     pub actor: Option<String>,
+    /// Whether what the actor changed is its own account.
+    pub by_itself: bool,
+    /// The role of the actor; None: it has none.
+    pub actor_role: Option<String>,
     /// The address from which the change was made, if it is known.
     pub actor_address: Option<IpAddr>,
     /// When the change was made, in nanoseconds since 1970.
@@ -246,6 +250,14 @@ impl HookEvent for SessionDestroy {
         self.session.subject()
     }
 
+    fn told_before(&self) -> &[String] {
+        self.session.live.told_before()
+    }
+
+    fn told(&self, hook: &str) {
+        self.session.end_was_told(hook);
+    }
+
     fn settled(&self) {
         self.session.is_settled();
     }
@@ -308,6 +320,8 @@ mod tests {
             change,
             name: name.to_owned(),
             actor: None,
+            by_itself: false,
+            actor_role: None,
             actor_address: address.map(|address| address.parse().unwrap()),
             at: 0,
             object: Map::new(),

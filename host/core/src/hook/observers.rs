@@ -1,6 +1,7 @@
 //! Observers: they get events afterwards, from a bounded queue, and change nothing.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
@@ -15,7 +16,8 @@ use tracing::Instrument as _;
 
 use super::again::{self, Again, PutOff, Try};
 use super::queue::{self, EventQueue, Next, Pushed, Turn};
-use super::{Chain, GateFailure, HookError, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
+use super::telling::{Telling, concerned};
+use super::{Chain, Delivery, GateFailure, HookError, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
 
 /// How long more events are gathered after the first one. Events that are sent together find the hook's code and
 /// memory in the caches, and the operations that cause them need not wake a task each.
@@ -163,40 +165,59 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// As [`tell`](Self::tell), where no operation waits: a link gets the event when it has a place, however long that
     /// takes, and one that failed, and may succeed later, gets it again. Failures are in the records.
     pub async fn deliver(&self, event: E) {
-        let links = self.chain.links();
-        let failed: Vec<_> = match concerned(&links, &event).as_slice() {
-            [] => Vec::new(),
-            [link] => self.try_link(link, &event, 1).instrument(span_of(E::KIND)).await.into_iter().collect(),
+        let chained = self.chain.links();
+        let links = concerned(&chained, &event);
+        let telling = Telling::new(event, links.len());
+        let failed: Vec<_> = match links.as_slice() {
+            [] => return telling.event.settled(),
+            [link] => self.try_link(link, &telling, 1).instrument(span_of(E::KIND)).await.into_iter().collect(),
             links => {
                 let mut all = Vec::with_capacity(links.len());
                 for link in links {
-                    all.push(self.try_link(link, &event, 1));
+                    all.push(self.try_link(link, &telling, 1));
                 }
                 join_all(all).instrument(span_of(E::KIND)).await.into_iter().flatten().collect()
             }
         };
-        event.settled();
         if failed.is_empty() {
             return;
         }
-        let event = Arc::new(event);
+        let telling = Arc::new(telling);
         for (link, pause) in failed {
-            self.put_off(Try { link, event: event.clone(), before: 1 }, pause);
+            self.put_off(Try { link, telling: telling.clone(), before: 1 }, pause);
         }
     }
 
     /// Tells a link for the `tries`th time. The link, and the pause before the next try, if there is one.
-    async fn try_link(&self, link: &Arc<Link<E>>, event: &E, tries: u32) -> Option<(Arc<Link<E>>, Duration)> {
-        let host = self.chain.host();
-        let answer = link.tell(host, event).await;
+    async fn try_link(
+        &self,
+        link: &Arc<Link<E>>,
+        telling: &Telling<E>,
+        tries: u32,
+    ) -> Option<(Arc<Link<E>>, Duration)> {
+        let (host, delivery) = (self.chain.host(), Delivery::default());
+        let mut answering = pin!(link.tell(host, &telling.event, delivery.clone()));
+        let (answer, has_it) = tokio::select! {
+            biased;
+            answer = &mut answering => (answer, false),
+            () = delivery.noted() => {
+                telling.is_done(link.name());
+                (answering.await, true)
+            }
+        };
         host.journal.record(answer.run);
+        if has_it {
+            return None;
+        }
         let pause = answer.outcome.as_ref().err().and_then(|error| link.pause(error, tries));
         if pause.is_none() {
             self.count_refused(&answer.outcome);
+            telling.is_done(link.name());
         }
         Some((link.clone(), pause?))
     }
 
+    /// What is not told again is not settled either: if the event is on record, the next start tells the link.
     fn put_off(&self, again: Try<E>, pause: Duration) {
         match self.again.put_off(again, pause) {
             PutOff::Full => self.count_dropped(&self.dropped_tries, |dropped| {
@@ -210,10 +231,10 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
 
     /// Makes the tries that wait, each at its time.
     async fn tell_again(&self) {
-        while let Some(Try { link, event, before }) = self.again.next().await {
+        while let Some(Try { link, telling, before }) = self.again.next().await {
             let tries = before + 1;
-            if let Some((link, pause)) = self.try_link(&link, &event, tries).await {
-                self.put_off(Try { link, event, before: tries }, pause);
+            if let Some((link, pause)) = self.try_link(&link, &telling, tries).await {
+                self.put_off(Try { link, telling, before: tries }, pause);
             }
             self.again.made();
         }
@@ -263,12 +284,6 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         self.deliver(event).await;
         turn.told();
     }
-}
-
-/// The links that the event is for.
-fn concerned<'a, E: HookEvent>(links: &'a [Arc<Link<E>>], event: &E) -> Vec<&'a Arc<Link<E>>> {
-    let subject = event.subject();
-    links.iter().filter(|link| link.selector().matches(&subject)).collect()
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! How many events are told at once, and in whose turn.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -156,4 +157,111 @@ async fn events_for_which_there_is_no_room_are_dropped_and_counted() {
     observers.close();
     observers.work().await;
     assert_eq!((observers.untold(), lost.all()), (None, (0, 3)));
+}
+
+/// An event that notes which hooks have got it.
+#[derive(Default)]
+struct OnRecord {
+    told_before: Vec<String>,
+    noted: Arc<Mutex<Vec<String>>>,
+}
+
+impl HookEvent for OnRecord {
+    type Verdict = ();
+    const KIND: HookKind = HookKind::SessionDestroy;
+
+    fn subject(&self) -> Subject<'_> {
+        Subject::default()
+    }
+    fn told_before(&self) -> &[String] {
+        &self.told_before
+    }
+    fn told(&self, hook: &str) {
+        self.noted.lock().unwrap().push(hook.to_owned());
+    }
+    fn settled(&self) {
+        self.noted.lock().unwrap().push("all".to_owned());
+    }
+    fn label(_: &()) -> (&'static str, &str) {
+        ("told", "")
+    }
+}
+
+/// A hook that fails so often before it succeeds.
+struct Works {
+    name: &'static str,
+    /// Whether it has got the event before its work is done.
+    begins: bool,
+    failures: AtomicUsize,
+}
+
+#[async_trait]
+impl Hook<OnRecord> for Works {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "ready")
+    }
+    fn pause(&self, _: &HookError, _: u32) -> Option<Duration> {
+        Some(CALL)
+    }
+    async fn call(&self, call: &Call, _: &OnRecord) -> Result<(), HookError> {
+        if self.begins {
+            call.delivery().note();
+        }
+        tokio::time::sleep(CALL).await;
+        let left = self.failures.load(Ordering::Relaxed);
+        self.failures.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left > 0 { Err(HookError::Failed("broken".into())) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_settled_as_soon_as_all_hooks_have_got_it() {
+    // D-04: each hook, whether it has got the event before its work is done, and how often it fails; the hooks that were
+    // told before; what is noted while the hooks work, when they are done, and after the tries that follow.
+    let check = async |hooks: &[(&'static str, bool, usize)], before: &[&str], expected: [&[&str]; 3]| {
+        let observers = Observers::new(Arc::default());
+        let links = hooks.iter().map(|(name, begins, failures)| {
+            let works = Works { name: *name, begins: *begins, failures: AtomicUsize::new(*failures) };
+            Arc::new(Link::new(Arc::new(works) as Arc<dyn Hook<OnRecord>>, LinkSettings::default()))
+        });
+        observers.chain().replace(links.collect());
+        let mut work = JoinSet::new();
+        let working = observers.clone();
+        work.spawn(async move { working.work().await });
+        let told_before = before.iter().map(|hook| (*hook).to_owned()).collect();
+        let event = OnRecord { told_before, ..OnRecord::default() };
+        let noted = event.noted.clone();
+        let so_far = || noted.lock().unwrap().clone();
+        let mut delivering = pin!(observers.deliver(event));
+        let is_over = tokio::time::timeout(CALL / 2, &mut delivering).await.is_ok();
+        let meanwhile = so_far();
+        if !is_over {
+            delivering.await;
+        }
+        let done = so_far();
+        tokio::time::sleep(10 * CALL).await;
+        assert_eq!([meanwhile, done, so_far()], expected, "{hooks:?} {before:?}");
+        observers.close();
+        assert!(work.join_next().await.unwrap().is_ok());
+    };
+    check(&[("a", false, 0)], &[], [&[], &["all"], &["all"]]).await;
+    check(&[("a", true, 0)], &[], [&["all"]; 3]).await;
+    check(&[("a", true, 0), ("b", false, 0)], &[], [&["a"], &["a", "all"], &["a", "all"]]).await;
+    check(&[("a", true, 0), ("b", true, 0)], &[], [&["a", "all"]; 3]).await;
+    // One that has got the event is not told again, though it fails.
+    check(&[("a", true, 1)], &[], [&["all"]; 3]).await;
+    check(&[("a", false, 2)], &[], [&[], &[], &["all"]]).await;
+    check(&[("a", false, 1), ("b", false, 0)], &[], [&[], &["b"], &["b", "all"]]).await;
+    // Each gets it as often as it is a link.
+    check(&[("a", true, 0)], &["a"], [&["all"]; 3]).await;
+    check(&[("a", false, 0), ("b", true, 0)], &["a", "gone"], [&["all"]; 3]).await;
+    check(&[("a", false, 0), ("b", false, 0)], &["b"], [&[], &["all"], &["all"]]).await;
+    check(&[("a", true, 0), ("a", true, 0)], &["a"], [&["all"]; 3]).await;
+    check(&[("a", true, 0), ("a", true, 0)], &[], [&["a", "all"]; 3]).await;
 }

@@ -435,7 +435,7 @@ impl LoginService {
 /// The author of changes by hooks: the user whose login they answer.
 fn author(attempt: &LoginAttempt) -> Author {
     let address = Some(attempt.connection.remote.ip());
-    Author { name: attempt.username.clone(), door: Door::Hook, address }
+    Author { address, ..Author::new(attempt.username.clone(), Door::Hook) }
 }
 
 /// Whether the pre-login hooks have still to be asked about an attempt.

@@ -1,15 +1,18 @@
 //! Sessions on record: hooks are told of their end once, whether the server lives or is killed.
 
 use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::hook_tests::says;
 use super::tests::{World, service, world};
 use super::*;
 use crate::connection::ConnectionId;
-use crate::hook::Denial;
 use crate::hook::observation::SessionDestroy;
 use crate::hook::observers::ObserverWork;
 use crate::hook::review::{Review, SessionCreate};
+use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::ports::{SessionRecord, SessionRecords};
 
 #[derive(Debug, Default)]
@@ -29,6 +32,12 @@ impl SessionRecords for Paper {
     fn keep(&self, record: &SessionRecord) -> Result<(), String> {
         self.0.lock().unwrap().push(record.clone());
         Ok(())
+    }
+
+    fn told(&self, id: &ConnectionId, hook: &str) {
+        let mut records = self.0.lock().unwrap();
+        let of_session = records.iter_mut().filter(|record| record.id == id.as_str());
+        of_session.for_each(|record| record.told.push(hook.to_owned()));
     }
 
     fn remove(&self, id: &ConnectionId) {
@@ -107,6 +116,68 @@ async fn an_end_that_was_not_reported_is_reported_by_the_next_server() {
     assert_eq!(paper.count(), 0);
 }
 
+/// A hook whose work takes longer than the server lives.
+struct Works {
+    name: &'static str,
+    /// Whether it has got the event before that.
+    begins: bool,
+    calls: Arc<Mutex<Vec<&'static str>>>,
+}
+
+#[async_trait]
+impl Hook<SessionDestroy> for Works {
+    fn name(&self) -> &str {
+        self.name
+    }
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "")
+    }
+    async fn call(&self, call: &Call, _: &SessionDestroy) -> Result<(), HookError> {
+        self.calls.lock().unwrap().push(self.name);
+        if self.begins {
+            call.delivery().note();
+        }
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_works_on_an_end_when_the_server_is_killed_is_not_told_again() {
+    // D-04: each hook, and whether it has got the event when the server is killed; those that the next server tells, and the
+    // one after it.
+    let check = async |hooks: &[(&'static str, bool)], expected: [&[&str]; 2]| {
+        let paper = Arc::new(Paper::default());
+        let lives = async |begins_a_session: bool| {
+            let world = server(&paper).await;
+            let calls = Arc::new(Mutex::new(Vec::new()));
+            let links = hooks.iter().map(|(name, begins)| {
+                let works = Works { name: *name, begins: *begins, calls: calls.clone() };
+                Arc::new(Link::new(Arc::new(works) as Arc<dyn Hook<SessionDestroy>>, LinkSettings::default()))
+            });
+            world.hooks.session_destroy.chain().replace(links.collect());
+            world.service.end_left_sessions().await;
+            if begins_a_session {
+                world.password("pw").await;
+            }
+            world.hooks.session_destroy.close();
+            // Killed, if hooks work.
+            let _ = tokio::time::timeout(Duration::from_secs(1), world.hooks.session_destroy.work()).await;
+            std::mem::take(&mut *calls.lock().unwrap())
+        };
+        assert_eq!(lives(true).await, hooks.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "{hooks:?}");
+        assert_eq!([lives(false).await, lives(false).await], expected, "{hooks:?}");
+        assert_eq!(paper.count(), usize::from(!expected[1].is_empty()), "{hooks:?}");
+    };
+    check(&[("a", true)], [&[]; 2]).await;
+    check(&[("a", true), ("b", true)], [&[]; 2]).await;
+    check(&[("a", false)], [&["a"]; 2]).await;
+    check(&[("a", true), ("b", false)], [&["b"]; 2]).await;
+    check(&[("a", false), ("b", true), ("c", false)], [&["a", "c"]; 2]).await;
+}
+
 #[tokio::test]
 async fn left_sessions_need_no_account_and_no_hook() {
     // D-04
@@ -120,6 +191,7 @@ async fn left_sessions_need_no_account_and_no_hook() {
         method: method.to_owned(),
         connected_at: 0,
         opened_at: 0,
+        told: Vec::new(),
     };
     let check = async |record: SessionRecord, has_hook: bool, expected: &[&str]| {
         let paper = Arc::new(Paper(Mutex::new(vec![record])));

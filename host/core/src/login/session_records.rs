@@ -1,5 +1,5 @@
 //! Sessions whose end hooks are to be told of after a kill as well: they are on record before `session-create` hooks are
-//! asked, and until `session-destroy` hooks were told (D-04).
+//! asked, and until `session-destroy` hooks have got the event, with those that have (D-04).
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,9 +29,10 @@ impl LoginService {
             method: session.method.as_str().to_owned(),
             connected_at: session.connection.opened_at,
             opened_at: session.opened_at,
+            told: Vec::new(),
         };
         match hooks.session_records.keep(&record) {
-            Ok(()) => session.live.is_on_record(hooks.session_records.clone()),
+            Ok(()) => session.live.is_on_record(hooks.session_records.clone(), Vec::new()),
             Err(error) => {
                 let message =
                     format!("hooks would not be told of the end of a session if the server is killed: {error}");
@@ -43,8 +44,8 @@ impl LoginService {
     /// Tells hooks of the end of the sessions that an earlier process has left, before there are new ones.
     pub async fn end_left_sessions(&self) {
         let hooks = &self.ports.hooks;
-        for record in hooks.session_records.left() {
-            let id = record.id.clone();
+        for mut record in hooks.session_records.left() {
+            let (id, told) = (record.id.clone(), std::mem::take(&mut record.told));
             let Some(session) = self.recalled(record).await else {
                 let message = "hooks cannot be told of the end of a session: its record is not understood".to_owned();
                 tracing::error!(sender = "login", message, connection_id = id);
@@ -52,7 +53,7 @@ impl LoginService {
                 continue;
             };
             let reason = EndReason::ServerStop;
-            session.live.is_on_record(hooks.session_records.clone());
+            session.live.is_on_record(hooks.session_records.clone(), told);
             session.live.ends_because(reason);
             let lasted = self.ports.clock.now().saturating_sub(session.opened_at);
             let duration = Duration::from_millis(u64::try_from(lasted).unwrap_or(0));

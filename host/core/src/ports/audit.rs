@@ -91,12 +91,16 @@ pub struct Author {
     pub door: Door,
     /// The author's address; none on the host itself.
     pub address: Option<IpAddr>,
+    /// The role of the administrator or account, for hooks; records do not keep it.
+    pub role: Option<String>,
+    /// Whether what the author changes is its own account, for hooks; records do not keep it.
+    pub is_self: bool,
 }
 
 impl Author {
-    /// An author without an address.
+    /// An author without an address and a role, who changes what is not its own account.
     pub fn new(name: impl Into<String>, door: Door) -> Self {
-        Self { name: name.into(), door, address: None }
+        Self { name: name.into(), door, address: None, role: None, is_self: false }
     }
 
     /// The server itself.

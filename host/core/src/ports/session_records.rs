@@ -28,6 +28,9 @@ pub struct SessionRecord {
     pub connected_at: i64,
     /// When the session began, in milliseconds since 1970.
     pub opened_at: i64,
+    /// The hooks that were told of its end, each as often as it was. They are noted one by one.
+    #[serde(skip)]
+    pub told: Vec<String>,
 }
 
 /// Keeps records of the sessions over SSH whose end hooks have to get (D-04). They are of this server alone.
@@ -41,6 +44,9 @@ pub trait SessionRecords: fmt::Debug + Send + Sync {
     /// # Errors
     /// It cannot be kept; a sentence.
     fn keep(&self, record: &SessionRecord) -> Result<(), String>;
+
+    /// Notes in the record of this session, if it is still kept, that this hook was told of its end.
+    fn told(&self, id: &ConnectionId, hook: &str);
 
     /// Keeps the record of this session no longer.
     fn remove(&self, id: &ConnectionId);
@@ -58,6 +64,8 @@ impl SessionRecords for NoSessionRecords {
     fn keep(&self, _: &SessionRecord) -> Result<(), String> {
         Ok(())
     }
+
+    fn told(&self, _: &ConnectionId, _: &str) {}
 
     fn remove(&self, _: &ConnectionId) {}
 }

@@ -47,12 +47,19 @@ pub struct LiveSession {
     /// Whether a `session-create` hook has allowed the session, or none had to: `session-destroy` hooks are
     /// told of its end.
     created: AtomicBool,
-    /// Where a record of the session is, until hooks were told of its end.
-    records: OnceLock<Arc<dyn SessionRecords>>,
+    record: OnceLock<KeptRecord>,
     /// The hook that has decided about the login, if one has.
     login_decision: OnceLock<Arc<DecidingCall>>,
     /// The hook that has decided about an operation on files last.
     file_decision: LastDecision,
+}
+
+/// There is a record of a session, until hooks were told of its end.
+#[derive(Debug)]
+struct KeptRecord {
+    records: Arc<dyn SessionRecords>,
+    /// The hooks that an earlier process has told, each as often as it did.
+    told_before: Vec<String>,
 }
 
 /// One file that is being transferred.
@@ -176,7 +183,7 @@ impl LiveSession {
             channel: Mutex::new(("SSH", String::new())),
             end_reason: Mutex::default(),
             created: AtomicBool::new(false),
-            records: OnceLock::new(),
+            record: OnceLock::new(),
             login_decision: OnceLock::new(),
             file_decision: LastDecision::default(),
         };
@@ -249,15 +256,20 @@ impl LiveSession {
         self.created.load(Ordering::Relaxed)
     }
 
-    /// Notes that there is a record of the session.
-    pub(crate) fn is_on_record(&self, records: Arc<dyn SessionRecords>) {
+    /// Notes that there is a record of the session. `told_before`: the hooks that were told of its end by an earlier process.
+    pub(crate) fn is_on_record(&self, records: Arc<dyn SessionRecords>, told_before: Vec<String>) {
         // There is one record of a session.
-        let _ = self.records.set(records);
+        let _ = self.record.set(KeptRecord { records, told_before });
     }
 
     /// Where a record of the session is; None: there is none.
     pub(super) fn records(&self) -> Option<&Arc<dyn SessionRecords>> {
-        self.records.get()
+        self.record.get().map(|record| &record.records)
+    }
+
+    /// The hooks that an earlier process has told of the session's end, each as often as it did.
+    pub(crate) fn told_before(&self) -> &[String] {
+        self.record.get().map(|record| &*record.told_before).unwrap_or_default()
     }
 
     /// Notes which hook has decided about the login; None: the server alone has.

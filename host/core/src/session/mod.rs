@@ -106,6 +106,13 @@ impl Session {
         }
     }
 
+    /// The hook of that name was told of the end of the session, and others are still to be: this is on record as well.
+    pub(crate) fn end_was_told(&self, hook: &str) {
+        if let Some(records) = self.live.records() {
+            records.told(&self.id, hook);
+        }
+    }
+
     /// What selectors of hooks are checked against.
     pub fn subject(&self) -> Subject<'_> {
         Subject {

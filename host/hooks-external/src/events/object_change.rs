@@ -12,6 +12,16 @@ use crate::flavour::{Compat, Flavour};
 
 /// The actor of changes that have no named one.
 const SYSTEM: &str = "__system__";
+/// The actor of changes of its own account.
+const ITSELF: &str = "__self__";
+
+fn actor(change: &ObjectChange) -> &str {
+    match &change.actor {
+        Some(_) if change.by_itself => ITSELF,
+        Some(name) => name,
+        None => SYSTEM,
+    }
+}
 
 fn text(object: &Map<String, Value>, name: &str) -> String {
     match object.get(name) {
@@ -82,9 +92,9 @@ impl LegacyEvent for ObjectChange {
                 .with("SFTPGO_PROVIDER_ACTION", action)
                 .with("SFTPGO_PROVIDER_OBJECT_TYPE", self.kind)
                 .with("SFTPGO_PROVIDER_OBJECT_NAME", &self.name)
-                .with("SFTPGO_PROVIDER_USERNAME", self.actor.as_deref().unwrap_or(SYSTEM))
+                .with("SFTPGO_PROVIDER_USERNAME", actor(self))
                 .with("SFTPGO_PROVIDER_IP", self.actor_address.map(|ip| ip.to_string()).unwrap_or_default())
-                .with("SFTPGO_PROVIDER_ROLE", "")
+                .with("SFTPGO_PROVIDER_ROLE", self.actor_role.as_deref().unwrap_or_default())
                 .with("SFTPGO_PROVIDER_TIMESTAMP", (self.at / 1_000_000).to_string())
                 .with("SFTPGO_PROVIDER_OBJECT", compact_json(&self.object)),
         }
@@ -99,12 +109,13 @@ impl LegacyEvent for ObjectChange {
         let mut query = vec![("action", self.change.as_str().to_owned())];
         if flavour.compat >= Compat::V2_4 {
             query.extend([
-                ("username", self.actor.clone().unwrap_or_else(|| SYSTEM.to_owned())),
+                ("username", actor(self).to_owned()),
                 ("ip", self.actor_address.map(|ip| ip.to_string()).unwrap_or_default()),
                 ("object_type", self.kind.to_owned()),
                 ("object_name", self.name.clone()),
-                ("timestamp", json!(self.at).to_string()),
             ]);
+            query.extend(self.actor_role.clone().map(|role| ("role", role)));
+            query.push(("timestamp", json!(self.at).to_string()));
         }
         Request::post(query, &self.object)
     }

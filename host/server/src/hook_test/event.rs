@@ -217,6 +217,8 @@ made_up! {
         change: Change::Update,
         name: case.user.clone(),
         actor: None,
+        by_itself: false,
+        actor_role: None,
         actor_address: Some(case.ip),
         at: now().saturating_mul(1_000_000),
         object: session(case, stored)?.account.to_hook_document(Audience::Redacted),

@@ -106,6 +106,8 @@ fn read(mut row: Row) -> Result<StoredAudit, StoreError> {
         // A newer program may have written another name.
         door: Door::from_name(&row.text(3)?).unwrap_or(Door::System),
         address: row.optional_text(4)?.and_then(|address| address.parse().ok()),
+        role: None,
+        is_self: false,
     };
     let record = AuditRecord {
         at: row.integer(1)?,
