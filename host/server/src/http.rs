@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tidegate_api::{Binding, Certificates, HttpLimits, Served, Socket, TrustedProxies};
 use tidegate_core::guard::Defender;
+use tidegate_core::ports::Descriptors;
 use tidegate_web::Pages;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,13 +21,26 @@ use crate::config::settings::{HttpBinding, HttpPlace};
 /// The user and the group of the server may connect.
 const SOCKET_MODE: u32 = 0o660;
 
+/// What decides whether a connection is taken.
+pub struct Doors {
+    pub defender: Arc<Defender>,
+    pub descriptors: Arc<dyn Descriptors>,
+}
+
+impl Doors {
+    fn before(&self, socket: Socket) -> Binding {
+        let (defender, descriptors) = (Some(self.defender.clone()), Some(self.descriptors.clone()));
+        Binding { defender, descriptors, ..Binding::plain(socket) }
+    }
+}
+
 /// Binds the sockets, and announces them. `handed_over`: a listener that another process has bound, in the place of the
 /// first one on a port. With each comes which pages it has. A default port that is in use does not keep the
 /// server from starting.
 async fn bind(
     bindings: &[HttpBinding],
     handed_over: Option<TcpListener>,
-    defender: &Arc<Defender>,
+    doors: &Doors,
 ) -> anyhow::Result<Vec<(Binding, Pages)>> {
     let mut bound = Vec::new();
     let mut handed_over = match handed_over {
@@ -47,12 +61,10 @@ async fn bind(
         };
         let Some(socket) = socket else { continue };
         let proxies = TrustedProxies(binding.proxies.clone());
-        let bind = Binding { socket, certificates, proxies, defender: Some(defender.clone()) };
-        bound.push((bind, binding.pages));
+        bound.push((Binding { certificates, proxies, ..doors.before(socket) }, binding.pages));
     }
-    let plain = |listener| Binding { defender: Some(defender.clone()), ..Binding::plain(Socket::Tcp(listener)) };
     let pages = Pages { has_admin: true, has_client: false };
-    bound.extend(handed_over.map(|listener| (plain(listener), pages)));
+    bound.extend(handed_over.map(|listener| (doors.before(Socket::Tcp(listener)), pages)));
     for (binding, _) in &bound {
         announce(&binding.socket)?;
     }
@@ -120,10 +132,10 @@ impl Http {
         bindings: &[HttpBinding],
         handed_over: Option<TcpListener>,
         site: impl Fn(Pages) -> Served,
-        defender: &Arc<Defender>,
+        doors: &Doors,
     ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
-        let bound = bind(bindings, handed_over, defender).await?;
+        let bound = bind(bindings, handed_over, doors).await?;
         let over_tcp = bound.iter().filter(|(binding, _)| matches!(binding.socket, Socket::Tcp(_)));
         let over_tcp = over_tcp.map(|(_, pages)| *pages).collect();
         let certificates: Vec<_> = bound.iter().filter_map(|(binding, _)| binding.certificates.clone()).collect();

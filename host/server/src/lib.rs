@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod confine;
 mod control;
+mod descriptors;
 mod disks;
 mod dump_request;
 mod dump_text;

@@ -43,7 +43,6 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tidegate_api_types::{ObjectKind, ShowStatus};
 use tidegate_core::terminal::neutralised;
-use tidegate_ssh_commands::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::activation::Activation;
@@ -276,7 +275,7 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let grace = settings.grace_time;
     panics::install();
     shutdown::on_user_signals(move |signal| log.reopen(signal)).context("signals cannot be handled")?;
-    let outcome = serve::serve(settings, &directory, activation, launcher()).await;
+    let outcome = serve::serve(settings, &directory, activation, confined()).await;
     if let Err(error) = &outcome {
         tracing::error!(sender = "main", message = format!("{error:#}"));
     }
@@ -295,12 +294,12 @@ async fn run_portable(arguments: PortableArguments) -> anyhow::Result<()> {
     let log = log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false }, None)?;
     panics::install();
     shutdown::on_user_signals(move |signal| log.reopen(signal)).context("signals cannot be handled")?;
-    portable::run(arguments, launcher()).await
+    portable::run(arguments, confined()).await
 }
 
-/// This very binary, even if the file on disk has been replaced since.
-fn launcher() -> Launcher {
-    Launcher { command: vec!["/proc/self/exe".to_owned(), "confined".to_owned()] }
+/// The command that starts confined programs: this very binary, even if the file on disk has been replaced since.
+fn confined() -> Vec<String> {
+    vec!["/proc/self/exe".to_owned(), "confined".to_owned()]
 }
 
 /// `true`, `false`, `1` or `0` (A2-08).
