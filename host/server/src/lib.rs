@@ -37,6 +37,7 @@ mod state_directory;
 mod telemetry;
 mod unmarked_usages;
 mod version;
+mod whole_lines;
 mod wire;
 
 pub use cli::run;
