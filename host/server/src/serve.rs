@@ -54,6 +54,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     descriptors::raise_limit();
     let descriptors = Arc::new(ProcessDescriptors::default());
+    // Until the process ends, since hooks are told and traces are sent after the connections are gone.
+    tokio::spawn(activation::keep_watchdog_quiet());
     for warning in &settings.warnings {
         tracing::warn!(sender = "config", message = warning.as_str());
     }
@@ -261,7 +263,6 @@ async fn start_background(
         scans.recover().await;
         scans.follow().await;
     });
-    tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
     let control = tidegate_api::control(api).merge(tidegate_api::rest(rest));
     let control = tidegate_api::site(tidegate_api::for_owner(control, Owner::of_this_process()));

@@ -57,6 +57,9 @@ use crate::{log, panics, serve, shutdown, state_directory, version, wire};
 
 const AFTER_HELP: &str = "Exit status: 0 done, 1 refused or failed, 2 wrong usage.";
 
+/// Longest time at the end for work on other threads, such as a file that is being synchronised.
+const ENDING_TIME: Duration = Duration::from_secs(10);
+
 /// An SFTP server that is a host of plugins
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version = version::VERSION, disable_version_flag = true, after_help = AFTER_HELP)]
@@ -206,7 +209,10 @@ pub fn run() -> ExitCode {
             return failed(&anyhow::Error::new(error).context("the runtime could not be started"));
         }
     };
-    match runtime.block_on(dispatch(cli.command, activation)) {
+    let outcome = runtime.block_on(dispatch(cli.command, activation));
+    // What waits for a disk or another machine that does not answer would keep the process for ever.
+    runtime.shutdown_timeout(ENDING_TIME);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
