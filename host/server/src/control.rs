@@ -108,6 +108,8 @@ impl Control {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 return Ok(None);
             }
+            // As many as can wait for it do so already.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(silent(&path)),
             Err(error) => {
                 return Err(error).with_context(|| format!("the server's socket {} cannot be used", path.display()));
             }
@@ -119,11 +121,7 @@ impl Control {
         // The system connects to a server that accepts nothing as well.
         match timeout(patience, control.see_life()).await {
             Ok(seen) => seen?,
-            Err(_) => bail!(
-                "the server does not answer on {}; it may have no descriptors left (see its log), or be stopped: try \
-                 again later, or start it anew",
-                path.display()
-            ),
+            Err(_) => return Err(silent(&path)),
         }
         Ok(Some(control))
     }
@@ -184,6 +182,14 @@ impl Control {
     }
 }
 
+fn silent(path: &Path) -> anyhow::Error {
+    anyhow!(
+        "the server does not answer on {}; it may have no descriptors left (see its log), or be stopped: try again \
+         later, or start it anew",
+        path.display()
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -238,5 +244,12 @@ mod tests {
         };
         let (ended, ()) = tokio::join!(Control::connect(directory.path()), silent);
         check(ended, LOST);
+        // No more can wait than do.
+        rustix::net::listen(&listener, 0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = UnixStream::connect(path_in(directory.path())).await {
+            waiting.push(stream);
+        }
+        check(Control::connect(directory.path()).await, "it may have no descriptors left");
     }
 }

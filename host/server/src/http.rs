@@ -1,5 +1,6 @@
 //! Binds the sockets of HTTP, and reads their certificates again when the operator asks for it.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -107,8 +108,13 @@ async fn bind_path(path: &Path) -> anyhow::Result<UnixListener> {
         if !metadata.file_type().is_socket() {
             bail!("{} is there and is no socket; choose another path in httpd.bindings", path.display());
         }
-        if tokio::net::UnixStream::connect(path).await.is_ok() {
-            bail!("another server listens on {}; choose another path in httpd.bindings", path.display());
+        match tokio::net::UnixStream::connect(path).await {
+            // Nobody listens any more, or it was removed meanwhile.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {}
+            // Also where that has no time for a connection, or does not let this user connect.
+            Ok(_) | Err(_) => {
+                bail!("another server listens on {}; choose another path in httpd.bindings", path.display())
+            }
         }
         std::fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))?;
     }
@@ -171,12 +177,52 @@ async fn follow_hangups(certificates: Vec<Arc<Certificates>>) {
     };
     while hangups.recv().await.is_some() {
         for certificates in &certificates {
-            match certificates.reload() {
+            let certificates = certificates.clone();
+            // The files may lie on a disk that does not answer.
+            let Ok(reloaded) = tokio::task::spawn_blocking(move || certificates.reload()).await else { continue };
+            match reloaded {
                 Ok(()) => tracing::info!(sender = "httpd", message = "the certificate was read again"),
                 Err(error) => {
                     tracing::error!(sender = "httpd", message = format!("the former certificate stays: {error}"))
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_a_server_has_left_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let check = async |expected: Result<(), &str>| match (bind_path(&path).await, expected) {
+            (Ok(listener), Ok(())) => {
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, SOCKET_MODE);
+                Some(listener)
+            }
+            (Err(error), Err(part)) => {
+                assert!(format!("{error:#}").contains(part), "{error:#}");
+                None
+            }
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        };
+        let listener = check(Ok(())).await;
+        check(Err("another server listens")).await;
+        // As many wait as may: a connection is refused for now.
+        rustix::net::listen(listener.as_ref().unwrap(), 0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = tokio::net::UnixStream::connect(&path).await {
+            waiting.push(stream);
+        }
+        check(Err("another server listens")).await;
+        drop(listener);
+        check(Ok(())).await;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "a file").unwrap();
+        check(Err("is no socket")).await;
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
     }
 }
