@@ -171,16 +171,25 @@ fn tidy(path: &Path, rotation: Rotation) {
 /// Files whose names have the form of old files: the stem, a time, the extension.
 fn backups_of(path: &Path) -> Vec<PathBuf> {
     let (stem, extension) = name_parts(path);
-    let prefix = format!("{stem}-2");
+    let prefix = format!("{stem}-");
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
     entries
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let plain = name.strip_suffix(".gz").unwrap_or(&name);
-            plain.starts_with(&prefix) && plain.ends_with(&extension) && plain.contains('T')
+            let middle = plain.strip_prefix(prefix.as_str()).and_then(|rest| rest.strip_suffix(extension.as_str()));
+            middle.is_some_and(is_time)
         })
         .collect()
+}
+
+/// Whether a text is a time as [`LogFile::free_backup_name`] writes it, with a serial number or without: other files, such
+/// as those of a server that logs to `tidegate-2.log`, are left alone.
+fn is_time(text: &str) -> bool {
+    let (time, serial) = text.split_once('_').unwrap_or((text, "0"));
+    let form: String = time.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
+    form == "0000-00-00T00-00-00.000" && !serial.is_empty() && serial.bytes().all(|it| it.is_ascii_digit())
 }
 
 /// Writes beside the file and renames, so that a partial file is never taken for a whole one.
@@ -257,6 +266,30 @@ mod tests {
         check(ROTATION, 95, 4);
         check(Rotation { max_backups: 0, ..ROTATION }, 95, 10);
         check(Rotation { compress: true, ..ROTATION }, 35, 4);
+    }
+
+    #[test]
+    fn only_own_old_files_are_found() {
+        // A2-06
+        let directory = tempfile::tempdir().unwrap();
+        let check = |name: &str, expected: bool| {
+            let file = directory.path().join(name);
+            std::fs::write(&file, "").unwrap();
+            let found = backups_of(&directory.path().join("tidegate.log"));
+            assert_eq!(found.contains(&file), expected, "{name}");
+        };
+        for end in ["", ".gz"] {
+            check(&format!("tidegate-2026-01-31T12-30-00.123.log{end}"), true);
+            check(&format!("tidegate-2026-01-31T12-30-00.123_0001.log{end}"), true);
+            check(&format!("tidegate-2026-01-31T12-30-00.123_.log{end}"), false);
+            check(&format!("tidegate-2026-01-31T12-30-00.123_x.log{end}"), false);
+            check(&format!("tidegate-2-2026-01-31T12-30-00.123.log{end}"), false);
+            check(&format!("tidegate-2026-Test.log{end}"), false);
+            check(&format!("other-2026-01-31T12-30-00.123.log{end}"), false);
+        }
+        check("tidegate.log", false);
+        check("tidegate-2026-01-31T12-30-00.123.compressing", false);
+        assert_eq!(backups_of(&directory.path().join("tidegate-2.log")).len(), 2);
     }
 
     #[test]
