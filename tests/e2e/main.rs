@@ -17,6 +17,7 @@ mod configuration;
 mod confinement;
 mod crash;
 mod database_away;
+mod descriptors;
 mod documentation;
 mod external_auth;
 mod file_actions;

@@ -284,7 +284,7 @@ fn a_binding_can_be_a_unix_socket() {
     assert_eq!(curl(&["--unix-socket", socket, "http://localhost/healthz"]), (200, "ok\n".to_owned()));
 }
 
-fn make_certificate(directory: &Path, name: &str) {
+pub fn make_certificate(directory: &Path, name: &str) {
     let file = |end: &str| directory.join(format!("tls.{end}")).to_str().unwrap().to_owned();
     let subject = format!("/CN={name}");
     tools::run_ok(Command::new("openssl").args([

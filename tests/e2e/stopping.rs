@@ -1,12 +1,19 @@
 //! What becomes of hooks, and of what they are told, when the server stops.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::channel;
 
+use rustix::fs::OFlags;
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxp};
 use tidegate_tests::{tools, waiting};
+
+use crate::rest::make_certificate;
 
 /// A server whose post-action hook runs the script. `more`: lines of the hook's section.
 fn server(site: Site, script: &str, more: &str) -> (Site, Server) {
@@ -126,4 +133,60 @@ fn sessions_are_destroyed_once_after_a_kill() {
     }
     let created = of_kind(&told, "create ");
     assert_eq!((created.len(), &created), (2, &of_kind(&told, "destroy ")));
+}
+
+#[test]
+fn the_watchdog_is_told_until_the_end() {
+    let site = Site::new();
+    let (begun, gate) = (site.path("begun"), site.path("gate"));
+    let wait = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    let hook = site.script("hook.sh", &format!("#!/bin/sh\necho begun >> {}\n{wait}\n", begun.display()));
+    let section = format!("[hook.post-action]\ntimeout = 300\nhook = \"{}\"\nactions = [\"mkdir\"]\n", hook.display());
+    let site = site.config(&section);
+    site.user("alice");
+    let path = site.path("notify");
+    let notices = UnixDatagram::bind(&path).unwrap();
+    let (sender, told) = channel();
+    // Few notices find room in the socket, and the server would wait for the rest.
+    std::thread::spawn(move || {
+        let mut text = [0; 1000];
+        while let Ok(length) = notices.recv(&mut text) {
+            if sender.send(String::from_utf8_lossy(&text[..length]).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let next = |state: &str| told.recv_timeout(waiting::PATIENCE).unwrap_or_else(|_| panic!("no {state} any more"));
+    let until = |state: &str| while !next(state).contains(state) {};
+    let server = site.start_with(&[("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "100000")]);
+    until("READY=1");
+    drop(make_directories(&server, 1));
+    waiting::until("the program runs", || lines(&begun) == 1);
+    signal(&server, "-TERM");
+    until("STOPPING=1");
+    // For longer than the connections and HTTP take to end.
+    for _ in 0..100 {
+        until("WATCHDOG=1");
+    }
+    std::fs::write(&gate, "").unwrap();
+    assert!(server.ended().success());
+}
+
+#[test]
+fn a_file_that_does_not_answer_does_not_keep_the_process() {
+    let site = Site::new();
+    make_certificate(&site.path(""), "localhost");
+    let server = site.start_with(&[
+        ("TIDEGATE_HTTPD__CERTIFICATE_FILE", "tls.pem"),
+        ("TIDEGATE_HTTPD__CERTIFICATE_KEY_FILE", "tls.key"),
+    ]);
+    let key = site.path("tls.key");
+    std::fs::remove_file(&key).unwrap();
+    tools::run_ok(Command::new("mkfifo").arg(&key));
+    signal(&server, "-HUP");
+    // It can be opened in this way once the server has done so, which then waits for what is never written.
+    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let open = || OpenOptions::new().write(true).custom_flags(without_waiting).open(&key).ok();
+    let _writer = waiting::eventually("the server reads the key", open);
+    assert!(server.terminate().success());
 }

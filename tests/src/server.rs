@@ -191,6 +191,15 @@ impl Server {
         Self::spawn(site.tidegate(&["serve", "--log-file-path", "", "--grace-time", &seconds.to_string()]))
     }
 
+    /// The server may have so many descriptors.
+    pub fn with_descriptors(site: &Site, most: u32) -> Self {
+        let served = site.tidegate(&["serve", "--log-file-path", ""]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh"]);
+        command.arg(served.get_program()).args(served.get_args());
+        Self::spawn(command)
+    }
+
     /// How it ended, once it has.
     pub fn ended(mut self) -> ExitStatus {
         self.child.wait().unwrap()

@@ -27,6 +27,7 @@ pub mod ports;
 pub mod presented;
 pub mod public_key;
 pub mod quota;
+pub mod recurring;
 pub mod remembered;
 pub mod secret;
 pub mod session;

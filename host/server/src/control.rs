@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use http_body_util::{BodyExt, Either, Full, Limited};
@@ -18,6 +19,7 @@ use tidegate_api_types::{ErrorAnswer, LoadDump, LoadReport, Operation, path_of};
 use tidegate_core::dump_text::DumpText;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::dump_request::{self, DumpBody, LoadRules};
 
@@ -25,6 +27,12 @@ const NAME: &str = "tidegate.sock";
 /// Most bytes of a path in `sun_path`, without its final NUL (unix(7)).
 const MAX_NAME: usize = 107;
 const MAX_ANSWER: usize = 256 << 20;
+/// Longest time for the answer that shows that the server takes requests; how long these take is another matter.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// What is answered at once, without the database.
+const SIGN_OF_LIFE: &str = "/healthz";
+/// Why an answer is missing.
+const LOST: &str = "the server ended the connection before it answered";
 
 pub fn path_in(directory: &Path) -> PathBuf {
     directory.join(NAME)
@@ -82,7 +90,14 @@ impl Drop for AbortOnDrop {
 
 impl Control {
     /// `None`: no server runs in that directory.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or does not answer.
     pub async fn connect(directory: &Path) -> anyhow::Result<Option<Self>> {
+        Self::connect_within(directory, ANSWER_TIME).await
+    }
+
+    async fn connect_within(directory: &Path, patience: Duration) -> anyhow::Result<Option<Self>> {
         let path = path_in(directory);
         let short = match Short::of(directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -93,6 +108,8 @@ impl Control {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 return Ok(None);
             }
+            // As many as can wait for it do so already.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(silent(&path)),
             Err(error) => {
                 return Err(error).with_context(|| format!("the server's socket {} cannot be used", path.display()));
             }
@@ -100,7 +117,22 @@ impl Control {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // A failure of the connection shows when an answer is missing.
         let connection = tokio::spawn(async move { drop(connection.await) });
-        Ok(Some(Self { sender, connection: AbortOnDrop(connection) }))
+        let mut control = Self { sender, connection: AbortOnDrop(connection) };
+        // The system connects to a server that accepts nothing as well.
+        match timeout(patience, control.see_life()).await {
+            Ok(seen) => seen?,
+            Err(_) => return Err(silent(&path)),
+        }
+        Ok(Some(control))
+    }
+
+    /// Waits until the server takes requests of this connection.
+    async fn see_life(&mut self) -> anyhow::Result<()> {
+        let request = Request::get(SIGN_OF_LIFE).header("host", "localhost").body(Either::Left(Full::default()))?;
+        let response = self.sender.send_request(request).await.context(LOST)?;
+        // Whatever it is, it is an answer; its end frees the connection for the next request.
+        Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(|_| anyhow!(LOST))?;
+        Ok(())
     }
 
     /// Sends a request, and waits for the answer.
@@ -131,9 +163,8 @@ impl Control {
             .header("host", "localhost")
             .header("content-type", "application/json")
             .body(body)?;
-        let lost = "the server ended the connection before it answered";
-        self.sender.ready().await.context(lost)?;
-        let response = self.sender.send_request(request).await.context(lost)?;
+        self.sender.ready().await.context(LOST)?;
+        let response = self.sender.send_request(request).await.context(LOST)?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|error| anyhow!("the server's answer could not be read: {error}"))?.to_bytes();
@@ -151,9 +182,28 @@ impl Control {
     }
 }
 
+fn silent(path: &Path) -> anyhow::Error {
+    anyhow!(
+        "the server does not answer on {}; it may have no descriptors left (see its log), or be stopped: try again \
+         later, or start it anew",
+        path.display()
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    /// Takes a connection, and answers one request.
+    async fn answer(listener: &UnixListener) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 1024];
+        let length = stream.read(&mut request).await.unwrap();
+        assert!(request[..length].starts_with(b"GET /healthz HTTP/1.1\r\n"), "{request:?}");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+    }
 
     #[tokio::test]
     async fn directories_of_any_length_have_a_socket() {
@@ -164,12 +214,42 @@ mod tests {
             std::fs::create_dir_all(&directory).unwrap();
             assert!(Control::connect(&directory).await.unwrap().is_none(), "{length}");
             let listener = bind(&directory).unwrap();
-            assert!(Control::connect(&directory).await.unwrap().is_some(), "{length}");
+            let (control, ()) = tokio::join!(Control::connect(&directory), answer(&listener));
+            assert!(control.unwrap().is_some(), "{length}");
             let mode = path_in(&directory).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{length}");
             drop(listener);
             assert!(Control::connect(&directory).await.unwrap().is_none(), "{length}");
             bind(&directory).unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_not_waited_for_without_end() {
+        // A4-17
+        assert_eq!(ANSWER_TIME, Duration::from_secs(30));
+        let directory = tempfile::tempdir().unwrap();
+        let listener = bind(directory.path()).unwrap();
+        let check = |outcome: anyhow::Result<Option<Control>>, expected: &str| {
+            let error = outcome.err().map(|error| format!("{error:#}")).unwrap_or_default();
+            assert!(error.contains(expected), "{error}");
+        };
+        // Nobody accepts the connection.
+        let waited = Control::connect_within(directory.path(), Duration::from_millis(50)).await;
+        check(waited, "it may have no descriptors left");
+        let silent = async {
+            // That of before comes first.
+            drop(listener.accept().await.unwrap());
+            drop(listener.accept().await.unwrap());
+        };
+        let (ended, ()) = tokio::join!(Control::connect(directory.path()), silent);
+        check(ended, LOST);
+        // No more can wait than do.
+        rustix::net::listen(&listener, 0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = UnixStream::connect(path_in(directory.path())).await {
+            waiting.push(stream);
+        }
+        check(Control::connect(directory.path()).await, "it may have no descriptors left");
     }
 }

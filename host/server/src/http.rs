@@ -1,5 +1,6 @@
 //! Binds the sockets of HTTP, and reads their certificates again when the operator asks for it.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tidegate_api::{Binding, Certificates, HttpLimits, Served, Socket, TrustedProxies};
 use tidegate_core::guard::Defender;
+use tidegate_core::ports::Descriptors;
 use tidegate_web::Pages;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,13 +22,26 @@ use crate::config::settings::{HttpBinding, HttpPlace};
 /// The user and the group of the server may connect.
 const SOCKET_MODE: u32 = 0o660;
 
+/// What decides whether a connection is taken.
+pub struct Doors {
+    pub defender: Arc<Defender>,
+    pub descriptors: Arc<dyn Descriptors>,
+}
+
+impl Doors {
+    fn before(&self, socket: Socket) -> Binding {
+        let (defender, descriptors) = (Some(self.defender.clone()), Some(self.descriptors.clone()));
+        Binding { defender, descriptors, ..Binding::plain(socket) }
+    }
+}
+
 /// Binds the sockets, and announces them. `handed_over`: a listener that another process has bound, in the place of the
 /// first one on a port. With each comes which pages it has. A default port that is in use does not keep the
 /// server from starting.
 async fn bind(
     bindings: &[HttpBinding],
     handed_over: Option<TcpListener>,
-    defender: &Arc<Defender>,
+    doors: &Doors,
 ) -> anyhow::Result<Vec<(Binding, Pages)>> {
     let mut bound = Vec::new();
     let mut handed_over = match handed_over {
@@ -47,12 +62,10 @@ async fn bind(
         };
         let Some(socket) = socket else { continue };
         let proxies = TrustedProxies(binding.proxies.clone());
-        let bind = Binding { socket, certificates, proxies, defender: Some(defender.clone()) };
-        bound.push((bind, binding.pages));
+        bound.push((Binding { certificates, proxies, ..doors.before(socket) }, binding.pages));
     }
-    let plain = |listener| Binding { defender: Some(defender.clone()), ..Binding::plain(Socket::Tcp(listener)) };
     let pages = Pages { has_admin: true, has_client: false };
-    bound.extend(handed_over.map(|listener| (plain(listener), pages)));
+    bound.extend(handed_over.map(|listener| (doors.before(Socket::Tcp(listener)), pages)));
     for (binding, _) in &bound {
         announce(&binding.socket)?;
     }
@@ -95,8 +108,13 @@ async fn bind_path(path: &Path) -> anyhow::Result<UnixListener> {
         if !metadata.file_type().is_socket() {
             bail!("{} is there and is no socket; choose another path in httpd.bindings", path.display());
         }
-        if tokio::net::UnixStream::connect(path).await.is_ok() {
-            bail!("another server listens on {}; choose another path in httpd.bindings", path.display());
+        match tokio::net::UnixStream::connect(path).await {
+            // Nobody listens any more, or it was removed meanwhile.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {}
+            // Also where that has no time for a connection, or does not let this user connect.
+            Ok(_) | Err(_) => {
+                bail!("another server listens on {}; choose another path in httpd.bindings", path.display())
+            }
         }
         std::fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))?;
     }
@@ -120,10 +138,10 @@ impl Http {
         bindings: &[HttpBinding],
         handed_over: Option<TcpListener>,
         site: impl Fn(Pages) -> Served,
-        defender: &Arc<Defender>,
+        doors: &Doors,
     ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
-        let bound = bind(bindings, handed_over, defender).await?;
+        let bound = bind(bindings, handed_over, doors).await?;
         let over_tcp = bound.iter().filter(|(binding, _)| matches!(binding.socket, Socket::Tcp(_)));
         let over_tcp = over_tcp.map(|(_, pages)| *pages).collect();
         let certificates: Vec<_> = bound.iter().filter_map(|(binding, _)| binding.certificates.clone()).collect();
@@ -159,12 +177,52 @@ async fn follow_hangups(certificates: Vec<Arc<Certificates>>) {
     };
     while hangups.recv().await.is_some() {
         for certificates in &certificates {
-            match certificates.reload() {
+            let certificates = certificates.clone();
+            // The files may lie on a disk that does not answer.
+            let Ok(reloaded) = tokio::task::spawn_blocking(move || certificates.reload()).await else { continue };
+            match reloaded {
                 Ok(()) => tracing::info!(sender = "httpd", message = "the certificate was read again"),
                 Err(error) => {
                     tracing::error!(sender = "httpd", message = format!("the former certificate stays: {error}"))
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_a_server_has_left_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let check = async |expected: Result<(), &str>| match (bind_path(&path).await, expected) {
+            (Ok(listener), Ok(())) => {
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, SOCKET_MODE);
+                Some(listener)
+            }
+            (Err(error), Err(part)) => {
+                assert!(format!("{error:#}").contains(part), "{error:#}");
+                None
+            }
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        };
+        let listener = check(Ok(())).await;
+        check(Err("another server listens")).await;
+        // As many wait as may: a connection is refused for now.
+        rustix::net::listen(listener.as_ref().unwrap(), 0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = tokio::net::UnixStream::connect(&path).await {
+            waiting.push(stream);
+        }
+        check(Err("another server listens")).await;
+        drop(listener);
+        check(Ok(())).await;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "a file").unwrap();
+        check(Err("is no socket")).await;
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a file");
     }
 }

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod confine;
 mod control;
+mod descriptors;
 mod disks;
 mod dump_request;
 mod dump_text;
@@ -36,6 +37,7 @@ mod state_directory;
 mod telemetry;
 mod unmarked_usages;
 mod version;
+mod whole_lines;
 mod wire;
 
 pub use cli::run;

@@ -1,7 +1,6 @@
 //! The log: one JSON object on each line, with the keys in the order in which the code gives them,
 //! because filters such as fail2ban's read lines as text (A21).
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +19,7 @@ use crate::file_log::NO_TIME;
 use crate::log_file::{LogFile, Rotation};
 use crate::shutdown::UserSignal;
 use crate::telemetry::Traces;
+use crate::whole_lines::{Lost, WholeLines};
 
 /// Where the lines are written.
 pub enum Target<'a> {
@@ -45,7 +45,7 @@ impl Log {
     pub fn reopen(&self, signal: UserSignal) {
         let outcome = match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Output::File(file) => file.reopen(signal),
-            Output::StandardError | Output::Nowhere => Ok(()),
+            Output::StandardError(_) | Output::Nowhere => Ok(()),
         };
         match outcome {
             Ok(()) => tracing::info!(sender = "log", message = "the log was opened anew"),
@@ -57,7 +57,7 @@ impl Log {
 /// Installs the log of the process, and what records spans if it is given.
 pub fn install(target: Target<'_>, style: Style, traces: Option<&Traces>) -> anyhow::Result<Log> {
     let output = match target {
-        Target::StandardError => Output::StandardError,
+        Target::StandardError => Output::StandardError(WholeLines::default()),
         Target::File(path, rotation) => Output::File(LogFile::open(path, rotation).with_context(|| {
             format!("the log {} could not be opened; choose another with --log-file-path", path.display())
         })?),
@@ -84,9 +84,33 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(output: Arc<Mutex<Output>>, sty
 }
 
 enum Output {
-    StandardError,
+    StandardError(WholeLines),
     File(LogFile),
     Nowhere,
+}
+
+impl Output {
+    /// Writes a line of this time. The server goes on if the log cannot be written.
+    fn write(&mut self, line: &[u8], time: &str) {
+        let notice = |lost: &Lost| lost_lines(lost, time);
+        match self {
+            Self::StandardError(lines) => {
+                lines.write(&mut std::io::stderr(), line, notice);
+            }
+            Self::File(file) => file.write(line, notice),
+            Self::Nowhere => {}
+        }
+    }
+}
+
+/// The line about those before it that could not be written.
+fn lost_lines(lost: &Lost, time: &str) -> Vec<u8> {
+    let Lost { lines, reason } = lost;
+    let mut line = Line::begin(Level::WARN, time);
+    line.put("sender", "log");
+    line.put("message", &format!("before this line, {lines} of the log could not be written: {reason}"));
+    line.put("lost_lines", lines);
+    line.end()
 }
 
 struct JsonLines {
@@ -97,19 +121,10 @@ struct JsonLines {
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let now = if self.utc { Timestamp::now().to_zoned(TimeZone::UTC) } else { Zoned::now() };
-        let mut line = Line(Vec::with_capacity(512));
-        line.0.push(b'{');
-        line.put("level", level_name(*event.metadata().level()));
-        line.put("time", &now.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string());
+        let time = now.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string();
+        let mut line = Line::begin(*event.metadata().level(), &time);
         event.record(&mut line);
-        line.0.extend_from_slice(b"}\n");
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        // The server goes on if the log cannot be written.
-        match &mut *output {
-            Output::StandardError => drop(std::io::stderr().write_all(&line.0)),
-            Output::File(file) => file.write(&line.0),
-            Output::Nowhere => {}
-        }
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).write(&line.end(), &time);
     }
 }
 
@@ -127,6 +142,19 @@ fn level_name(level: Level) -> &'static str {
 struct Line(Vec<u8>);
 
 impl Line {
+    fn begin(level: Level, time: &str) -> Self {
+        let mut line = Self(Vec::with_capacity(512));
+        line.0.push(b'{');
+        line.put("level", level_name(level));
+        line.put("time", time);
+        line
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"}\n");
+        self.0
+    }
+
     fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
         if self.0.len() > 1 {
             self.0.push(b',');
@@ -236,6 +264,18 @@ mod tests {
             let form: String = time.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
             assert_eq!(form, "0000-00-00T00:00:00.000", "{time}");
         }
+    }
+
+    #[test]
+    fn the_line_about_lost_lines_is_as_others() {
+        // A21-10
+        let lost = Lost { lines: 3, reason: "the \"disk\" is full".to_owned() };
+        let line = String::from_utf8(lost_lines(&lost, "2020-01-31T12:30:00.123")).unwrap();
+        let value: Value = serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
+        assert!(line.starts_with(r#"{"level":"warn","time":"2020-01-31T12:30:00.123","sender":"log","#), "{line}");
+        assert_eq!(value["lost_lines"], 3);
+        let message = "before this line, 3 of the log could not be written: the \"disk\" is full";
+        assert_eq!(value["message"], message);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tidegate_ssh_commands::Launcher;
 
 use crate::advertisement::Advertisement;
 use crate::config::{Config, Loaded};
+use crate::descriptors::{self, ProcessDescriptors};
 use crate::serve::Serving;
 use crate::shutdown::{self, Stop};
 use crate::wire::{self, HookPoints, HookTasks, Services, Storages, Stores};
@@ -202,7 +203,10 @@ fn fs_provider(text: &str) -> Result<u8, String> {
     }
 }
 
-pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Result<()> {
+/// Serves until a signal asks it to stop. `confined`: the command that starts confined programs.
+pub async fn run(arguments: PortableArguments, confined: Vec<String>) -> anyhow::Result<()> {
+    descriptors::raise_limit();
+    let descriptors = Arc::new(ProcessDescriptors::default());
     let filesystem = arguments.filesystem()?;
     let directory = arguments.directory.canonicalize().with_context(|| {
         format!(
@@ -241,7 +245,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let host = Arc::new(wire::silent_host());
     let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], None, host)?;
     let metrics = Arc::new(Metrics::default());
-    let storage = Storages::open(&settings, None, None, metrics.clone())?.factory;
+    let storage = Storages::open(&settings, None, None, metrics.clone(), descriptors.clone())?.factory;
     let services = Services::new(&stores, &points, &settings, NodeName(String::new()), storage, metrics)?;
     let (mut tasks, _) = HookTasks::start_journal(&stores);
     tasks.start_keeper(services.scans.keeper.clone());
@@ -256,7 +260,8 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let credentials = arguments.advertise_credentials.then_some((username, password.unwrap_or_default()));
     let mut advertisement = None;
     let host_keys = host_keys::ephemeral()?;
-    let serving = Serving { settings, host_keys, launcher: Some(Arc::new(launcher)), bound: None };
+    let launcher = Some(Arc::new(Launcher { command: confined, descriptors: descriptors.clone() }));
+    let serving = Serving { settings, host_keys, launcher, bound: None, descriptors };
     let listening = serving.listen(&services, &points, drain, |address| {
         println!("Listening on {address}; stop with Ctrl-C");
         if arguments.advertise_service {

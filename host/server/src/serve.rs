@@ -11,7 +11,7 @@ use tidegate_api::{AdminApi, Binding, HttpLimits, Owner, Readiness, RestApi, Soc
 use tidegate_core::history::History;
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::metrics::Metrics;
-use tidegate_core::ports::SystemClock;
+use tidegate_core::ports::{Descriptors, SystemClock};
 use tidegate_hooks_wasm::ServedGates;
 use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, ConnectionHooks, LOGIN_GRACE, SshServer, SshSettings};
@@ -25,10 +25,11 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::activation::{self, Activation};
 use crate::config::Settings;
 use crate::control::Control;
+use crate::descriptors::{self, ProcessDescriptors};
 use crate::disks::HostDisks;
 use crate::first_administrator;
 use crate::hook_inventory::Running;
-use crate::http::Http;
+use crate::http::{Doors, Http};
 use crate::memory_dump::MemoryDump;
 use crate::shutdown::{self, Stop};
 use crate::state_directory::StateLock;
@@ -43,14 +44,18 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 /// Longest time for observers at the end, unless the grace time is longer: events that were accepted have to be told.
 const TELLING_TIME: Duration = Duration::from_secs(60);
 
-/// Serves until a signal asks it to stop. `directory`: the server's state.
+/// Serves until a signal asks it to stop. `directory`: the server's state. `confined`: the command that starts confined
+/// programs.
 pub async fn serve(
     settings: Settings,
     directory: &Path,
     activation: Activation,
-    command_line: Launcher,
+    confined: Vec<String>,
 ) -> anyhow::Result<()> {
-    raise_descriptor_limit();
+    descriptors::raise_limit();
+    let descriptors = Arc::new(ProcessDescriptors::default());
+    // Until the process ends, since hooks are told and traces are sent after the connections are gone.
+    tokio::spawn(activation::keep_watchdog_quiet());
     for warning in &settings.warnings {
         tracing::warn!(sender = "config", message = warning.as_str());
     }
@@ -72,7 +77,8 @@ pub async fn serve(
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
     let metrics = Arc::new(Metrics::default());
-    let storages = Storages::open(&settings, Some(directory), Some(stores.root_check(&settings)), metrics.clone())?;
+    let check = Some(stores.root_check(&settings));
+    let storages = Storages::open(&settings, Some(directory), check, metrics.clone(), descriptors.clone())?;
     clean_leftovers(&storages);
     let node = state_directory::node_name(directory)?;
     let services = Services::new(&stores, &hooks.points, &settings, node, storages.factory, metrics)?;
@@ -109,12 +115,13 @@ pub async fn serve(
     let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
     let sources = services.counted();
     background.spawn(async move { history.follow(sources).await });
-    let http = Http::start(&settings.http_bindings, activation.httpd, site, services.login.defender()).await?;
+    let doors = Doors { defender: services.login.defender().clone(), descriptors: descriptors.clone() };
+    let http = Http::start(&settings.http_bindings, activation.httpd, site, &doors).await?;
     if settings.http_access.first_administrator_code {
         first_administrator::announce(&administration, http.over_tcp()).await;
     }
-    let serving =
-        Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
+    let launcher = Some(Arc::new(Launcher { command: confined, descriptors: descriptors.clone() }));
+    let serving = Serving { settings, host_keys: keys, launcher, bound: activation.sftpd, descriptors };
     let stopped = stop.clone();
     let announce_end = async move {
         stopped.cancelled().await;
@@ -190,6 +197,8 @@ pub struct Serving {
     pub launcher: Option<Arc<Launcher>>,
     /// A listener that another process handed over.
     pub bound: Option<TcpListener>,
+    /// Asked before a connection is taken.
+    pub descriptors: Arc<dyn Descriptors>,
 }
 
 impl Serving {
@@ -201,7 +210,7 @@ impl Serving {
         stop: CancellationToken,
         announce: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
-        let Self { settings, host_keys, launcher, bound } = self;
+        let Self { settings, host_keys, launcher, bound, descriptors } = self;
         let bound = match bound {
             Some(listener) => BoundListener::from_listener(tokio::net::TcpListener::from_std(listener)?)?,
             None => bind(settings.bind_address, settings.bind_port).await?,
@@ -225,6 +234,7 @@ impl Serving {
             proxy: settings.proxy,
             limits: settings.limits,
             keyboard_interactive: settings.keyboard_interactive,
+            descriptors,
         };
         let hooks = ConnectionHooks { connect: points.connect.clone(), disconnect: points.disconnect.clone() };
         let server = SshServer::new(ssh, services.login.clone(), hooks, Arc::new(SystemClock));
@@ -253,7 +263,6 @@ async fn start_background(
         scans.recover().await;
         scans.follow().await;
     });
-    tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
     let control = tidegate_api::control(api).merge(tidegate_api::rest(rest));
     let control = tidegate_api::site(tidegate_api::for_owner(control, Owner::of_this_process()));
@@ -307,14 +316,4 @@ fn make_plugin_directory(path: &Path) -> anyhow::Result<()> {
     }
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("the plugin directory {} could not be made", path.display()))
-}
-
-/// Raises the limit, since every connection and every open file is a descriptor.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(sender = "main", message = format!("the limit on open files stays as it is: {error}"));
-    }
 }

@@ -10,7 +10,7 @@ use russh::{cipher, kex, mac};
 pub enum AlgorithmPolicy {
     /// Algorithms in which `ssh-audit` finds no fault.
     Modern,
-    /// The algorithms of OpenSSH 9.2, without SHA-1 and CBC.
+    /// The algorithms of OpenSSH 9.2, without SHA-1, costly ones, and those that the library lacks.
     #[default]
     Compatible,
     /// Also algorithms for machines that are no longer updated.

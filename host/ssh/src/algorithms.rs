@@ -302,6 +302,45 @@ mod tests {
     }
 
     #[test]
+    fn the_default_is_what_openssh_offers_but_for_what_is_named() {
+        // A5-21: what `sshd -T` of OpenSSH 9.2 prints without a configuration.
+        const KEX: &str = "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,\
+            curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,\
+            diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,diffie-hellman-group18-sha512,\
+            diffie-hellman-group14-sha256";
+        const CIPHERS: &str = "chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,\
+            aes256-gcm@openssh.com";
+        const MACS: &str = "umac-64-etm@openssh.com,umac-128-etm@openssh.com,hmac-sha2-256-etm@openssh.com,\
+            hmac-sha2-512-etm@openssh.com,hmac-sha1-etm@openssh.com,umac-64@openssh.com,umac-128@openssh.com,\
+            hmac-sha2-256,hmac-sha2-512,hmac-sha1";
+        let (ours, _) = Algorithms::choose(AlgorithmChoice::default());
+        let check = |theirs: &str, ours: Vec<&str>, missing: &[&str], more: &[&str]| {
+            let lacked: Vec<&str> = theirs.split(',').filter(|name| !ours.contains(name)).collect();
+            let added: Vec<&str> =
+                ours.iter().copied().filter(|name| !theirs.split(',').any(|their| their == *name)).collect();
+            assert_eq!((lacked.as_slice(), added.as_slice()), (missing, more));
+        };
+        let lacked = [
+            "sntrup761x25519-sha512",
+            "sntrup761x25519-sha512@openssh.com",
+            "diffie-hellman-group-exchange-sha256",
+            "diffie-hellman-group16-sha512",
+            "diffie-hellman-group18-sha512",
+        ];
+        check(KEX, ours.kex.iter().map(AsRef::as_ref).collect(), &lacked, &["mlkem768x25519-sha256"]);
+        check(CIPHERS, ours.ciphers.iter().map(AsRef::as_ref).collect(), &[], &[]);
+        let lacked = [
+            "umac-64-etm@openssh.com",
+            "umac-128-etm@openssh.com",
+            "hmac-sha1-etm@openssh.com",
+            "umac-64@openssh.com",
+            "umac-128@openssh.com",
+            "hmac-sha1",
+        ];
+        check(MACS, ours.macs.iter().map(AsRef::as_ref).collect(), &lacked, &[]);
+    }
+
+    #[test]
     fn strict_key_exchange_is_always_announced() {
         let kex = ["curve25519-sha256".to_owned()];
         let (algorithms, _) = Algorithms::choose(AlgorithmChoice { kex: &kex, ..Default::default() });

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use russh::keys::PrivateKey;
@@ -16,7 +16,8 @@ use tidegate_core::hook::observation::Disconnect;
 use tidegate_core::hook::review::{Connect, Review};
 use tidegate_core::hook::{Chain, Observers};
 use tidegate_core::login::{Login, LoginService};
-use tidegate_core::ports::Clock;
+use tidegate_core::ports::{Clock, DescriptorUse, Descriptors};
+use tidegate_core::recurring::Recurring;
 use tidegate_core::session::EndReason;
 use tidegate_ssh_commands::{Launcher, SshCommands};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,6 +85,8 @@ pub struct SshSettings {
     pub limits: ConnectionLimits,
     /// Whether the method is offered; `None`: if a hook holds conversations (A3-26).
     pub keyboard_interactive: Option<bool>,
+    /// Asked whether there is room for a connection.
+    pub descriptors: Arc<dyn Descriptors>,
 }
 
 /// How long outcomes of logins are held back (B14-01).
@@ -207,11 +210,13 @@ impl SshServer {
             tracing::debug!(sender = "sftpd", message = format!("the sockets' options could not be set: {error}"));
         }
         let mut tasks = JoinSet::new();
+        let mut failures = Recurring::default();
         loop {
             tokio::select! {
                 accepted = bound.listener.accept() => match accepted {
                     // Before anything else, so that what is refused takes no connection's place (B14).
                     Ok((_, remote)) if self.turns_away(remote, !self.settings.proxy.reads_header_of(remote.ip())) => {}
+                    Ok((_, remote)) if self.lacks_descriptors(remote) => {}
                     Ok((socket, remote)) => {
                         // Done here, because tasks do not begin in the order in which they are made.
                         let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
@@ -220,7 +225,10 @@ impl SshServer {
                         tasks.spawn(async move { server.connection(socket, remote, serial, close, guard).await });
                     }
                     Err(error) => {
-                        tracing::warn!(sender = "sftpd", message = format!("a connection could not be accepted: {error}"));
+                        if let Some(due) = failures.happened(Instant::now()) {
+                            let message = format!("a connection could not be accepted: {error}{due}");
+                            tracing::warn!(sender = "sftpd", message);
+                        }
                         self.connections.evict_oldest();
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
@@ -277,6 +285,17 @@ impl SshServer {
             return false;
         };
         self.login.turned_away(remote.ip(), reason);
+        true
+    }
+
+    /// Whether a connection is closed because it would take what is left for administration. The oldest of those that have
+    /// not logged in makes room for the next one.
+    fn lacks_descriptors(&self, remote: SocketAddr) -> bool {
+        if self.settings.descriptors.has_room(DescriptorUse::Client) {
+            return false;
+        }
+        self.connections.evict_oldest();
+        self.login.turned_away(remote.ip(), "the server has too many connections and files open");
         true
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,14 +18,17 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, NoFileLog, NodeName,
-    PageRequest, Passwords, StorageFactory, StoreError, StoredDocument, SystemClock, Version,
+    AccountKey, Change, ChangeToken, Changes, Collection, DescriptorUse, Descriptors, Directory, MaintainedChange,
+    NoFileLog, NodeName, PageRequest, Passwords, StorageFactory, StoreError, StoredDocument, SystemClock,
+    UnlimitedDescriptors, Version,
 };
 use tidegate_core::quota::{QuotaKeeper, Tracking};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tidegate_core::turns::Waiter;
 use tidegate_ssh_commands::SshCommands;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -106,6 +110,10 @@ impl client::Handler for TrustingClient {
 }
 
 async fn start() -> SocketAddr {
+    start_with(Arc::new(UnlimitedDescriptors)).await
+}
+
+async fn start_with(descriptors: Arc<dyn Descriptors>) -> SocketAddr {
     let passwords = Arc::new(NoPasswords);
     let metrics = Arc::new(Metrics::default());
     let cache = ExternalAuthCache::new(Duration::ZERO, metrics.clone(), Arc::new(SystemClock));
@@ -156,6 +164,7 @@ async fn start() -> SocketAddr {
         max_channels: 10,
         commands: SshCommands::default(),
         keyboard_interactive: None,
+        descriptors,
     };
     let hooks = ConnectionHooks { connect: Arc::default(), disconnect: Observers::new(Arc::default()) };
     let bound = BoundListener::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
@@ -179,6 +188,33 @@ async fn a_panic_ends_its_connection_alone() {
     let closed = tokio::time::timeout(Duration::from_secs(60), &mut fatal).await;
     assert!(closed.is_ok(), "the connection stayed open");
     assert!(!honest.authenticate_password("nobody", "x").await.unwrap().success());
+    let mut later = connect(address).await;
+    assert!(!later.authenticate_password("nobody", "x").await.unwrap().success());
+}
+
+/// Room for so many connections.
+#[derive(Debug)]
+struct Room(AtomicUsize);
+
+impl Descriptors for Room {
+    fn has_room(&self, wanted: DescriptorUse) -> bool {
+        assert_eq!(wanted, DescriptorUse::Client);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+#[tokio::test]
+async fn connections_for_which_there_is_no_room_are_closed_at_once() {
+    // A4-17
+    let room = Arc::new(Room(AtomicUsize::new(1)));
+    let address = start_with(room.clone()).await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    assert_eq!(refused.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    // The one that has not logged in makes room for the next one.
+    let ended = silent.read_to_end(&mut Vec::new());
+    assert!(tokio::time::timeout(Duration::from_secs(60), ended).await.is_ok(), "the silent connection stayed open");
+    room.0.store(1, Ordering::SeqCst);
     let mut later = connect(address).await;
     assert!(!later.authenticate_password("nobody", "x").await.unwrap().success());
 }
@@ -211,8 +247,7 @@ fn packet(payload: &[u8]) -> Vec<u8> {
 
 /// Checks what a client reads that sends these parts.
 async fn reads_the_offer(address: SocketAddr, parts: &[&[u8]]) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut socket = TcpStream::connect(address).await.unwrap();
     let mut got = Vec::new();
     for part in parts {
         // The server may have closed the connection already.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tidegate_core::guard::Defender;
+use tidegate_core::ports::Descriptors;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::{Certificates, Entrance, TrustedProxies};
@@ -16,6 +17,8 @@ pub struct Binding {
     pub proxies: TrustedProxies,
     /// Knows banned addresses, whose connections are refused before any handshake.
     pub defender: Option<Arc<Defender>>,
+    /// Asked whether there is room for a connection. None: there always is.
+    pub descriptors: Option<Arc<dyn Descriptors>>,
 }
 
 /// A listening socket.
@@ -41,9 +44,9 @@ pub(super) struct Other {
 }
 
 impl Binding {
-    /// A binding without TLS, proxies and bans.
+    /// A binding without TLS, proxies and bans, which may take the last descriptor.
     pub fn plain(socket: Socket) -> Self {
-        Self { socket, certificates: None, proxies: TrustedProxies::default(), defender: None }
+        Self { socket, certificates: None, proxies: TrustedProxies::default(), defender: None, descriptors: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::http::StatusCode;
@@ -16,6 +16,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tidegate_core::guard::Defender;
+use tidegate_core::ports::DescriptorUse;
+use tidegate_core::recurring::Recurring;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -65,10 +67,11 @@ pub fn serve(binding: Binding, site: Served, limits: HttpLimits, stop: Cancellat
 }
 
 async fn accept_until(binding: Binding, site: Served, limits: HttpLimits, stop: CancellationToken) {
-    let Binding { socket, certificates, proxies, defender } = binding;
+    let Binding { socket, certificates, proxies, defender, descriptors } = binding;
     let shares = Arc::new(Shares::new(limits.connections / SHARE));
     let (proxies, places) = (Arc::new(proxies), Arc::new(Semaphore::new(limits.connections)));
     let mut connections = JoinSet::new();
+    let mut failures = Recurring::default();
     loop {
         let next = async {
             let place = places.clone().acquire_owned().await;
@@ -82,11 +85,18 @@ async fn accept_until(binding: Binding, site: Served, limits: HttpLimits, stop: 
         let (stream, other) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(sender = "httpd", message = format!("a connection could not be accepted: {error}"));
+                if let Some(due) = failures.happened(Instant::now()) {
+                    let message = format!("a connection could not be accepted: {error}{due}");
+                    tracing::warn!(sender = "httpd", message);
+                }
                 tokio::time::sleep(REFUSED_PAUSE).await;
                 continue;
             }
         };
+        // Closed at once: it would take what is left for administration.
+        if descriptors.as_ref().is_some_and(|descriptors| !descriptors.has_room(DescriptorUse::Http)) {
+            continue;
+        }
         let share = match admitted(&other, &proxies, defender.as_deref(), &shares) {
             Ok(share) => share,
             Err(reason) => {

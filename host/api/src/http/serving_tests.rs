@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::metrics::Metrics;
-use tidegate_core::ports::SystemClock;
+use tidegate_core::ports::{DescriptorUse, Descriptors, SystemClock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -67,6 +67,36 @@ async fn sockets_of_both_kinds_are_served() {
     stop.cancel();
     serving.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err() || UnixStream::connect(&path).await.is_err());
+}
+
+/// No room for anything.
+#[derive(Debug)]
+struct NoRoom;
+
+impl Descriptors for NoRoom {
+    fn has_room(&self, wanted: DescriptorUse) -> bool {
+        assert_eq!(wanted, DescriptorUse::Http);
+        false
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_for_administration_is_for_the_control_socket() {
+    // A4-17
+    let (listener, stop) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), CancellationToken::new());
+    let address = listener.local_addr().unwrap();
+    let binding = Binding { descriptors: Some(Arc::new(NoRoom)), ..Binding::plain(Socket::Tcp(listener)) };
+    tokio::spawn(serve(binding, site(Router::new()).into(), HttpLimits::default(), stop.clone()));
+    let mut refused = TcpStream::connect(address).await.unwrap();
+    // Nothing was sent, so that the end is no failure.
+    assert_eq!(refused.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let binding = Binding::plain(Socket::Control(UnixListener::bind(&path).unwrap()));
+    tokio::spawn(serve(binding, site(Router::new()).into(), HttpLimits::default(), stop.clone()));
+    let answer = asked(UnixStream::connect(&path).await.unwrap(), REQUEST).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    stop.cancel();
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod account_filter;
 mod audit;
 mod clock;
 mod collections;
+mod descriptors;
 mod directory;
 mod error;
 mod exemptions;
@@ -28,6 +29,7 @@ pub use audit::{
 };
 pub use clock::{Clock, SystemClock};
 pub use collections::{ADMINS, API_KEYS, Collection, Column, ColumnKind, FOLDERS, GROUPS, ROLES, TOKENS, USERS};
+pub use descriptors::{DescriptorUse, Descriptors, UnlimitedDescriptors};
 pub use directory::{
     AccountKey, Change, ChangeParts, ChangeToken, ChangedObjects, Changes, Directory, MaintainedChange, PageRequest,
     Stamp, StoredDocument, Version, Write,

@@ -14,7 +14,7 @@ use tidegate_core::dump_text::DumpText;
 use tidegate_core::file_history::FileHistory;
 use tidegate_core::guard::Defender;
 use tidegate_core::hook::HookKind;
-use tidegate_core::ports::{Door as ActorDoor, NoFileLog, SystemClock};
+use tidegate_core::ports::{Door as ActorDoor, NoFileLog, SystemClock, UnlimitedDescriptors};
 use tidegate_core::quota::QuotaKeeper;
 use tidegate_core::session::SessionRegistry;
 use tokio::time::Instant;
@@ -166,8 +166,9 @@ impl Process {
             }
         };
         let check = Some(stores.root_check(&settings));
-        let storage =
-            Storages::open(&settings, None, check, Arc::default()).context("files cannot be counted")?.factory;
+        let descriptors = Arc::new(UnlimitedDescriptors);
+        let storages = Storages::open(&settings, None, check, Arc::default(), descriptors);
+        let storage = storages.context("files cannot be counted")?.factory;
         let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, storage);
         let keeper = scans.keeper.clone();
         // Bans and decided credentials are kept by a running server; this one has none. Exempt networks are in a file.

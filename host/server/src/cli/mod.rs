@@ -43,7 +43,6 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tidegate_api_types::{ObjectKind, ShowStatus};
 use tidegate_core::terminal::neutralised;
-use tidegate_ssh_commands::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::activation::Activation;
@@ -57,6 +56,9 @@ use crate::telemetry::Traces;
 use crate::{log, panics, serve, shutdown, state_directory, version, wire};
 
 const AFTER_HELP: &str = "Exit status: 0 done, 1 refused or failed, 2 wrong usage.";
+
+/// Longest time at the end for work on other threads, such as a file that is being synchronised.
+const ENDING_TIME: Duration = Duration::from_secs(10);
 
 /// An SFTP server that is a host of plugins
 #[derive(Debug, Parser)]
@@ -207,7 +209,10 @@ pub fn run() -> ExitCode {
             return failed(&anyhow::Error::new(error).context("the runtime could not be started"));
         }
     };
-    match runtime.block_on(dispatch(cli.command, activation)) {
+    let outcome = runtime.block_on(dispatch(cli.command, activation));
+    // What waits for a disk or another machine that does not answer would keep the process for ever.
+    runtime.shutdown_timeout(ENDING_TIME);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -276,7 +281,7 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let grace = settings.grace_time;
     panics::install();
     shutdown::on_user_signals(move |signal| log.reopen(signal)).context("signals cannot be handled")?;
-    let outcome = serve::serve(settings, &directory, activation, launcher()).await;
+    let outcome = serve::serve(settings, &directory, activation, confined()).await;
     if let Err(error) = &outcome {
         tracing::error!(sender = "main", message = format!("{error:#}"));
     }
@@ -295,12 +300,12 @@ async fn run_portable(arguments: PortableArguments) -> anyhow::Result<()> {
     let log = log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false }, None)?;
     panics::install();
     shutdown::on_user_signals(move |signal| log.reopen(signal)).context("signals cannot be handled")?;
-    portable::run(arguments, launcher()).await
+    portable::run(arguments, confined()).await
 }
 
-/// This very binary, even if the file on disk has been replaced since.
-fn launcher() -> Launcher {
-    Launcher { command: vec!["/proc/self/exe".to_owned(), "confined".to_owned()] }
+/// The command that starts confined programs: this very binary, even if the file on disk has been replaced since.
+fn confined() -> Vec<String> {
+    vec!["/proc/self/exe".to_owned(), "confined".to_owned()]
 }
 
 /// `true`, `false`, `1` or `0` (A2-08).

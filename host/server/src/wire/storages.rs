@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use tidegate_core::metrics::Metrics;
-use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{FileSystem, Location, RootCheck, Storage, StorageError, TreeDescription};
+use tidegate_core::ports::{Descriptors, StorageFactory};
 use tidegate_storage::{
     Cleaned, FileSystems, Leftovers, LocalStorageFactory, LocalStorageSettings, OverwriteMode, open_tree,
 };
@@ -27,12 +27,14 @@ pub struct Storages {
 
 impl Storages {
     /// `state`: the directory in which uploads are noted; `None`: nowhere. `check`: is asked about roots that symbolic links
-    /// lead to; `None`: they are not checked. `metrics`: counts requests to stores and other servers.
+    /// lead to; `None`: they are not checked. `metrics`: counts requests to stores and other servers. `descriptors`: asked before local
+    /// files are opened.
     pub fn open(
         settings: &Settings,
         state: Option<&Path>,
         check: Option<Arc<dyn RootCheck>>,
         metrics: Arc<Metrics>,
+        descriptors: Arc<dyn Descriptors>,
     ) -> anyhow::Result<Self> {
         let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
         let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
@@ -51,6 +53,7 @@ impl Storages {
             overwrite: settings.overwrite,
             umask: settings.umask,
             leftovers: leftovers.clone(),
+            descriptors,
             ..LocalStorageSettings::default()
         };
         let local = LocalStorageFactory { settings, check };

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tidegate_core::files::FileError;
+use tidegate_core::ports::Descriptors;
 use tokio::process::Command;
 
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -26,6 +28,8 @@ const GIT_SETTINGS: [(&str, &str); 9] = [
 pub struct Launcher {
     /// The path of the binary, and the arguments that make it do so.
     pub command: Vec<String>,
+    /// Asked before a program is started, which takes several.
+    pub descriptors: Arc<dyn Descriptors>,
 }
 
 /// What a program may reach.

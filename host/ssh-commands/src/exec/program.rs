@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tidegate_core::files::{FileError, FileService, ProgramRoom};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
+use tidegate_core::ports::DescriptorUse;
 use tokio::process::Command;
 
 use super::command::{Grants, Launcher, confined};
@@ -130,6 +131,10 @@ async fn prepare_and_run(
     input: (Vec<u8>, Arc<dyn CommandInput>),
     output: &dyn CommandOutput,
 ) -> Result<(u32, Place), FileError> {
+    if !launcher.descriptors.has_room(DescriptorUse::Client) {
+        let text = "the server has no descriptors left for another program; try again later";
+        return Err(FileError::Failed(text.to_owned()));
+    }
     let reads_only = request.reads_only();
     let makes_path = matches!(&request.line, Line::Rsync(line) if line.makes_path);
     let mut places = Vec::new();

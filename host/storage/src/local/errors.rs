@@ -50,6 +50,9 @@ fn message_of(errno: Errno) -> String {
         Errno::ROFS => "the file system is read-only".to_owned(),
         Errno::LOOP => "too many levels of symbolic links".to_owned(),
         Errno::INVAL => "invalid argument".to_owned(),
+        Errno::MFILE | Errno::NFILE => {
+            "the server has no descriptor left for another file; close some, or try again later".to_owned()
+        }
         other => {
             let text = std::io::Error::from(other).to_string();
             text.split(" (os error").next().unwrap_or_default().to_lowercase()

@@ -33,12 +33,12 @@ use async_trait::async_trait;
 use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use tidegate_core::path::VirtualPath;
-use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{
     Canonical, Capabilities, DirectoryReader, FileInPlace, FileKind, FileSystem, Location, Metadata, OpenOptions,
     RootCheck, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload,
     Uploads, Way,
 };
+use tidegate_core::ports::{DescriptorUse, Descriptors, StorageFactory, UnlimitedDescriptors};
 
 pub use self::cleaning::Cleaned;
 use self::directory::LocalDirectory;
@@ -59,6 +59,8 @@ pub struct LocalStorageSettings {
     pub leftovers: Arc<Leftovers>,
     /// Whether uploads that replace a file have no name until they are complete, where the file system can do that.
     pub unnamed_uploads: bool,
+    /// Asked before files and directories are opened for clients.
+    pub descriptors: Arc<dyn Descriptors>,
 }
 
 impl Default for LocalStorageSettings {
@@ -69,6 +71,7 @@ impl Default for LocalStorageSettings {
             set_owner: rustix::process::geteuid().is_root(),
             leftovers: Arc::default(),
             unnamed_uploads: true,
+            descriptors: Arc::new(UnlimitedDescriptors),
         }
     }
 }
@@ -184,6 +187,14 @@ impl LocalStorage {
         Mode::from_raw_mode(asked.unwrap_or(default) & 0o1777 & !self.settings.umask)
     }
 
+    /// Refuses a file while descriptors are scarce; asked before anything is made or emptied.
+    fn require_descriptor(&self) -> Result<(), StorageError> {
+        match self.settings.descriptors.has_room(DescriptorUse::Client) {
+            true => Ok(()),
+            false => Err(from_errno(Errno::MFILE)),
+        }
+    }
+
     /// The account's own user and group on the host, where files can be given to them.
     fn mapped_owner(&self) -> Owner {
         if self.settings.set_owner { self.owner } else { Owner::default() }
@@ -219,6 +230,7 @@ impl Storage for LocalStorage {
     }
 
     async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
+        self.require_descriptor()?;
         Ok(Box::new(self.open_to_read(path)?))
     }
 
@@ -227,10 +239,12 @@ impl Storage for LocalStorage {
         path: &VirtualPath,
         options: OpenOptions,
     ) -> Result<Box<dyn FileInPlace>, StorageError> {
+        self.require_descriptor()?;
         Ok(Box::new(self.open_under_name(path, options)?))
     }
 
     async fn begin_upload(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
+        self.require_descriptor()?;
         let (upload, old) = self.begin(path, options)?;
         if let Some(old) = old {
             upload.take_content(old).await?;
@@ -244,6 +258,7 @@ impl Storage for LocalStorage {
         mode: Option<u32>,
         replaces: bool,
     ) -> Result<Box<dyn Upload>, StorageError> {
+        self.require_descriptor()?;
         // A copy has no need of the old content.
         let (upload, _) = self.begin_replacement(path, OpenOptions::of_copy(mode, replaces))?;
         Ok(Box::new(upload))
@@ -260,6 +275,7 @@ impl Storage for LocalStorage {
     }
 
     async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
+        self.require_descriptor()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
         Ok(Box::new(LocalDirectory::new(directory, path.is_root())?))

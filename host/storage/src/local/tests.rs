@@ -1,6 +1,7 @@
 //! What a tree must never do: lead out, or lose the old file.
 
 use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidegate_core::files::Protocol;
 use tidegate_core::ports::storage::OpenOptions;
@@ -368,4 +369,48 @@ async fn a_file_is_made_at_once_only_where_nothing_is() {
     assert!(tree.home("new").exists());
     let not_asked = OpenOptions { create: false, ..PUT };
     assert!(tree.storage.open_in_place(&path("/other"), not_asked).await.is_err());
+}
+
+/// Room while the flag is set.
+#[derive(Debug)]
+struct Room(AtomicBool);
+
+impl Descriptors for Room {
+    fn has_room(&self, wanted: DescriptorUse) -> bool {
+        assert_eq!(wanted, DescriptorUse::Client);
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn without_room_for_a_descriptor_nothing_is_opened_made_or_emptied() {
+    // A4-17
+    for mode in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        let mut tree = tree(mode);
+        let room = Arc::new(Room(AtomicBool::new(true)));
+        tree.storage.settings.descriptors = room.clone();
+        std::fs::write(tree.home("file"), "content").unwrap();
+        let open = tree.storage.open(&path("/file")).await.unwrap();
+        room.0.store(false, Ordering::SeqCst);
+        let storage = &tree.storage;
+        for (what, outcome) in [
+            ("open", storage.open(&path("/file")).await.map(drop)),
+            ("overwrite", write(storage, "/file", PUT).await.map(drop)),
+            ("write in place", storage.open_in_place(&path("/file"), PUT).await.map(drop)),
+            ("make", write(storage, "/new", PUT).await.map(drop)),
+            ("copy", storage.begin_copy(&path("/copy"), None, true).await.map(drop)),
+            ("list", storage.read_directory(&path("/")).await.map(drop)),
+        ] {
+            let error = outcome.unwrap_err();
+            assert!(error.message.contains("no descriptor left"), "{mode:?} {what}: {error}");
+        }
+        assert_eq!(std::fs::read_dir(tree.home("")).unwrap().count(), 1, "{mode:?}");
+        assert_eq!(tree.content("file").as_deref(), Some("content"), "{mode:?}");
+        // What needs one for a moment goes on, and what is open stays so.
+        assert_eq!(storage.metadata(&path("/file")).await.unwrap().size, 7);
+        storage.rename(&path("/file"), &path("/moved"), false).await.unwrap();
+        assert_eq!(open.metadata().await.unwrap().size, 7);
+        room.0.store(true, Ordering::SeqCst);
+        assert!(storage.open(&path("/moved")).await.is_ok());
+    }
 }

@@ -28,9 +28,11 @@ pub struct Sftpd {
     pub umask: String,
     /// The server's identification after `SSH-2.0-`; empty: its own name and version.
     pub banner: String,
-    /// Where uploads are written. 0: into the file that has the name, visible at once. 1: the file gets
-    /// its name when it is complete; an upload that breaks off is removed. 2: as 1, but what arrived of
-    /// an upload that breaks off gets the name.
+    /// Where uploads are written. 0: into the file that has the name, visible at once; the old content is gone
+    /// as soon as the upload begins. 1: the file gets its name when it is complete; an upload that breaks off
+    /// is removed, and the old file stays. 2: as 1, but what arrived of an upload that breaks off gets the
+    /// name, so that the client can resume it: the old file is replaced by a part of the new one, also
+    /// at the start after the server was killed.
     pub upload_mode: i32,
     pub actions: Actions,
     /// The host keys, as a list of tables. Empty: `id_ed25519`, `id_ecdsa` and `id_rsa` in the
@@ -141,7 +143,7 @@ pub struct Common {
     /// Unit: minutes
     /// Old name: `sftpd.idle_timeout`
     pub idle_timeout: Option<u32>,
-    /// Wins over `sftpd.upload_mode`.
+    /// Wins over `sftpd.upload_mode`. Only with 1 does an old file outlast an upload that breaks off.
     /// Old name: `sftpd.upload_mode`
     pub upload_mode: Option<i32>,
     /// Wins over `sftpd.setstat_mode`.

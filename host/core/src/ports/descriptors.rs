@@ -1,0 +1,30 @@
+//! Descriptors of the process, of which the system gives it so many and no more.
+
+use core::fmt;
+
+/// For what a descriptor is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DescriptorUse {
+    /// For a connection, a file, or a program of a client.
+    Client,
+    /// For a connection over HTTP: of monitoring, of administrators, and of anybody else who can reach the port.
+    Http,
+}
+
+/// Keeps descriptors for administration. Clients could take all of them, and then no administrator could see who has
+/// them, or end a connection.
+pub trait Descriptors: fmt::Debug + Send + Sync {
+    /// Whether one may be taken for this. Asked before a file is opened, or right after a connection was accepted, which
+    /// is closed again if there is no room. A refusal is logged, though not each time.
+    fn has_room(&self, wanted: DescriptorUse) -> bool;
+}
+
+/// Any number of descriptors.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UnlimitedDescriptors;
+
+impl Descriptors for UnlimitedDescriptors {
+    fn has_room(&self, _wanted: DescriptorUse) -> bool {
+        true
+    }
+}
