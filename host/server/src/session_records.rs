@@ -164,7 +164,7 @@ mod tests {
         let second = SessionRecord { told: hooks.map(str::to_owned).into(), ..second };
         assert_eq!(next.left(), [first.clone(), second.clone()]);
         next.remove(&ConnectionId::new("SSH_2"));
-        assert_eq!(next.left(), [second.clone()]);
+        assert_eq!(next.left(), std::slice::from_ref(&second));
         // What was cut off, or is another's, is no record.
         for (name, content) in [("SSH_3", "{\"id\":"), ("SSH_4", &*serde_json::to_string(&first).unwrap())] {
             fs::write(state.path().join(DIRECTORY).join(name), content).unwrap();

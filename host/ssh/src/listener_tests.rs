@@ -212,7 +212,8 @@ async fn connections_for_which_there_is_no_room_are_closed_at_once() {
     let mut refused = TcpStream::connect(address).await.unwrap();
     assert_eq!(refused.read_to_end(&mut Vec::new()).await.unwrap(), 0);
     // The one that has not logged in makes room for the next one.
-    let ended = silent.read_to_end(&mut Vec::new());
+    let mut rest = Vec::new();
+    let ended = silent.read_to_end(&mut rest);
     assert!(tokio::time::timeout(Duration::from_secs(60), ended).await.is_ok(), "the silent connection stayed open");
     room.0.store(1, Ordering::SeqCst);
     let mut later = connect(address).await;

@@ -144,6 +144,7 @@ mod tests {
 
     #[test]
     fn others_are_not_told_where_the_database_is_and_what_is_wrong_with_it() {
+        type Made = fn(String) -> StoreError;
         const PLACE: &str = "the database at db.internal failed";
         let check = |error: AdminError, status: u16, text: &str| {
             let shown = Problem::from(error.clone());
@@ -151,7 +152,7 @@ mod tests {
             let others = Problem::for_stranger(error);
             assert_eq!((others.status.as_u16(), others.text.as_str()), (status, text), "{shown:?}");
         };
-        let of_store: [(fn(String) -> StoreError, u16, &str); 6] = [
+        let of_store: [(Made, u16, &str); 6] = [
             (StoreError::Unavailable, 503, ""),
             (StoreError::Busy, 503, FAILED),
             (StoreError::ReadOnly, 503, FAILED),

@@ -227,7 +227,7 @@ async fn an_event_is_settled_as_soon_as_all_hooks_have_got_it() {
     let check = async |hooks: &[(&'static str, bool, usize)], before: &[&str], expected: [&[&str]; 3]| {
         let observers = Observers::new(Arc::default());
         let links = hooks.iter().map(|(name, begins, failures)| {
-            let works = Works { name: *name, begins: *begins, failures: AtomicUsize::new(*failures) };
+            let works = Works { name, begins: *begins, failures: AtomicUsize::new(*failures) };
             Arc::new(Link::new(Arc::new(works) as Arc<dyn Hook<OnRecord>>, LinkSettings::default()))
         });
         observers.chain().replace(links.collect());

@@ -154,7 +154,7 @@ async fn a_hook_that_works_on_an_end_when_the_server_is_killed_is_not_told_again
             let world = server(&paper).await;
             let calls = Arc::new(Mutex::new(Vec::new()));
             let links = hooks.iter().map(|(name, begins)| {
-                let works = Works { name: *name, begins: *begins, calls: calls.clone() };
+                let works = Works { name, begins: *begins, calls: calls.clone() };
                 Arc::new(Link::new(Arc::new(works) as Arc<dyn Hook<SessionDestroy>>, LinkSettings::default()))
             });
             world.hooks.session_destroy.chain().replace(links.collect());
