@@ -107,6 +107,8 @@ pub fn repeats_its_service_request(identification: &str) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
     async fn check(steps: &[fn(&LoginProgress)], expected: bool) {
@@ -138,6 +140,26 @@ mod tests {
         check(&[request, refused, arrived, request, refused, arrived], true).await;
         check(&[request, logged_in, arrived, arrived], false).await;
         check(&[arrived, request, arrived], false).await;
+    }
+
+    #[test]
+    fn it_takes_little_of_a_session() {
+        assert!(size_of::<LoginProgress>() <= 64, "{}", size_of::<LoginProgress>());
+    }
+
+    #[test]
+    fn a_login_is_seen_before_and_after_it() {
+        let progress = LoginProgress::default();
+        let waiting = progress.is_logged_in();
+        tokio::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        progress.request();
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert!(progress.arrived());
+        progress.logged_in();
+        assert!(waiting.as_mut().now_or_never().is_some());
+        assert!(progress.is_logged_in().now_or_never().is_some());
+        assert!(!progress.arrived());
     }
 
     #[test]
