@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -80,7 +80,7 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(output: Arc<Mutex<Output>>, sty
     let ours = tracing_subscriber::filter::filter_fn(move |metadata| {
         metadata.is_event() && metadata.target().starts_with("tidegate") && *metadata.level() <= level
     });
-    JsonLines { output, utc: style.utc }.with_filter(ours.with_max_level_hint(level))
+    JsonLines { output, times: Times::new(style.utc) }.with_filter(ours.with_max_level_hint(level))
 }
 
 enum Output {
@@ -115,13 +115,35 @@ fn lost_lines(lost: &Lost, time: &str) -> Vec<u8> {
 
 struct JsonLines {
     output: Arc<Mutex<Output>>,
+    times: Times,
+}
+
+/// The times of lines, such as `2020-01-31T12:30:00.123`. What is the same for all lines of a second is kept.
+struct Times {
     utc: bool,
+    /// The second of the last line, counted from 1970, and its text.
+    last: Mutex<(i64, String)>,
+}
+
+impl Times {
+    fn new(utc: bool) -> Self {
+        Self { utc, last: Mutex::new((i64::MIN, String::new())) }
+    }
+
+    fn text(&self, now: Timestamp) -> String {
+        let (second, milliseconds) = (now.as_second(), now.subsec_millisecond());
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != second {
+            let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
+            *last = (second, now.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S").to_string());
+        }
+        format!("{}.{milliseconds:03}", last.1)
+    }
 }
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let now = if self.utc { Timestamp::now().to_zoned(TimeZone::UTC) } else { Zoned::now() };
-        let time = now.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string();
+        let time = self.times.text(Timestamp::now());
         let mut line = Line::begin(*event.metadata().level(), &time);
         event.record(&mut line);
         self.output.lock().unwrap_or_else(PoisonError::into_inner).write(&line.end(), &time);
@@ -225,7 +247,7 @@ mod tests {
         let path = directory.path().join("log");
         let rotation = Rotation { max_size: 1 << 20, max_backups: 1, max_age: None, compress: false };
         let output = Output::File(LogFile::open(&path, rotation).unwrap());
-        let layer = JsonLines { output: Arc::new(Mutex::new(output)), utc: true };
+        let layer = JsonLines { output: Arc::new(Mutex::new(output)), times: Times::new(true) };
         tracing::subscriber::with_default(Registry::default().with(layer), act);
         let mut text = String::new();
         File::open(path).unwrap().read_to_string(&mut text).unwrap();
@@ -242,6 +264,21 @@ mod tests {
             assert!(span().is_disabled());
             assert!(tracing::event_enabled!(target: "tidegate", Level::DEBUG));
         });
+    }
+
+    #[test]
+    fn a_time_is_that_of_its_line() {
+        let times = Times::new(true);
+        let check = |milliseconds: i64, expected: &str| {
+            let text = times.text(Timestamp::from_millisecond(milliseconds).unwrap());
+            assert_eq!(text, expected, "{milliseconds}");
+        };
+        check(1_580_473_800_123, "2020-01-31T12:30:00.123");
+        check(1_580_473_800_007, "2020-01-31T12:30:00.007");
+        check(1_580_473_800_999, "2020-01-31T12:30:00.999");
+        check(1_580_473_801_000, "2020-01-31T12:30:01.000");
+        check(1_580_473_800_123, "2020-01-31T12:30:00.123");
+        check(0, "1970-01-01T00:00:00.000");
     }
 
     #[test]

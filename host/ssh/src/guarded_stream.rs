@@ -64,13 +64,20 @@ impl<S> GuardedStream<S> {
         grace: Duration,
         gate: Arc<ReadGate>,
     ) -> Self {
-        let login = progress.clone();
-        let guard = async move {
+        let (login, closed) = (progress.clone(), close.clone());
+        // On the heap, which is free again once the client has logged in.
+        let logging_in = Box::pin(async move {
             tokio::select! {
-                () = close.cancelled() => return "closed by the server",
-                done = tokio::time::timeout(grace, login.is_logged_in()) => if done.is_err() {
-                    return "the login took too long";
-                },
+                () = closed.cancelled() => Some("closed by the server"),
+                done = tokio::time::timeout(grace, login.is_logged_in()) => {
+                    done.is_err().then_some("the login took too long")
+                }
+            }
+        });
+        let guard = async move {
+            let refusal = logging_in.await;
+            if let Some(reason) = refusal {
+                return reason;
             }
             close.cancelled().await;
             "closed by the server"

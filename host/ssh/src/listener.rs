@@ -221,8 +221,8 @@ impl SshServer {
                         // Done here, because tasks do not begin in the order in which they are made.
                         let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
                         let guard = self.connections.enter(serial, close.clone(), self.settings.max_half_open);
-                        let server = self.clone();
-                        tasks.spawn(async move { server.connection(socket, remote, serial, close, guard).await });
+                        // As it is: in a block of its own, the task would have room for these values twice.
+                        tasks.spawn(self.clone().connection(socket, remote, serial, close, guard));
                     }
                     Err(error) => {
                         if let Some(due) = failures.happened(Instant::now()) {
@@ -349,13 +349,14 @@ impl SshServer {
             opened_at: now,
             web: None,
         });
-        if !self.is_let_in(&connection, &close).await {
+        // Futures whose room would be the task's for as long as the session lasts are on the heap.
+        if !self.hooks.connect.is_empty() && !Box::pin(self.is_let_in(&connection, &close)).await {
             return;
         }
         let ended = Ending::new(self.hooks.disconnect.clone(), connection.clone());
         let progress = Arc::new(LoginProgress::default());
         let mut read = greeting.rest;
-        let (config, sent) = self.choose_config(&mut socket, &mut read).await;
+        let (config, sent) = Box::pin(self.choose_config(&mut socket, &mut read)).await;
         let socket = BatchedSocket::new(socket, read, sent);
         let (grace, gate) = (self.settings.login_grace, Arc::new(ReadGate::default()));
         // The library keeps the stream several times over in the future of a session.
@@ -396,12 +397,9 @@ impl SshServer {
 
     /// Asks the hooks of `connect`, before the first byte of the handshake (B7-01).
     async fn is_let_in(&self, connection: &Arc<Connection>, close: &CancellationToken) -> bool {
-        if self.hooks.connect.is_empty() {
-            return true;
-        }
         let mut event = Connect(connection.clone());
         let decision = tokio::select! {
-            decision = Box::pin(self.hooks.connect.decide(&mut event)) => decision,
+            decision = self.hooks.connect.decide(&mut event) => decision,
             () = close.cancelled() => return false,
         };
         let reason = match decision.map(|decision| decision.verdict) {

@@ -2,17 +2,19 @@
 //! before each method; the library answers that only once and reports nothing of it (ADR 11). It
 //! shows from outside: after an answer that was not a success, bytes arrive but no request follows.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Time from such an arrival to the end of the connection.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The state of an authentication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {
     /// The server has to answer, or the client has sent nothing yet.
+    #[default]
     Open,
     /// The server has refused, or wants another method.
     Answered,
@@ -21,58 +23,78 @@ enum State {
     LoggedIn,
 }
 
-/// Shared by the socket, which sees bytes, and the handler, which sees requests.
+/// Shared by the socket, which sees bytes, and the handler, which sees requests. Every session keeps it, and a `watch`
+/// with its eight lists of waiters would take some 300 bytes.
+#[derive(Default)]
 pub struct LoginProgress {
-    state: watch::Sender<State>,
-}
-
-impl Default for LoginProgress {
-    fn default() -> Self {
-        Self { state: watch::Sender::new(State::Open) }
-    }
+    state: Mutex<State>,
+    changed: Notify,
 }
 
 impl LoginProgress {
     /// The handler got a request.
     pub fn request(&self) {
-        self.state.send_replace(State::Open);
+        self.set(State::Open);
     }
 
     /// The request was refused, or was not enough.
     pub fn refused(&self) {
-        self.state.send_replace(State::Answered);
+        self.set(State::Answered);
     }
 
     pub fn logged_in(&self) {
-        self.state.send_replace(State::LoggedIn);
+        self.set(State::LoggedIn);
     }
 
     /// Bytes arrived. Returns `false` once the client has logged in.
     pub fn arrived(&self) -> bool {
-        self.state.send_if_modified(|state| {
-            let is_news = *state == State::Answered;
-            if is_news {
-                *state = State::Arrived;
-            }
-            is_news
-        });
-        *self.state.borrow() != State::LoggedIn
+        let mut state = self.lock();
+        let before = *state;
+        if before == State::Answered {
+            *state = State::Arrived;
+            drop(state);
+            self.changed.notify_waiters();
+        }
+        before != State::LoggedIn
     }
 
     pub async fn is_logged_in(&self) {
-        // The sender lives as long as this future, so that waiting cannot fail.
-        let _ = self.state.subscribe().wait_for(|state| *state == State::LoggedIn).await;
+        self.wait_for(|state| state == State::LoggedIn).await;
     }
 
     /// Completes when the bytes that arrived were no request.
     pub async fn is_stuck(&self) {
-        let mut state = self.state.subscribe();
-        while state.wait_for(|state| *state == State::Arrived).await.is_ok() {
-            let moved_on = state.wait_for(|state| *state != State::Arrived);
+        loop {
+            self.wait_for(|state| state == State::Arrived).await;
+            let moved_on = self.wait_for(|state| state != State::Arrived);
             if tokio::time::timeout(PATIENCE, moved_on).await.is_err() {
                 return;
             }
         }
+    }
+
+    async fn wait_for(&self, is_meant: impl Fn(State) -> bool) {
+        loop {
+            // Made before the look, so that it is told of a change in between.
+            let changed = self.changed.notified();
+            if is_meant(self.state()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn set(&self, state: State) {
+        *self.lock() = state;
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> State {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,6 +106,8 @@ pub fn repeats_its_service_request(identification: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -116,6 +140,26 @@ mod tests {
         check(&[request, refused, arrived, request, refused, arrived], true).await;
         check(&[request, logged_in, arrived, arrived], false).await;
         check(&[arrived, request, arrived], false).await;
+    }
+
+    #[test]
+    fn it_takes_little_of_a_session() {
+        assert!(size_of::<LoginProgress>() <= 64, "{}", size_of::<LoginProgress>());
+    }
+
+    #[test]
+    fn a_login_is_seen_before_and_after_it() {
+        let progress = LoginProgress::default();
+        let waiting = progress.is_logged_in();
+        tokio::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        progress.request();
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert!(progress.arrived());
+        progress.logged_in();
+        assert!(waiting.as_mut().now_or_never().is_some());
+        assert!(progress.is_logged_in().now_or_never().is_some());
+        assert!(!progress.arrived());
     }
 
     #[test]

@@ -44,19 +44,19 @@ pub async fn look_ahead(
     tokio::time::timeout(PATIENCE, looking).await.ok().flatten()
 }
 
-/// A client's offer, in the client's order.
+/// A client's offer, in the client's order: lists with commas (RFC 4251 §5), as they came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    kex: Vec<String>,
-    host_keys: Vec<String>,
+    kex: String,
+    host_keys: String,
     ciphers: BothWays,
     macs: BothWays,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct BothWays {
-    to_server: Vec<String>,
-    to_client: Vec<String>,
+    to_server: String,
+    to_client: String,
 }
 
 impl BothWays {
@@ -65,8 +65,8 @@ impl BothWays {
     }
 }
 
-fn contains(list: &[String], name: &str) -> bool {
-    list.iter().any(|known| known == name)
+fn contains(list: &str, name: &str) -> bool {
+    list.split(',').any(|known| known == name)
 }
 
 impl Offer {
@@ -112,7 +112,7 @@ fn offer(packet: &[u8]) -> Option<Offer> {
         let (length, rest) = lists.split_first_chunk::<4>()?;
         let (list, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
         lists = rest;
-        Some(std::str::from_utf8(list).ok()?.split(',').map(str::to_owned).collect())
+        Some(std::str::from_utf8(list).ok()?.to_owned())
     };
     let (kex, host_keys) = (next()?, next()?);
     let ciphers = BothWays { to_server: next()?, to_client: next()? };
@@ -136,7 +136,7 @@ mod tests {
         [(payload.len() as u32).to_be_bytes().to_vec(), payload].concat()
     }
 
-    fn check(identification: &[u8], packet: &[u8], expected: Option<[&[&str]; 6]>) {
+    fn check(identification: &[u8], packet: &[u8], expected: Option<[&str; 6]>) {
         let whole = [identification, packet].concat();
         match (parse(&whole), expected) {
             (Look::Offer(offer), Some(expected)) => {
@@ -154,11 +154,21 @@ mod tests {
 
     #[test]
     fn what_a_client_offers_is_understood() {
-        let all = kexinit(&["k", "h,i", "chacha20,aes128-ctr,gcm", "gcm,aes128-ctr", "m", "n,m"]);
-        let expected: [&[&str]; 6] =
-            [&["k"], &["h", "i"], &["chacha20", "aes128-ctr", "gcm"], &["gcm", "aes128-ctr"], &["m"], &["n", "m"]];
-        check(b"SSH-2.0-x\r\n", &all, Some(expected));
-        check(b"SSH-2.0-x\n", &kexinit(&["", "", "", "", "", ""]), Some([&[""]; 6]));
+        let lists = ["k", "h,i", "chacha20,aes128-ctr,gcm", "gcm,aes128-ctr", "m", "n,m"];
+        check(b"SSH-2.0-x\r\n", &kexinit(&lists), Some(lists));
+        check(b"SSH-2.0-x\n", &kexinit(&[""; 6]), Some([""; 6]));
+    }
+
+    #[test]
+    fn a_name_is_one_between_commas() {
+        let check =
+            |list: &str, name: &str, expected: bool| assert_eq!(contains(list, name), expected, "{list} {name}");
+        for list in ["gcm", "gcm,ctr", "ctr,gcm", "ctr,gcm,cbc"] {
+            check(list, "gcm", true);
+        }
+        for list in ["", ",", "ctr", "gcm2", "a-gcm,gcm-b", "gc,m", "gcm ,ctr"] {
+            check(list, "gcm", false);
+        }
     }
 
     #[test]

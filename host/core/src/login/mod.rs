@@ -162,7 +162,8 @@ pub struct Login {
     service: Arc<LoginService>,
     connection: Arc<Connection>,
     close: CancellationToken,
-    passed: Option<Passed>,
+    /// On the heap: sessions keep the login, and most have one step.
+    passed: Option<Box<Passed>>,
     attempts: u32,
     /// Verdicts on offered keys: a hook is asked about each key once (C6-09).
     offers: HashMap<(String, Vec<u8>), OfferedKey>,
@@ -213,7 +214,7 @@ impl Login {
     }
 
     fn passed_by(&self, username: &str) -> Option<&Passed> {
-        self.passed.as_ref().filter(|passed| passed.username == username)
+        self.passed.as_deref().filter(|passed| passed.username == username)
     }
 
     /// Ends a conversation under way that the client has left, as a refused attempt. False: there was none.
@@ -275,8 +276,9 @@ impl Login {
     fn passed(&mut self, attempt: &LoginAttempt, next: Vec<LoginMethod>, resolved: Option<Resolved>) -> Outcome {
         let (username, methods, read_at) = (attempt.username.clone(), proved(attempt), attempt.read_at);
         let (decision, made, forced_command) = (attempt.decision.call(), None, self.forced_command.clone());
-        self.passed =
-            Some(Passed { username, methods, next: next.clone(), resolved, read_at, made, decision, forced_command });
+        let passed =
+            Passed { username, methods, next: next.clone(), resolved, read_at, made, decision, forced_command };
+        self.passed = Some(Box::new(passed));
         Outcome::NextStep(next)
     }
 
