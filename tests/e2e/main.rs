@@ -35,6 +35,7 @@ mod image;
 mod key_value_file;
 mod links;
 mod logins;
+mod looking;
 mod lost_passwords;
 mod made_for_accounts;
 mod migration;

@@ -9,6 +9,9 @@ use crate::ObjectKind;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DumpUsers {
+    /// Only the account of this name, on a single page.
+    #[serde(default)]
+    pub username: Option<String>,
     /// Only accounts whose name comes after this one.
     #[serde(default)]
     pub after: Option<String>,

@@ -3,8 +3,8 @@
 use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
 use tidegate_core::admin::{
-    BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, MovedAdministrator, PluginState,
-    ShownObject, ShownUser, StepOutcome, SweptFileSystem, problem_of,
+    BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, LoginExplanation, MovedAdministrator,
+    PluginState, ShownObject, ShownUser, StepOutcome, SweptFileSystem, problem_of,
 };
 use tidegate_core::file_history::FileRecord;
 use tidegate_core::ports::storage::Swept;
@@ -116,6 +116,18 @@ pub fn hook_link(link: HookLink) -> api::HookLink {
         grants: link.grants,
         health: link.health,
     }
+}
+
+pub fn explained_login(explanation: LoginExplanation) -> api::ExplainedLogin {
+    let LoginExplanation { is_stored, points } = explanation;
+    let link = |(link, skipped)| api::ExplainedLink { link: hook_link(link), skipped };
+    let points = points.into_iter().map(|point| api::ExplainedPoint {
+        hook: point.hook.to_owned(),
+        composition: point.composition.to_owned(),
+        not_asked: point.not_asked,
+        links: point.links.into_iter().map(link).collect(),
+    });
+    api::ExplainedLogin { is_stored, points: points.collect() }
 }
 
 pub fn plugin(plugin: PluginState) -> api::Plugin {

@@ -274,6 +274,23 @@ async fn a_dump_holds_them_and_loads_whole() {
     assert_eq!(dumped[0].document["mapped_path"], json!("/srv/b"));
 }
 
+#[tokio::test]
+async fn a_copy_of_one_account_is_recorded_as_that() {
+    // A18-10
+    let house = house();
+    for name in ["al", "alice", "bob"] {
+        house.add_user(name, json!({})).await;
+    }
+    let mut records = house.records().await;
+    for (name, expected) in [("al", &["al"][..]), ("alice", &["alice"]), ("a", &[]), ("zz", &[]), ("", &[])] {
+        let page = house.backups.dump_one(&house.root, name).await.unwrap();
+        let names: Vec<_> = page.accounts.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!((names.as_slice(), page.next), (expected, None), "{name}");
+        records.extend(expected.iter().map(|name| format!("dump user {name}")));
+        assert_eq!(house.records().await, records, "{name}");
+    }
+}
+
 fn bucket(secret: Option<&str>) -> Value {
     let mut config = json!({"bucket": "b", "access_key": "k"});
     config.as_object_mut().unwrap().extend(secret.map(|secret| ("access_secret".to_owned(), json!(secret))));

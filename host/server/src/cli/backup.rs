@@ -1,6 +1,7 @@
 //! `tidegate dump` and `tidegate load`: all accounts, folders, groups and roles as one document, with
 //! their secrets (A18-10, A18-11).
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
 /// All accounts, valid or not: loading the dump reports what is wrong with them.
 async fn all(door: &mut Door) -> anyhow::Result<Vec<Map<String, Value>>> {
     let mut users = Vec::new();
-    let mut request = DumpUsers { after: None, limit: PAGE };
+    let mut request = DumpUsers { username: None, after: None, limit: PAGE };
     loop {
         let page = door.call(request.clone()).await?;
         warn_of_invalid(&page.invalid);
@@ -207,9 +208,13 @@ fn read_dump(text: Arc<dyn SpooledText>) -> anyhow::Result<(DumpText, Vec<String
     Ok((dump, problems))
 }
 
-/// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps,
-/// without the values of plugins.
-pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow::Result<Stores> {
+/// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps: of
+/// these accounts and of all folders, groups and roles, without the values of plugins.
+pub async fn stores_to_look_at(
+    settings: &Settings,
+    directory: &Path,
+    users: &BTreeSet<String>,
+) -> anyhow::Result<Stores> {
     let control = match settings.database {
         DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Control::connect(directory).await?,
         DatabaseSettings::Sqlite(_)
@@ -218,8 +223,18 @@ pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow:
         | DatabaseSettings::ReadOnly { .. } => None,
     };
     let Some(control) = control else { return Stores::open(&settings.database, directory) };
-    let kept = everything(&mut Door::Server(control)).await?;
-    let kinds = [(&USERS, kept.users), (&FOLDERS, kept.folders), (&GROUPS, kept.groups), (&ROLES, kept.roles)];
+    let mut door = Door::Server(control);
+    let mut accounts = Vec::new();
+    for user in users {
+        let request = DumpUsers { username: Some(user.clone()), after: None, limit: 1 };
+        accounts.extend(door.call(request).await?.users);
+    }
+    let kinds = [
+        (&USERS, accounts),
+        (&FOLDERS, all_objects(&mut door, ObjectKind::Folder).await?),
+        (&GROUPS, all_objects(&mut door, ObjectKind::Group).await?),
+        (&ROLES, all_objects(&mut door, ObjectKind::Role).await?),
+    ];
     let changes = kinds.into_iter().flat_map(|(collection, documents)| {
         documents.into_iter().filter_map(move |document| {
             let name = document.get(collection.name_field)?.as_str()?.to_owned();
