@@ -137,8 +137,7 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
             warn_line!("tidegate: the {} \"{name}\" could not be loaded: {problem}", noun(*kind));
         }
     }
-    let LoadReport { applied, .. } = report;
-    let counts = counted(&report.accounts);
+    let applied = report.applied;
     let failed = report.failed + problems.len();
     if arguments.json {
         println!("{}", serde_json::to_string(&LoadReport { failed, ..report.clone() })?);
@@ -149,9 +148,9 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
         for LoadedAccount { username, outcome, changed, .. } in &report.accounts {
             print(username, *outcome, changed);
         }
-        println!("{}", in_words("would be", counts));
+        println!("{}", in_words("would be", &report));
     } else if applied {
-        println!("{}", in_words("were", counts));
+        println!("{}", in_words("were", &report));
     }
     let what = if report.objects.is_empty() { "accounts" } else { "documents" };
     let others = if applied { "the others were loaded" } else { "nothing was changed" };
@@ -160,13 +159,9 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
 }
 
 /// How many accounts are new, are changed, and stay as they are.
-fn counted(accounts: &[LoadedAccount]) -> (usize, usize, usize) {
-    let count = |outcome: AccountOutcome| accounts.iter().filter(|account| account.outcome == outcome).count();
-    (count(AccountOutcome::Added), count(AccountOutcome::Updated), count(AccountOutcome::Unchanged))
-}
-
-fn in_words(verb: &str, (added, updated, unchanged): (usize, usize, usize)) -> String {
-    let others = if unchanged > 0 { format!(", {unchanged} left as they are") } else { String::new() };
+fn in_words(verb: &str, report: &LoadReport) -> String {
+    let LoadReport { added, updated, unchanged, .. } = report;
+    let others = if *unchanged > 0 { format!(", {unchanged} left as they are") } else { String::new() };
     format!("{added} accounts {verb} added, {updated} updated{others}.")
 }
 
@@ -252,20 +247,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_those_of_the_lines() {
-        use AccountOutcome::{Added, Failed, Unchanged, Updated};
-        let check = |outcomes: &[AccountOutcome], expected: &str| {
-            let account = |outcome: &AccountOutcome| LoadedAccount {
-                username: "u".into(),
-                outcome: *outcome,
-                changed: Vec::new(),
-                problem: None,
-            };
-            let accounts: Vec<_> = outcomes.iter().map(account).collect();
-            assert_eq!(in_words("would be", counted(&accounts)), expected);
+    fn what_stays_as_it_is_is_named_where_there_is_some() {
+        let check = |added: usize, updated: usize, unchanged: usize, expected: &str| {
+            let report = LoadReport { added, updated, unchanged, failed: 1, ..LoadReport::default() };
+            assert_eq!(in_words("would be", &report), expected);
         };
-        check(&[], "0 accounts would be added, 0 updated.");
-        check(&[Added, Updated, Updated, Failed], "1 accounts would be added, 2 updated.");
-        check(&[Unchanged, Updated, Unchanged], "0 accounts would be added, 1 updated, 2 left as they are.");
+        check(0, 0, 0, "0 accounts would be added, 0 updated.");
+        check(1, 2, 0, "1 accounts would be added, 2 updated.");
+        check(0, 1, 2, "0 accounts would be added, 1 updated, 2 left as they are.");
     }
 }
