@@ -70,7 +70,8 @@ impl BackupAdministration {
     ) -> Result<Vec<StoredDocument>, AdminError> {
         self.audit.allow(actor, UseCase::Dump, "").await?;
         let request = PageRequest { limit: request.limit.min(PAGE), ..request };
-        Ok(self.directory.list(kind.collection(), request).await?)
+        let page = self.directory.list(kind.collection(), request).await?.into_iter();
+        Ok(page.map(|stored| StoredDocument { document: kind.in_order(stored.document), ..stored }).collect())
     }
 
     /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that
