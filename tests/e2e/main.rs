@@ -52,6 +52,7 @@ mod plugin_accounts;
 mod plugin_commands;
 mod plugin_projects;
 mod plugins;
+mod printing;
 mod proxies;
 mod quotas;
 mod reload;

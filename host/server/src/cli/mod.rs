@@ -35,7 +35,7 @@ mod user_arguments;
 mod user_fields;
 mod user_totp;
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -180,7 +180,10 @@ struct ServeArguments {
 
 pub fn run() -> ExitCode {
     panics::install_for_command();
-    let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return told(&answer),
+    };
     // Both run before there are threads.
     if let Command::Confined(arguments) = &cli.command {
         return confine::run(arguments).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
@@ -206,6 +209,17 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn told(answer: &clap::Error) -> ExitCode {
+    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+    if !answer.use_stderr()
+        && let Err(error) = panics::written(printed)
+    {
+        return failed(&error);
+    }
+    u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
