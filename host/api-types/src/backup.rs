@@ -9,6 +9,9 @@ use crate::ObjectKind;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DumpUsers {
+    /// Only the account of this name, on a single page.
+    #[serde(default)]
+    pub username: Option<String>,
     /// Only accounts whose name comes after this one.
     #[serde(default)]
     pub after: Option<String>,
@@ -79,8 +82,11 @@ impl std::fmt::Debug for LoadDump {
 pub struct LoadReport {
     /// New accounts.
     pub added: usize,
-    /// Existing accounts, including those that need no change.
+    /// Existing accounts that change.
     pub updated: usize,
+    /// Existing accounts that stay as they are.
+    #[serde(default)]
+    pub unchanged: usize,
     /// Accounts, folders, groups and roles that cannot be loaded.
     pub failed: usize,
     /// Whether the store was changed: not by a dry run, and not if one failed, unless the others were asked for.

@@ -26,6 +26,45 @@ pub struct HookLink {
     pub health: String,
 }
 
+/// Which hooks a login would meet. Of the account only what selects hooks is looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainLogin {
+    /// The name, as a client would send it.
+    pub username: String,
+    /// The method; of several steps, the combined one.
+    pub method: String,
+    /// The client's address.
+    pub address: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedLogin {
+    /// Whether an account of that name is stored.
+    pub is_stored: bool,
+    /// The hook points of a login, in their order.
+    pub points: Vec<ExplainedPoint>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedPoint {
+    /// The name of the hook point.
+    pub hook: String,
+    /// How its links make one decision, in words.
+    pub composition: String,
+    /// Why the point as a whole is not asked; none: it is.
+    pub not_asked: Option<String>,
+    /// The links, in the order in which they are asked.
+    pub links: Vec<ExplainedLink>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedLink {
+    pub link: HookLink,
+    /// Why the link is skipped; none: it is asked, if the point is.
+    pub skipped: Option<String>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListHookRuns {

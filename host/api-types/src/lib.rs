@@ -37,8 +37,8 @@ pub use bans::{
 pub use error::{ErrorAnswer, ErrorCode};
 pub use file_events::{FileEvent, FileEvents, ListFileEvents};
 pub use hooks::{
-    ForgetCredentials, ForgottenCredentials, HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns,
-    ListHookCounters, ListHookLinks, ListHookRuns, ShowHookRun,
+    ExplainLogin, ExplainedLink, ExplainedLogin, ExplainedPoint, ForgetCredentials, ForgottenCredentials, HookCounter,
+    HookCounters, HookLink, HookLinks, HookRun, HookRuns, ListHookCounters, ListHookLinks, ListHookRuns, ShowHookRun,
 };
 pub use login_links::{
     AddLoginLink, DeleteLoginLink, DeletedLoginLink, ListLoginLinks, LoginLink, LoginLinks, MakeResetCode,

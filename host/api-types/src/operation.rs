@@ -60,6 +60,7 @@ operations! {
     "check-storage" CheckStorage -> StorageReport: "Try the file systems of an account: open, list, put, get, delete.";
     "sweep-storage" SweepStorage -> SweptStorage: "Remove what killed servers have left of uploads to object storage.";
     "list-hook-links" ListHookLinks -> HookLinks: "List the links of every hook point, in the order in which they are asked.";
+    "explain-login" ExplainLogin -> ExplainedLogin: "Say which hooks a login would meet and why, without running any.";
     "list-hook-runs" ListHookRuns -> HookRuns: "List the newest calls of hooks, oldest first.";
     "show-hook-run" ShowHookRun -> HookRun: "Show one call of a hook.";
     "list-hook-counters" ListHookCounters -> HookCounters: "Count all calls of hooks by hook, version and outcome.";

@@ -17,7 +17,9 @@ mod snapshot;
 
 pub use audit_export::{AuditShape, audit_as_answer};
 pub use client_pages::{ClientPages, CodePage};
-pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
+pub use control::{
+    AdminApi, Handle, Owner, control, error_answer, explained_login, for_owner, hook_link, plugin, user_name,
+};
 pub use exposition::{Measured, metrics};
 pub use health::{Readiness, health};
 pub use http::{

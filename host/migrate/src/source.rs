@@ -118,8 +118,8 @@ fn in_directory(directory: &Path) -> Result<Source, MigrateError> {
 }
 
 fn in_file(path: &Path) -> Result<Source, MigrateError> {
-    // A database may be larger than what is read as a whole.
-    let content = files::start(path, 64)?;
+    // A database or a dump may be larger than what is read as a whole.
+    let content = files::start(path, 4096)?;
     if content.starts_with(SQLITE) {
         return Ok(Source::Database(DatabaseKind::Sqlite, path.to_owned()));
     }
@@ -130,12 +130,15 @@ fn in_file(path: &Path) -> Result<Source, MigrateError> {
         let problem = "it is Pure-FTPd's index; name the file that it is made of, pureftpd.passwd";
         return Err(MigrateError::unusable(path, problem));
     }
+    if begins_json(&content) {
+        return Ok(Source::Dump(path.to_owned()));
+    }
     let content = files::bytes(path)?;
     let Ok(text) = std::str::from_utf8(&content) else {
         return Err(MigrateError::unusable(path, "it is neither a database nor text"));
     };
     let owned = path.to_owned();
-    if text.trim_start().starts_with(['{', '[']) {
+    if begins_json(&content) {
         return Ok(Source::Dump(owned));
     }
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -150,6 +153,11 @@ fn in_file(path: &Path) -> Result<Source, MigrateError> {
     let is_elsewhere = |fields: &Vec<&str>| matches!(fields.get(1).copied(), Some("x" | "*" | "!" | "!!" | ""));
     let is_system = fields.iter().all(is_elsewhere);
     Ok(if is_system { Source::System(owned) } else { Source::ProFtpd(owned) })
+}
+
+fn begins_json(content: &[u8]) -> bool {
+    let text = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content).trim_ascii_start();
+    text.starts_with(b"{") || text.starts_with(b"[")
 }
 
 fn is_bolt(content: &[u8]) -> bool {
@@ -184,6 +192,8 @@ mod tests {
         check(&[("f", &bolt)], "f", "make a dump with the older server");
         check(&[("f", b" {\"users\":[]}")], "f", "Dump");
         check(&[("f", b"[]")], "f", "Dump");
+        check(&[("f", "\u{feff}\n{}".as_bytes())], "f", "Dump");
+        check(&[("f", &[&[b' '; 5000][..], b"[]"].concat())], "f", "Dump");
         check(&[("f", b"a:x:1:1::/a:/bin/sh\n")], "f", "System");
         check(&[("f", b"#\na:$1$x$y:1:1::/a:/bin/sh\n")], "f", "ProFtpd");
         check(&[("f", b"a:$1$x$y:1:1::/a/./::::::::::::\n")], "f", "PureFtpd");

@@ -32,7 +32,12 @@ pub fn install_for_command() {
 /// Writes to standard output at once.
 pub fn write_out(text: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
+    written(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// What came of writing to standard output.
+pub fn written(outcome: std::io::Result<()>) -> anyhow::Result<()> {
+    match outcome {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(CLOSED_PIPE),
         outcome => outcome.context("standard output cannot be written"),
     }

@@ -11,6 +11,7 @@ use tidegate_core::ports::NodeName;
 
 const LOCK: &str = "lock";
 const NODE: &str = "node";
+const PLUGINS: &str = "plugins";
 
 /// The lock of the state directory, held by the one process that serves from the directory, or
 /// administers it while no server runs. The kernel releases it however the process ends.
@@ -52,9 +53,14 @@ pub fn node_name(directory: &Path) -> anyhow::Result<NodeName> {
     Ok(NodeName(name))
 }
 
+/// Whether a server or a command has worked in the directory, or plugins were put there for one.
+pub fn is_used(directory: &Path) -> bool {
+    [LOCK, NODE, PLUGINS].iter().any(|name| directory.join(name).exists())
+}
+
 /// Makes the directories that are missing, for this user alone.
 pub fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
-    for path in [directory.to_owned(), directory.join("plugins")] {
+    for path in [directory.to_owned(), directory.join(PLUGINS)] {
         make(&path)?;
     }
     directory.canonicalize().with_context(|| format!("the directory {} cannot be used", directory.display()))

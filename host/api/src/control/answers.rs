@@ -3,8 +3,8 @@
 use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
 use tidegate_core::admin::{
-    BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, MovedAdministrator, PluginState,
-    ShownObject, ShownUser, StepOutcome, SweptFileSystem, problem_of,
+    BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, LoginExplanation, MovedAdministrator,
+    PluginState, ShownObject, ShownUser, StepOutcome, SweptFileSystem, problem_of,
 };
 use tidegate_core::file_history::FileRecord;
 use tidegate_core::ports::storage::Swept;
@@ -116,6 +116,18 @@ pub fn hook_link(link: HookLink) -> api::HookLink {
         grants: link.grants,
         health: link.health,
     }
+}
+
+pub fn explained_login(explanation: LoginExplanation) -> api::ExplainedLogin {
+    let LoginExplanation { is_stored, points } = explanation;
+    let link = |(link, skipped)| api::ExplainedLink { link: hook_link(link), skipped };
+    let points = points.into_iter().map(|point| api::ExplainedPoint {
+        hook: point.hook.to_owned(),
+        composition: point.composition.to_owned(),
+        not_asked: point.not_asked,
+        links: point.links.into_iter().map(link).collect(),
+    });
+    api::ExplainedLogin { is_stored, points: points.collect() }
 }
 
 pub fn plugin(plugin: PluginState) -> api::Plugin {
@@ -243,7 +255,8 @@ pub fn load_report(loaded: Vec<Loaded>, applied: bool) -> api::LoadReport {
         match outcome {
             api::AccountOutcome::Failed => report.failed += 1,
             api::AccountOutcome::Added if kind.is_none() => report.added += 1,
-            api::AccountOutcome::Updated | api::AccountOutcome::Unchanged if kind.is_none() => report.updated += 1,
+            api::AccountOutcome::Updated if kind.is_none() => report.updated += 1,
+            api::AccountOutcome::Unchanged if kind.is_none() => report.unchanged += 1,
             api::AccountOutcome::Added | api::AccountOutcome::Updated | api::AccountOutcome::Unchanged => {}
         }
         match kind {
@@ -295,6 +308,28 @@ pub fn object(shown: ShownObject) -> api::StoredObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_load_counts_the_accounts_of_each_outcome() {
+        use LoadOutcome::{Added, Failed, Unchanged, Updated};
+        let changed = || Updated(vec!["status".to_owned()]);
+        let failed = || Failed("no".to_owned());
+        let check = |outcomes: Vec<(Option<ObjectKind>, LoadOutcome)>, expected: [usize; 4]| {
+            let name = "x".to_owned();
+            let loaded = outcomes.into_iter().map(|(kind, outcome)| Loaded { kind, name: name.clone(), outcome });
+            let report = load_report(loaded.collect(), true);
+            assert_eq!([report.added, report.updated, report.unchanged, report.failed], expected);
+            let of = |outcome| report.accounts.iter().filter(|account| account.outcome == outcome).count();
+            let counted = [api::AccountOutcome::Added, api::AccountOutcome::Updated, api::AccountOutcome::Unchanged];
+            assert_eq!(counted.map(of), [report.added, report.updated, report.unchanged]);
+        };
+        check(Vec::new(), [0, 0, 0, 0]);
+        check(vec![(None, Unchanged), (None, Unchanged)], [0, 0, 2, 0]);
+        check(vec![(None, Added), (None, changed()), (None, Unchanged), (None, failed())], [1, 1, 1, 1]);
+        // Of folders, groups and roles only those that failed are counted.
+        let folder = Some(ObjectKind::Folder);
+        check(vec![(folder, Added), (folder, changed()), (folder, Unchanged), (folder, failed())], [0, 0, 0, 1]);
+    }
 
     #[test]
     fn bans_are_given_a_page_at_a_time() {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tidegate_api_types::{
     AddBan, AddExemptNetwork, AddUser, AuditEntries, Ban, Bans, CheckStorage, ClearPassword, CloseSession,
     ClosedSession, DeleteUser, DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ExemptNetwork, ExemptNetworks,
-    FileEvents, ForgetCredentials, ForgetPlugin, ForgottenCredentials, ForgottenPlugin, HookCounters, HookLinks,
-    HookRun, HookRuns, ListAudit, ListBans, ListExemptNetworks, ListFileEvents, ListHookCounters, ListHookLinks,
-    ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan, RemoveExemptNetwork, RemovedBan,
-    Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, SetUsage, ShowHookRun, ShowStatus, ShowUser,
-    StorageReport, SweepStorage, SweptStorage, UpdateUser, User, Users,
+    ExplainLogin, ExplainedLogin, FileEvents, ForgetCredentials, ForgetPlugin, ForgottenCredentials, ForgottenPlugin,
+    HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListBans, ListExemptNetworks, ListFileEvents,
+    ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan,
+    RemoveExemptNetwork, RemovedBan, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, SetUsage,
+    ShowHookRun, ShowStatus, ShowUser, StorageReport, SweepStorage, SweptStorage, UpdateUser, User, Users,
 };
-use tidegate_core::admin::{Actor, AdminError, DocumentChange};
-use tidegate_core::connection::ConnectionId;
+use tidegate_core::admin::{Actor, AdminError, DocumentChange, LoginQuestion};
+use tidegate_core::connection::{ConnectionId, LoginMethod};
 use tidegate_core::file_history::FileRecordFilter;
 use tidegate_core::ports::{AccountFilter, AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
 use tidegate_core::quota::{NewUsage, RunningScan, UsedQuota};
@@ -129,6 +129,20 @@ impl Handle<ListHookLinks> for AdminApi {
     }
 }
 
+impl Handle<ExplainLogin> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ExplainLogin) -> Result<ExplainedLogin, AdminError> {
+        let ExplainLogin { username, method, address } = request;
+        let no_method = || AdminError::InvalidForHooks(format!("\"{method}\" is not a login method"));
+        let no_address = |_| AdminError::InvalidForHooks(format!("\"{address}\" is not an address"));
+        let login = LoginQuestion {
+            username,
+            method: LoginMethod::ALL.into_iter().find(|known| known.as_str() == method).ok_or_else(no_method)?,
+            address: address.parse().map_err(no_address)?,
+        };
+        Ok(answers::explained_login(self.administration.plugins.explain(actor, &login).await?))
+    }
+}
+
 impl Handle<ListHookRuns> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListHookRuns) -> Result<HookRuns, AdminError> {
         let ListHookRuns { username, hook, outcome, after, limit } = request;
@@ -232,8 +246,12 @@ impl Handle<ShowUser> for AdminApi {
 
 impl Handle<DumpUsers> for AdminApi {
     async fn handle(&self, actor: &Actor, request: DumpUsers) -> Result<Dumped, AdminError> {
-        let DumpUsers { after, limit } = request;
-        Ok(answers::dumped(self.administration.backups.dump(actor, after, limit).await?))
+        let DumpUsers { username, after, limit } = request;
+        let backups = &self.administration.backups;
+        Ok(answers::dumped(match username {
+            Some(username) => backups.dump_one(actor, &username).await?,
+            None => backups.dump(actor, after, limit).await?,
+        }))
     }
 }
 

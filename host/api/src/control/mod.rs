@@ -21,11 +21,11 @@ use axum::{Json, body::Bytes};
 use tidegate_api_types::{
     AddAdmin, AddApiKey, AddBan, AddExemptNetwork, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession,
     DeleteAdmin, DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode,
-    ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks, ListFileEvents,
-    ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions,
-    ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork, RevokeToken,
-    RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser,
-    SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
+    ExplainLogin, ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks,
+    ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans,
+    ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork,
+    RevokeToken, RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject,
+    ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 
@@ -35,7 +35,7 @@ pub(crate) use admin_handlers::token;
 pub(crate) use answers::{
     audit_entry, ban, dumped, exempt_networks, file_event, hook_counter, hook_run, load_report, session,
 };
-pub use answers::{hook_link, plugin};
+pub use answers::{explained_login, hook_link, plugin};
 pub use errors::error_answer;
 pub use peer::{Owner, Peer, user_name};
 

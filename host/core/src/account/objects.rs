@@ -68,6 +68,19 @@ impl ObjectKind {
         Ok(document)
     }
 
+    /// The document with its fields in the order of their table, and fields that are not known behind them: a store may
+    /// give them in an order of its own.
+    pub fn in_order(self, mut document: Map<String, Value>) -> Map<String, Value> {
+        let mut ordered = Map::with_capacity(document.len());
+        for field in self.fields() {
+            if let Some(value) = document.shift_remove(field.name) {
+                ordered.insert(field.name.to_owned(), value);
+            }
+        }
+        ordered.extend(document);
+        ordered
+    }
+
     /// Takes the secrets that the new document does not show from the stored object (A8-15); None: a new object,
     /// where the marks in their places are taken away.
     pub fn keep_secrets(self, stored: Option<&StoredDocument>, document: &mut Map<String, Value>) {

@@ -40,6 +40,24 @@ impl BackupAdministration {
         self.users.page(PageRequest { after, prefix: None, limit }).await
     }
 
+    /// The account of that name, valid or not, if there is one: as a page, and with an audit record of its own.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_system`, or the store fails.
+    pub async fn dump_one(&self, actor: &Actor, username: &str) -> Result<AccountPage, AdminError> {
+        self.audit.allow(actor, UseCase::Dump, username).await?;
+        // Of the names that begin with it, it is the first.
+        let request = PageRequest { after: None, prefix: Some(username.to_owned()), limit: 1 };
+        let mut page = self.users.page(request).await?;
+        page.next = None;
+        page.accounts.retain(|user| user.username == username);
+        page.invalid.retain(|invalid| invalid.username == username);
+        if !page.accounts.is_empty() || !page.invalid.is_empty() {
+            self.audit.done(actor, "dump", "user", username, String::new()).await;
+        }
+        Ok(page)
+    }
+
     /// A page of at most 500 folders, groups or roles with their secrets, as [`dump`](Self::dump).
     ///
     /// # Errors
@@ -52,7 +70,8 @@ impl BackupAdministration {
     ) -> Result<Vec<StoredDocument>, AdminError> {
         self.audit.allow(actor, UseCase::Dump, "").await?;
         let request = PageRequest { limit: request.limit.min(PAGE), ..request };
-        Ok(self.directory.list(kind.collection(), request).await?)
+        let page = self.directory.list(kind.collection(), request).await?.into_iter();
+        Ok(page.map(|stored| StoredDocument { document: kind.in_order(stored.document), ..stored }).collect())
     }
 
     /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that

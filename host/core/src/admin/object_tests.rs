@@ -274,6 +274,46 @@ async fn a_dump_holds_them_and_loads_whole() {
     assert_eq!(dumped[0].document["mapped_path"], json!("/srv/b"));
 }
 
+#[tokio::test]
+async fn fields_have_the_order_of_their_table() {
+    let house = house();
+    let page = || PageRequest { limit: 10, ..PageRequest::default() };
+    let check = async |kind: ObjectKind, document: Value, expected: &[&str]| {
+        let added = house.add(kind, document).await.unwrap().document;
+        let name = added["name"].as_str().unwrap();
+        let shown = house.objects.show(&house.root, kind, name).await.unwrap().0.document;
+        let listed = house.objects.list(&house.root, kind, page()).await.unwrap().remove(0).document;
+        let dumped = house.backups.dump_objects(&house.root, kind, page()).await.unwrap().remove(0).document;
+        for document in [&added, &shown, &listed, &dumped] {
+            assert_eq!(document.keys().collect::<Vec<_>>(), expected, "{kind:?}");
+        }
+    };
+    let usage = ["used_quota_size", "used_quota_files", "last_quota_update"];
+    let folder = json!({"filesystem": {"provider": 0}, "mapped_path": "/srv/f", "name": "f", "description": "x"});
+    let fields = [&["id", "name", "mapped_path", "description"][..], &usage, &["filesystem"]].concat();
+    check(Folder, folder, &fields).await;
+    let group = json!({"virtual_folders": [], "user_settings": {}, "description": "x", "name": "g"});
+    check(Group, group, &["id", "name", "description", "user_settings", "virtual_folders"]).await;
+    check(Role, json!({"description": "x", "name": "r"}), &["id", "name", "description"]).await;
+}
+
+#[tokio::test]
+async fn a_copy_of_one_account_is_recorded_as_that() {
+    // A18-10
+    let house = house();
+    for name in ["al", "alice", "bob"] {
+        house.add_user(name, json!({})).await;
+    }
+    let mut records = house.records().await;
+    for (name, expected) in [("al", &["al"][..]), ("alice", &["alice"]), ("a", &[]), ("zz", &[]), ("", &[])] {
+        let page = house.backups.dump_one(&house.root, name).await.unwrap();
+        let names: Vec<_> = page.accounts.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!((names.as_slice(), page.next), (expected, None), "{name}");
+        records.extend(expected.iter().map(|name| format!("dump user {name}")));
+        assert_eq!(house.records().await, records, "{name}");
+    }
+}
+
 fn bucket(secret: Option<&str>) -> Value {
     let mut config = json!({"bucket": "b", "access_key": "k"});
     config.as_object_mut().unwrap().extend(secret.map(|secret| ("access_secret".to_owned(), json!(secret))));

@@ -39,7 +39,7 @@ pub struct ShownObject {
 impl ShownObject {
     pub(super) fn of(kind: ObjectKind, stored: StoredDocument) -> Self {
         let problem = kind.problem_of(&stored);
-        Self { revision: stored.version.revision, document: redacted_object(stored.document), problem }
+        Self { revision: stored.version.revision, document: redacted_object(kind.in_order(stored.document)), problem }
     }
 }
 

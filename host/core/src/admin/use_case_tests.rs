@@ -187,7 +187,8 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         UseCase::ListCounters => of.hook_runs.counters(actor).await.map(drop),
         UseCase::Dump => {
             let objects = of.backups.dump_objects(actor, role, page()).await.map(drop);
-            of.backups.dump(actor, None, 1).await.and(objects)
+            let one = of.backups.dump_one(actor, "none").await.map(drop);
+            of.backups.dump(actor, None, 1).await.map(drop).and(objects).and(one)
         }
         UseCase::Load => of.backups.load(actor, Dump::default(), true).await.map(drop),
         UseCase::SweepStorage => of.storage.sweep(actor, None, Duration::ZERO).await.map(drop),

@@ -30,6 +30,9 @@ const MAX_MEMBERS: usize = 1000;
 /// Longer values are not kept: nothing asks for them.
 const MAX_VALUE: usize = 64;
 
+/// What some editors write before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The lists that are loaded: of accounts (None), folders, groups and roles.
 pub const fn list_of(kind: Option<ObjectKind>) -> &'static str {
     match kind {
@@ -67,22 +70,37 @@ impl DumpText {
     /// The text is no JSON object, has a name twice, or cannot be read.
     pub fn read(text: Arc<dyn SpooledText>) -> Result<Self, DumpError> {
         let mut cursor = Cursor::new(text.clone());
-        let mut members = BTreeMap::new();
         cursor.skip_blanks()?;
         if cursor.peek()? != Some(b'{') {
             return Err(cursor.malformed("it is no JSON object, {…}"));
         }
-        cursor.take()?;
-        cursor.skip_blanks()?;
-        if cursor.peek()? == Some(b'}') {
-            cursor.take()?;
-        } else {
-            while read_member(&mut cursor, &mut members)? {}
+        let members = read_members(&mut cursor)?;
+        Ok(Self { text, members })
+    }
+
+    /// As [`read`](Self::read), of a text of the older server: it may be the bare list of accounts, and begin with a byte
+    /// order mark.
+    ///
+    /// # Errors
+    /// As of `read`; `NoLists`: it is neither an object nor a list.
+    pub fn read_older(text: Arc<dyn SpooledText>) -> Result<Self, DumpError> {
+        let mut cursor = Cursor::new(text.clone());
+        if text.read(0, BYTE_ORDER_MARK.len())? == BYTE_ORDER_MARK {
+            for _ in BYTE_ORDER_MARK {
+                cursor.take()?;
+            }
         }
         cursor.skip_blanks()?;
-        if cursor.peek()?.is_some() {
-            return Err(cursor.malformed("trailing characters: there is something behind the end of the JSON object"));
-        }
+        let members = match cursor.peek()? {
+            Some(b'{') => read_members(&mut cursor)?,
+            Some(b'[') => {
+                let list = read_list(&mut cursor)?;
+                check_end(&mut cursor)?;
+                BTreeMap::from([(list_of(None).to_owned(), list)])
+            }
+            Some(_) => return Err(DumpError::NoLists),
+            None => return Err(cursor.broken_off()),
+        };
         Ok(Self { text, members })
     }
 
@@ -122,6 +140,20 @@ impl DumpText {
         matches!(self.members.get(name), Some(Member::Value(Some(found))) if found == value.as_bytes())
     }
 
+    /// How many there are of what has that name: the entries of a list, or one, if it is an object with something in it.
+    pub fn count(&self, name: &str) -> usize {
+        match self.members.get(name) {
+            Some(Member::List { count, .. }) => *count,
+            // What was not kept is long.
+            Some(Member::Value(None)) => 1,
+            Some(Member::Value(Some(value))) => {
+                let is_filled = value.iter().filter(|byte| !byte.is_ascii_whitespace()).count() > 2;
+                usize::from(value.starts_with(b"{") && is_filled)
+            }
+            None => 0,
+        }
+    }
+
     /// The names of what it has.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.members.keys().map(String::as_str)
@@ -134,6 +166,28 @@ impl DumpText {
             is_filled && kinds_in_order().all(|kind| list_of(kind) != name.as_str())
         };
         self.members.iter().filter(is_left).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// Reads an object, which is the rest of the text.
+fn read_members(cursor: &mut Cursor) -> Result<BTreeMap<String, Member>, DumpError> {
+    let mut members = BTreeMap::new();
+    cursor.take()?;
+    cursor.skip_blanks()?;
+    if cursor.peek()? == Some(b'}') {
+        cursor.take()?;
+    } else {
+        while read_member(cursor, &mut members)? {}
+    }
+    check_end(cursor)?;
+    Ok(members)
+}
+
+fn check_end(cursor: &mut Cursor) -> Result<(), DumpError> {
+    cursor.skip_blanks()?;
+    match cursor.peek()? {
+        Some(_) => Err(cursor.malformed("trailing characters: there is something behind the end of the JSON value")),
+        None => Ok(()),
     }
 }
 

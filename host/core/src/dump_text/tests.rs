@@ -126,7 +126,7 @@ fn what_is_no_dump_is_told_with_its_place() {
     check("{\"users\":[]]", "expected `,` or `}` at line 1 column 12");
     check("{\"users\":,}", "expected a value at line 1 column 10");
     check("{\"us\\xers\":[]}", "invalid escape at line 1 column 6");
-    check("{} x", "trailing characters: there is something behind the end of the JSON object at line 1 column 4");
+    check("{} x", "trailing characters: there is something behind the end of the JSON value at line 1 column 4");
     check("{\"users\":{}}", "\"users\" must be a list of objects");
     check("{\"roles\":7}", "\"roles\" must be a list of objects");
     // Problems inside of entries have the place in the whole text.
@@ -261,5 +261,42 @@ fn many_entries_come_in_parts() {
             }
         }
         assert_eq!(next, count as u64);
+    }
+}
+
+#[test]
+fn a_text_of_the_older_server_may_be_a_bare_list() {
+    // A18-10
+    let check = |dump: &str, expected: Result<&[&str], &str>| {
+        let found = DumpText::read_older(text(dump)).map_err(|error| error.to_string());
+        match (found, expected) {
+            (Ok(read), Ok(expected)) => {
+                let found = documents(&read).unwrap().into_iter().map(|one| Value::Object(one).to_string());
+                assert_eq!(found.collect::<Vec<_>>(), expected, "{dump}");
+            }
+            (Err(error), Err(part)) => assert!(error.contains(part), "{dump}: {error}"),
+            (found, _) => panic!("{dump}: {}", found.is_ok()),
+        }
+    };
+    check("[]", Ok(&[]));
+    check(" [ {\"n\":1}, {\"n\":2} ] ", Ok(&[r#"{"n":1}"#, r#"{"n":2}"#]));
+    check("\u{feff}[{\"n\":1}]", Ok(&[r#"{"n":1}"#]));
+    check("\u{feff} {\"users\":[{\"n\":1}]}", Ok(&[r#"{"n":1}"#]));
+    check("[{}] x", Err("trailing characters"));
+    check("[{}", Err("breaks off"));
+    check("", Err("breaks off"));
+    check("7", Err("none of the lists"));
+    check(&"[".repeat(100_000), Err("breaks off"));
+}
+
+#[test]
+fn what_there_is_is_counted() {
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_VALUE));
+    let dump = format!(r#"{{"rules":[{{}},7],"none":[],"set":{{"a":1}},"unset":{{ }},"text":"abc","long":{long}}}"#);
+    let read = read(&dump).unwrap();
+    for (name, expected) in
+        [("rules", 2), ("none", 0), ("set", 1), ("unset", 0), ("text", 0), ("long", 1), ("other", 0)]
+    {
+        assert_eq!(read.count(name), expected, "{name}");
     }
 }

@@ -3,14 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tidegate_core::account::fields::ACCOUNT;
+use tidegate_core::dump_text::{DumpError, DumpText, Entry, MAX_ENTRY};
 use tidegate_core::json;
+use tidegate_core::ports::{SpooledText, TextInMemory};
 
 use super::documents::{Documents, in_known_case, is_empty};
+use crate::files::TextOfFile;
 use crate::version::COLLECTIONS;
-use crate::{MigrateError, Moved, NoteKind, ObjectKind, files};
+use crate::{MigrateError, Moved, NoteKind, ObjectKind};
 
 /// Lists with a counterpart.
 const READ: [&str; 5] = ["folders", "groups", "roles", "users", "admins"];
@@ -20,7 +24,8 @@ const READ: [&str; 5] = ["folders", "groups", "roles", "users", "admins"];
 /// # Errors
 /// The file cannot be read, or is no dump.
 pub fn read_dump(path: &Path) -> Result<Moved, MigrateError> {
-    read_dump_text(&files::text(path)?).map_err(|problem| MigrateError::unusable(path, problem))
+    let text = TextOfFile::open(path)?;
+    read(Arc::new(text)).map_err(|problem| MigrateError::unusable(path, problem))
 }
 
 /// Reads the text of a dump.
@@ -28,46 +33,29 @@ pub fn read_dump(path: &Path) -> Result<Moved, MigrateError> {
 /// # Errors
 /// A sentence that says what is wrong with the dump.
 pub fn read_dump_text(text: &str) -> Result<Moved, String> {
-    let document =
-        json::parse(text.trim_start_matches('\u{feff}')).map_err(|error| format!("it is no JSON: {error}"))?;
-    let lists = match document {
-        Value::Array(users) => Map::from_iter([("users".to_owned(), Value::Array(users))]),
-        Value::Object(lists) => lists,
-        _ => return Err("it is neither a dump nor a list of accounts".to_owned()),
-    };
-    if !READ.iter().any(|name| lists.contains_key(*name)) {
+    read(Arc::new(TextInMemory::from(text.as_bytes().to_vec())))
+}
+
+/// Reads a text in parts: no entry is in memory that is larger than `tidegate load` takes it.
+fn read(text: Arc<dyn SpooledText>) -> Result<Moved, String> {
+    let dump = DumpText::read_older(text).map_err(sentence)?;
+    let names: Vec<String> = dump.names().map(str::to_owned).collect();
+    let is_read = |name: &str| READ.contains(&name);
+    if !names.iter().any(|name| is_read(name)) {
         return Err(format!("it is no dump: it has none of {}", READ.join(", ")));
     }
     let mut documents = Documents::new(true);
-    documents.moved.evidence.see_fields("the list", lists.keys(), COLLECTIONS);
+    documents.moved.evidence.see_fields("the list", names.iter(), COLLECTIONS);
     let mut unread = BTreeMap::new();
     for name in READ {
-        for (index, value) in list(&lists, name)?.iter().enumerate() {
-            let place = format!("{name}.{index}");
-            let Value::Object(document) = value else {
-                let kind = match name {
-                    "folders" => ObjectKind::Folder,
-                    "groups" => ObjectKind::Group,
-                    "roles" => ObjectKind::Role,
-                    "admins" => ObjectKind::Administrator,
-                    _ => ObjectKind::Account,
-                };
-                documents.moved.leave(kind, place, "it is no object, and stays behind");
-                continue;
-            };
-            let document = document.clone();
-            match name {
-                "folders" => documents.folder(document),
-                "groups" => documents.group(document),
-                "roles" => documents.role(document),
-                "admins" => documents.administrator(document),
-                _ => {
-                    let document = in_known_case(document, ACCOUNT);
-                    for (field, _) in document.iter().filter(|(field, value)| !is_known(field) && !is_empty(value)) {
-                        *unread.entry(field.clone()).or_insert(0_usize) += 1;
-                    }
-                    documents.user(document, &place);
-                }
+        let Some(mut entries) = dump.entries(name).map_err(sentence)? else { continue };
+        loop {
+            let part = entries.part().map_err(sentence)?;
+            if part.is_empty() {
+                break;
+            }
+            for entry in part {
+                take_in(&mut documents, name, &entry, &mut unread)?;
             }
         }
     }
@@ -76,13 +64,8 @@ pub fn read_dump_text(text: &str) -> Result<Moved, String> {
         let about = format!("field {}", super::tables::printable_name(&field));
         documents.moved.note(NoteKind::NoCounterpart, about, text);
     }
-    let others = lists.iter().filter(|(name, _)| !READ.contains(&name.as_str()));
-    for (name, value) in others {
-        let count = match value {
-            Value::Array(items) => items.len(),
-            Value::Object(fields) => usize::from(!fields.is_empty()),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
-        };
+    for name in names.iter().filter(|name| !is_read(name)) {
+        let count = dump.count(name);
         if count > 0 {
             documents.moved.note(NoteKind::NoCounterpart, super::tables::printable_name(name), counted(name, count));
         }
@@ -90,11 +73,54 @@ pub fn read_dump_text(text: &str) -> Result<Moved, String> {
     Ok(documents.moved)
 }
 
-fn list<'a>(lists: &'a Map<String, Value>, name: &str) -> Result<&'a [Value], String> {
-    match lists.get(name) {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(list)) => Ok(list),
-        Some(_) => Err(format!("\"{name}\" is no list")),
+/// Takes in an entry of a list. `unread`: how many accounts have a value in a field that is not known.
+fn take_in(
+    documents: &mut Documents,
+    list: &str,
+    entry: &Entry,
+    unread: &mut BTreeMap<String, usize>,
+) -> Result<(), String> {
+    let place = format!("{list}.{}", entry.index);
+    let kind = match list {
+        "folders" => ObjectKind::Folder,
+        "groups" => ObjectKind::Group,
+        "roles" => ObjectKind::Role,
+        "admins" => ObjectKind::Administrator,
+        _ => ObjectKind::Account,
+    };
+    let Some(text) = entry.text() else {
+        let problem = format!("it is longer than {} MiB, and stays behind", MAX_ENTRY >> 20);
+        documents.moved.leave(kind, place, problem);
+        return Ok(());
+    };
+    let text = std::str::from_utf8(text).map_err(|_| format!("{place} is no UTF-8 text"))?;
+    let value = json::parse(text).map_err(|error| format!("{place} is no JSON that can be read: {error}"))?;
+    let Value::Object(document) = value else {
+        documents.moved.leave(kind, place, "it is no object, and stays behind");
+        return Ok(());
+    };
+    match kind {
+        ObjectKind::Folder => documents.folder(document),
+        ObjectKind::Group => documents.group(document),
+        ObjectKind::Role => documents.role(document),
+        ObjectKind::Administrator => documents.administrator(document),
+        ObjectKind::Account => {
+            let document = in_known_case(document, ACCOUNT);
+            for (field, _) in document.iter().filter(|(field, value)| !is_known(field) && !is_empty(value)) {
+                *unread.entry(field.clone()).or_insert(0_usize) += 1;
+            }
+            documents.user(document, &place);
+        }
+    }
+    Ok(())
+}
+
+fn sentence(error: DumpError) -> String {
+    match error {
+        DumpError::NoLists => "it is neither a dump nor a list of accounts".to_owned(),
+        DumpError::List(list) => format!("\"{list}\" is no list"),
+        error @ DumpError::Malformed { .. } => format!("it is no JSON: {error}"),
+        error @ (DumpError::Entry { .. } | DumpError::Unreadable(_)) => error.to_string(),
     }
 }
 
@@ -233,6 +259,31 @@ mod tests {
         check("", Err("no JSON"));
         check(&"[".repeat(100_000), Err("no JSON"));
         check(&format!(r#"{{"users":[{{"username":"a","quota_size":1{}}}]}}"#, "0".repeat(400)), Err("no JSON"));
+    }
+
+    #[test]
+    fn an_entry_beyond_the_bound_of_a_load_stays_behind() {
+        let long = |length: usize| format!(r#"{{"username":"long","home_dir":"{}"}}"#, "x".repeat(length));
+        let whole = |length: usize| format!(r#"[{{"username":"a"}},{},{{"username":"b"}}]"#, long(length));
+        let frame = long(0).len();
+        check(&whole(MAX_ENTRY - frame), Ok((&["a", "long", "b"], &[], "seed")));
+        check(&whole(MAX_ENTRY - frame + 1), Ok((&["a", "b"], &["users.1"], "seed")));
+        let moved = read_dump_text(&whole(MAX_ENTRY)).unwrap();
+        assert_eq!((moved.left.users, &*moved.notes[0].text), (1, "it is longer than 8 MiB, and stays behind"));
+    }
+
+    #[test]
+    fn files_are_read_in_parts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("dump.json");
+        let user = |number: usize| format!("{{\"username\":\"ü{number}\",\"email\":\"\\ud800\"}}");
+        let users: Vec<_> = (0..2000).map(user).collect();
+        std::fs::write(&path, format!("\u{feff}{{\"users\":[{}]}}", users.join(",\n"))).unwrap();
+        let moved = read_dump(&path).unwrap();
+        assert_eq!((moved.users.len(), &moved.users[1999]["username"]), (2000, &"ü1999".into()));
+        std::fs::write(&path, b"{\"users\":[\n{\"username\":\"\xff\"}]}").unwrap();
+        let error = read_dump(&path).unwrap_err().to_string();
+        assert!(error.contains("byte 14 of line 2"), "{error}");
     }
 
     #[test]

@@ -3,25 +3,17 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::account::printable;
 use crate::pattern::{list_matches, matches};
 use crate::{MigrateError, Moved, NoteKind, files};
 
 const MAX_INCLUDES: usize = 64;
-/// Keywords that make a block restrict users, whatever their values are.
-const RESTRICTING: [&str; 10] = [
-    "allowusers",
-    "denyusers",
-    "allowgroups",
-    "denygroups",
-    "authenticationmethods",
-    "authorizedkeysfile",
-    "chrootdirectory",
-    "forcecommand",
-    "revokedkeys",
-    "subsystem",
-];
+/// Keywords that make a block restrict users, whatever their values are. Lists of users and groups are apart: they
+/// restrict those whom they name, or do not.
+const RESTRICTING: [&str; 6] =
+    ["authenticationmethods", "authorizedkeysfile", "chrootdirectory", "forcecommand", "revokedkeys", "subsystem"];
 /// Keywords that can let users open no session at all.
 const REFUSING: [&str; 2] = ["refuseconnection", "maxsessions"];
 /// Login methods, which a block restricts by switching them off.
@@ -45,11 +37,13 @@ struct Line {
     /// In lower case.
     keyword: String,
     words: Vec<String>,
-    /// All have to hold. None: the line stands before all `Match`, and holds where those say nothing.
-    conditions: Option<Vec<Condition>>,
+    /// Those of the `Match` above it. None: the line stands before all of them, and holds where those say nothing.
+    conditions: Option<Conditions>,
 }
 
-#[derive(Clone)]
+/// What a `Match` wants, all of it: the same one for all lines of its block.
+type Conditions = Arc<Vec<Condition>>;
+
 enum Condition {
     User(String),
     Group(String),
@@ -92,8 +86,7 @@ impl Sshd {
     pub fn names_groups(&self) -> bool {
         let is_of_group = |condition: &Condition| matches!(condition, Condition::Group(_));
         self.lines.iter().any(|line| {
-            ["allowgroups", "denygroups"].contains(&line.keyword.as_str())
-                || line.conditions.iter().flatten().any(is_of_group)
+            ["allowgroups", "denygroups"].contains(&line.keyword.as_str()) || line.all_conditions().any(is_of_group)
         })
     }
 
@@ -135,51 +128,54 @@ impl Sshd {
 
     /// The keyword of a line that restricts the user on some connections only.
     pub fn sometimes_restricting(&self, user: &str, groups: &[&str]) -> Option<&str> {
-        let is_restricting = |line: &&Line| {
-            let is_off = line.words.first().is_some_and(|word| word.eq_ignore_ascii_case("no"));
-            RESTRICTING.contains(&line.keyword.as_str())
-                || (is_off && SWITCHES.contains(&line.keyword.as_str()))
-                || refuses(&line.keyword, &line.words)
-        };
-        let mut lines = self.lines.iter().filter(|line| line.may_hold_for(user, groups)).filter(is_restricting);
-        lines.next().map(|line| line.keyword.as_str())
+        let mut lines = self.lines.iter().filter(|line| line.may_hold_for(user, groups));
+        lines.find(|line| self.restricts(line, user, groups)).map(|line| line.keyword.as_str())
+    }
+
+    /// Whether the line restricts the user where it holds.
+    fn restricts(&self, line: &Line, user: &str, groups: &[&str]) -> bool {
+        // The lines of a block are one list. Those of other blocks hold on other connections.
+        let is_of_list = |other: &&Line| other.keyword == line.keyword && other.is_in_block_of(line);
+        let mut list = self.lines.iter().filter(is_of_list);
+        match line.keyword.as_str() {
+            "denyusers" => !named(&line.words, user).is_empty(),
+            "denygroups" => any_group(&line.words, groups),
+            "allowusers" => !list.any(|line| named(&line.words, user).contains(&false)),
+            "allowgroups" => !list.any(|line| any_group(&line.words, groups)),
+            keyword => {
+                let is_off = line.words.first().is_some_and(|word| word.eq_ignore_ascii_case("no"));
+                RESTRICTING.contains(&keyword)
+                    || (is_off && SWITCHES.contains(&keyword))
+                    || refuses(keyword, &line.words)
+            }
+        }
     }
 
     /// Whether the user may log in at all; `Err`: only from some addresses.
     pub fn admits(&self, user: &str, groups: &[&str]) -> Result<bool, ()> {
         let list = |keyword: &str| self.of(keyword, user, groups);
-        // Unlike the lists of `Match`, these know no exclusion.
-        let any_group =
-            |patterns: &[String]| patterns.iter().any(|pattern| groups.iter().any(|group| matches(pattern, group)));
-        let name = |pattern: &str| {
-            pattern.rsplit_once('@').map_or((pattern.to_owned(), false), |(name, _)| (name.to_owned(), true))
-        };
-        let named = |patterns: &[String]| {
-            let matching = patterns.iter().map(|pattern| name(pattern)).filter(|(pattern, _)| matches(pattern, user));
-            matching.map(|(_, has_address)| has_address).collect::<Vec<bool>>()
-        };
         if REFUSING.into_iter().any(|keyword| list(keyword).is_some_and(|words| refuses(keyword, &words))) {
             return Ok(false);
         }
         let mut is_limited = false;
         if let Some(denied) = list("denyusers") {
-            let found = named(&denied);
+            let found = named(&denied, user);
             if found.contains(&false) {
                 return Ok(false);
             }
             is_limited |= !found.is_empty();
         }
         if let Some(allowed) = list("allowusers") {
-            let found = named(&allowed);
+            let found = named(&allowed, user);
             if found.is_empty() {
                 return Ok(false);
             }
             is_limited |= !found.contains(&false);
         }
-        if list("denygroups").is_some_and(|denied| any_group(&denied)) {
+        if list("denygroups").is_some_and(|denied| any_group(&denied, groups)) {
             return Ok(false);
         }
-        if list("allowgroups").is_some_and(|allowed| !any_group(&allowed)) {
+        if list("allowgroups").is_some_and(|allowed| !any_group(&allowed, groups)) {
             return Ok(false);
         }
         if is_limited { Err(()) } else { Ok(true) }
@@ -196,13 +192,25 @@ impl Line {
         self.is_undecided() && self.names(user, groups)
     }
 
+    fn all_conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.conditions.iter().flat_map(|conditions| conditions.iter())
+    }
+
+    /// Whether the same `Match` is above both.
+    fn is_in_block_of(&self, other: &Self) -> bool {
+        match (&self.conditions, &other.conditions) {
+            (Some(own), Some(of_other)) => Arc::ptr_eq(own, of_other),
+            (own, of_other) => own.is_none() && of_other.is_none(),
+        }
+    }
+
     fn is_undecided(&self) -> bool {
-        self.conditions.iter().flatten().any(|condition| matches!(condition, Condition::Undecided))
+        self.all_conditions().any(|condition| matches!(condition, Condition::Undecided))
     }
 
     /// Whether all conditions hold, apart from those on the connection.
     fn names(&self, user: &str, groups: &[&str]) -> bool {
-        self.conditions.iter().flatten().all(|condition| match condition {
+        self.all_conditions().all(|condition| match condition {
             Condition::User(list) => list_matches(list, &[user]),
             Condition::Group(list) => list_matches(list, groups),
             Condition::Undecided => true,
@@ -221,7 +229,7 @@ impl Reading<'_> {
     fn file(
         &mut self,
         path: &Path,
-        conditions: &mut Option<Vec<Condition>>,
+        conditions: &mut Option<Conditions>,
         lines: &mut Vec<Line>,
         moved: &mut Moved,
     ) -> Result<(), MigrateError> {
@@ -231,8 +239,10 @@ impl Reading<'_> {
             let keyword = keyword.to_ascii_lowercase();
             match keyword.as_str() {
                 "match" => {
-                    *conditions = Some(self::conditions(words));
-                    if conditions.iter().flatten().any(|condition| matches!(condition, Condition::Undecided)) {
+                    let wanted = self::conditions(words);
+                    let is_undecided = wanted.iter().any(|condition| matches!(condition, Condition::Undecided));
+                    *conditions = Some(Arc::new(wanted));
+                    if is_undecided {
                         let text = "its lines depend on the connection, and are not moved; accounts that they may restrict are \
                              disabled";
                         let about = format!("{}, line {}: Match", path.display(), number + 1);
@@ -254,7 +264,7 @@ impl Reading<'_> {
     fn include(
         &mut self,
         pattern: &str,
-        conditions: &Option<Vec<Condition>>,
+        conditions: &Option<Conditions>,
         lines: &mut Vec<Line>,
         moved: &mut Moved,
     ) -> Result<(), MigrateError> {
@@ -336,6 +346,20 @@ fn words(line: &str) -> Vec<String> {
     }
     words.extend(word);
     words
+}
+
+/// Whether a list has the name of one of the groups. Unlike the lists of `Match`, it knows no exclusion.
+fn any_group(patterns: &[String], groups: &[&str]) -> bool {
+    patterns.iter().any(|pattern| groups.iter().any(|group| matches(pattern, group)))
+}
+
+/// For each pattern of a list that stands for the user: whether it does from some addresses only.
+fn named(patterns: &[String], user: &str) -> Vec<bool> {
+    let parts = patterns.iter().map(|pattern| match pattern.rsplit_once('@') {
+        Some((name, _)) => (name, true),
+        None => (pattern.as_str(), false),
+    });
+    parts.filter(|(name, _)| matches(name, user)).map(|(_, has_address)| has_address).collect()
 }
 
 /// Whether the words after the keyword let users open no session.

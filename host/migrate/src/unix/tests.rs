@@ -136,6 +136,30 @@ fn what_the_other_server_refused_is_refused() {
         refused(&format!("Match LocalPort 22 User you\n{line}\n"), r#""status":1"#);
     }
     refused("Match Address 10.0.0.0/8\nPasswordAuthentication yes\n", r#""status":1"#);
+    // A list restricts those whom it names, or does not name.
+    for (list, is_restricting) in [
+        ("DenyUsers you", false),
+        ("DenyUsers me", true),
+        ("DenyUsers you m?", true),
+        ("DenyUsers me@192.0.2.1", true),
+        ("DenyUsers you\nDenyUsers me", true),
+        ("AllowUsers me", false),
+        ("AllowUsers you m*", false),
+        ("AllowUsers you\nAllowUsers me", false),
+        ("AllowUsers me@192.0.2.1", true),
+        ("AllowUsers you", true),
+        ("DenyGroups staff", false),
+        ("DenyGroups staff sft?", true),
+        ("AllowGroups sftp", false),
+        ("AllowGroups staff\nAllowGroups s*p", false),
+        ("AllowGroups staff", true),
+        // A list of another block is one of other connections.
+        ("AllowUsers you\nMatch Address 192.0.2.0/24\nAllowUsers me", true),
+        ("AllowGroups staff\nMatch Address 10.0.0.0/8\nAllowGroups sftp", true),
+    ] {
+        let expected = if is_restricting { r#""status":0"# } else { r#""status":1"# };
+        refused(&format!("Match Address 10.0.0.0/8\n{list}\n"), expected);
+    }
     // Without PAM there is no dialogue that takes the password.
     check(
         &format!("{INTERNAL}PasswordAuthentication no\n"),

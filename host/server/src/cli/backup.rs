@@ -1,6 +1,7 @@
 //! `tidegate dump` and `tidegate load`: all accounts, folders, groups and roles as one document, with
 //! their secrets (A18-10, A18-11).
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,7 +69,7 @@ pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
 /// All accounts, valid or not: loading the dump reports what is wrong with them.
 async fn all(door: &mut Door) -> anyhow::Result<Vec<Map<String, Value>>> {
     let mut users = Vec::new();
-    let mut request = DumpUsers { after: None, limit: PAGE };
+    let mut request = DumpUsers { username: None, after: None, limit: PAGE };
     loop {
         let page = door.call(request.clone()).await?;
         warn_of_invalid(&page.invalid);
@@ -136,8 +137,7 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
             warn_line!("tidegate: the {} \"{name}\" could not be loaded: {problem}", noun(*kind));
         }
     }
-    let LoadReport { applied, .. } = report;
-    let counts = counted(&report.accounts);
+    let applied = report.applied;
     let failed = report.failed + problems.len();
     if arguments.json {
         println!("{}", serde_json::to_string(&LoadReport { failed, ..report.clone() })?);
@@ -148,9 +148,9 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
         for LoadedAccount { username, outcome, changed, .. } in &report.accounts {
             print(username, *outcome, changed);
         }
-        println!("{}", in_words("would be", counts));
+        println!("{}", in_words("would be", &report));
     } else if applied {
-        println!("{}", in_words("were", counts));
+        println!("{}", in_words("were", &report));
     }
     let what = if report.objects.is_empty() { "accounts" } else { "documents" };
     let others = if applied { "the others were loaded" } else { "nothing was changed" };
@@ -159,13 +159,9 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
 }
 
 /// How many accounts are new, are changed, and stay as they are.
-fn counted(accounts: &[LoadedAccount]) -> (usize, usize, usize) {
-    let count = |outcome: AccountOutcome| accounts.iter().filter(|account| account.outcome == outcome).count();
-    (count(AccountOutcome::Added), count(AccountOutcome::Updated), count(AccountOutcome::Unchanged))
-}
-
-fn in_words(verb: &str, (added, updated, unchanged): (usize, usize, usize)) -> String {
-    let others = if unchanged > 0 { format!(", {unchanged} left as they are") } else { String::new() };
+fn in_words(verb: &str, report: &LoadReport) -> String {
+    let LoadReport { added, updated, unchanged, .. } = report;
+    let others = if *unchanged > 0 { format!(", {unchanged} left as they are") } else { String::new() };
     format!("{added} accounts {verb} added, {updated} updated{others}.")
 }
 
@@ -207,9 +203,13 @@ fn read_dump(text: Arc<dyn SpooledText>) -> anyhow::Result<(DumpText, Vec<String
     Ok((dump, problems))
 }
 
-/// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps,
-/// without the values of plugins.
-pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow::Result<Stores> {
+/// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps: of
+/// these accounts and of all folders, groups and roles, without the values of plugins.
+pub async fn stores_to_look_at(
+    settings: &Settings,
+    directory: &Path,
+    users: &BTreeSet<String>,
+) -> anyhow::Result<Stores> {
     let control = match settings.database {
         DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Control::connect(directory).await?,
         DatabaseSettings::Sqlite(_)
@@ -218,8 +218,18 @@ pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow:
         | DatabaseSettings::ReadOnly { .. } => None,
     };
     let Some(control) = control else { return Stores::open(&settings.database, directory) };
-    let kept = everything(&mut Door::Server(control)).await?;
-    let kinds = [(&USERS, kept.users), (&FOLDERS, kept.folders), (&GROUPS, kept.groups), (&ROLES, kept.roles)];
+    let mut door = Door::Server(control);
+    let mut accounts = Vec::new();
+    for user in users {
+        let request = DumpUsers { username: Some(user.clone()), after: None, limit: 1 };
+        accounts.extend(door.call(request).await?.users);
+    }
+    let kinds = [
+        (&USERS, accounts),
+        (&FOLDERS, all_objects(&mut door, ObjectKind::Folder).await?),
+        (&GROUPS, all_objects(&mut door, ObjectKind::Group).await?),
+        (&ROLES, all_objects(&mut door, ObjectKind::Role).await?),
+    ];
     let changes = kinds.into_iter().flat_map(|(collection, documents)| {
         documents.into_iter().filter_map(move |document| {
             let name = document.get(collection.name_field)?.as_str()?.to_owned();
@@ -237,20 +247,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_those_of_the_lines() {
-        use AccountOutcome::{Added, Failed, Unchanged, Updated};
-        let check = |outcomes: &[AccountOutcome], expected: &str| {
-            let account = |outcome: &AccountOutcome| LoadedAccount {
-                username: "u".into(),
-                outcome: *outcome,
-                changed: Vec::new(),
-                problem: None,
-            };
-            let accounts: Vec<_> = outcomes.iter().map(account).collect();
-            assert_eq!(in_words("would be", counted(&accounts)), expected);
+    fn what_stays_as_it_is_is_named_where_there_is_some() {
+        let check = |added: usize, updated: usize, unchanged: usize, expected: &str| {
+            let report = LoadReport { added, updated, unchanged, failed: 1, ..LoadReport::default() };
+            assert_eq!(in_words("would be", &report), expected);
         };
-        check(&[], "0 accounts would be added, 0 updated.");
-        check(&[Added, Updated, Updated, Failed], "1 accounts would be added, 2 updated.");
-        check(&[Unchanged, Updated, Unchanged], "0 accounts would be added, 1 updated, 2 left as they are.");
+        check(0, 0, 0, "0 accounts would be added, 0 updated.");
+        check(1, 2, 0, "1 accounts would be added, 2 updated.");
+        check(0, 1, 2, "0 accounts would be added, 1 updated, 2 left as they are.");
     }
 }

@@ -133,10 +133,13 @@ pub async fn run(command: BanCommand) -> anyhow::Result<()> {
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let bans = match Control::connect(&place.directory()).await? {
+    let bans = match place.server().await? {
         Some(mut control) => all(&mut control).await?,
         // Bans end with the server.
-        None => Vec::new(),
+        None => {
+            place.settings_to_look_at()?;
+            Vec::new()
+        }
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&bans)?);
@@ -189,6 +192,6 @@ async fn remove(place: &Place, ip: String, json: bool) -> anyhow::Result<()> {
 /// The running server, which alone has bans.
 async fn server(place: &Place) -> anyhow::Result<Control> {
     let directory = place.directory();
-    let control = Control::connect(&directory).await?;
+    let control = place.server().await?;
     control.with_context(|| format!("bans are kept by the running server, and none runs in {}", directory.display()))
 }

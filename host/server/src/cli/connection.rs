@@ -12,7 +12,6 @@ use tidegate_core::terminal::on_one_line;
 use super::Place;
 use super::lines::print_line;
 use super::times::milliseconds;
-use crate::control::Control;
 
 #[derive(Debug, Subcommand)]
 pub enum ConnectionCommand {
@@ -83,10 +82,13 @@ pub async fn run(command: ConnectionCommand) -> anyhow::Result<()> {
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let sessions = match Control::connect(&place.directory()).await? {
+    let sessions = match place.server().await? {
         Some(mut control) => control.call(&ListSessions {}).await?.sessions,
         // Without a server there is no connection.
-        None => Vec::new(),
+        None => {
+            place.settings_to_look_at()?;
+            Vec::new()
+        }
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&sessions)?);
@@ -111,7 +113,7 @@ async fn files(arguments: FilesArguments) -> anyhow::Result<()> {
         arguments;
     let (since, until) =
         (since.as_deref().map(milliseconds).transpose()?, until.as_deref().map(milliseconds).transpose()?);
-    let Some(mut control) = Control::connect(&place.directory()).await? else {
+    let Some(mut control) = place.server().await? else {
         let directory = place.directory();
         bail!("no server runs in {}: it keeps this in memory; the log has more", directory.display());
     };
@@ -134,7 +136,7 @@ fn line(event: &FileEvent) -> String {
 }
 
 async fn close(place: &Place, id: &str, json: bool) -> anyhow::Result<()> {
-    let Some(mut control) = Control::connect(&place.directory()).await? else {
+    let Some(mut control) = place.server().await? else {
         bail!("there is no such connection: no server runs in {}", place.directory().display());
     };
     let closed = control.call(&CloseSession { connection_id: id.to_owned() }).await?;

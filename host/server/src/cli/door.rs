@@ -62,11 +62,13 @@ pub struct Process {
 
 impl Door {
     pub async fn open(place: &Place, purpose: Purpose) -> anyhow::Result<Self> {
-        let directory = place.directory();
-        if let Some(control) = Control::connect(&directory).await? {
+        if let Some(control) = place.server().await? {
             return Ok(Self::Server(control));
         }
-        let (directory, settings) = place.settings()?;
+        let (directory, settings) = match purpose {
+            Purpose::Look => place.settings_to_look_at()?,
+            Purpose::Change => place.settings()?,
+        };
         Self::open_in(&directory, settings, purpose).await
     }
 

@@ -6,19 +6,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tidegate_api::hook_link as answer;
-use tidegate_api_types::{ForgetCredentials, HookLink, ListHookLinks};
+use tidegate_api::{explained_login, hook_link as answer};
+use tidegate_api_types::{ExplainLogin, ExplainedLink, ExplainedLogin, ForgetCredentials, HookLink, ListHookLinks};
 use tidegate_core::account::json_schema;
-use tidegate_core::admin::{LoginExplanation, LoginQuestion};
+use tidegate_core::admin::LoginQuestion;
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::HookKind;
 use tidegate_hooks_wasm::ServedGates;
 
-use super::backup::stores_to_look_at;
 use super::lines::print_line;
 use super::{Place, hook_runs, hook_test};
-use crate::config::Settings;
-use crate::control::Control;
 use crate::hook_explanation;
 use crate::hook_inventory::as_at_start;
 use crate::wire::{self, Hooks, Stores};
@@ -97,8 +94,7 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
 
 async fn forget_credentials(place: &Place, username: Option<String>, json: bool) -> anyhow::Result<()> {
     let directory = place.directory();
-    let control = Control::connect(&directory).await?;
-    let mut control = control.with_context(|| {
+    let mut control = place.server().await?.with_context(|| {
         format!("credentials are remembered by the running server, and none runs in {}", directory.display())
     })?;
     let answer = control.call(&ForgetCredentials { username }).await?;
@@ -110,19 +106,11 @@ async fn forget_credentials(place: &Place, username: Option<String>, json: bool)
     Ok(())
 }
 
-async fn open(place: &Place) -> anyhow::Result<(Settings, Stores, Hooks)> {
-    let (directory, settings) = place.settings()?;
-    let stores = stores_to_look_at(&settings, &directory).await?;
-    let served = ServedGates::look(&directory)?;
-    let hooks = Hooks::open(&settings, &stores, wire::silent_host(), served).await?;
-    Ok((settings, stores, hooks))
-}
-
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let links = match Control::connect(&place.directory()).await? {
+    let links = match place.server().await? {
         Some(mut control) => control.call(&ListHookLinks {}).await?.links,
         None => {
-            let (directory, settings) = place.settings()?;
+            let (directory, settings) = place.settings_to_look_at()?;
             as_at_start(&directory, &settings).await?.links().into_iter().map(answer).collect()
         }
     };
@@ -168,9 +156,15 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
         let known = LoginMethod::ALL.map(LoginMethod::as_str).join(", ");
         bail!("\"{method}\" is not a login method; there are {known}");
     };
-    let (settings, stores, hooks) = open(place).await?;
     let login = LoginQuestion { username: user.to_owned(), method, address: ip };
-    let explanation = hook_explanation::explain(&login, &settings, &stores, &hooks).await?;
+    let explanation = match place.server().await? {
+        Some(mut control) => {
+            let LoginQuestion { username, method, address } = login;
+            let (method, address) = (method.as_str().to_owned(), address.to_string());
+            control.call(&ExplainLogin { username, method, address }).await?
+        }
+        None => at_start(place, &login).await?,
+    };
     if json {
         println!("{}", serde_json::to_string_pretty(&as_json(explanation))?);
         return Ok(());
@@ -185,26 +179,35 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
             (None, false) => println!("{hook}: {}", point.composition),
         }
         let is_asked = point.not_asked.is_none();
-        for (link, mismatch) in point.links.into_iter().filter(|_| is_asked) {
-            match mismatch {
+        for ExplainedLink { link, skipped } in point.links.into_iter().filter(|_| is_asked) {
+            match skipped {
                 Some(reason) => print_line!("  skips {:<8} {}: {reason}", link.adapter, link.target),
-                None => print_line!("  asks  {}", in_words(&answer(link))),
+                None => print_line!("  asks  {}", in_words(&link)),
             }
         }
     }
     Ok(())
 }
 
+/// What a login would meet if a server started now.
+async fn at_start(place: &Place, login: &LoginQuestion) -> anyhow::Result<ExplainedLogin> {
+    let (directory, settings) = place.settings_to_look_at()?;
+    let stores = Stores::open(&settings.database, &directory)?;
+    let served = ServedGates::look(&directory)?;
+    let hooks = Hooks::open(&settings, &stores, wire::silent_host(), served).await?;
+    Ok(explained_login(hook_explanation::explain(login, &settings, &stores, &hooks).await?))
+}
+
 /// Each link, with whether it would run and the reason for which not.
-fn as_json(explanation: LoginExplanation) -> Vec<Value> {
+fn as_json(explanation: ExplainedLogin) -> Vec<Value> {
     let points = explanation.points.into_iter().flat_map(|point| {
         let whole = point.not_asked;
-        point.links.into_iter().map(move |(link, mismatch)| {
-            let skipped = whole.clone().or(mismatch);
-            let mut value = serde_json::to_value(answer(link)).unwrap_or_default();
+        point.links.into_iter().map(move |ExplainedLink { link, skipped }| {
+            let reason = whole.clone().or(skipped);
+            let mut value = serde_json::to_value(link).unwrap_or_default();
             if let Value::Object(fields) = &mut value {
-                fields.insert("runs".to_owned(), json!(skipped.is_none()));
-                fields.insert("reason".to_owned(), json!(skipped));
+                fields.insert("runs".to_owned(), json!(reason.is_none()));
+                fields.insert("reason".to_owned(), json!(reason));
             }
             value
         })

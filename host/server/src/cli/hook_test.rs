@@ -1,6 +1,6 @@
 //! `tidegate hook test`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -112,6 +112,8 @@ fn text_or_file(argument: &str) -> anyhow::Result<String> {
 
 pub async fn test(arguments: TestArguments) -> anyhow::Result<()> {
     let cases = arguments.cases()?;
+    let configured = cases.iter().filter(|case| case.link.is_empty());
+    let users: BTreeSet<String> = configured.map(|case| case.user.clone()).collect();
     // Hooks are started once, whatever the number of events is.
     let mut benches: BTreeMap<(String, String), Bench> = BTreeMap::new();
     let mut reports: Vec<Report> = Vec::with_capacity(cases.len());
@@ -122,8 +124,8 @@ pub async fn test(arguments: TestArguments) -> anyhow::Result<()> {
         let key = (hook.to_owned(), case.link.clone());
         if !benches.contains_key(&key) {
             let bench = if case.link.is_empty() {
-                let (directory, settings) = arguments.place.settings()?;
-                Bench::configured(settings, &directory).await?
+                let (directory, settings) = arguments.place.settings_to_look_at()?;
+                Bench::configured(settings, &directory, &users).await?
             } else {
                 let (directory, loaded) = arguments.loaded()?;
                 Bench::alone(kind, &case.link, loaded, &directory).await?

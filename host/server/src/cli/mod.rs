@@ -20,6 +20,7 @@ mod login_link;
 mod migrate;
 mod object;
 mod output_file;
+mod place;
 mod plugin;
 mod plugin_new;
 mod plugin_words;
@@ -34,7 +35,7 @@ mod user_arguments;
 mod user_fields;
 mod user_totp;
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,9 +46,9 @@ use tidegate_api_types::{ObjectKind, ShowStatus};
 use tidegate_core::terminal::neutralised;
 use tracing_subscriber::filter::LevelFilter;
 
+pub use self::place::Place;
 use crate::activation::Activation;
 use crate::config::settings::DatabaseSettings;
-use crate::config::{Loaded, Settings, other_directories};
 use crate::confine::{self, ConfinedArguments};
 use crate::control::Control;
 use crate::log_file::Rotation;
@@ -141,17 +142,6 @@ enum Command {
     Confined(ConfinedArguments),
 }
 
-/// The directory of configuration and state, and the configuration file.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Place {
-    /// The directory of the configuration and the state [env: TIDEGATE_CONFIG_DIR]
-    #[arg(short, long)]
-    config_dir: Option<PathBuf>,
-    /// The configuration file: a name without extension, or a path with one [env: TIDEGATE_CONFIG_FILE]
-    #[arg(short = 'f', long)]
-    config_file: Option<String>,
-}
-
 #[derive(Debug, clap::Args)]
 struct ServeArguments {
     #[command(flatten)]
@@ -190,7 +180,10 @@ struct ServeArguments {
 
 pub fn run() -> ExitCode {
     panics::install_for_command();
-    let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return told(&answer),
+    };
     // Both run before there are threads.
     if let Command::Confined(arguments) = &cli.command {
         return confine::run(arguments).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
@@ -216,6 +209,17 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// Prints help, the version, or what is wrong with the arguments.
+fn told(answer: &clap::Error) -> ExitCode {
+    let printed = answer.print().and_then(|()| std::io::stdout().flush());
+    if !answer.use_stderr()
+        && let Err(error) = panics::written(printed)
+    {
+        return failed(&error);
+    }
+    u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
@@ -363,9 +367,8 @@ impl ServeArguments {
 }
 
 async fn ping(place: &Place) -> anyhow::Result<()> {
-    let directory = place.directory();
-    let control = Control::connect(&directory).await?;
-    let mut control = control.with_context(|| format!("no server runs in {}", directory.display()))?;
+    let mut control =
+        place.server().await?.with_context(|| format!("no server runs in {}", place.directory().display()))?;
     control.call(&ShowStatus {}).await?;
     println!("The server is alive.");
     Ok(())
@@ -381,42 +384,6 @@ async fn initprovider(place: &Place) -> anyhow::Result<()> {
     }
     println!("The database is up to date.");
     Ok(())
-}
-
-impl Place {
-    pub fn directory(&self) -> PathBuf {
-        self.chosen_directory().unwrap_or_else(|| PathBuf::from("."))
-    }
-
-    fn chosen_directory(&self) -> Option<PathBuf> {
-        self.config_dir.clone().or_else(|| from_environment("CONFIG_DIR").map(PathBuf::from))
-    }
-
-    /// The directories in which the file may be: other ones only if no directory was chosen (A3-04).
-    fn directories(&self, directory: &Path) -> Vec<PathBuf> {
-        let home = std::env::var_os("HOME").map(PathBuf::from);
-        let others = if self.chosen_directory().is_none() { other_directories(home.as_deref()) } else { Vec::new() };
-        std::iter::once(directory.to_owned()).chain(others).collect()
-    }
-
-    pub fn file(&self) -> Option<String> {
-        self.config_file.clone().or_else(|| from_environment("CONFIG_FILE"))
-    }
-
-    pub fn load(&self, directory: &Path) -> anyhow::Result<Loaded> {
-        let environment: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Ok(Loaded::read(&self.directories(directory), self.file().as_deref(), &environment)?)
-    }
-
-    /// The directory, which is made if it is missing, and the checked configuration.
-    pub fn settings(&self) -> anyhow::Result<(PathBuf, Settings)> {
-        let directory = state_directory::prepare(&self.directory())?;
-        let settings = self.load(&directory)?.validate(&directory, false)?;
-        state_directory::make(&settings.backups)?;
-        Ok((directory, settings))
-    }
 }
 
 /// The value of a variable; one with this server's prefix wins over one with the older server's.

@@ -15,7 +15,6 @@ use tidegate_hooks_wasm::{Inspection, PluginSettings, TrustedKeys, componentize,
 use super::door::{Door, Purpose};
 use super::{Place, plugin_new};
 use crate::config::{Config, Loaded};
-use crate::control::Control;
 use crate::hook_inventory::as_at_start;
 use crate::hook_test::{Bench, Case};
 
@@ -96,10 +95,10 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let plugins = match Control::connect(&place.directory()).await? {
+    let plugins = match place.server().await? {
         Some(mut control) => control.call(&ListPlugins {}).await?.plugins,
         None => {
-            let (directory, settings) = place.settings()?;
+            let (directory, settings) = place.settings_to_look_at()?;
             as_at_start(&directory, &settings).await?.plugin_states().into_iter().map(tidegate_api::plugin).collect()
         }
     };

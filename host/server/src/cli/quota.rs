@@ -11,7 +11,6 @@ use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
 use super::object::all_objects;
 use super::user::{change, for_each_page, warn_of_invalid};
-use crate::control::Control;
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -147,7 +146,7 @@ async fn scan(place: &Place, door: &mut Door, scope: &ScanScope) -> anyhow::Resu
 async fn show_progress(place: &Place) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(PROGRESS_INTERVAL).await;
-        if let Ok(Some(mut control)) = Control::connect(&place.directory()).await
+        if let Ok(Some(mut control)) = place.server().await
             && let Ok(found) = control.call(&ListScans {}).await
         {
             let (files, directories) = found.scans.iter().fold((0, 0), |(files, directories): (u64, u64), scan| {

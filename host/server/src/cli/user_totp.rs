@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 use serde_json::{Map, json};
-use tidegate_api_types::{DocumentChange, UpdateUser};
+use tidegate_api_types::{AdminCodes, DocumentChange, UpdateUser};
 
 use super::Place;
 use super::lines::print_line;
@@ -55,23 +55,30 @@ pub async fn run(arguments: TotpArguments) -> anyhow::Result<()> {
 }
 
 fn print(arguments: &TotpArguments, secret: Option<&str>) -> anyhow::Result<()> {
-    let Some(secret) = secret else {
-        if !arguments.json {
-            print_line!("\"{}\" has no one-time codes any more.", arguments.username);
-        }
+    let codes = codes(arguments, secret);
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&codes)?);
+        return Ok(());
+    }
+    let (Some(secret), Some(url)) = (&codes.secret, &codes.url) else {
+        print_line!("\"{}\" has no one-time codes any more.", arguments.username);
         return Ok(());
     };
-    let url = url(&arguments.issuer, &arguments.username, secret);
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "secret": secret, "url": url }))?);
-    } else {
-        println!("Give this to \"{}\"; it is shown only now:\n{secret}\n{url}", arguments.username);
-        println!(
-            "A login by password asks for a code from now on; one by key does where filters.two_factor_protocols has \
-             \"SSH\"."
-        );
-    }
+    println!("Give this to \"{}\"; it is shown only now:\n{secret}\n{url}", arguments.username);
+    println!(
+        "A login by password asks for a code from now on; one by key does where filters.two_factor_protocols has \
+         \"SSH\"."
+    );
     Ok(())
+}
+
+/// As `tidegate admin totp` prints them; an account has no recovery codes from here.
+fn codes(arguments: &TotpArguments, secret: Option<&str>) -> AdminCodes {
+    AdminCodes {
+        secret: secret.map(str::to_owned),
+        url: secret.map(|secret| url(&arguments.issuer, &arguments.username, secret)),
+        recovery_codes: Vec::new(),
+    }
 }
 
 fn new_secret() -> anyhow::Result<String> {

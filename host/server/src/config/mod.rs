@@ -114,6 +114,19 @@ impl Loaded {
         Self::of(Source { path, text }, environment, notes)
     }
 
+    /// Whether the file that `file` names, if it names one, is there and can be read. Arguments as of
+    /// [`read`](Self::read).
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn look_for(directories: &[PathBuf], file: Option<&str>) -> Result<(), ConfigErrors> {
+        if file.is_none() {
+            return Ok(());
+        }
+        let location::Found { path, notes: _ } = location::find(directories, file).map_err(one)?;
+        path.as_deref().map(format::read).transpose().map(drop).map_err(one)
+    }
+
     fn of(source: Source, environment: &[(String, String)], mut notes: Vec<String>) -> Result<Self, ConfigErrors> {
         let defaults = serde_json::to_value(Config::default()).map_err(|error| one(error.to_string()))?;
         let mut value = match &source.path {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -142,6 +142,14 @@ impl DatabaseSettings {
             Self::Mysql(_) | Self::ReadOnly { accounts: ReadOnly::Mysql(_), .. } => "mysql",
             Self::Bolt(_) => "bolt",
             Self::Memory(_) => "memory",
+        }
+    }
+
+    /// The file that is the whole database, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(file) | Self::Bolt(file) => Some(file),
+            Self::Postgresql(_) | Self::Mysql(_) | Self::Memory(_) | Self::ReadOnly { .. } => None,
         }
     }
 }

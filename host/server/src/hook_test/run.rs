@@ -1,5 +1,6 @@
 //! Runs cases, each in the chain that it names.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,9 +46,10 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// All hooks of a configuration, with its accounts and its plugins' stores.
-    pub async fn configured(settings: Settings, state: &Path) -> anyhow::Result<Self> {
-        let stores = stores_to_look_at(&settings, state).await?;
+    /// All hooks of a configuration, with its accounts and its plugins' stores. `users`: the accounts that the cases
+    /// are about.
+    pub async fn configured(settings: Settings, state: &Path, users: &BTreeSet<String>) -> anyhow::Result<Self> {
+        let stores = stores_to_look_at(&settings, state, users).await?;
         Self::open(settings, stores, ServedGates::look(state)?, None).await
     }
 
