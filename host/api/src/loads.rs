@@ -73,7 +73,8 @@ pub async fn read_dump(text: Arc<dyn SpooledText>) -> Result<DumpText, LoadFailu
 /// kind; None: accounts.
 ///
 /// # Errors
-/// The text is no dump, an entry is no document, other loads have the room for its values, the actor lacks the permission, or the store fails.
+/// The text is no dump, an entry is no document, other loads have the room for its values, the actor lacks the
+/// permission, or the store fails.
 pub async fn load_dump(
     backups: &BackupAdministration,
     actor: &Actor,

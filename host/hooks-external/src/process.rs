@@ -66,7 +66,7 @@ pub async fn run(run: Run, place: CallPlace, delivery: Option<Delivery>) -> Resu
 
 async fn supervise(run: Run, delivery: Option<Delivery>) -> Result<Output, RunError> {
     let deadline = Instant::now() + run.deadline;
-    let mut program = start(&run, delivery).await?;
+    let mut program = start(&run).await?;
     let (stdout, stderr) = match program.streams() {
         Ok(streams) => streams,
         Err(error) => {
@@ -74,6 +74,10 @@ async fn supervise(run: Run, delivery: Option<Delivery>) -> Result<Output, RunEr
             return Err(RunError::Unreadable(error.to_string()));
         }
     };
+    // From now on the program goes on even if the server is killed.
+    if let Some(delivery) = delivery {
+        delivery.note();
+    }
     let (mut stdout, mut stderr) = (Kept::new(stdout, run.max_stdout), Kept::new(stderr, run.max_stderr));
     let status = tokio::select! {
         status = program.ended() => Some(status),
@@ -102,7 +106,7 @@ async fn supervise(run: Run, delivery: Option<Delivery>) -> Result<Output, RunEr
     }
 }
 
-async fn start(run: &Run, delivery: Option<Delivery>) -> Result<Program, RunError> {
+async fn start(run: &Run) -> Result<Program, RunError> {
     let mut command = Command::new(&run.program);
     command.args(&run.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     if run.clear_environment {
@@ -112,15 +116,7 @@ async fn start(run: &Run, delivery: Option<Delivery>) -> Result<Program, RunErro
     let path = run.program.clone();
     // Loading a program from a slow disk takes time. The runtime has no part in this: while it ends, it would
     // refuse the program's streams, and forget a program that has just begun.
-    let started = tokio::task::spawn_blocking(move || {
-        command.spawn().map(|child| {
-            // From now on the program goes on even if the server is killed.
-            if let Some(delivery) = delivery {
-                delivery.note();
-            }
-            Program::new(child, path)
-        })
-    });
+    let started = tokio::task::spawn_blocking(move || command.spawn().map(|child| Program::new(child, path)));
     let started = started.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     started.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
 }

@@ -57,8 +57,8 @@ impl PluginDirectory {
         }
     }
 
-    /// Closes the gates that the file exports which is being loaded, and no others, if no version is in service. Returns
-    /// whether that makes a difference.
+    /// Closes the gates that the file exports which is being loaded, and no others, if no version is in
+    /// service. Returns whether that makes a difference.
     pub(crate) fn close_until_in_service(&self, name: &str, component: &[u8]) -> bool {
         if !self.lock().is_waiting(name) {
             return false;
@@ -90,16 +90,79 @@ impl State {
         if let Some(again) = self.busy.get_mut(&name) {
             *again = true;
         }
-        self.assumed.entry(name).or_default().extend(gates);
+        self.claimed.insert(name, gates);
     }
 
     /// Closes the gates of the file that a task has read, and opens those that were closed because
-    /// of the file before, unless a later look has claimed gates for another one.
+    /// of the file before; those that a later look has claimed, for another one, stay closed.
     pub fn assume(&mut self, name: &str, gates: BTreeSet<HookKind>) {
-        if self.busy.get(name) == Some(&true) {
-            self.assumed.entry(name.to_owned()).or_default().extend(gates);
-        } else {
-            self.assumed.insert(name.to_owned(), gates);
+        self.assumed.insert(name.to_owned(), gates);
+        if self.busy.get(name) != Some(&true) {
+            self.claimed.remove(name);
         }
+    }
+
+    /// Opens the gates that were closed because of the files of this name.
+    pub fn open(&mut self, name: &str) {
+        self.assumed.remove(name);
+        self.claimed.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::hook::HookKind::{CheckPassword, Connect, ExternalAuth};
+
+    use super::*;
+
+    /// What happens to a file that is present, and of which no version is in service.
+    #[derive(Debug)]
+    enum Step {
+        /// The server starts.
+        Start,
+        /// A look finds a file that exports these gates.
+        Look(&'static [HookKind]),
+        /// A task begins to read, because of the look or once more.
+        Begin,
+        /// The task has read a file that exports these gates.
+        Read(&'static [HookKind]),
+    }
+
+    #[test]
+    fn gates_are_closed_for_the_files_that_are_not_superseded() {
+        // G-01
+        use Step::{Begin, Look, Read, Start};
+        let check = |steps: &[Step], expected: &[HookKind]| {
+            let mut state = State::default();
+            state.present = Some(BTreeSet::from(["a".to_owned()]));
+            for step in steps {
+                match step {
+                    Start => state.assume("a", all_gates()),
+                    Look(gates) => state.claim("a".to_owned(), gates.iter().copied().collect()),
+                    Begin => {
+                        state.busy.insert("a".to_owned(), false);
+                    }
+                    Read(gates) => state.assume("a", gates.iter().copied().collect()),
+                }
+            }
+            let closed: Vec<_> = state.closed_gates("a").into_iter().collect();
+            assert_eq!(closed, expected, "{steps:?}");
+        };
+        let all: Vec<_> = all_gates().into_iter().collect();
+        check(&[Look(&[Connect])], &[Connect]);
+        check(&[Look(&[Connect]), Begin, Read(&[Connect])], &[Connect]);
+        check(&[Start, Begin], &all);
+        check(&[Start, Begin, Read(&[])], &[]);
+        // Other files change while one waits for its reader: it closes no more than what it exports.
+        check(&[Start, Begin, Look(&[])], &all);
+        check(&[Start, Begin, Look(&[]), Read(&[])], &[]);
+        check(&[Start, Begin, Look(&[Connect]), Read(&[Connect])], &[Connect]);
+        // The task has read the file before, or the one that the look has found; it cannot tell.
+        check(&[Look(&[Connect]), Begin, Look(&[CheckPassword]), Read(&[Connect])], &[Connect, CheckPassword]);
+        check(&[Look(&[Connect]), Begin, Read(&[Connect]), Look(&[ExternalAuth])], &[Connect, ExternalAuth]);
+        let again = [Look(&[Connect]), Begin, Read(&[Connect]), Look(&[ExternalAuth]), Begin, Read(&[ExternalAuth])];
+        check(&again, &[ExternalAuth]);
+        // A copy that has ended.
+        check(&[Look(&[Connect]), Look(&[ExternalAuth])], &[ExternalAuth]);
     }
 }

@@ -58,6 +58,8 @@ pub(crate) struct State {
     pub served: ServedGates,
     /// Gates assumed of plugins that are present and cannot be used, or not yet.
     pub assumed: BTreeMap<String, BTreeSet<HookKind>>,
+    /// Gates of files that a look has found, until a task has read the file.
+    pub claimed: BTreeMap<String, BTreeSet<HookKind>>,
     /// Names in the directory; `None` before the first look.
     pub present: Option<BTreeSet<String>>,
     /// The files that were last read under a name, whether they could be loaded or not.
@@ -212,7 +214,7 @@ impl PluginDirectory {
         let missing: Vec<_> = state.names().into_iter().filter(|name| !present.contains(name)).collect();
         for name in missing {
             state.compiled.remove(&name);
-            state.assumed.remove(&name);
+            state.open(&name);
             let was_loaded = state.links.get(&name).and_then(|link| link.replace(None)).is_some();
             let was_seen = state.seen.remove(&name).is_some() && name != WHOLE_DIRECTORY;
             let gates = state.served.of(&name);
@@ -347,7 +349,7 @@ impl PluginDirectory {
             return;
         }
         state.link(name).replace(Some(Arc::new(loaded)));
-        state.assumed.remove(name);
+        state.open(name);
         state.seen.insert(name.to_owned(), seen);
         let recorded = state.served.add(name, &gates);
         let lost = state.closed_gates(name);
@@ -380,7 +382,7 @@ impl PluginDirectory {
         }
         let is_in_service = state.link(name).loaded().is_some();
         if is_in_service {
-            state.assumed.remove(name);
+            state.open(name);
         } else {
             state.assume(name, gates);
         }
@@ -417,8 +419,8 @@ impl State {
 
     /// Every name that has a link, a file, or a recorded gate.
     pub fn names(&self) -> BTreeSet<String> {
-        let names = self.links.keys().chain(self.assumed.keys()).chain(self.seen.keys());
-        names.chain(self.served.names()).cloned().collect()
+        let names = self.links.keys().chain(self.assumed.keys()).chain(self.claimed.keys());
+        names.chain(self.seen.keys()).chain(self.served.names()).cloned().collect()
     }
 
     /// Whether the last look has found the name.
@@ -434,7 +436,8 @@ impl State {
     /// Gates that refuse because the plugin of this name does not serve them.
     pub fn closed_gates(&self, name: &str) -> BTreeSet<HookKind> {
         let mut closed = self.served.of(name);
-        closed.extend(self.assumed.get(name).into_iter().flatten());
+        let because_of_file = [&self.assumed, &self.claimed].map(|gates| gates.get(name));
+        closed.extend(because_of_file.into_iter().flatten().flatten());
         if let Some(loaded) = self.links.get(name).and_then(|link| link.loaded()) {
             closed.retain(|kind| !loaded.hooks.contains(kind));
         }

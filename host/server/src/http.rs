@@ -111,7 +111,12 @@ async fn bind_path(path: &Path) -> anyhow::Result<UnixListener> {
         match tokio::net::UnixStream::connect(path).await {
             // Nobody listens any more, or it was removed meanwhile.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {}
-            // Also where that has no time for a connection, or does not let this user connect.
+            Err(error) if error.kind() != ErrorKind::WouldBlock => bail!(
+                "whether a server listens on {} cannot be found out: {error}; remove it if none does, or choose another \
+                 path in httpd.bindings",
+                path.display()
+            ),
+            // Also one that has no time for a connection.
             Ok(_) | Err(_) => {
                 bail!("another server listens on {}; choose another path in httpd.bindings", path.display())
             }
@@ -220,6 +225,11 @@ mod tests {
         check(Err("another server listens")).await;
         drop(listener);
         check(Ok(())).await;
+        std::fs::remove_file(&path).unwrap();
+        // One of another type, to which no stream connects.
+        let datagrams = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        check(Err("cannot be found out")).await;
+        drop(datagrams);
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "a file").unwrap();
         check(Err("is no socket")).await;

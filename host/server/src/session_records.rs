@@ -96,8 +96,8 @@ impl SessionRecords for SessionRecordFiles {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 let path = path.display();
                 let message = format!(
-                    "{path} cannot be written; if the server is killed, the hook \"{hook}\" will be told of the end of its session \
-                     again: {error}"
+                    "{path} cannot be written; if the server is killed, the hook \"{hook}\" will be told of the end of \
+                     its session again: {error}"
                 );
                 tracing::error!(sender = "login", message, connection_id = id.as_str());
             }

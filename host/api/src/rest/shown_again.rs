@@ -1,5 +1,5 @@
-//! Documents that were shown, and are shown again for as long as nothing in the store has changed: they are not found, checked
-//! and written each time that a program asks for the same one.
+//! Documents that were shown, and are shown again for as long as nothing in the store has changed: they are not found,
+//! checked and written each time that a program asks for the same one.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ const LONGEST: usize = 512;
 /// What a document takes beside its text, about.
 const DOCUMENT: usize = 256;
 
-/// The documents that a route has shown. What it shows depends on nothing but the path, what is stored of accounts, and the
-/// role of the administrator.
+/// The documents that a route has shown. What it shows depends on nothing but the path, what is stored of accounts, and
+/// the role of the administrator.
 pub struct ShownAgain {
     administration: Arc<Administration>,
     shown: Remembered<Shown>,

@@ -1,6 +1,6 @@
-//! What each request with a token or an API key asks of the store. It is read, decoded and checked again only when something
-//! in the store has changed; what depends on the moment and the client is not known here. Nothing here is secret: keys and
-//! tokens are their digests, and of administrators there is what they may do.
+//! What each request with a token or an API key asks of the store. It is read, decoded and checked again only when
+//! something in the store has changed; what depends on the moment and the client is not known here. Nothing here is
+//! secret: keys and tokens are their digests, and of administrators there is what they may do.
 
 use core::net::IpAddr;
 use std::sync::Arc;

@@ -81,8 +81,8 @@ impl SessionRecords for Told {
     }
 }
 
-/// Tells hooks of the end of a session on which this server has the claim, and removes the session as soon as all have got the
-/// event: if the server is killed while they work on it, none gets it again (D-04).
+/// Tells hooks of the end of a session on which this server has the claim, and removes the session as soon as all have
+/// got the event: if the server is killed while they work on it, none gets it again (D-04).
 pub(super) async fn tell_of_end(
     directory: &dyn Directory,
     clock: &dyn Clock,

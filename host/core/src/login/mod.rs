@@ -347,7 +347,8 @@ impl Login {
         let method = credential.method();
         let completed_methods: Vec<_> =
             passed.iter().copied().filter(|earlier| comes_before(*earlier, method)).collect();
-        // A key that is offered between the steps, or another user that is tried, takes nothing from the key that was passed.
+        // A key that is offered between the steps, or another user that is tried, takes nothing from the key that was
+        // passed.
         let passed_key = self.passed_by(username).filter(|_| completed_methods.contains(&LoginMethod::PublicKey));
         self.forced_command = passed_key.and_then(|passed| passed.forced_command.clone());
         let decision = self.passed_by(username).filter(|_| !completed_methods.is_empty());

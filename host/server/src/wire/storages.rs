@@ -26,9 +26,9 @@ pub struct Storages {
 }
 
 impl Storages {
-    /// `state`: the directory in which uploads are noted; `None`: nowhere. `check`: is asked about roots that symbolic links
-    /// lead to; `None`: they are not checked. `metrics`: counts requests to stores and other servers. `descriptors`: asked before local
-    /// files are opened.
+    /// `state`: the directory in which uploads are noted; `None`: nowhere. `check`: is asked about roots that symbolic
+    /// links lead to; `None`: they are not checked. `metrics`: counts requests to stores and other servers.
+    /// `descriptors`: asked before local files are opened.
     pub fn open(
         settings: &Settings,
         state: Option<&Path>,
