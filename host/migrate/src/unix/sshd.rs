@@ -10,7 +10,7 @@ use crate::{MigrateError, Moved, NoteKind, files};
 
 const MAX_INCLUDES: usize = 64;
 /// Keywords that make a block restrict users, whatever their values are.
-const RESTRICTING: [&str; 10] = [
+const RESTRICTING: [&str; 9] = [
     "allowusers",
     "denyusers",
     "allowgroups",
@@ -20,7 +20,6 @@ const RESTRICTING: [&str; 10] = [
     "chrootdirectory",
     "forcecommand",
     "revokedkeys",
-    "subsystem",
 ];
 /// Keywords that can let users open no session at all.
 const REFUSING: [&str; 2] = ["refuseconnection", "maxsessions"];
@@ -124,9 +123,9 @@ impl Sshd {
 
     /// The command of a subsystem for a user in these groups; None: no line names that one.
     pub fn subsystem(&self, name: &str, user: &str, groups: &[&str]) -> Option<Vec<String>> {
-        let is_it = |line: &&Line| line.keyword == "subsystem" && line.words.first().is_some_and(|first| first == name);
         let command = |is_in_match: bool| {
-            let mut lines = self.lines.iter().filter(is_it).filter(|line| line.conditions.is_some() == is_in_match);
+            let of_name = self.lines.iter().filter(|line| line.is_of_subsystem(name));
+            let mut lines = of_name.filter(|line| line.conditions.is_some() == is_in_match);
             let line = lines.find(|line| line.holds_for(user, groups))?;
             Some(line.words.iter().skip(1).cloned().collect::<Vec<String>>())
         };
@@ -138,6 +137,7 @@ impl Sshd {
         let is_restricting = |line: &&Line| {
             let is_off = line.words.first().is_some_and(|word| word.eq_ignore_ascii_case("no"));
             RESTRICTING.contains(&line.keyword.as_str())
+                || line.is_of_subsystem("sftp")
                 || (is_off && SWITCHES.contains(&line.keyword.as_str()))
                 || refuses(&line.keyword, &line.words)
         };
@@ -187,6 +187,10 @@ impl Sshd {
 }
 
 impl Line {
+    fn is_of_subsystem(&self, name: &str) -> bool {
+        self.keyword == "subsystem" && self.words.first().is_some_and(|first| first == name)
+    }
+
     fn holds_for(&self, user: &str, groups: &[&str]) -> bool {
         !self.is_undecided() && self.names(user, groups)
     }

@@ -136,6 +136,7 @@ fn what_the_other_server_refused_is_refused() {
         refused(&format!("Match LocalPort 22 User you\n{line}\n"), r#""status":1"#);
     }
     refused("Match Address 10.0.0.0/8\nPasswordAuthentication yes\n", r#""status":1"#);
+    refused("Match Address 10.0.0.0/8\nSubsystem netconf /usr/bin/netconf\n", r#""status":1"#);
     // Without PAM there is no dialogue that takes the password.
     check(
         &format!("{INTERNAL}PasswordAuthentication no\n"),
