@@ -120,8 +120,8 @@ fn passwords_are_answered_after_their_delays() {
     // B14-01
     for (delays, proof, is_right, least) in [
         ("", WRONG, false, 1000),
-        ("login_delay = { success = 1500 }", PASSWORD, true, 1500),
-        ("login_delay = { password_failed = 1700 }", WRONG, false, 1700),
+        ("login_delay = { success = 900 }", PASSWORD, true, 900),
+        ("login_delay = { password_failed = 1300 }", WRONG, false, 1300),
     ] {
         let site = Site::new().defender(&format!("enabled = false\n{delays}"));
         site.user("alice");

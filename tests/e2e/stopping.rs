@@ -165,7 +165,7 @@ fn the_watchdog_is_told_until_the_end() {
     signal(&server, "-TERM");
     until("STOPPING=1");
     // For longer than the connections and HTTP take to end.
-    for _ in 0..100 {
+    for _ in 0..60 {
         until("WATCHDOG=1");
     }
     std::fs::write(&gate, "").unwrap();

@@ -1,6 +1,7 @@
 //! The descriptors of the process: as many as the system lets it have, and some that clients leave to administration.
 
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -30,20 +31,38 @@ pub fn raise_limit() {
     }
 }
 
-/// Keeps the last descriptors of the process for administration. The limit is read each time, so that it may be raised
-/// while the server runs.
+/// Keeps the last descriptors of the process for administration. The limit may be raised while the server runs: it is
+/// read again before something is refused.
 #[derive(Debug, Default)]
 pub struct ProcessDescriptors {
+    /// As it was read last; 0: not yet.
+    limit: AtomicU64,
     refusals: Mutex<Recurring>,
 }
 
 impl Descriptors for ProcessDescriptors {
     fn has_room(&self, wanted: DescriptorUse) -> bool {
-        let Some(limit) = getrlimit(Resource::Nofile).current else { return true };
-        let room = room(limit, wanted);
-        if next_number().is_some_and(|next| next < room) {
+        self.is_within(next_number(), wanted)
+    }
+
+    fn may_keep(&self, number: u64, wanted: DescriptorUse) -> bool {
+        self.is_within(Some(number), wanted)
+    }
+}
+
+impl ProcessDescriptors {
+    /// Whether the number of a descriptor leaves enough to administration. None: no number is free.
+    fn is_within(&self, number: Option<u64>, wanted: DescriptorUse) -> bool {
+        let is_below = |limit: u64| number.is_some_and(|number| number < room(limit, wanted));
+        if is_below(self.limit.load(Ordering::Relaxed)) {
             return true;
         }
+        let Some(limit) = getrlimit(Resource::Nofile).current else { return true };
+        self.limit.store(limit, Ordering::Relaxed);
+        if is_below(limit) {
+            return true;
+        }
+        let room = room(limit, wanted);
         let due = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).happened(Instant::now());
         if let Some(due) = due {
             let message = format!(
@@ -103,5 +122,19 @@ mod tests {
         let largest = many.iter().map(|file| file.as_raw_fd()).max().unwrap();
         assert!(next_number().is_some() && largest >= 100, "{largest}");
         assert!(ProcessDescriptors::default().has_room(DescriptorUse::Client));
+    }
+
+    #[test]
+    fn what_was_opened_stays_where_its_number_leaves_enough() {
+        let descriptors = ProcessDescriptors::default();
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let largest = room(limit, DescriptorUse::Client);
+        // The limit is read at the first one, and known at the others.
+        for (number, expected) in [(3, true), (largest - 1, true), (largest, limit == u64::MAX), (3, true)] {
+            assert_eq!(descriptors.may_keep(number, DescriptorUse::Client), expected, "{number} of {limit}");
+        }
+        // One that is known as lower than it is now refuses nothing.
+        descriptors.limit.store(1, Ordering::Relaxed);
+        assert!(descriptors.may_keep(largest - 1, DescriptorUse::Client));
     }
 }

@@ -110,6 +110,25 @@ impl MountedStorage {
         names
     }
 
+    /// Whether a mount covers something of the file system that is mounted at a place; none: of the home.
+    fn is_covered_in_part(&self, place: Option<&VirtualPath>) -> bool {
+        let is_inside = |at: &VirtualPath| place.is_none_or(|place| at != place && at.is_same_or_below(place));
+        self.mounts.iter().any(|mount| is_inside(&mount.at))
+    }
+
+    /// The same tree, in which the file systems at the places that `is_strict` says follow no links.
+    fn strict_where(&self, is_strict: impl Fn(Option<&VirtualPath>) -> bool) -> Self {
+        let storage_of = |place: Option<&VirtualPath>, storage: &Arc<dyn Storage>| {
+            let strict = if is_strict(place) { storage.without_links() } else { None };
+            strict.unwrap_or_else(|| storage.clone())
+        };
+        let mounts = self.mounts.iter().map(|Mount { at, storage }| {
+            let storage = storage_of(Some(at), storage);
+            Mount { at: at.clone(), storage }
+        });
+        Self { home: storage_of(None, &self.home), mounts: mounts.collect() }
+    }
+
     /// Whether the path is above a mount: such a directory exists, whether the home has it or not.
     fn is_above_mount(&self, path: &VirtualPath) -> bool {
         self.mounts.iter().any(|mount| mount.at != *path && mount.at.is_same_or_below(path))
@@ -311,9 +330,15 @@ impl Storage for MountedStorage {
     }
 
     fn without_links(&self) -> Option<Arc<dyn Storage>> {
-        let strict = |storage: &Arc<dyn Storage>| storage.without_links().unwrap_or_else(|| storage.clone());
-        let mounts = self.mounts.iter().map(|mount| Mount { at: mount.at.clone(), storage: strict(&mount.storage) });
-        Some(Arc::new(Self { home: strict(&self.home), mounts: mounts.collect() }))
+        Some(Arc::new(self.strict_where(|_| true)))
+    }
+
+    fn may_lead_to_covered(&self, path: &VirtualPath) -> bool {
+        self.is_covered_in_part(self.place_of(path))
+    }
+
+    fn without_links_to_covered(&self) -> Option<Arc<dyn Storage>> {
+        Some(Arc::new(self.strict_where(|place| self.is_covered_in_part(place))))
     }
 
     fn mounted_at(&self, path: &VirtualPath) -> Option<Arc<dyn Storage>> {

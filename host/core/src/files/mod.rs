@@ -76,6 +76,8 @@ pub struct FileService {
     storage: Arc<dyn Storage>,
     /// The storage that follows no links, opened when it is first needed.
     storage_without_links: OnceLock<Arc<dyn Storage>>,
+    /// The storage that follows no links where they might lead to what a folder covers, as above.
+    storage_without_links_to_covered: OnceLock<Arc<dyn Storage>>,
     context: Arc<FileContext>,
     session: Arc<Session>,
     /// The volume that the account has transferred; None: it is not counted.
@@ -91,7 +93,8 @@ impl FileService {
         channel: ConnectionId,
     ) -> Self {
         let volume = context.quotas.volumes.of(&session.account);
-        Self { storage, storage_without_links: OnceLock::new(), context, session, volume, channel }
+        let (storage_without_links, storage_without_links_to_covered) = (OnceLock::new(), OnceLock::new());
+        Self { storage, storage_without_links, storage_without_links_to_covered, context, session, volume, channel }
     }
 
     /// The files of a session that did not log in: only for tests of protocols and storages. Elsewhere a login

@@ -14,7 +14,7 @@ use crate::permission::Permission;
 use crate::ports::storage::{
     Capabilities, FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind, Uploads, Writing,
 };
-use crate::quota::{NamespaceGuard, QuotaError, QuotaLimits, UploadQuota};
+use crate::quota::{NamespaceGuard, QuotaError, QuotaLimits, Unanswered, UploadQuota};
 use crate::trace;
 
 /// Bytes read at once for a checksum.
@@ -144,28 +144,22 @@ impl FileService {
         let is_held = options.provisional || self.context.hooks.decide_uploads_by_paths();
         let provisional = if is_held { Some(self.provisional(path).await?) } else { None };
         let Some(counted) = counted else {
-            let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
+            let (file, before, _) = self.open_upload(path, options, |_| Ok(()), None).await?;
             let provisional = self.loosened(provisional, &file, path).await;
             let file = OpenedAs::Writing(file);
             return Ok(self.opened(file, place.clone(), protocol, options, (None, account), (provisional, before)));
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let check = |before: Option<&Metadata>| check_room(&names, before, options, counted.limits);
-        // In place, opening makes or empties the file.
-        let unanswered = self.unanswered(&counted, path);
-        let opened = self.open_upload(path, options, check).await;
-        let quota = match &opened {
-            Ok((file, before)) => Some(counted.upload(&names, file, before.as_ref(), options.truncate).await?),
-            Err(_) => None,
-        };
+        let (file, before, unanswered) = self.open_upload(path, options, check, Some(&counted)).await?;
+        let quota = counted.upload(&names, &file, before.as_ref(), options.truncate).await?;
         if let Some(unanswered) = unanswered {
             unanswered.counted();
         }
         drop(names);
-        let (file, before) = opened?;
         let provisional = self.loosened(provisional, &file, path).await;
         let file = OpenedAs::Writing(file);
-        Ok(self.opened(file, place.clone(), protocol, options, (quota, account), (provisional, before)))
+        Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (provisional, before)))
     }
 
     /// What an upload that hooks decide about, or would decide about elsewhere, keeps from now on.
@@ -231,17 +225,18 @@ impl FileService {
 
     /// Opens a file for writing. The answer also has the metadata of the file that had the name before. Most
     /// files are new: where files are written in place, the storage is first asked to make a new one.
-    async fn open_upload(
+    async fn open_upload<'a>(
         &self,
         path: &VirtualPath,
         options: OpenOptions,
         check: impl Fn(Option<&Metadata>) -> Result<(), QuotaError>,
-    ) -> Result<(Writing, Option<Metadata>), FileError> {
+        counted: Option<&'a Counted>,
+    ) -> Result<(Writing, Option<Metadata>, Option<Unanswered<'a>>), FileError> {
         let tree = self.tree();
         let capabilities = tree.capabilities(path);
         if options.create && capabilities.uploads == Uploads::None && check(None).is_ok() {
-            match tree.open_in_place(path, OpenOptions { exclusive: true, ..options }).await {
-                Ok(file) => return Ok((Writing::InPlace(file), None)),
+            match self.open_in_place(path, OpenOptions { exclusive: true, ..options }, counted).await {
+                Ok((file, unanswered)) => return Ok((file, None, unanswered)),
                 Err(error) if is_taken(&error) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -256,11 +251,29 @@ impl FileService {
         // Opening must fail if the file has appeared since, because `overwrite` was not checked.
         let exclusive = options.exclusive | (before.is_none() && options.create && !may_overwrite);
         let options = OpenOptions { exclusive, is_new: before.is_none(), ..options };
-        let file = match is_upload(capabilities, before.as_ref(), options) {
-            true => Writing::Upload(tree.begin_upload(path, options).await?),
-            false => Writing::InPlace(tree.open_in_place(path, options).await?),
+        let (file, unanswered) = match is_upload(capabilities, before.as_ref(), options) {
+            true => (Writing::Upload(tree.begin_upload(path, options).await?), None),
+            false => self.open_in_place(path, options, counted).await?,
         };
-        Ok((file, before))
+        Ok((file, before, unanswered))
+    }
+
+    /// Opens a file under its name, which may make or empty it. The answer also has what is to be told that this is
+    /// counted.
+    async fn open_in_place<'a>(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+        counted: Option<&'a Counted>,
+    ) -> Result<(Writing, Option<Unanswered<'a>>), StorageError> {
+        let mut unanswered = counted.and_then(|counted| self.unanswered(counted, path));
+        let opened = self.tree().open_in_place(path, options).await;
+        if opened.is_err()
+            && let Some(unanswered) = unanswered.take()
+        {
+            unanswered.answered(&opened);
+        }
+        Ok((Writing::InPlace(opened?), unanswered))
     }
 
     /// The file that an upload would overwrite; None: the name is new.

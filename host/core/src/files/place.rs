@@ -1,10 +1,11 @@
 //! Paths with links, and the rules that hold for them.
 //!
-//! Permissions, patterns, the selectors of hooks, and folders, which cover what the home has in their places, are rules
-//! bound to paths. If the same rules hold for all files of an account, links do not matter, because storage confines them. If rules differ, a path
+//! Permissions, patterns and the selectors of hooks are rules bound to paths. If the same rules hold for
+//! all files of an account, links do not matter, because storage confines them. If rules differ, a path
 //! with links must pass the rules of its text and those of the place that it leads to. The operation then
 //! uses the resolved path and follows no links: a link that is put in the way meanwhile makes it fail, and
-//! does not lead it around a rule.
+//! does not lead it around a rule. So it does where a link might lead to what a folder covers, but not inside of a
+//! folder that has no other in it: each path that is resolved takes time.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -86,17 +87,19 @@ impl FileService {
         let account = self.account();
         account.permissions.has_several_directories()
             || !account.filters.file_patterns.is_empty()
-            || !account.folders.is_empty()
             || self.context.hooks.select_by_paths()
             || self.context.hooks.decide_uploads()
     }
 
-    /// The storage for paths that [`place`](Self::place) gave: it follows no links where rules differ.
+    /// The storage for paths that [`place`](Self::place) gave: it follows no links where rules differ, nor where they
+    /// might lead to what a folder covers.
     pub(super) fn tree(&self) -> &Arc<dyn Storage> {
-        if !self.has_several_rules() {
-            return &self.storage;
+        let or_as_it_is = |strict: Option<Arc<dyn Storage>>| strict.unwrap_or_else(|| self.storage.clone());
+        if self.has_several_rules() {
+            return self.storage_without_links.get_or_init(|| or_as_it_is(self.storage.without_links()));
         }
-        self.storage_without_links.get_or_init(|| self.storage.without_links().unwrap_or_else(|| self.storage.clone()))
+        let strict = || or_as_it_is(self.storage.without_links_to_covered());
+        self.storage_without_links_to_covered.get_or_init(strict)
     }
 
     /// Resolves `path`. Both the path as written and the resolved one have to pass `check`.
@@ -110,7 +113,7 @@ impl FileService {
         check: impl Fn(&VirtualPath) -> Result<(), FileError>,
     ) -> Result<Place<'a>, FileError> {
         check(path)?;
-        if !self.has_several_rules() {
+        if !self.has_several_rules() && !self.storage.may_lead_to_covered(path) {
             return Ok(Place::of(path));
         }
         // Paths with missing names are resolved as well: rules hold for files that do not exist yet.

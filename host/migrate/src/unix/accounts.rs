@@ -173,11 +173,11 @@ fn ageing(shadow: &ShadowEntry, document: &mut Map<String, Value>, filters: &mut
     }
 }
 
-/// Whether the shell is not there, though its directory is: without that, the files are a part of a system only.
+/// Whether the shell is not there, though the programs of that system and the shell's directory are.
 fn lacks_shell(system: &System, shell: &str) -> bool {
     let path = system.below_root(shell);
     let is_name = shell.starts_with('/') && !shell.ends_with('/');
-    is_name && path.parent().is_some_and(Path::is_dir) && path.symlink_metadata().is_err()
+    system.has_programs && is_name && path.parent().is_some_and(Path::is_dir) && path.symlink_metadata().is_err()
 }
 
 /// The SFTP server of a user; None: there is none.

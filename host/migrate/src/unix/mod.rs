@@ -64,6 +64,8 @@ const READ: [&str; 30] = [
 struct System {
     /// What absolute paths are below: `/`, or a mounted system.
     root: PathBuf,
+    /// Whether its programs are there as well, and not only files of `etc` that were copied from it.
+    has_programs: bool,
     sshd: Sshd,
     groups: Groups,
     shadow: Option<Shadow>,
@@ -87,10 +89,12 @@ pub fn read(passwd: &Path, uids: UidRange) -> Result<Moved, MigrateError> {
     let directory = passwd.parent().filter(|parent| !parent.as_os_str().is_empty());
     let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
     let whole = directory.canonicalize().unwrap_or_else(|_| directory.clone());
-    let root = match (whole.file_name(), whole.parent()) {
-        (Some(name), Some(parent)) if name == "etc" => parent.to_owned(),
-        _ => PathBuf::from("/"),
+    let (root, is_of_system) = match (whole.file_name(), whole.parent()) {
+        (Some(name), Some(parent)) if name == "etc" => (parent.to_owned(), true),
+        _ => (PathBuf::from("/"), false),
     };
+    // Every system has this one.
+    let has_programs = is_of_system && root.join("bin/sh").exists();
     let mut moved = Moved::default();
     let shadow = files::optional_text(&directory.join("shadow"))?.map(|text| Shadow::read(&text));
     if shadow.is_none() {
@@ -124,7 +128,7 @@ pub fn read(passwd: &Path, uids: UidRange) -> Result<Moved, MigrateError> {
     }
     let groups = Groups::read(&groups.unwrap_or_default());
     let revoked = RevokedLists::read(&sshd, &root);
-    let system = System { root, sshd, groups, shadow, revoked, uids };
+    let system = System { root, has_programs, sshd, groups, shadow, revoked, uids };
     let entries = passwd::entries(&passwd_text, &mut moved);
     accounts::read(&system, &entries, &mut moved);
     keep_apart(&mut moved);

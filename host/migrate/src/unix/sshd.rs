@@ -12,8 +12,8 @@ use crate::{MigrateError, Moved, NoteKind, files};
 const MAX_INCLUDES: usize = 64;
 /// Keywords that make a block restrict users, whatever their values are. Lists of users and groups are apart: they
 /// restrict those whom they name, or do not.
-const RESTRICTING: [&str; 6] =
-    ["authenticationmethods", "authorizedkeysfile", "chrootdirectory", "forcecommand", "revokedkeys", "subsystem"];
+const RESTRICTING: [&str; 5] =
+    ["authenticationmethods", "authorizedkeysfile", "chrootdirectory", "forcecommand", "revokedkeys"];
 /// Keywords that can let users open no session at all.
 const REFUSING: [&str; 2] = ["refuseconnection", "maxsessions"];
 /// Login methods, which a block restricts by switching them off.
@@ -117,9 +117,9 @@ impl Sshd {
 
     /// The command of a subsystem for a user in these groups; None: no line names that one.
     pub fn subsystem(&self, name: &str, user: &str, groups: &[&str]) -> Option<Vec<String>> {
-        let is_it = |line: &&Line| line.keyword == "subsystem" && line.words.first().is_some_and(|first| first == name);
         let command = |is_in_match: bool| {
-            let mut lines = self.lines.iter().filter(is_it).filter(|line| line.conditions.is_some() == is_in_match);
+            let of_name = self.lines.iter().filter(|line| line.is_of_subsystem(name));
+            let mut lines = of_name.filter(|line| line.conditions.is_some() == is_in_match);
             let line = lines.find(|line| line.holds_for(user, groups))?;
             Some(line.words.iter().skip(1).cloned().collect::<Vec<String>>())
         };
@@ -145,6 +145,7 @@ impl Sshd {
             keyword => {
                 let is_off = line.words.first().is_some_and(|word| word.eq_ignore_ascii_case("no"));
                 RESTRICTING.contains(&keyword)
+                    || line.is_of_subsystem("sftp")
                     || (is_off && SWITCHES.contains(&keyword))
                     || refuses(keyword, &line.words)
             }
@@ -183,6 +184,10 @@ impl Sshd {
 }
 
 impl Line {
+    fn is_of_subsystem(&self, name: &str) -> bool {
+        self.keyword == "subsystem" && self.words.first().is_some_and(|first| first == name)
+    }
+
     fn holds_for(&self, user: &str, groups: &[&str]) -> bool {
         !self.is_undecided() && self.names(user, groups)
     }

@@ -160,6 +160,7 @@ fn what_the_other_server_refused_is_refused() {
         let expected = if is_restricting { r#""status":0"# } else { r#""status":1"# };
         refused(&format!("Match Address 10.0.0.0/8\n{list}\n"), expected);
     }
+    refused("Match Address 10.0.0.0/8\nSubsystem netconf /usr/bin/netconf\n", r#""status":1"#);
     // Without PAM there is no dialogue that takes the password.
     check(
         &format!("{INTERNAL}PasswordAuthentication no\n"),
@@ -193,6 +194,37 @@ fn programs_that_are_no_shells_start_no_server() {
 }
 
 #[test]
+fn an_ordinary_system_moves_as_it_is() {
+    // As Debian installs it, with a group that has SFTP alone.
+    let passwd = "root:x:0:0:root:/root:/bin/bash\nme:x:UID:1000::/home/me:/bin/bash\n\
+                  guest:x:3999:3999::/home/guest:/usr/sbin/nologin\n";
+    let config = "Include /etc/ssh/sshd_config.d/*.conf\n\n#Port 22\nKbdInteractiveAuthentication no\nUsePAM yes\n\
+                  X11Forwarding yes\nPrintMotd no\nAcceptEnv LANG LC_*\n\
+                  Subsystem\tsftp\t/usr/lib/openssh/sftp-server\n\
+                  Match Group sftponly\n\tChrootDirectory /srv/%u\n\tForceCommand internal-sftp\n\
+                  \tAllowTcpForwarding no\n";
+    let site = Site::new(passwd, config);
+    let shadow = ["me", "guest"].map(|name| format!("{name}:$6$salt$hash:19000:0:99999:7:::\n")).concat();
+    for (name, text) in [
+        ("etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n"),
+        ("etc/shadow", shadow.as_str()),
+        ("etc/group", "sftponly:x:700:guest\n"),
+        ("bin/sh", ""),
+        ("bin/bash", ""),
+    ] {
+        site.write(name, text);
+    }
+    let moved = site.read();
+    let said = |user: &serde_json::Map<String, serde_json::Value>| {
+        ["username", "home_dir", "status"].map(|field| user[field].to_string()).join(" ")
+    };
+    let users: Vec<_> = moved.users.iter().map(said).collect();
+    assert_eq!(users, [r#""me" "/home/me" 1"#, r#""guest" "/srv/guest" 1"#], "{:?}", moved.notes);
+    let everything = serde_json::json!({"/": ["*"]});
+    assert!(moved.users.iter().all(|user| user["permissions"] == everything), "{:?}", moved.users);
+}
+
+#[test]
 fn a_shell_that_is_not_there_admits_no_one() {
     let check = |sshd_config: &str, is_there: bool, moves: bool| {
         let site = Site::new("me:x:UID:1::/home/me:/bin/zsh\n", sshd_config);
@@ -204,6 +236,18 @@ fn a_shell_that_is_not_there_admits_no_one() {
     // In a chroot, that server looks for none.
     check(&format!("{INTERNAL}ChrootDirectory /srv\n"), false, true);
     check("", false, true);
+    // Files that were copied from elsewhere say nothing about shells, nor do those of the system here.
+    let site = Site::new("me:x:UID:1::/home/me:/bin/zsh-of-elsewhere\n", INTERNAL);
+    site.write("bin/mine", "");
+    assert_eq!(site.read().users.len(), 1);
+    site.write("bin/sh", "");
+    assert_eq!(site.read().users.len(), 0);
+    for name in ["passwd", "ssh/sshd_config"] {
+        let text = std::fs::read_to_string(site.root.path().join("etc").join(name)).unwrap();
+        site.write(&format!("copied/{name}"), &text);
+    }
+    let moved = read(&site.root.path().join("copied/passwd"), 1000..=60000).unwrap();
+    assert_eq!(moved.users.len(), 1, "{:?}", moved.notes);
 }
 
 #[test]

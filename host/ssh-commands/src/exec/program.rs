@@ -139,12 +139,14 @@ async fn prepare_and_run(
     let makes_path = matches!(&request.line, Line::Rsync(line) if line.makes_path);
     let mut places = Vec::new();
     for word in request.paths() {
-        for path in expand::expand(files, word).await? {
+        let paths = expand::expand(files, word).await?;
+        // Before each of them is looked at.
+        expand::require_few(places.len() + paths.len())?;
+        for path in paths {
             let missing = if makes_path { Missing::AnyName } else { Missing::LastName };
             let place = Place::find(files, path, word.text.ends_with(b"/"), missing).await?;
             place.require_everything(files)?;
             places.push(place);
-            expand::require_few(places.len())?;
         }
     }
     // With several paths none is written to: `rsync::line` has refused that.

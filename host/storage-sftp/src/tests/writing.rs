@@ -120,7 +120,8 @@ async fn an_upload_that_is_cut_off_in_a_write_is_kept_without_what_was_not_sent(
 
 #[tokio::test]
 async fn an_end_that_is_not_waited_for_goes_on() {
-    // The other server may have been asked for the name already: what comes of it has to be known, or the file would not count.
+    // The other server may have been asked for the name already: what comes of it has to be known, or the file would
+    // not count.
     for (keep, finishes) in [(false, true), (true, true), (true, false)] {
         for refused in [false, true] {
             let fake = Fake::new(ALL);

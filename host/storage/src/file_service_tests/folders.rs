@@ -45,3 +45,36 @@ async fn what_a_folder_covers_is_not_reached_by_a_link() {
         assert_eq!((found.size, found.files), (10, 2), "{overwrite:?}");
     }
 }
+
+#[tokio::test]
+async fn paths_are_resolved_only_where_a_folder_covers_something() {
+    let memory = || Arc::new(MemoryStorage::new(MemoryStorageSettings::default()));
+    let (home, outer, inner, other) = (memory(), memory(), memory(), memory());
+    let mounts = [("/outer", &outer), ("/outer/inner", &inner), ("/other", &other)];
+    let mounts = mounts.map(|(at, storage)| Mount { at: path(at), storage: storage.clone() });
+    let fields = r#""permissions":{"/":["*"]},"virtual_folders":[
+        {"name":"outer","virtual_path":"/outer","mapped_path":"/1","quota_size":0,"quota_files":0},
+        {"name":"inner","virtual_path":"/outer/inner","mapped_path":"/2","quota_size":0,"quota_files":0},
+        {"name":"other","virtual_path":"/other","mapped_path":"/3","quota_size":0,"quota_files":0}]"#;
+    let on = fixture_of(fields, Arc::new(MountedStorage::new(home.clone(), mounts.into())), no_hooks()).await;
+    for (directory, storage, is_resolved) in
+        [("", &home, true), ("/outer", &outer, true), ("/outer/inner", &inner, false), ("/other", &other, false)]
+    {
+        let (name, link) = (path(&format!("{directory}/f")), path(&format!("{directory}/link")));
+        for (text, at) in [(&b"f"[..], &link), (b".", &path(&format!("{directory}/here")))] {
+            on.files.create_symlink(text, at, SFTP).await.unwrap();
+        }
+        let before = storage.resolved_paths();
+        let mut file = on.files.open_write(&name, PUT, SFTP).await.unwrap();
+        file.write_at(0, b"12345").await.unwrap();
+        file.close().await.unwrap();
+        // Links are followed in both.
+        for at in [&name, &link, &path(&format!("{directory}/here/link"))] {
+            assert_eq!(on.files.metadata(at).await.unwrap().size, 5, "{directory}");
+        }
+        assert_eq!(storage.resolved_paths() > before, is_resolved, "{directory}");
+    }
+    // What the inner folder covers is not reached from the outer one.
+    outer.create_directory(&path("/inner"), None).await.unwrap();
+    assert!(on.files.open_write(&path("/outer/here/inner/f"), PUT, SFTP).await.is_err());
+}

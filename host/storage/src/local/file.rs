@@ -1,6 +1,6 @@
 //! Files that are read, or written in place.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,6 +21,12 @@ pub struct LocalFile {
     descriptor: Descriptor,
     /// Set for an upload that a hook decides about.
     trial: Option<Trial>,
+}
+
+impl AsFd for LocalFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.file.as_fd()
+    }
 }
 
 impl LocalFile {

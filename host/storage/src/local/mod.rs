@@ -24,7 +24,7 @@ mod way;
 
 use std::any::Any;
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -195,6 +195,15 @@ impl LocalStorage {
         }
     }
 
+    /// As [`require_descriptor`](Self::require_descriptor), for what was opened to be read: to open it changes nothing.
+    fn require_kept(&self, opened: &impl AsFd) -> Result<(), StorageError> {
+        let number = u64::try_from(opened.as_fd().as_raw_fd()).unwrap_or(u64::MAX);
+        match self.settings.descriptors.may_keep(number, DescriptorUse::Client) {
+            true => Ok(()),
+            false => Err(from_errno(Errno::MFILE)),
+        }
+    }
+
     /// The account's own user and group on the host, where files can be given to them.
     fn mapped_owner(&self) -> Owner {
         if self.settings.set_owner { self.owner } else { Owner::default() }
@@ -230,8 +239,9 @@ impl Storage for LocalStorage {
     }
 
     async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
-        self.require_descriptor()?;
-        Ok(Box::new(self.open_to_read(path)?))
+        let file = self.open_to_read(path)?;
+        self.require_kept(&file)?;
+        Ok(Box::new(file))
     }
 
     async fn open_in_place(
@@ -275,9 +285,9 @@ impl Storage for LocalStorage {
     }
 
     async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
-        self.require_descriptor()?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
+        self.require_kept(&directory)?;
         Ok(Box::new(LocalDirectory::new(directory, path.is_root())?))
     }
 

@@ -199,6 +199,17 @@ pub trait Storage: Any + Send + Sync {
         None
     }
 
+    /// Whether a symbolic link on the way of `path` might lead to what a file system that is mounted in the tree covers.
+    fn may_lead_to_covered(&self, _path: &VirtualPath) -> bool {
+        false
+    }
+
+    /// As [`without_links`](Self::without_links), only for the paths that [may lead](Self::may_lead_to_covered) to what is
+    /// covered: to resolve others first would be work for nothing. None: nothing is covered.
+    fn without_links_to_covered(&self) -> Option<Arc<dyn Storage>> {
+        None
+    }
+
     /// The file system that is mounted at `path`, without what is mounted inside it; none: nothing is mounted there.
     fn mounted_at(&self, _path: &VirtualPath) -> Option<Arc<dyn Storage>> {
         None
