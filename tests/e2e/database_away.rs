@@ -66,7 +66,9 @@ fn check(away: fn(&mut Database), back: fn(&mut Database)) {
     becomes(&server, 503);
     for user in ["alice", "unknown"] {
         let output = sftp(&server, user, PASSWORD, "pwd\n");
-        assert!(!output.status.success() && text(&output).contains(TOLD), "{}", text(&output));
+        // Reason 7: the service is not available.
+        let told = format!(":7: {TOLD}");
+        assert!(!output.status.success() && text(&output).contains(&told), "{}", text(&output));
         server.wait_for(|line| line["sender"] == "login_unavailable" && line["username"] == user);
     }
     assert!(!server.log().contains(r#""sender":"connection_failed""#), "{}", server.log());

@@ -45,9 +45,10 @@ fn the_oldest_half_open_connection_makes_room() {
     let server = site.start();
     let mut oldest = connect(&server);
     oldest.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut identification = [0; 16];
+    // A3-15
+    let mut identification = [0; 17];
     oldest.read_exact(&mut identification).unwrap();
-    assert_eq!(&identification, b"SSH-2.0-Tidegate");
+    assert_eq!(&identification, b"SSH-2.0-Tidegate_");
     let silent: Vec<_> = (0..60).map(|_| connect(&server)).collect();
     assert!(can_log_in(&server, "alice", PASSWORD));
     // The end comes, whatever was sent before it.

@@ -43,6 +43,8 @@ fn scp_stays_inside() {
     check("scp -f ../../outside/secret", b"\0", 1, "\u{2}scp: /outside/secret: No such file");
     check("scp -f link/secret", b"\0", 1, "\u{2}scp: /link/secret:");
     check("scp -f /etc/passwd", b"\0", 1, "No such file");
+    // Among several, a problem with one is a warning, and the others follow.
+    check("scp -f none x", b"\0\0\0", 1, "\u{1}scp: /none: No such file or directory\nC0644 1 x\nx\0");
     for wrong in [
         "C0644 1 ../x",
         "C0644 1 a/b",

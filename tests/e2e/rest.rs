@@ -62,7 +62,8 @@ fn an_older_client_works_as_it_always_did() {
     assert!(can_log_in(&server, "alice", PASSWORD), "the password stays");
     assert_eq!(ask(&["get-users", "-U", "alice"]).1[0]["id"], user["id"]);
     assert_eq!(ask(&["get-users", "-U", "bob"]), (200, json!([])));
-    assert_eq!(ask(&["start-quota-scan", "alice"]).0, 201);
+    let begun = json!({"error": "", "message": "Scan started", "status": 201});
+    assert_eq!(ask(&["start-quota-scan", "alice"]), (201, begun));
     assert_eq!(ask(&["start-quota-scan", "bob"]).0, 404);
     waiting::eventually("the scan is over", || (ask(&["get-quota-scans"]).1 == json!([])).then_some(()));
     assert_eq!(ask(&["get-user-by-id", &id]).1["used_quota_size"], 1000);

@@ -150,3 +150,22 @@ impl Credential {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_have_names_for_hooks_and_for_the_log() {
+        // A4-06, A21-06, J-08: written out, so that none is spelled in another way.
+        let names = LoginMethod::ALL.map(|method| (method.as_str(), method.login_type()));
+        let expected = [
+            ("password", "password"),
+            ("publickey", "public_key"),
+            ("keyboard-interactive", "keyboard-interactive"),
+            ("publickey+password", "publickey+password"),
+            ("publickey+keyboard-interactive", "publickey+keyboard-interactive"),
+        ];
+        assert_eq!(names, expected);
+    }
+}

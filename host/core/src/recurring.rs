@@ -50,6 +50,7 @@ mod tests {
 
     #[test]
     fn there_is_a_line_at_first_and_then_once_a_minute() {
+        // A4-17, A21-10
         assert_eq!(INTERVAL, Duration::from_secs(60));
         let start = Instant::now();
         let mut recurring = Recurring::default();

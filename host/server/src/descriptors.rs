@@ -101,6 +101,7 @@ mod tests {
 
     #[test]
     fn clients_leave_some_to_administration() {
+        // A4-17
         let check = |limit: u64, clients: u64, http: u64| {
             let found = (room(limit, DescriptorUse::Client), room(limit, DescriptorUse::Http));
             assert_eq!(found, (clients, http), "{limit}");

@@ -302,3 +302,73 @@ fn generate_password() -> String {
     let mut random = rand::rng();
     (0..PASSWORD_LENGTH).filter_map(|_| PASSWORD_ALPHABET.choose(&mut random)).copied().map(char::from).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        portable: PortableArguments,
+    }
+
+    fn parsed(arguments: &[&str]) -> PortableArguments {
+        Line::try_parse_from([&["portable"][..], arguments].concat()).unwrap().portable
+    }
+
+    fn listed(texts: &[String]) -> String {
+        texts.join(",")
+    }
+
+    #[test]
+    fn without_options_a_directory_is_read_by_one_user() {
+        // A17-01, A17-02
+        let least = parsed(&[]);
+        assert_eq!((least.directory.as_path(), least.username.as_str()), (Path::new("."), "user"));
+        assert_eq!(listed(&least.permissions), "list,download");
+        assert_eq!(listed(&least.ssh_commands), "md5sum,sha1sum,cd,pwd");
+        assert_eq!((least.fs_provider, least.sftpd_port, least.log_file_path.as_str()), (0, 0, ""));
+        assert_eq!((least.advertise_service, least.advertise_credentials), (true, false));
+        assert!(least.password.is_none() && least.public_key.is_empty());
+    }
+
+    #[test]
+    fn options_have_the_older_names_and_letters() {
+        // A17-01
+        let letters = "-d /srv -u bob -p pw -k one -k two -g list,upload -s 2022 -S false -C -f 1 -c cd,pwd -l p.log";
+        let names = "--directory /srv --username bob --password pw --public-key one --public-key two \
+            --permissions list,upload --sftpd-port 2022 --advertise-service false --advertise-credentials \
+            --fs-provider 1 --ssh-commands cd,pwd --log-file-path p.log";
+        for line in [letters, names] {
+            let given = parsed(&line.split_whitespace().collect::<Vec<_>>());
+            assert_eq!((given.directory.as_path(), given.username.as_str()), (Path::new("/srv"), "bob"));
+            assert_eq!((given.password.as_deref(), listed(&given.public_key).as_str()), (Some("pw"), "one,two"));
+            assert_eq!(
+                (listed(&given.permissions), listed(&given.ssh_commands)),
+                ("list,upload".into(), "cd,pwd".into())
+            );
+            assert_eq!((given.fs_provider, given.sftpd_port, given.log_file_path.as_str()), (1, 2022, "p.log"));
+            assert_eq!((given.advertise_service, given.advertise_credentials), (false, true));
+        }
+    }
+
+    #[test]
+    fn places_elsewhere_have_an_option_for_each_field() {
+        // A17-01
+        let s3 = "-f 1 --s3-access-key a --s3-access-secret b --s3-bucket c --s3-endpoint d --s3-key-prefix e \
+            --s3-region f --s3-storage-class g";
+        let expected = json!({"access_key": "a", "access_secret": "b", "bucket": "c", "endpoint": "d",
+            "key_prefix": "e", "region": "f", "storage_class": "g"});
+        let given = parsed(&s3.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((given.fs_provider, Value::Object(given.s3_config())), (1, expected));
+        let sftp = "-f 5 --sftp-endpoint a --sftp-username b --sftp-password c --sftp-prefix d \
+            --sftp-fingerprints e --sftp-fingerprints f";
+        let expected =
+            json!({"endpoint": "a", "username": "b", "password": "c", "prefix": "d", "fingerprints": ["e", "f"]});
+        let given = parsed(&sftp.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((given.fs_provider, Value::Object(given.sftp_config().unwrap())), (5, expected));
+    }
+}

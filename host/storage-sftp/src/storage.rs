@@ -99,14 +99,19 @@ impl SftpFileSystems {
         }
         let SftpSettings { atomic, keep_partial, umask, .. } = self.settings;
         let manner = Manner { atomic, keep_partial, umask };
-        let (usual, most) = WINDOWS;
-        let window = match usize::try_from(place.buffer_size).unwrap_or(most) {
-            0 => usual,
-            size => size.min(most),
-        };
-        let tree = Tree::new(self.remotes.of(place), place, manner, window * MIB, make_missing);
+        let tree = Tree::new(self.remotes.of(place), place, manner, window(place.buffer_size), make_missing);
         Ok(SftpStorage { tree: Arc::new(tree), refuses_links: false })
     }
+}
+
+/// The bytes that a file reads or writes ahead, by what the account says in MiB.
+fn window(buffer_size: u32) -> usize {
+    let (usual, most) = WINDOWS;
+    let size = match usize::try_from(buffer_size).unwrap_or(most) {
+        0 => usual,
+        size => size.min(most),
+    };
+    size * MIB
 }
 
 fn times(settings: SftpSettings) -> Times {
@@ -384,5 +389,20 @@ impl Storage for SftpStorage {
 
     fn group_name(&self, _gid: u32) -> Option<String> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_two_mebibytes_ahead_unless_told_and_sixteen_at_most() {
+        // C4-01
+        for (buffer_size, expected) in
+            [(0, 2_097_152), (1, 1_048_576), (15, 15_728_640), (16, 16_777_216), (17, 16_777_216), (5000, 16_777_216)]
+        {
+            assert_eq!(window(buffer_size), expected, "{buffer_size}");
+        }
     }
 }

@@ -187,6 +187,42 @@ mod tests {
     }
 
     #[test]
+    fn each_word_of_the_older_server_is_taken() {
+        // C2, C3-01: written out, so that none is missed or spelled in another way.
+        let of_pages = [
+            "publickey-change-disabled",
+            "tls-cert-change-disabled",
+            "write-disabled",
+            "mfa-disabled",
+            "password-change-disabled",
+            "api-key-auth-change-disabled",
+            "info-change-disabled",
+            "shares-disabled",
+            "password-reset-disabled",
+            "shares-without-password-disabled",
+        ];
+        let elsewhere = ["TLSCertificate", "TLSCertificate+password", "password-over-SSH"];
+        for (field, words) in [
+            ("denied_protocols", &["SSH", "FTP", "DAV", "HTTP"][..]),
+            ("two_factor_protocols", &["SSH", "FTP", "HTTP"]),
+            ("web_client", &of_pages),
+            ("denied_login_methods", &elsewhere),
+        ] {
+            for word in words {
+                check(&serde_json::json!({field: [word]}).to_string(), &[]);
+            }
+        }
+        for (field, word) in [
+            ("user_type", "LDAPUser"),
+            ("user_type", "OSUser"),
+            ("tls_username", "None"),
+            ("tls_username", "CommonName"),
+        ] {
+            check(&serde_json::json!({field: word}).to_string(), &[]);
+        }
+    }
+
+    #[test]
     fn patterns_that_are_none_are_refused() {
         // C3-01
         let of = |pattern: &str| format!(r#"{{"file_patterns":[{{"path":"/","denied_patterns":["{pattern}"]}}]}}"#);

@@ -209,6 +209,9 @@ mod tests {
         fn groups(rights: &mut AccountRights) {
             rights.groups = true;
         }
+        fn filesystems(rights: &mut AccountRights) {
+            rights.filesystems = true;
+        }
         check(None, "{}", none, None);
         check(None, r#"{"uid":1000,"gid":1000}"#, none, None);
         check(None, r#"{"uid":1000}"#, none, None);
@@ -218,7 +221,7 @@ mod tests {
         {
             check(None, ids, system, Some("uid"));
         }
-        for ids in [r#"{"gid":0}"#, r#"{"uid":1000,"gid":0}"#, r#"{"uid":1000,"gid":42}"#] {
+        for ids in [r#"{"gid":0}"#, r#"{"gid":999}"#, r#"{"uid":1000,"gid":0}"#, r#"{"uid":1000,"gid":42}"#] {
             check(None, ids, system, Some("gid"));
         }
         // A bound hook may repeat what the administrator has set.
@@ -240,6 +243,10 @@ mod tests {
         check(Some(r#"{"groups":[{"name":"staff"}]}"#), r#"{"groups":[{"name":"wheel"}]}"#, groups, Some("groups"));
         check(None, r#"{"role":"boss"}"#, groups, Some("role"));
         check(None, r#"{"filesystem":{"provider":0}}"#, none, None);
+        let bucket = r#"{"filesystem":{"provider":1,"s3config":{"bucket":"b"}}}"#;
+        check(None, bucket, filesystems, Some("filesystem"));
+        check(Some(bucket), bucket, none, None);
+        check(Some(bucket), "{}", none, None);
     }
 
     #[test]

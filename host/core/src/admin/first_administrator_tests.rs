@@ -134,6 +134,9 @@ async fn a_code_adds_the_first_administrator_once() {
     let (house, first) = empty_house();
     let (good, other) = (code(&first).await, code(&first).await);
     assert_ne!(good, other);
+    // 43 letters and digits are 256 bits; 22 would be the first that are more than 128.
+    let secret = good.split('_').nth(1).unwrap_or_default();
+    assert!(secret.len() == 43 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{good}");
     let stored = house.store.list(&TOKENS, PageRequest { limit: 9, ..PageRequest::default() }).await.unwrap();
     assert!(stored.len() == 2 && !format!("{stored:?}").contains(&good), "{stored:?}");
     for wrong in ["", "x", "tgt_x_y", &format!("{good} "), super::credential_text::new_token().unwrap().expose()] {

@@ -11,6 +11,14 @@ use super::QuotaError;
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
 
+/// After a count of files the keeper pauses for this many times as long as the count took.
+const COUNT_SHARE: u32 = 20;
+
+/// The pause after a count that took so long.
+pub(super) fn pause_after(took: Duration) -> Duration {
+    took * COUNT_SHARE
+}
+
 #[derive(Default)]
 pub(super) struct Doubt {
     has_arisen: bool,
@@ -78,5 +86,16 @@ impl Ledger {
         }
         self.state().doubt.is_being_settled = false;
         Some(begun.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_take_a_twentieth_of_the_time() {
+        // A10-05a
+        assert_eq!(pause_after(Duration::from_millis(1500)), Duration::from_secs(30));
     }
 }

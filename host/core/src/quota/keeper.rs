@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::doubt::pause_after;
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
 use super::sending::{Failed, Sending};
@@ -23,8 +24,6 @@ const SAVE_DELAY: Duration = Duration::from_millis(10);
 const BUSY_SAVE_DELAY: Duration = Duration::from_millis(100);
 /// The time between checks for ledgers that are idle.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// After a count of files the keeper pauses for this many times as long as the count took.
-const COUNT_SHARE: u32 = 20;
 /// How long files that could not be counted are left alone, where their count is not urgent.
 const COUNT_AGAIN: Duration = Duration::from_secs(60);
 /// How long, and how many times, the keeper waits for uploads to an account's former files to end.
@@ -464,7 +463,7 @@ impl QuotaKeeper {
             tokio::time::sleep(SAVE_DELAY).await;
             for ledger in self.all() {
                 let Some(took) = ledger.count_doubted().await else { continue };
-                tokio::time::sleep(took * COUNT_SHARE).await;
+                tokio::time::sleep(pause_after(took)).await;
             }
         }
     }

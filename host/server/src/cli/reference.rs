@@ -56,7 +56,7 @@ fn the_page_of_commands_is_generated() {
 
 #[test]
 fn the_schema_of_accounts_is_generated() {
-    // C1-07
+    // C1-01, C1-07: it has each field that is accepted.
     let schema = serde_json::to_string_pretty(&tidegate_core::account::json_schema()).unwrap();
     generated::check("host/spec/account.schema.json", &format!("{schema}\n"));
 }

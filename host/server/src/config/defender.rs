@@ -211,6 +211,28 @@ mod tests {
     }
 
     #[test]
+    fn points_and_times_are_those_of_the_documents_unless_others_are_set() {
+        // B14-01, B14-02: times in minutes; no offence needs to count, and no ban to be longer than the one before.
+        let check = |text: &str, [threshold, increment]: [u32; 2], [observation, ban]: [i64; 2], points: [u32; 4]| {
+            let defender = read("/srv/tidegate.toml", &format!("[common.defender]\n{text}\n")).defender;
+            let expected = BanRule {
+                threshold,
+                observation_time: observation * 60_000,
+                ban_time: ban * 60_000,
+                ban_time_increment: increment,
+            };
+            assert_eq!(defender.rule, expected, "{text}");
+            let [valid, invalid, limit_exceeded, no_auth] = points;
+            assert_eq!(defender.points, Points { valid, invalid, limit_exceeded, no_auth }, "{text}");
+        };
+        check("", [15, 50], [30, 30], [2, 2, 3, 0]);
+        check("threshold = 4\nban_time_increment = 0", [4, 0], [30, 30], [2, 2, 3, 0]);
+        check("observation_time = 5\nban_time = 6", [15, 50], [5, 6], [2, 2, 3, 0]);
+        let points = "score_valid = 0\nscore_invalid = 8\nscore_limit_exceeded = 9\nscore_no_auth = 1";
+        check(points, [15, 50], [30, 30], [0, 8, 9, 1]);
+    }
+
+    #[test]
     fn wrong_passwords_are_answered_after_a_second_unless_another_time_is_set() {
         // B14-01
         let check = |text: &str, success: u64, password_failed: u64| {

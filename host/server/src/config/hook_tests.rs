@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use tidegate_core::hook::HookKind;
 
+use super::legacy_hooks::legacy_name;
 use super::tests::{check_error, read};
 
 fn check(text: &str, expected: &[&str]) {
@@ -106,6 +107,26 @@ fn entries_for_programs_apply_to_something() {
     check_warning(&of("path = \"/bin/true\"\nhook = \"post_connect\""), None);
     check_warning(&of("path = \"/bin/true\"\nhook = \"connect\""), None);
     check_warning(&of("path = \"/bin/true\""), None);
+}
+
+#[test]
+fn entries_for_programs_name_hooks_as_the_older_server_does() {
+    // B0-03: written out, so that none is spelled in another way.
+    for (kind, name) in [
+        (HookKind::PreAction, "fs_actions"),
+        (HookKind::PostAction, "fs_actions"),
+        (HookKind::ObjectChanges, "provider_actions"),
+        (HookKind::Startup, "startup"),
+        (HookKind::Connect, "post_connect"),
+        (HookKind::Disconnect, "post_disconnect"),
+        (HookKind::CheckPassword, "check_password"),
+        (HookKind::PreLogin, "pre_login"),
+        (HookKind::PostLogin, "post_login"),
+        (HookKind::ExternalAuth, "external_auth"),
+        (HookKind::KeyboardInteractive, "keyboard_interactive"),
+    ] {
+        assert_eq!(legacy_name(kind), name, "{kind:?}");
+    }
 }
 
 #[test]

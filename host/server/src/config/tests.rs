@@ -321,7 +321,7 @@ fn odd_values_of_the_older_server_are_warned_of() {
     }
     for banner in ["", "   "] {
         let settings = read("tidegate.toml", &format!("[sftpd]\nbanner = \"{banner}\"\n"), &[]).unwrap();
-        assert_eq!(settings.identification, crate::version::IDENTIFICATION);
+        assert_eq!(settings.identification, concat!("Tidegate_", env!("CARGO_PKG_VERSION")));
     }
 }
 

@@ -23,7 +23,7 @@ fn each_section_is_read_and_has_its_defaults() {
         assert_eq!(settings.http_bindings[0].place, HttpPlace::Tcp(httpd.parse().unwrap()), "{text}");
     };
     let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let ours = crate::version::IDENTIFICATION;
+    let ours = concat!("Tidegate_", env!("CARGO_PKG_VERSION"));
     check("", (2022, any, Some(900), ours), Tracking::WhereLimited, "127.0.0.1:8080");
     let sftpd = "[sftpd]\nbind_port = 22\nbind_address = \"192.0.2.1\"\nidle_timeout = 0\nbanner = \"Ours 1\"\n";
     let others = "[data_provider]\ntrack_quota = 1\n[httpd]\nbind_address = \"192.0.2.2\"\nbind_port = 80\n";
@@ -81,8 +81,8 @@ fn scp_has_a_key_of_its_own() {
 
 #[test]
 fn four_commands_are_there_unless_others_are_named() {
-    // A3-25
-    let lines: [&[u8]; 8] = [
+    // A1-16, A3-25
+    let lines: [&[u8]; 11] = [
         b"md5sum /a",
         b"sha1sum /a",
         b"cd",
@@ -91,13 +91,18 @@ fn four_commands_are_there_unless_others_are_named() {
         b"sha512sum /a",
         b"scp -t /",
         b"git-upload-pack '/a'",
+        b"git-receive-pack '/a'",
+        b"git-upload-archive '/a'",
+        b"sha384sum /a",
     ];
-    let usual = [true, true, true, true, false, false, false, false];
+    let only = |at: usize| std::array::from_fn::<bool, 11, _>(|number| number == at);
+    let usual = std::array::from_fn::<bool, 11, _>(|number| number < 4);
     for (line, expected) in [
         ("", usual),
-        ("enabled_ssh_commands = [\"*\"]", [true; 8]),
-        ("enabled_ssh_commands = [\"pwd\", \"fly\"]", [false, false, false, true, false, false, false, false]),
-        ("enabled_ssh_commands = []", [false; 8]),
+        ("enabled_ssh_commands = [\"*\"]", [true; 11]),
+        ("enabled_ssh_commands = [\"pwd\", \"fly\"]", only(3)),
+        ("enabled_ssh_commands = [\"git-receive-pack\"]", only(8)),
+        ("enabled_ssh_commands = []", [false; 11]),
     ] {
         let settings = read("tidegate.toml", &format!("[sftpd]\n{line}\n"), &[]).unwrap();
         assert_eq!(lines.map(|command| settings.commands.parse(command).is_some()), expected, "{line}");

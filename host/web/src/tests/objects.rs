@@ -142,6 +142,11 @@ async fn fields_without_an_input_stay_and_passwords_too() {
     assert_eq!((&document["additional_info"], &document["has_password"]), (&json!("for others"), &json!(true)));
     let back = house.get("/web/user/1", &root).await;
     assert!(back.status == 303 && back.header("location").contains("/web/users/show?name=alice"), "{back:?}");
+    // A19-01: the other addresses of the older server.
+    for (path, leads_to) in [("/", "/web"), ("/web/user", "/web/users/new")] {
+        let there = house.get(path, &root).await;
+        assert_eq!((there.status, there.header("location")), (303, leads_to), "{path}");
+    }
 }
 
 /// What the JSON tab makes of a field: it is kept, it stays as it was and the page says so, or the document is refused

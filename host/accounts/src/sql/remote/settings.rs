@@ -105,3 +105,22 @@ impl DatabaseServerSettings {
         self.pool_size.unwrap_or(POOL_SIZE).max(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_does_not_answer_is_away_after_two_seconds() {
+        // A9-05: within three seconds, with the 300 ms between two looks.
+        let settings = |hosts: usize| DatabaseServerSettings {
+            hosts: vec![("db".to_owned(), 1); hosts],
+            ..DatabaseServerSettings::default()
+        };
+        assert_eq!(settings(1).answer_timeout, Duration::from_secs(2));
+        // Each host is tried in that time.
+        for (hosts, milliseconds) in [(1, 1600), (2, 800), (4, 400), (8, 200), (16, 200)] {
+            assert_eq!(settings(hosts).connect_limit(), Duration::from_millis(milliseconds), "{hosts}");
+        }
+    }
+}

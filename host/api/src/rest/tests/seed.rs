@@ -85,7 +85,7 @@ async fn the_server_says_what_it_is() {
 
 #[tokio::test]
 async fn scans_are_begun() {
-    // A18-05
+    // A10-06, A18-05
     let api = RestApi { authentication: Arc::new(ByName), ..api(RestSettings::default()) };
     let keeper = api.administration.scans.scans.keeper.clone();
     let house = House::of(api);
