@@ -145,9 +145,14 @@ pub async fn serve(
     drop(background);
     http.finish().await;
     watcher.abort();
-    tasks.finish(grace.max(TELLING_TIME), &at_once).await;
+    tasks.finish(telling_time(grace), &at_once).await;
     tracing::info!(sender = "main", message = "the server has stopped");
     outcome
+}
+
+/// For how long hooks are told at the end of events that wait.
+fn telling_time(grace: Duration) -> Duration {
+    grace.max(TELLING_TIME)
 }
 
 /// Takes the lock: two servers would count the same usages, and clean up each other's uploads. A
@@ -316,4 +321,17 @@ fn make_plugin_directory(path: &Path) -> anyhow::Result<()> {
     }
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("the plugin directory {} could not be made", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_have_a_minute_or_the_grace_time() {
+        // B0-12
+        for (grace, expected) in [(0, 60), (59, 60), (61, 61), (600, 600)] {
+            assert_eq!(telling_time(Duration::from_secs(grace)), Duration::from_secs(expected));
+        }
+    }
 }
