@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use opendal::raw::ServiceOperation;
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter};
@@ -11,7 +12,9 @@ use tokio::time::Instant;
 
 use crate::absence::Absences;
 use crate::answered::Question;
+use crate::client::{StoreClient, require_no_redirect};
 use crate::patience::{is_worth_another_try, until_answer};
+use crate::repetition::{page_of, require_other_page};
 
 /// Sends the requests of all buckets.
 pub struct CountedTransport {
@@ -21,9 +24,10 @@ pub struct CountedTransport {
 }
 
 impl CountedTransport {
-    /// Sends through the transport that is installed.
+    /// Sends through the client of all stores.
     pub fn transporter(metrics: Arc<Metrics>) -> HttpTransporter {
-        HttpTransporter::new(Self { transport: HttpTransporter::default(), metrics, absences: Absences::default() })
+        let transport = HttpTransporter::new(StoreClient);
+        HttpTransporter::new(Self { transport, metrics, absences: Absences::default() })
     }
 }
 
@@ -34,6 +38,7 @@ impl HttpTransport for CountedTransport {
         let store = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let name = format!("{} {}", request.method(), request.uri());
         let question = Question::of(request.headers());
+        let page = if operation == Some("ListObjectsV2") { page_of(request.uri()) } else { None };
         let (sent, time) = (Instant::now(), until_answer(operation, request.body().len()));
         let fetched = tokio::time::timeout(time, self.transport.fetch(request)).await;
         let is_late = fetched.is_err();
@@ -49,8 +54,12 @@ impl HttpTransport for CountedTransport {
             Ok(answer) => {
                 self.absences.answered(&store);
                 self.absences.answered(&name);
+                require_no_redirect(answer.status(), answer.headers())?;
                 question.require_answered(answer.status(), answer.headers())?;
-                return Ok(answer);
+                return match page.filter(|_| answer.status().is_success()) {
+                    Some(page) => read_page(&page, answer).await,
+                    None => Ok(answer),
+                };
             }
             Err(error) => error,
         };
@@ -61,12 +70,22 @@ impl HttpTransport for CountedTransport {
     }
 }
 
+/// Reads a page of a list, which is to be another one than was asked for. `page`: its token.
+async fn read_page(page: &str, answer: Response<HttpBody>) -> opendal::Result<Response<HttpBody>> {
+    let (parts, mut body) = answer.into_parts();
+    let read = body.to_buffer().await?;
+    require_other_page(page, &read)?;
+    let length = read.len() as u64;
+    Ok(Response::from_parts(parts, HttpBody::new(stream::iter([Ok(read)]), Some(length))))
+}
+
 /// Whether the store could not, or would not, do what it was asked. That something is not there, or is another version,
 /// is an answer.
 fn is_failure(status: StatusCode) -> bool {
     let is_answer =
         matches!(status, StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE);
-    (status.is_client_error() || status.is_server_error()) && !is_answer
+    let is_redirect = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+    (status.is_client_error() || status.is_server_error() || is_redirect) && !is_answer
 }
 
 /// The kind of an operation of Amazon S3's interface.
@@ -95,6 +114,6 @@ mod tests {
             assert_eq!(is_failure(StatusCode::from_u16(status).unwrap()), expected, "{status}");
         };
         [200, 204, 206, 304, 404, 412, 416].into_iter().for_each(|status| check(status, false));
-        [400, 401, 403, 409, 429, 500, 501, 503].into_iter().for_each(|status| check(status, true));
+        [301, 302, 307, 308, 400, 401, 403, 409, 429, 500, 501, 503].into_iter().for_each(|status| check(status, true));
     }
 }

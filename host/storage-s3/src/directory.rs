@@ -13,6 +13,7 @@ use crate::errors::{failed, from_store, not_found};
 use crate::key::Key;
 use crate::object::Bucket;
 use crate::patience::bounded;
+use crate::repetition::{Repetition, repeated};
 
 /// How many names are remembered, so that an object `d` and the directory of `d/x` are one name.
 const REMEMBERED: usize = 2048;
@@ -28,6 +29,7 @@ pub struct S3Directory {
     /// The first entry, which showed that there is such a directory.
     first: Option<Entry>,
     seen: Seen,
+    repetition: Repetition,
     nameless: u64,
 }
 
@@ -71,7 +73,8 @@ impl S3Directory {
         let above = bucket.directory(&bucket.key(&path.parent())?);
         let entry = |name: &[u8], metadata: Metadata| DirectoryEntry { name: name.to_vec(), metadata };
         let own = vec![entry(b".", bucket.directory(&key)), entry(b"..", above)];
-        Ok(Self { bucket, key, lister: Mutex::new(lister), own, first, seen: Seen::default(), nameless: 0 })
+        let (lister, seen, repetition) = (Mutex::new(lister), Seen::default(), Repetition::default());
+        Ok(Self { bucket, key, lister, own, first, seen, repetition, nameless: 0 })
     }
 
     /// What clients see of a listed key; none: no name leads there, or the name was there already.
@@ -113,6 +116,9 @@ impl DirectoryReader for S3Directory {
                 }
             };
             let Some(next) = next else { break };
+            if self.repetition.is_seen_in(next.path()) {
+                return Err(repeated());
+            }
             entries.extend(self.entry(&next));
         }
         Ok(entries)

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ use tidegate_core::ports::storage::{
 use crate::above::Directories;
 use crate::budget::{AccountBudget, MemoryBudget, MemoryLimits, SMALLEST_PART};
 use crate::claims::{Claims, Kind};
+use crate::client::StoreClient;
 use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
 use crate::errors::{failed, from_store, unsupported};
@@ -73,9 +74,8 @@ pub struct S3FileSystems {
 impl S3FileSystems {
     /// Buckets with these settings. `metrics`: counts their requests.
     pub fn new(settings: S3Settings, metrics: Arc<Metrics>) -> Self {
-        // opendal takes the HTTP client that is installed.
-        static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(opendal::install_default);
+        // What opendal sends without a transport of ours, as to services that give credentials.
+        HttpTransporter::install_default(StoreClient);
         let budget = Arc::new(MemoryBudget::new(settings.memory));
         let (directories, claims) = (Arc::default(), Arc::default());
         Self { settings, budget, directories, claims, transport: CountedTransport::transporter(metrics) }

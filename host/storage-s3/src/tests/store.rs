@@ -26,6 +26,17 @@ pub enum Ignored {
     Versions,
 }
 
+/// Lists that have no end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Endless {
+    /// Pages without names; each names itself as the next one.
+    Empty,
+    /// The first page, which names itself as the next one.
+    Same,
+    /// The first page again and again, under other names.
+    Renamed,
+}
+
 /// An upload that is not complete.
 #[derive(Default)]
 pub struct Parts {
@@ -46,6 +57,8 @@ pub struct Content {
     pub ranges: Vec<(usize, usize)>,
     /// How many keys there are on a page.
     pub page: usize,
+    /// How lists go on for ever.
+    pub endless: Option<Endless>,
     /// The status with which requests of this kind are answered.
     pub failing: Option<(&'static str, u16)>,
     /// What begins here or later cannot be read.
@@ -380,8 +393,8 @@ fn unfinished(content: &Content, query: &BTreeMap<String, String>) -> Response {
     let mut uploads: Vec<_> =
         content.uploads.iter().map(|(id, parts)| ((parts.key.clone(), id.clone()), parts)).collect();
     uploads.sort_by(|(one, _), (other, _)| one.cmp(other));
-    uploads.retain(|(place, _)| place.0.starts_with(&prefix) && *place > after);
-    let is_truncated = uploads.len() > content.page;
+    uploads.retain(|(place, _)| place.0.starts_with(&prefix) && (*place > after || content.endless.is_some()));
+    let is_truncated = uploads.len() > content.page || content.endless.is_some();
     uploads.truncate(content.page);
     let mut xml = String::new();
     for ((key, id), parts) in &uploads {
@@ -415,6 +428,7 @@ fn encoded(text: &str) -> String {
 fn list(content: &Content, query: &BTreeMap<String, String>) -> Response {
     let get = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (prefix, delimiter, after) = (get("prefix"), get("delimiter"), get("continuation-token"));
+    let after = if content.endless.is_some() { String::new() } else { after };
     let most = get("max-keys").parse().unwrap_or(1000).min(content.page);
     let (mut xml, mut count, mut last, mut is_truncated) = (String::new(), 0, String::new(), false);
     for (key, object) in content.objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
@@ -440,11 +454,14 @@ fn list(content: &Content, query: &BTreeMap<String, String>) -> Response {
             ),
         };
     }
-    let token = if is_truncated {
-        format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(&last))
-    } else {
-        String::new()
+    let next = match content.endless {
+        Some(Endless::Empty | Endless::Same) => Some("same".to_owned()),
+        Some(Endless::Renamed) => Some(content.requests.len().to_string()),
+        None => is_truncated.then(|| escaped(&last)),
     };
+    let xml = if content.endless == Some(Endless::Empty) { String::new() } else { xml };
+    let is_truncated = next.is_some();
+    let token = next.map(|next| format!("<NextContinuationToken>{next}</NextContinuationToken>")).unwrap_or_default();
     format!("<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{token}{xml}</ListBucketResult>")
         .into_response()
 }
