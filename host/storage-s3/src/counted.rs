@@ -10,9 +10,9 @@ use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter
 use tidegate_core::metrics::{Metrics, ObjectRequest};
 use tokio::time::Instant;
 
-use crate::absence::Absences;
+use crate::absence::{Absences, FAILING, SILENT};
 use crate::answered::Question;
-use crate::client::{StoreClient, require_no_redirect};
+use crate::client::require_no_redirect;
 use crate::patience::{is_worth_another_try, until_answer};
 use crate::repetition::{page_of, require_other_page};
 
@@ -20,14 +20,17 @@ use crate::repetition::{page_of, require_other_page};
 pub struct CountedTransport {
     transport: HttpTransporter,
     metrics: Arc<Metrics>,
+    /// Stores, and requests, without an answer.
     absences: Absences,
+    /// Stores that answer all requests with failures of their own.
+    failures: Absences,
 }
 
 impl CountedTransport {
-    /// Sends through the client of all stores.
-    pub fn transporter(metrics: Arc<Metrics>) -> HttpTransporter {
-        let transport = HttpTransporter::new(StoreClient);
-        HttpTransporter::new(Self { transport, metrics, absences: Absences::default() })
+    /// Sends through another transport.
+    pub fn transporter(transport: HttpTransporter, metrics: Arc<Metrics>) -> HttpTransporter {
+        let (absences, failures) = (Absences::after(SILENT), Absences::after(FAILING));
+        HttpTransporter::new(Self { transport, metrics, absences, failures })
     }
 }
 
@@ -54,6 +57,11 @@ impl HttpTransport for CountedTransport {
             Ok(answer) => {
                 self.absences.answered(&store);
                 self.absences.answered(&name);
+                if !is_unavailable(answer.status()) {
+                    self.failures.answered(&store);
+                } else if self.failures.is_away(&store, sent) {
+                    return Err(not_repeated(answer).await);
+                }
                 require_no_redirect(answer.status(), answer.headers())?;
                 question.require_answered(answer.status(), answer.headers())?;
                 return match page.filter(|_| answer.status().is_success()) {
@@ -68,6 +76,23 @@ impl HttpTransport for CountedTransport {
         let is_away = self.absences.is_away(&store, sent);
         Err(if is_hopeless || is_away { error.set_persistent() } else { error })
     }
+}
+
+/// Whether an answer is one of those for which a request is repeated.
+fn is_unavailable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 499 | 500 | 502 | 503 | 504)
+}
+
+/// The error of a store that has failed at everything for a while: the request is not repeated.
+async fn not_repeated(answer: Response<HttpBody>) -> Error {
+    let (parts, mut body) = answer.into_parts();
+    let read = body.to_buffer().await.map(|body| body.to_vec()).unwrap_or_default();
+    let text: String = String::from_utf8_lossy(&read).chars().take(500).collect();
+    let kind = match parts.status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::RateLimited,
+        _ => ErrorKind::Unexpected,
+    };
+    Error::new(kind, format!("the object store fails at all requests, now with status {}: {text}", parts.status))
 }
 
 /// Reads a page of a list, which is to be another one than was asked for. `page`: its token.

@@ -7,8 +7,10 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use opendal::Operator;
 use opendal::options::ListOptions;
+use tidegate_core::ports::storage::StorageError;
 use tokio::time::Instant;
 
+use crate::errors::unsupported;
 use crate::key::Key;
 use crate::object::Bucket;
 
@@ -65,14 +67,43 @@ impl Bucket {
         listed
     }
 
-    /// Whether a store that fails when it is asked for an object lists a directory of that name, and no such object. False:
-    /// it does not, or cannot say either.
-    pub async fn is_listed_directory(&self, key: &Key) -> bool {
-        match self.list(&self.once, key).await {
-            Some(Listed::Directory) => true,
-            Some(Listed::File) => false,
+    /// What a store lists of a name, where it fails when it is asked for an object of that name. None: it cannot say either.
+    pub async fn listed_instead(&self, key: &Key) -> Option<Listed> {
+        let listed = self.list(&self.once, key).await;
+        match listed {
+            Some(Listed::Directory | Listed::File) => listed,
             // Some stores list what is below a directory only if they are asked for that.
-            Some(Listed::Nothing) | None => self.is_directory(&self.once, key).await.unwrap_or(false),
+            Some(Listed::Nothing) | None => match self.is_directory(&self.once, key).await {
+                Ok(true) => Some(Listed::Directory),
+                Ok(false) => listed,
+                Err(_) => None,
+            },
+        }
+    }
+
+    /// Requires that a directory that was just made is there. Some stores say that they have stored what stands for it, and
+    /// have nothing: clients would not find what they were told is made.
+    ///
+    /// # Errors
+    /// `Unsupported`
+    pub async fn require_kept(&self, key: &Key) -> Result<(), StorageError> {
+        if self.keeps_directories.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.is_directory(&self.operator, key).await {
+            Ok(true) => {
+                self.keeps_directories.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(false) => {
+                // What it may have made all the same would be in the way.
+                let _ = self.operator.delete(&key.directory()).await;
+                Err(unsupported(
+                    "this object store keeps no directory without files: store a file there, which needs no directory",
+                ))
+            }
+            // It was made, as the store said; that it cannot be seen at the moment is another matter.
+            Err(_) => Ok(()),
         }
     }
 

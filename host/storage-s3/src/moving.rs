@@ -2,6 +2,7 @@
 
 use futures_util::TryStreamExt;
 use futures_util::future::join;
+use opendal::ErrorKind;
 use opendal::options::{CopyOptions, ListOptions};
 use tidegate_core::ports::storage::{FileKind, StorageError, StorageErrorKind};
 
@@ -95,8 +96,25 @@ impl Bucket {
     /// # Errors
     /// The store failed.
     pub async fn remove(&self, text: &str) -> Result<(), StorageError> {
-        let removed = async { self.operator.delete(text).await.map_err(|error| from_store(&error)) };
+        let removed = async {
+            let Err(error) = self.operator.delete(text).await else { return Ok(()) };
+            // The store may have done what it says it failed at.
+            if error.kind() != ErrorKind::PermissionDenied && self.is_gone(text).await {
+                return Ok(());
+            }
+            Err(from_store(&error))
+        };
         bounded("removing an object", removed).await
+    }
+
+    /// Whether the store is sure that it has no such object or marker. It is asked once.
+    async fn is_gone(&self, text: &str) -> bool {
+        if !text.ends_with('/') {
+            return self.once.stat(text).await.is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        }
+        let options = ListOptions { recursive: true, limit: Some(1), ..ListOptions::default() };
+        let Ok(mut lister) = self.once.lister_options(text, options).await else { return false };
+        matches!(lister.try_next().await, Ok(None))
     }
 
     async fn copy(&self, from: &str, to: &str, size: u64) -> Result<(), StorageError> {

@@ -55,6 +55,8 @@ pub struct Bucket {
     pub rename_limit: usize,
     /// Whether the store was seen to refuse requests with conditions.
     pub refuses_conditions: AtomicBool,
+    /// Whether the store was seen to keep a directory without files.
+    pub keeps_directories: AtomicBool,
     /// Names that did not exist a moment ago.
     pub missing: MissingNames,
     /// Names that were known a moment ago not to be files.
@@ -132,16 +134,19 @@ impl Bucket {
         found.ok_or_else(not_found)
     }
 
-    /// Asks for the object that has the key. Some stores fail where that is a directory to them: before the request is
-    /// repeated, what they list decides.
+    /// Asks for the object that has the key. Some stores fail where that is a directory to them, with or without anything in
+    /// it: before the request is repeated, what they list decides.
     async fn ask(&self, key: &Key) -> Result<Asked, StorageError> {
         let found = match self.once.stat(key.file()).await {
-            Err(error) if error.is_temporary() => {
-                if self.is_listed_directory(key).await {
-                    return Ok(Asked::Directory);
-                }
-                self.find_file(key).await?
-            }
+            Err(error) if error.is_temporary() => match self.listed_instead(key).await {
+                Some(Listed::Directory) => return Ok(Asked::Directory),
+                Some(Listed::Nothing) => match self.once.stat(key.file()).await {
+                    // Whatever the store fails for, it has no such object.
+                    Err(error) if error.is_temporary() => None,
+                    answer => self.found_file(key, answer)?,
+                },
+                Some(Listed::File) | None => self.find_file(key).await?,
+            },
             answer => self.found_file(key, answer)?,
         };
         Ok(found.map_or(Asked::NoObject, Asked::Object))

@@ -50,7 +50,8 @@ pub struct S3Settings {
     pub memory: MemoryLimits,
     /// The most objects that the rename of a directory moves; 0: only empty directories are renamed.
     pub rename_limit: usize,
-    /// How often a request is repeated that failed for a while.
+    /// How often a request is repeated that failed for a while. With four, and pauses that grow from a quarter of a second by
+    /// the double and a random part, that takes four to eight seconds.
     pub retries: usize,
     /// The longest pause before a request is repeated.
     pub longest_pause: Duration,
@@ -58,7 +59,7 @@ pub struct S3Settings {
 
 impl Default for S3Settings {
     fn default() -> Self {
-        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 6, longest_pause: Duration::from_secs(10) }
+        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 4, longest_pause: Duration::from_secs(10) }
     }
 }
 
@@ -76,9 +77,14 @@ impl S3FileSystems {
     pub fn new(settings: S3Settings, metrics: Arc<Metrics>) -> Self {
         // What opendal sends without a transport of ours, as to services that give credentials.
         HttpTransporter::install_default(StoreClient);
+        Self::by(HttpTransporter::new(StoreClient), settings, metrics)
+    }
+
+    /// Buckets that are reached in another way.
+    pub(crate) fn by(transport: HttpTransporter, settings: S3Settings, metrics: Arc<Metrics>) -> Self {
         let budget = Arc::new(MemoryBudget::new(settings.memory));
         let (directories, claims) = (Arc::default(), Arc::default());
-        Self { settings, budget, directories, claims, transport: CountedTransport::transporter(metrics) }
+        Self { settings, budget, directories, claims, transport: CountedTransport::transporter(transport, metrics) }
     }
 
     /// Opens the bucket of a file system. No request is made: whether the bucket is there is seen when it is used.
@@ -123,6 +129,7 @@ impl S3FileSystems {
             concurrency,
             rename_limit: self.settings.rename_limit,
             refuses_conditions: AtomicBool::new(false),
+            keeps_directories: AtomicBool::new(false),
             missing: MissingNames::default(),
             directories: self.directories.clone(),
             claims: self.claims.clone(),
@@ -251,7 +258,8 @@ impl Storage for S3Storage {
             let (is_free, may_be_made) = join(self.bucket.require_free(&key), self.bucket.require_above(&key)).await;
             is_free?;
             may_be_made?;
-            self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
+            self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))?;
+            self.bucket.require_kept(&key).await
         };
         bounded("making a directory", made).await
     }

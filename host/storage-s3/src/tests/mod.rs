@@ -5,6 +5,7 @@ mod ahead;
 mod bad_answers;
 mod check;
 mod endless;
+mod failing;
 mod files;
 mod leaving;
 mod lookups;

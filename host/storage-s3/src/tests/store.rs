@@ -1,7 +1,7 @@
 //! A store that speaks as much S3 as the adapter needs, in the process of the test. It counts requests, and can
 //! be told to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub struct Content {
     pub ignores: Option<Ignored>,
     /// Whether conditions of requests that store are refused, as some stores do.
     pub refuses_conditions: bool,
+    /// The markers of directories that were stored and cannot be seen, as in stores that make directories of a host of them.
+    pub swallowed: Option<BTreeSet<String>>,
     /// The kind of the next request whose answer is lost: it is done, and answered as if the store were away.
     pub lost_answer: Option<&'static str>,
     /// The kind of the requests that are done, and answered when the store is told to.
@@ -285,6 +287,19 @@ fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, b
     }
     content.number += 1;
     let number = content.number;
+    if let Some(swallowed) = &mut content.swallowed {
+        match kind {
+            "put" if key.ends_with('/') => {
+                swallowed.insert(key);
+                return ([("etag", "\"0\"")], "").into_response();
+            }
+            "delete" if swallowed.remove(&key) => return StatusCode::NO_CONTENT.into_response(),
+            "head" if swallowed.contains(&format!("{}/", key.trim_end_matches('/'))) => {
+                return error(500, "InternalError");
+            }
+            _ => {}
+        }
+    }
     match kind {
         "put" => {
             content.objects.insert(key, Object { data: body.to_vec(), headers: kept, etag: number });
