@@ -49,7 +49,7 @@ impl Drop for Arrival {
         let Some(upload) = self.upload.take() else { return };
         upload.discard();
         if let Some(quota) = &mut self.quota {
-            quota.abandon(Writing::Upload(upload), QuotaLimits::default());
+            quota.abandon(Writing::Upload(upload), QuotaLimits::default(), None);
         }
     }
 }
