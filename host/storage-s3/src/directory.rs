@@ -1,6 +1,6 @@
 //! Lists a directory page by page: what is kept does not grow with it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -30,6 +30,8 @@ pub struct S3Directory {
     first: Option<Entry>,
     seen: Seen,
     repetition: Repetition,
+    /// The names of directories that the store does not keep, without those that it has listed all the same.
+    unkept: BTreeSet<Vec<u8>>,
     nameless: u64,
 }
 
@@ -66,15 +68,19 @@ impl S3Directory {
         let mut lister = lister.map_err(|error| from_store(&error))?;
         let first = lister.try_next().await.map_err(|error| from_store(&error))?;
         if first.is_none() && !key.is_root() {
-            let is_file = bucket.find_file(&key).await?.is_some();
-            let not_directory = || failed(StorageErrorKind::NotADirectory, "is not a directory");
-            return Err(if is_file { not_directory() } else { not_found() });
+            if bucket.has_file(&key).await? {
+                return Err(failed(StorageErrorKind::NotADirectory, "is not a directory"));
+            }
+            if !bucket.unkept.has(&key) {
+                return Err(not_found());
+            }
         }
         let above = bucket.directory(&bucket.key(&path.parent())?);
         let entry = |name: &[u8], metadata: Metadata| DirectoryEntry { name: name.to_vec(), metadata };
         let own = vec![entry(b".", bucket.directory(&key)), entry(b"..", above)];
         let (lister, seen, repetition) = (Mutex::new(lister), Seen::default(), Repetition::default());
-        Ok(Self { bucket, key, lister, own, first, seen, repetition, nameless: 0 })
+        let unkept = bucket.unkept.names_in(&key);
+        Ok(Self { bucket, key, lister, own, first, seen, repetition, unkept, nameless: 0 })
     }
 
     /// What clients see of a listed key; none: no name leads there, or the name was there already.
@@ -87,6 +93,7 @@ impl S3Directory {
             return None;
         };
         let name = name.as_bytes().to_vec();
+        self.unkept.remove(&name);
         if !self.seen.is_new(&name) {
             return None;
         }
@@ -120,6 +127,11 @@ impl DirectoryReader for S3Directory {
                 return Err(repeated());
             }
             entries.extend(self.entry(&next));
+        }
+        while entries.len() < max.max(1) {
+            let Some(name) = self.unkept.pop_first() else { break };
+            let text = format!("{}{}/", self.key.directory(), String::from_utf8_lossy(&name));
+            entries.push(DirectoryEntry { metadata: self.bucket.directory_at(&text), name });
         }
         Ok(entries)
     }

@@ -6,7 +6,7 @@
 //! downloads; `directory` lists; `moving` renames; `client` sends requests, `counted` counts them, `answered` refuses answers
 //! to another question than was asked and `repetition` lists that have no end, `absence` knows stores that are away, and
 //! `patience` how long one is waited for; `missing` are names that nothing had a moment ago, which `listed` finds; `above`
-//! refuses names below a file, and `claims` are the names that sessions of this server make at the moment;
+//! refuses names below a file, `unkept` are directories that the store does not keep, and `claims` are the names that sessions of this server make at the moment;
 //! `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
 
 mod above;
@@ -36,6 +36,7 @@ mod sequence;
 mod storage;
 mod unfinished;
 mod unfinished_upload;
+mod unkept;
 mod upload;
 mod window;
 

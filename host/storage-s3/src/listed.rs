@@ -7,10 +7,8 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use opendal::Operator;
 use opendal::options::ListOptions;
-use tidegate_core::ports::storage::StorageError;
 use tokio::time::Instant;
 
-use crate::errors::unsupported;
 use crate::key::Key;
 use crate::object::Bucket;
 
@@ -81,29 +79,24 @@ impl Bucket {
         }
     }
 
-    /// Requires that a directory that was just made is there. Some stores say that they have stored what stands for it, and
-    /// have nothing: clients would not find what they were told is made.
-    ///
-    /// # Errors
-    /// `Unsupported`
-    pub async fn require_kept(&self, key: &Key) -> Result<(), StorageError> {
+    /// Remembers a directory that was just made if it is not there. Some stores say that they have stored what stands for it,
+    /// and list nothing of it as long as nothing is in it: clients would not find what they were told is made.
+    pub async fn remember_if_unkept(&self, key: &Key) {
         if self.keeps_directories.load(Ordering::Relaxed) {
-            return Ok(());
+            return;
         }
-        match self.is_directory(&self.operator, key).await {
-            Ok(true) => {
-                self.keeps_directories.store(true, Ordering::Relaxed);
-                Ok(())
+        let options = ListOptions { recursive: true, limit: Some(1), ..ListOptions::default() };
+        let Ok(mut lister) = self.operator.lister_options(&key.directory(), options).await else { return };
+        match lister.try_next().await {
+            Ok(Some(entry)) if key.is_marker(entry.path()) => self.keeps_directories.store(true, Ordering::Relaxed),
+            Ok(None) => {
+                self.unkept.add(key);
+                // What the store may have made all the same would be in the way.
+                let _ = self.once.delete(&key.directory()).await;
             }
-            Ok(false) => {
-                // What it may have made all the same would be in the way.
-                let _ = self.operator.delete(&key.directory()).await;
-                Err(unsupported(
-                    "this object store keeps no directory without files: store a file there, which needs no directory",
-                ))
-            }
-            // It was made, as the store said; that it cannot be seen at the moment is another matter.
-            Err(_) => Ok(()),
+            // Another session has stored a file there already, which says nothing of other directories; or it cannot be seen
+            // at the moment. It was made, as the store said.
+            Ok(Some(_)) | Err(_) => {}
         }
     }
 

@@ -65,7 +65,14 @@ impl Bucket {
             (true, _) => {
                 let outcome = self.rename_directory(from, to).await;
                 self.forget_directory(to);
-                outcome
+                outcome?;
+                if self.unkept.has(from) {
+                    self.unkept.rename(from, to);
+                    // What the store may still have of it would be in the way.
+                    let removed = async { Ok(self.once.delete(&from.directory()).await.is_ok()) };
+                    let _ = bounded("removing a directory", removed).await;
+                }
+                Ok(())
             }
             (false, _) => {
                 let outcome = self.copy(from.file(), to.file(), moved.metadata.size).await;
@@ -82,11 +89,29 @@ impl Bucket {
         }
     }
 
+    /// Removes the marker of a directory that is empty. One that was remembered is forgotten.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn remove_marker(&self, key: &Key) -> Result<(), StorageError> {
+        let text = key.directory();
+        // Where the store keeps no markers it may fail for one that it has not, which is not worth another try.
+        let is_removed = self.unkept.has(key) && (self.once.delete(&text).await.is_ok() || self.is_gone(&text).await);
+        if !is_removed {
+            self.remove(&text).await?;
+        }
+        self.unkept.forget(key);
+        Ok(())
+    }
+
     /// Whether a directory has nothing but its marker.
     ///
     /// # Errors
     /// The store failed.
     pub async fn is_empty(&self, key: &Key) -> Result<bool, StorageError> {
+        if self.unkept.has_below(key) {
+            return Ok(false);
+        }
         let keys = self.keys_below(key, 1).await?;
         Ok(keys.is_some_and(|keys| keys.iter().all(|listed| key.is_marker(listed))))
     }

@@ -32,6 +32,7 @@ use crate::object::Bucket;
 use crate::patience::bounded;
 use crate::reading::{S3File, set_attributes};
 use crate::unfinished::{UnfinishedUploads, region_of};
+use crate::unkept::UnkeptDirectories;
 use crate::upload::S3Upload;
 
 const MIB: usize = 1 << 20;
@@ -68,6 +69,7 @@ pub struct S3FileSystems {
     settings: S3Settings,
     budget: Arc<MemoryBudget>,
     directories: Arc<Directories>,
+    unkept: UnkeptDirectories,
     claims: Arc<Claims>,
     transport: HttpTransporter,
 }
@@ -84,7 +86,8 @@ impl S3FileSystems {
     pub(crate) fn by(transport: HttpTransporter, settings: S3Settings, metrics: Arc<Metrics>) -> Self {
         let budget = Arc::new(MemoryBudget::new(settings.memory));
         let (directories, claims) = (Arc::default(), Arc::default());
-        Self { settings, budget, directories, claims, transport: CountedTransport::transporter(transport, metrics) }
+        let (unkept, transport) = (UnkeptDirectories::default(), CountedTransport::transporter(transport, metrics));
+        Self { settings, budget, directories, unkept, claims, transport }
     }
 
     /// Opens the bucket of a file system. No request is made: whether the bucket is there is seen when it is used.
@@ -117,12 +120,14 @@ impl S3FileSystems {
         let once = operator(location).map_err(|error| from_store(&error))?;
         let operator = once.clone().layer(repetitions(self.settings));
         let context = || OperationContext::new().with_http_transport(self.transport.clone());
+        let identity = format!("{}\0{}", location.endpoint, location.bucket);
         let bucket = Bucket {
             operator: operator.with_context(context()),
             once: once.with_context(context()),
             prefix: KeyPrefix::new(&location.key_prefix)?,
             url: format!("s3://{}", location.bucket),
-            identity: format!("{}\0{}", location.endpoint, location.bucket),
+            unkept: self.unkept.of(&identity),
+            identity,
             owner: file_system.owner,
             budget: AccountBudget::new(self.budget.clone(), &file_system.account),
             part_size,
@@ -259,7 +264,8 @@ impl Storage for S3Storage {
             is_free?;
             may_be_made?;
             self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))?;
-            self.bucket.require_kept(&key).await
+            self.bucket.remember_if_unkept(&key).await;
+            Ok(())
         };
         bounded("making a directory", made).await
     }
@@ -276,7 +282,7 @@ impl Storage for S3Storage {
             if !self.bucket.is_empty(&key).await? {
                 return Err(failed(StorageErrorKind::NotEmpty, "the directory is not empty"));
             }
-            self.bucket.remove(&key.directory()).await
+            self.bucket.remove_marker(&key).await
         };
         bounded("removing a directory", removed).await
     }

@@ -16,6 +16,7 @@ mod redirects;
 mod requests;
 mod store;
 mod unfinished;
+mod unkept;
 mod uploads;
 
 use std::sync::Arc;

@@ -55,25 +55,6 @@ async fn directories_are_markers_or_prefixes() {
 }
 
 #[tokio::test]
-async fn a_store_that_keeps_no_empty_directories_has_none() {
-    let (store, storage) = started().await;
-    store.content.lock().unwrap().swallowed = Some(BTreeSet::new());
-    for _ in 0..2 {
-        let refused = storage.create_directory(&path("/a"), None).await.unwrap_err();
-        assert_eq!(refused.kind, StorageErrorKind::Unsupported, "{refused:?}");
-        // Nothing of it is left, which would be in the way.
-        assert_eq!(store.content.lock().unwrap().swallowed, Some(BTreeSet::new()));
-    }
-    // What another program has left is not in the way either.
-    store.content.lock().unwrap().swallowed = Some(BTreeSet::from(["home/b/".to_owned()]));
-    for name in ["/a", "/b"] {
-        assert_eq!(kind(storage.metadata(&path(name)).await), Err(StorageErrorKind::NotFound), "{name}");
-        put(&storage, &format!("{name}/f"), b"x").await;
-        assert_eq!(names(&storage, name).await, ["f"], "{name}");
-    }
-}
-
-#[tokio::test]
 async fn it_is_looked_once_whether_directories_are_kept() {
     let (store, storage) = started().await;
     storage.create_directory(&path("/a"), None).await.unwrap();

@@ -293,7 +293,10 @@ fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, b
                 swallowed.insert(key);
                 return ([("etag", "\"0\"")], "").into_response();
             }
+            // What it makes for a file stays when the file is removed.
+            "put" => swallowed.extend(key.rsplit_once('/').map(|(directory, _)| format!("{directory}/"))),
             "delete" if swallowed.remove(&key) => return StatusCode::NO_CONTENT.into_response(),
+            "delete" if key.ends_with('/') => return error(500, "InternalError"),
             "head" if swallowed.contains(&format!("{}/", key.trim_end_matches('/'))) => {
                 return error(500, "InternalError");
             }
