@@ -116,8 +116,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     // One has our database, the other reads an older server's.
     ("rusqlite", &["tidegate-accounts", "tidegate-migrate"]),
     ("aws-lc-rs", &["tidegate-migrate", "tidegate-sealing"]),
-    // The server sends traces.
-    ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm", "tidegate"]),
+    // The server sends traces; opendal is given a client that follows no redirect.
+    ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm", "tidegate-storage-s3", "tidegate"]),
+    ("opendal-http-transport-reqwest", &["tidegate-storage-s3"]),
     ("opentelemetry_sdk", &["tidegate"]),
     ("opentelemetry-otlp", &["tidegate"]),
     ("subprocess", &["tidegate-hooks-external"]),

@@ -59,6 +59,7 @@ mod reload;
 mod rest;
 mod rest_examples;
 mod rest_schemas;
+mod rows_of_servers;
 mod running_systemd;
 mod sessions;
 mod sftp;

@@ -1,6 +1,5 @@
 //! Accounts whose files are in S3, with OpenSSH's client and a store that runs beside the server (A16). The store
-//! knows no markers of directories, and fails when it is asked for an object that it has as a directory: so the
-//! files here are in the root, and units of the adapter have directories.
+//! keeps no directory without files, and fails when it is asked for an object that it has as a directory.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -75,6 +74,43 @@ fn what_the_store_cannot_do_is_refused() {
         assert!(!output.status.success() && text(&output).contains("not on this host"), "{command}: {}", text(&output));
     }
     assert_eq!(store.objects(), ["f"]);
+}
+
+#[test]
+fn directories_are_made_where_the_store_keeps_none_without_files() {
+    let (site, store, server) = started("");
+    let local = site.write("local", "content");
+    for name in ["tree/f", "tree/empty/.keep", "tree/below/g"] {
+        let file = site.path(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, name).unwrap();
+    }
+    std::fs::remove_file(site.path("tree/empty/.keep")).unwrap();
+    let begun = std::time::Instant::now();
+    let batch = format!(
+        "mkdir a\nput {local} a/f\nmkdir a/b\nput {local} a/b/g\nmkdir e\nls -1\nls -1 e\nls -1 a\n",
+        local = local.display()
+    );
+    let shown = sftp_ok(&server, "alice", PASSWORD, &batch);
+    let lines: Vec<_> = shown.lines().collect();
+    for line in ["a", "e", "a/b", "a/f"] {
+        assert!(lines.contains(&line), "{line}: {shown}");
+    }
+    // Another session knows them, too.
+    assert!(!sftp(&server, "alice", PASSWORD, "mkdir e\n").status.success());
+    sftp_ok(&server, "alice", PASSWORD, "rename e e2\nls -1 e2\nrmdir e2\nrm a/b/g\nls -1 a/b\nrmdir a/b\n");
+    for gone in ["e", "e2", "a/b"] {
+        assert!(!sftp(&server, "alice", PASSWORD, &format!("ls -1 {gone}\n")).status.success(), "{gone}");
+    }
+    let tree = site.path("tree");
+    // The second time all of it is there.
+    for _ in 0..2 {
+        sftp_ok(&server, "alice", PASSWORD, &format!("put -r {}\nls -1 tree/empty\n", tree.display()));
+    }
+    assert_eq!(std::fs::read(store.bucket.join("home/tree/below/g")).unwrap(), b"tree/below/g");
+    assert_eq!(std::fs::read(store.bucket.join("home/a/f")).unwrap(), b"content");
+    // Nothing of it is waited for.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -46,8 +46,13 @@ fn check(script: &str, more: &str, environment: &[(&str, &str)]) {
 
 /// As [`check`], with the files in a bucket.
 fn check_on_objects(script: &str, environment: &[(&str, &str)]) {
+    check_on_store(Store::with_directories, script, environment);
+}
+
+/// As [`check_on_objects`], in a store.
+fn check_on_store(started: fn(&Site) -> Store, script: &str, environment: &[(&str, &str)]) {
     let (site, key) = site("");
-    let store = Store::with_directories(&site);
+    let store = started(&site);
     let document = site.write("files.json", format!(r#"{{"username":"alice",{}}}"#, store.file_system()));
     tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", document.to_str().unwrap()]));
     let server = site.start();
@@ -62,6 +67,11 @@ fn check_on_objects(script: &str, environment: &[(&str, &str)]) {
 fn restic_backs_up_to_objects() {
     // A16-01
     check_on_objects("restic.sh", &[]);
+}
+
+#[test]
+fn restic_backs_up_where_no_directory_without_files_is_kept() {
+    check_on_store(Store::start, "restic.sh", &[]);
 }
 
 #[test]

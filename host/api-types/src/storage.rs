@@ -26,7 +26,7 @@ pub struct CheckedFileSystem {
     pub location: String,
     /// Whether every step was done.
     pub usable: bool,
-    /// In the order in which they were tried: `open`, `list`, `put`, `get`, `delete`.
+    /// In the order in which they were tried: `open`, `list`, `put`, `get`, `rename`, `delete`.
     pub steps: Vec<StorageStep>,
 }
 

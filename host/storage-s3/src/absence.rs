@@ -8,15 +8,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A store that gave no answer for so long is away.
-const LONG: Duration = Duration::from_secs(3);
+pub const SILENT: Duration = Duration::from_secs(3);
+/// A store that had only failures of its own for answers for so long is as good as away.
+pub const FAILING: Duration = Duration::from_secs(8);
 /// Requests without an answer that are so far apart say nothing of the time between.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 /// From so many on, those that are forgotten are removed.
 const MOST: usize = 256;
 
 /// The stores that gave no answer to the last requests.
-#[derive(Debug, Default)]
-pub struct Absences(Mutex<HashMap<String, Silence>>);
+#[derive(Debug)]
+pub struct Absences {
+    /// After how long a store is away.
+    long: Duration,
+    stores: Mutex<HashMap<String, Silence>>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Silence {
@@ -25,9 +31,14 @@ struct Silence {
 }
 
 impl Absences {
+    /// None so far. `long`: after how long a store is away.
+    pub fn after(long: Duration) -> Self {
+        Self { long, stores: Mutex::default() }
+    }
+
     /// A store has answered, whatever it said.
     pub fn answered(&self, store: &str) {
-        let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silent = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         if !silent.is_empty() {
             silent.remove(store);
         }
@@ -36,7 +47,7 @@ impl Absences {
     /// A store has not answered a request that was sent at this time. Whether it is away.
     pub fn is_away(&self, store: &str, sent: Instant) -> bool {
         let now = Instant::now();
-        let mut silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silent = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         if silent.len() >= MOST {
             silent.retain(|_, silence| now.duration_since(silence.last) <= FORGOTTEN);
         }
@@ -45,7 +56,7 @@ impl Absences {
             silence.since = now;
         }
         silence.last = now;
-        now.duration_since(silence.since) >= LONG
+        now.duration_since(silence.since) >= self.long
     }
 }
 
@@ -55,7 +66,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_store_is_away_that_gives_no_answer_for_seconds() {
-        let absences = Absences::default();
+        let absences = Absences::after(SILENT);
         let check = async |after: u64, expected: bool| {
             tokio::time::advance(Duration::from_secs(after)).await;
             assert_eq!(absences.is_away("a", Instant::now()), expected, "{after}");
@@ -76,7 +87,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn requests_that_are_waited_for_long_are_one_failure() {
-        let absences = Absences::default();
+        let absences = Absences::after(SILENT);
         let check = async |waited: u64, pause: u64, expected: bool| {
             tokio::time::advance(Duration::from_secs(pause)).await;
             let sent = Instant::now();
@@ -91,12 +102,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_forgotten_is_removed() {
-        let absences = Absences::default();
+        let absences = Absences::after(SILENT);
         for number in 0..2 * MOST {
             absences.is_away(&number.to_string(), Instant::now());
         }
         tokio::time::advance(Duration::from_secs(31)).await;
         absences.is_away("a", Instant::now());
-        assert_eq!(absences.0.lock().unwrap().len(), 1);
+        assert_eq!(absences.stores.lock().unwrap().len(), 1);
     }
 }

@@ -3,27 +3,34 @@
 
 use std::sync::Arc;
 
+use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use opendal::raw::ServiceOperation;
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport, HttpTransporter};
 use tidegate_core::metrics::{Metrics, ObjectRequest};
 use tokio::time::Instant;
 
-use crate::absence::Absences;
+use crate::absence::{Absences, FAILING, SILENT};
 use crate::answered::Question;
+use crate::client::require_no_redirect;
 use crate::patience::{is_worth_another_try, until_answer};
+use crate::repetition::{page_of, require_other_page};
 
 /// Sends the requests of all buckets.
 pub struct CountedTransport {
     transport: HttpTransporter,
     metrics: Arc<Metrics>,
+    /// Stores, and requests, without an answer.
     absences: Absences,
+    /// Stores that answer all requests with failures of their own.
+    failures: Absences,
 }
 
 impl CountedTransport {
-    /// Sends through the transport that is installed.
-    pub fn transporter(metrics: Arc<Metrics>) -> HttpTransporter {
-        HttpTransporter::new(Self { transport: HttpTransporter::default(), metrics, absences: Absences::default() })
+    /// Sends through another transport.
+    pub fn transporter(transport: HttpTransporter, metrics: Arc<Metrics>) -> HttpTransporter {
+        let (absences, failures) = (Absences::after(SILENT), Absences::after(FAILING));
+        HttpTransporter::new(Self { transport, metrics, absences, failures })
     }
 }
 
@@ -34,6 +41,7 @@ impl HttpTransport for CountedTransport {
         let store = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let name = format!("{} {}", request.method(), request.uri());
         let question = Question::of(request.headers());
+        let page = if operation == Some("ListObjectsV2") { page_of(request.uri()) } else { None };
         let (sent, time) = (Instant::now(), until_answer(operation, request.body().len()));
         let fetched = tokio::time::timeout(time, self.transport.fetch(request)).await;
         let is_late = fetched.is_err();
@@ -49,8 +57,17 @@ impl HttpTransport for CountedTransport {
             Ok(answer) => {
                 self.absences.answered(&store);
                 self.absences.answered(&name);
+                if !is_unavailable(answer.status()) {
+                    self.failures.answered(&store);
+                } else if self.failures.is_away(&store, sent) {
+                    return Err(not_repeated(answer).await);
+                }
+                require_no_redirect(answer.status(), answer.headers())?;
                 question.require_answered(answer.status(), answer.headers())?;
-                return Ok(answer);
+                return match page.filter(|_| answer.status().is_success()) {
+                    Some(page) => read_page(&page, answer).await,
+                    None => Ok(answer),
+                };
             }
             Err(error) => error,
         };
@@ -61,12 +78,39 @@ impl HttpTransport for CountedTransport {
     }
 }
 
+/// Whether an answer is one of those for which a request is repeated.
+fn is_unavailable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 499 | 500 | 502 | 503 | 504)
+}
+
+/// The error of a store that has failed at everything for a while: the request is not repeated.
+async fn not_repeated(answer: Response<HttpBody>) -> Error {
+    let (parts, mut body) = answer.into_parts();
+    let read = body.to_buffer().await.map(|body| body.to_vec()).unwrap_or_default();
+    let text: String = String::from_utf8_lossy(&read).chars().take(500).collect();
+    let kind = match parts.status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::RateLimited,
+        _ => ErrorKind::Unexpected,
+    };
+    Error::new(kind, format!("the object store fails at all requests, now with status {}: {text}", parts.status))
+}
+
+/// Reads a page of a list, which is to be another one than was asked for. `page`: its token.
+async fn read_page(page: &str, answer: Response<HttpBody>) -> opendal::Result<Response<HttpBody>> {
+    let (parts, mut body) = answer.into_parts();
+    let read = body.to_buffer().await?;
+    require_other_page(page, &read)?;
+    let length = read.len() as u64;
+    Ok(Response::from_parts(parts, HttpBody::new(stream::iter([Ok(read)]), Some(length))))
+}
+
 /// Whether the store could not, or would not, do what it was asked. That something is not there, or is another version,
 /// is an answer.
 fn is_failure(status: StatusCode) -> bool {
     let is_answer =
         matches!(status, StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE);
-    (status.is_client_error() || status.is_server_error()) && !is_answer
+    let is_redirect = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+    (status.is_client_error() || status.is_server_error() || is_redirect) && !is_answer
 }
 
 /// The kind of an operation of Amazon S3's interface.
@@ -95,6 +139,6 @@ mod tests {
             assert_eq!(is_failure(StatusCode::from_u16(status).unwrap()), expected, "{status}");
         };
         [200, 204, 206, 304, 404, 412, 416].into_iter().for_each(|status| check(status, false));
-        [400, 401, 403, 409, 429, 500, 501, 503].into_iter().for_each(|status| check(status, true));
+        [301, 302, 307, 308, 400, 401, 403, 409, 429, 500, 501, 503].into_iter().for_each(|status| check(status, true));
     }
 }

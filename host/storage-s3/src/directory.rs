@@ -1,6 +1,6 @@
 //! Lists a directory page by page: what is kept does not grow with it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use crate::errors::{failed, from_store, not_found};
 use crate::key::Key;
 use crate::object::Bucket;
 use crate::patience::bounded;
+use crate::repetition::{Repetition, repeated};
 
 /// How many names are remembered, so that an object `d` and the directory of `d/x` are one name.
 const REMEMBERED: usize = 2048;
@@ -28,6 +29,9 @@ pub struct S3Directory {
     /// The first entry, which showed that there is such a directory.
     first: Option<Entry>,
     seen: Seen,
+    repetition: Repetition,
+    /// The names of directories that the store does not keep, without those that it has listed all the same.
+    unkept: BTreeSet<Vec<u8>>,
     nameless: u64,
 }
 
@@ -64,14 +68,19 @@ impl S3Directory {
         let mut lister = lister.map_err(|error| from_store(&error))?;
         let first = lister.try_next().await.map_err(|error| from_store(&error))?;
         if first.is_none() && !key.is_root() {
-            let is_file = bucket.find_file(&key).await?.is_some();
-            let not_directory = || failed(StorageErrorKind::NotADirectory, "is not a directory");
-            return Err(if is_file { not_directory() } else { not_found() });
+            if bucket.has_file(&key).await? {
+                return Err(failed(StorageErrorKind::NotADirectory, "is not a directory"));
+            }
+            if !bucket.unkept.has(&key) {
+                return Err(not_found());
+            }
         }
         let above = bucket.directory(&bucket.key(&path.parent())?);
         let entry = |name: &[u8], metadata: Metadata| DirectoryEntry { name: name.to_vec(), metadata };
         let own = vec![entry(b".", bucket.directory(&key)), entry(b"..", above)];
-        Ok(Self { bucket, key, lister: Mutex::new(lister), own, first, seen: Seen::default(), nameless: 0 })
+        let (lister, seen, repetition) = (Mutex::new(lister), Seen::default(), Repetition::default());
+        let unkept = bucket.unkept.names_in(&key);
+        Ok(Self { bucket, key, lister, own, first, seen, repetition, unkept, nameless: 0 })
     }
 
     /// What clients see of a listed key; none: no name leads there, or the name was there already.
@@ -84,6 +93,7 @@ impl S3Directory {
             return None;
         };
         let name = name.as_bytes().to_vec();
+        self.unkept.remove(&name);
         if !self.seen.is_new(&name) {
             return None;
         }
@@ -113,7 +123,15 @@ impl DirectoryReader for S3Directory {
                 }
             };
             let Some(next) = next else { break };
+            if self.repetition.is_seen_in(next.path()) {
+                return Err(repeated());
+            }
             entries.extend(self.entry(&next));
+        }
+        while entries.len() < max.max(1) {
+            let Some(name) = self.unkept.pop_first() else { break };
+            let text = format!("{}{}/", self.key.directory(), String::from_utf8_lossy(&name));
+            entries.push(DirectoryEntry { metadata: self.bucket.directory_at(&text), name });
         }
         Ok(entries)
     }

@@ -6,11 +6,20 @@ use opendal::{Error, ErrorKind};
 use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
 
 use crate::answered::is_of_other_part;
+use crate::client::is_redirect;
+use crate::repetition::{is_repeated_page, repeated};
 
 /// The error for clients and for the log. The store's own text goes to the log only, since it names the
 /// bucket and its keys.
 pub fn from_store(error: &Error) -> StorageError {
+    if is_repeated_page(error) {
+        return repeated();
+    }
     let (kind, text) = match error.kind() {
+        _ if is_redirect(error) => (
+            StorageErrorKind::Other,
+            "the object store redirects to another address, which is not followed: check its endpoint and its region",
+        ),
         ErrorKind::NotFound => (StorageErrorKind::NotFound, "no such file or directory"),
         ErrorKind::PermissionDenied => {
             (StorageErrorKind::PermissionDenied, "the object store does not permit it with these credentials")

@@ -65,14 +65,38 @@ impl Bucket {
         listed
     }
 
-    /// Whether a store that fails when it is asked for an object lists a directory of that name, and no such object. False:
-    /// it does not, or cannot say either.
-    pub async fn is_listed_directory(&self, key: &Key) -> bool {
-        match self.list(&self.once, key).await {
-            Some(Listed::Directory) => true,
-            Some(Listed::File) => false,
+    /// What a store lists of a name, where it fails when it is asked for an object of that name. None: it cannot say either.
+    pub async fn listed_instead(&self, key: &Key) -> Option<Listed> {
+        let listed = self.list(&self.once, key).await;
+        match listed {
+            Some(Listed::Directory | Listed::File) => listed,
             // Some stores list what is below a directory only if they are asked for that.
-            Some(Listed::Nothing) | None => self.is_directory(&self.once, key).await.unwrap_or(false),
+            Some(Listed::Nothing) | None => match self.is_directory(&self.once, key).await {
+                Ok(true) => Some(Listed::Directory),
+                Ok(false) => listed,
+                Err(_) => None,
+            },
+        }
+    }
+
+    /// Remembers a directory that was just made if it is not there. Some stores say that they have stored what stands for it,
+    /// and list nothing of it as long as nothing is in it: clients would not find what they were told is made.
+    pub async fn remember_if_unkept(&self, key: &Key) {
+        if self.keeps_directories.load(Ordering::Relaxed) {
+            return;
+        }
+        let options = ListOptions { recursive: true, limit: Some(1), ..ListOptions::default() };
+        let Ok(mut lister) = self.operator.lister_options(&key.directory(), options).await else { return };
+        match lister.try_next().await {
+            Ok(Some(entry)) if key.is_marker(entry.path()) => self.keeps_directories.store(true, Ordering::Relaxed),
+            Ok(None) => {
+                self.unkept.add(key);
+                // What the store may have made all the same would be in the way.
+                let _ = self.once.delete(&key.directory()).await;
+            }
+            // Another session has stored a file there already, which says nothing of other directories; or it cannot be seen
+            // at the moment. It was made, as the store said.
+            Ok(Some(_)) | Err(_) => {}
         }
     }
 

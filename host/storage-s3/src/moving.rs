@@ -2,6 +2,7 @@
 
 use futures_util::TryStreamExt;
 use futures_util::future::join;
+use opendal::ErrorKind;
 use opendal::options::{CopyOptions, ListOptions};
 use tidegate_core::ports::storage::{FileKind, StorageError, StorageErrorKind};
 
@@ -64,7 +65,14 @@ impl Bucket {
             (true, _) => {
                 let outcome = self.rename_directory(from, to).await;
                 self.forget_directory(to);
-                outcome
+                outcome?;
+                if self.unkept.has(from) {
+                    self.unkept.rename(from, to);
+                    // What the store may still have of it would be in the way.
+                    let removed = async { Ok(self.once.delete(&from.directory()).await.is_ok()) };
+                    let _ = bounded("removing a directory", removed).await;
+                }
+                Ok(())
             }
             (false, _) => {
                 let outcome = self.copy(from.file(), to.file(), moved.metadata.size).await;
@@ -81,11 +89,29 @@ impl Bucket {
         }
     }
 
+    /// Removes the marker of a directory that is empty. One that was remembered is forgotten.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn remove_marker(&self, key: &Key) -> Result<(), StorageError> {
+        let text = key.directory();
+        // Where the store keeps no markers it may fail for one that it has not, which is not worth another try.
+        let is_removed = self.unkept.has(key) && (self.once.delete(&text).await.is_ok() || self.is_gone(&text).await);
+        if !is_removed {
+            self.remove(&text).await?;
+        }
+        self.unkept.forget(key);
+        Ok(())
+    }
+
     /// Whether a directory has nothing but its marker.
     ///
     /// # Errors
     /// The store failed.
     pub async fn is_empty(&self, key: &Key) -> Result<bool, StorageError> {
+        if self.unkept.has_below(key) {
+            return Ok(false);
+        }
         let keys = self.keys_below(key, 1).await?;
         Ok(keys.is_some_and(|keys| keys.iter().all(|listed| key.is_marker(listed))))
     }
@@ -95,8 +121,25 @@ impl Bucket {
     /// # Errors
     /// The store failed.
     pub async fn remove(&self, text: &str) -> Result<(), StorageError> {
-        let removed = async { self.operator.delete(text).await.map_err(|error| from_store(&error)) };
+        let removed = async {
+            let Err(error) = self.operator.delete(text).await else { return Ok(()) };
+            // The store may have done what it says it failed at.
+            if error.kind() != ErrorKind::PermissionDenied && self.is_gone(text).await {
+                return Ok(());
+            }
+            Err(from_store(&error))
+        };
         bounded("removing an object", removed).await
+    }
+
+    /// Whether the store is sure that it has no such object or marker. It is asked once.
+    async fn is_gone(&self, text: &str) -> bool {
+        if !text.ends_with('/') {
+            return self.once.stat(text).await.is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        }
+        let options = ListOptions { recursive: true, limit: Some(1), ..ListOptions::default() };
+        let Ok(mut lister) = self.once.lister_options(text, options).await else { return false };
+        matches!(lister.try_next().await, Ok(None))
     }
 
     async fn copy(&self, from: &str, to: &str, size: u64) -> Result<(), StorageError> {

@@ -19,6 +19,7 @@ use crate::key::{Key, KeyPrefix};
 use crate::listed::{Expectation, Listed};
 use crate::missing::MissingNames;
 use crate::patience::bounded;
+use crate::unkept::Unkept;
 
 const FILE: u32 = 0o100_644;
 const DIRECTORY: u32 = 0o040_755;
@@ -55,10 +56,14 @@ pub struct Bucket {
     pub rename_limit: usize,
     /// Whether the store was seen to refuse requests with conditions.
     pub refuses_conditions: AtomicBool,
+    /// Whether the store was seen to keep a directory without files.
+    pub keeps_directories: AtomicBool,
     /// Names that did not exist a moment ago.
     pub missing: MissingNames,
     /// Names that were known a moment ago not to be files.
     pub directories: Arc<Directories>,
+    /// Directories that the store does not keep.
+    pub unkept: Arc<Unkept>,
     /// Names that are being made.
     pub claims: Arc<Claims>,
     /// Whether the next lookup is expected to find nothing.
@@ -79,7 +84,7 @@ pub struct Found {
 enum Asked {
     Object(Found),
     NoObject,
-    /// The store fails for the object, and lists a directory.
+    /// The store fails for the object, and lists a directory, or one is remembered.
     Directory,
 }
 
@@ -119,6 +124,14 @@ impl Bucket {
         if key.is_root() {
             return Ok(directory());
         }
+        if self.unkept.has(key) {
+            self.expectation.found(true);
+            // Another program may have stored a file there.
+            return match self.ask(key).await? {
+                Asked::Object(found) => Ok(found),
+                Asked::NoObject | Asked::Directory => Ok(directory()),
+            };
+        }
         let found = match self.listed(key).await {
             Some(Listed::Nothing) => None,
             Some(Listed::Directory) => Some(directory()),
@@ -132,16 +145,20 @@ impl Bucket {
         found.ok_or_else(not_found)
     }
 
-    /// Asks for the object that has the key. Some stores fail where that is a directory to them: before the request is
-    /// repeated, what they list decides.
+    /// Asks for the object that has the key. Some stores fail where that is a directory to them, with or without anything in
+    /// it: before the request is repeated, what they list decides.
     async fn ask(&self, key: &Key) -> Result<Asked, StorageError> {
         let found = match self.once.stat(key.file()).await {
-            Err(error) if error.is_temporary() => {
-                if self.is_listed_directory(key).await {
-                    return Ok(Asked::Directory);
-                }
-                self.find_file(key).await?
-            }
+            Err(error) if error.is_temporary() && self.unkept.has(key) => return Ok(Asked::Directory),
+            Err(error) if error.is_temporary() => match self.listed_instead(key).await {
+                Some(Listed::Directory) => return Ok(Asked::Directory),
+                Some(Listed::Nothing) => match self.once.stat(key.file()).await {
+                    // Whatever the store fails for, it has no such object.
+                    Err(error) if error.is_temporary() => None,
+                    answer => self.found_file(key, answer)?,
+                },
+                Some(Listed::File) | None => self.find_file(key).await?,
+            },
             answer => self.found_file(key, answer)?,
         };
         Ok(found.map_or(Asked::NoObject, Asked::Object))
@@ -174,7 +191,8 @@ impl Bucket {
     /// # Errors
     /// `NotFound`, or the store failed.
     pub async fn look_for_upload(&self, key: &Key) -> Result<Metadata, StorageError> {
-        if self.missing.has(key) && !self.refuses_conditions.load(Ordering::Relaxed) {
+        let was_missing = self.missing.has(key) && !self.unkept.has(key);
+        if was_missing && !self.refuses_conditions.load(Ordering::Relaxed) {
             return Err(not_found());
         }
         self.look(key).await

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ use tidegate_core::ports::storage::{
 use crate::above::Directories;
 use crate::budget::{AccountBudget, MemoryBudget, MemoryLimits, SMALLEST_PART};
 use crate::claims::{Claims, Kind};
+use crate::client::StoreClient;
 use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
 use crate::errors::{failed, from_store, unsupported};
@@ -31,6 +32,7 @@ use crate::object::Bucket;
 use crate::patience::bounded;
 use crate::reading::{S3File, set_attributes};
 use crate::unfinished::{UnfinishedUploads, region_of};
+use crate::unkept::UnkeptDirectories;
 use crate::upload::S3Upload;
 
 const MIB: usize = 1 << 20;
@@ -49,7 +51,8 @@ pub struct S3Settings {
     pub memory: MemoryLimits,
     /// The most objects that the rename of a directory moves; 0: only empty directories are renamed.
     pub rename_limit: usize,
-    /// How often a request is repeated that failed for a while.
+    /// How often a request is repeated that failed for a while. With four, and pauses that grow from a quarter of a second by
+    /// the double and a random part, that takes four to eight seconds.
     pub retries: usize,
     /// The longest pause before a request is repeated.
     pub longest_pause: Duration,
@@ -57,7 +60,7 @@ pub struct S3Settings {
 
 impl Default for S3Settings {
     fn default() -> Self {
-        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 6, longest_pause: Duration::from_secs(10) }
+        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 4, longest_pause: Duration::from_secs(10) }
     }
 }
 
@@ -66,6 +69,7 @@ pub struct S3FileSystems {
     settings: S3Settings,
     budget: Arc<MemoryBudget>,
     directories: Arc<Directories>,
+    unkept: UnkeptDirectories,
     claims: Arc<Claims>,
     transport: HttpTransporter,
 }
@@ -73,12 +77,17 @@ pub struct S3FileSystems {
 impl S3FileSystems {
     /// Buckets with these settings. `metrics`: counts their requests.
     pub fn new(settings: S3Settings, metrics: Arc<Metrics>) -> Self {
-        // opendal takes the HTTP client that is installed.
-        static INSTALLED: Once = Once::new();
-        INSTALLED.call_once(opendal::install_default);
+        // What opendal sends without a transport of ours, as to services that give credentials.
+        HttpTransporter::install_default(StoreClient);
+        Self::by(HttpTransporter::new(StoreClient), settings, metrics)
+    }
+
+    /// Buckets that are reached in another way.
+    pub(crate) fn by(transport: HttpTransporter, settings: S3Settings, metrics: Arc<Metrics>) -> Self {
         let budget = Arc::new(MemoryBudget::new(settings.memory));
         let (directories, claims) = (Arc::default(), Arc::default());
-        Self { settings, budget, directories, claims, transport: CountedTransport::transporter(metrics) }
+        let (unkept, transport) = (UnkeptDirectories::default(), CountedTransport::transporter(transport, metrics));
+        Self { settings, budget, directories, unkept, claims, transport }
     }
 
     /// Opens the bucket of a file system. No request is made: whether the bucket is there is seen when it is used.
@@ -111,18 +120,21 @@ impl S3FileSystems {
         let once = operator(location).map_err(|error| from_store(&error))?;
         let operator = once.clone().layer(repetitions(self.settings));
         let context = || OperationContext::new().with_http_transport(self.transport.clone());
+        let identity = format!("{}\0{}", location.endpoint, location.bucket);
         let bucket = Bucket {
             operator: operator.with_context(context()),
             once: once.with_context(context()),
             prefix: KeyPrefix::new(&location.key_prefix)?,
             url: format!("s3://{}", location.bucket),
-            identity: format!("{}\0{}", location.endpoint, location.bucket),
+            unkept: self.unkept.of(&identity),
+            identity,
             owner: file_system.owner,
             budget: AccountBudget::new(self.budget.clone(), &file_system.account),
             part_size,
             concurrency,
             rename_limit: self.settings.rename_limit,
             refuses_conditions: AtomicBool::new(false),
+            keeps_directories: AtomicBool::new(false),
             missing: MissingNames::default(),
             directories: self.directories.clone(),
             claims: self.claims.clone(),
@@ -251,7 +263,9 @@ impl Storage for S3Storage {
             let (is_free, may_be_made) = join(self.bucket.require_free(&key), self.bucket.require_above(&key)).await;
             is_free?;
             may_be_made?;
-            self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
+            self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))?;
+            self.bucket.remember_if_unkept(&key).await;
+            Ok(())
         };
         bounded("making a directory", made).await
     }
@@ -268,7 +282,7 @@ impl Storage for S3Storage {
             if !self.bucket.is_empty(&key).await? {
                 return Err(failed(StorageErrorKind::NotEmpty, "the directory is not empty"));
             }
-            self.bucket.remove(&key.directory()).await
+            self.bucket.remove_marker(&key).await
         };
         bounded("removing a directory", removed).await
     }

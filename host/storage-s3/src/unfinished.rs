@@ -15,6 +15,7 @@ use tidegate_core::ports::storage::{S3Location, StorageError, StorageErrorKind, 
 
 use crate::errors::{failed, from_store};
 use crate::key::KeyPrefix;
+use crate::repetition::{Repetition, repeated};
 
 /// The longest time of one request.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -70,6 +71,7 @@ impl UnfinishedUploads {
     /// The store failed, or does not permit it; some may be aborted by then.
     pub async fn sweep(&self, prefix: &KeyPrefix, before: i64) -> Result<Swept, StorageError> {
         let (mut swept, mut markers) = (Swept::default(), (String::new(), String::new()));
+        let mut repetition = Repetition::default();
         loop {
             let page = self.page(prefix.as_str(), &markers).await?;
             for unfinished in &page.upload {
@@ -87,8 +89,11 @@ impl UnfinishedUploads {
                 }
             }
             let next = (decoded(&page.next_key_marker)?, page.next_upload_id_marker);
-            if !page.is_truncated || next == markers {
+            if !page.is_truncated {
                 return Ok(swept);
+            }
+            if next == markers || repetition.is_seen_in(&format!("{}\0{}", next.0, next.1)) {
+                return Err(repeated());
             }
             markers = next;
         }

@@ -10,7 +10,7 @@ use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{
     Canonical, Capabilities, DirectoryReader, FileInPlace, FileKind, FileSystem, Location, Metadata, OpenOptions,
     SFTP_STORAGE, SetAttributes, SftpLocation, Space, Storage, StorageError, StorageErrorKind, StorageFile, Swept,
-    Upload, Uploads,
+    TEMPORARY_PREFIX, Upload, Uploads,
 };
 
 use crate::attributes::{changes, last_error, new_mode, space, unknown_space};
@@ -185,6 +185,11 @@ impl Storage for SftpStorage {
 
     fn is_remote(&self) -> bool {
         true
+    }
+
+    /// Names of a server of ours on that host as well, if it has the same files.
+    fn is_unfinished(&self, _directory: &VirtualPath, name: &[u8]) -> bool {
+        self.tree.is_temporary(name) || name.starts_with(TEMPORARY_PREFIX)
     }
 
     fn host_path(&self, path: &VirtualPath) -> OsString {

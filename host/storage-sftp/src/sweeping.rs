@@ -1,9 +1,7 @@
 //! What servers that were killed have left: files with temporary names.
 
 use tidegate_core::path::VirtualPath;
-use tidegate_core::ports::storage::{
-    DirectoryReader, FileKind, StorageError, StorageErrorKind, Swept, TEMPORARY_PREFIX,
-};
+use tidegate_core::ports::storage::{DirectoryReader, FileKind, StorageError, StorageErrorKind, Swept};
 
 use crate::directory::SftpDirectory;
 use crate::packet::fxp;
@@ -82,7 +80,7 @@ impl SftpStorage {
                 let Ok(at) = VirtualPath::resolve(path, &entry.name) else { continue };
                 match entry.metadata.kind {
                     FileKind::Directory => sweep.ahead.push(at),
-                    FileKind::File if entry.name.starts_with(TEMPORARY_PREFIX) => {
+                    FileKind::File if self.tree.is_temporary(&entry.name) => {
                         if entry.metadata.modified.saturating_mul(1000) >= before {
                             sweep.swept.left += 1;
                             continue;

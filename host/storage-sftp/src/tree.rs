@@ -15,6 +15,10 @@ use crate::packet::{Attributes, fxp};
 use crate::remote::Remote;
 use crate::session::Session;
 
+/// What the temporary names of uploads begin with, before a number for the server that has them. It is not the prefix of names
+/// on a host: where the other server is one of ours, they are ordinary files to it, which it neither refuses, hides nor sweeps.
+const TEMPORARY: &[u8] = b".tidegate-transfer.";
+
 /// How uploads and new files are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
@@ -32,6 +36,8 @@ pub struct Tree {
     pub remote: Arc<Remote>,
     /// The root's path there, without `/` at its end.
     pub root: Vec<u8>,
+    /// What the temporary names of uploads begin with.
+    pub temporary: Vec<u8>,
     /// How uploads are made.
     pub manner: Manner,
     /// The bytes that a file reads or writes ahead.
@@ -52,7 +58,13 @@ impl Tree {
         let (is_ready, real_root) = (OnceCell::new(), OnceCell::new());
         let root = place.prefix.trim_end_matches('/').as_bytes().to_vec();
         let reads_ahead = !place.one_read_at_a_time;
-        Self { remote, root, manner, window, reads_ahead, make_missing, is_ready, real_root }
+        let temporary = temporary_prefix(&place.fingerprints);
+        Self { remote, root, temporary, manner, window, reads_ahead, make_missing, is_ready, real_root }
+    }
+
+    /// Whether a name is one that uploads have until they are complete, of all trees at that server.
+    pub fn is_temporary(&self, name: &[u8]) -> bool {
+        name.starts_with(&self.temporary)
     }
 
     /// The path there of a path in the tree that has no symbolic links.
@@ -147,5 +159,39 @@ impl Tree {
         let root = self.there(&VirtualPath::root());
         let real = self.real_root.get_or_try_init(|| session.about(fxp::REALPATH, &root).name()).await?;
         Ok(below(real.strip_suffix(b"/").unwrap_or(real)))
+    }
+}
+
+/// What temporary names begin with at the server that has these host keys. A server between us and the one that has the files
+/// has other names, by another key.
+fn temporary_prefix(fingerprints: &[String]) -> Vec<u8> {
+    let mut keys: Vec<_> = fingerprints.iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let hash = Sha256::digest(keys.join("\n"));
+    let mut prefix = TEMPORARY.to_vec();
+    for byte in hash.iter().take(8) {
+        prefix.extend_from_slice(format!("{byte:02x}").as_bytes());
+    }
+    prefix.push(b'.');
+    prefix
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::ports::storage::TEMPORARY_PREFIX;
+
+    use super::*;
+
+    #[test]
+    fn temporary_names_are_those_of_one_server() {
+        let prefix = |keys: &[&str]| temporary_prefix(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
+        let own = prefix(&["SHA256:a", "SHA256:b"]);
+        assert_eq!(own.len(), TEMPORARY.len() + 17);
+        assert!(own.starts_with(TEMPORARY) && !own.starts_with(TEMPORARY_PREFIX));
+        assert_eq!(own, prefix(&["SHA256:b", "SHA256:a", "SHA256:b"]));
+        for other in [&["SHA256:a"][..], &["SHA256:b"], &[], &["SHA256:c"]] {
+            assert_ne!(own, prefix(other), "{other:?}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{
     FileKind, Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind,
-    StorageFile, TEMPORARY_PREFIX, Upload,
+    StorageFile, Upload,
 };
 use tokio::sync::watch;
 
@@ -109,7 +109,7 @@ impl SftpUpload {
             None => return Err(not_found()),
         }
         let old_mode = found.attributes.map(|found| found.mode.unwrap_or(PRIVATE) & PERMISSIONS);
-        let name = hidden_beside(&found.path)?;
+        let name = hidden_beside(&tree.temporary, &found.path)?;
         let there = tree.there(&name);
         let mode = match old_mode {
             Some(_) => new_mode(Some(PRIVATE), 0),
@@ -303,13 +303,13 @@ impl HiddenFile {
     }
 }
 
-/// A temporary name in the directory of a path.
-fn hidden_beside(path: &VirtualPath) -> Result<VirtualPath, StorageError> {
+/// A temporary name in the directory of a path. `prefix`: what it begins with.
+fn hidden_beside(prefix: &[u8], path: &VirtualPath) -> Result<VirtualPath, StorageError> {
     let mut random = [0; 12];
     getrandom::fill(&mut random).map_err(|error| {
         failed(StorageErrorKind::Other, &format!("there is no random number for a temporary name: {error}"))
     })?;
-    let mut name = TEMPORARY_PREFIX.to_vec();
+    let mut name = prefix.to_vec();
     for byte in random {
         name.extend_from_slice(format!("{byte:02x}").as_bytes());
     }

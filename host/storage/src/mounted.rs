@@ -163,6 +163,11 @@ impl Storage for MountedStorage {
         self.home.is_remote() || self.mounts.iter().any(|mount| mount.storage.is_remote())
     }
 
+    fn is_unfinished(&self, directory: &VirtualPath, name: &[u8]) -> bool {
+        let (storage, directory) = self.find(directory);
+        storage.is_unfinished(&directory, name)
+    }
+
     fn host_path(&self, path: &VirtualPath) -> OsString {
         let (storage, path) = self.find(path);
         storage.host_path(&path)

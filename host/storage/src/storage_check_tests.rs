@@ -60,9 +60,9 @@ async fn each_file_system_of_an_account_is_tried_by_itself() {
     assert_eq!(
         checked.iter().map(line).collect::<Vec<_>>(),
         [
-            "/ local: open done, list done, put done, get done, delete done",
-            "/good local: open done, list done, put done, get done, delete done",
-            "/bad local: open failed, list skipped, put skipped, get skipped, delete skipped",
+            "/ local: open done, list done, put done, get done, rename done, delete done",
+            "/good local: open done, list done, put done, get done, rename done, delete done",
+            "/bad local: open failed, list skipped, put skipped, get skipped, rename skipped, delete skipped",
         ]
     );
     assert_eq!((count(&at("home")), count(&at("good"))), (0, 0));

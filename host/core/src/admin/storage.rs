@@ -72,6 +72,9 @@ pub enum StorageStep {
     Put,
     /// Reading that file.
     Get,
+    /// Storing a copy beside it, which replaces it by a rename. Moves from other file systems, and uploads that get their name
+    /// when they are complete, do the like.
+    Rename,
     /// Deleting that file.
     Delete,
 }
@@ -95,6 +98,7 @@ impl StorageStep {
             Self::List => "list",
             Self::Put => "put",
             Self::Get => "get",
+            Self::Rename => "rename",
             Self::Delete => "delete",
         }
     }
@@ -181,7 +185,8 @@ impl StorageAdministration {
             Err(error) => {
                 let mut steps = Steps::default();
                 steps.note::<()>(StorageStep::Open, Err(error));
-                steps.skip([StorageStep::List, StorageStep::Put, StorageStep::Get, StorageStep::Delete]);
+                steps.skip([StorageStep::List, StorageStep::Put]);
+                steps.skip(WITH_A_FILE);
                 steps.0
             }
         };
@@ -261,7 +266,10 @@ fn in_words(error: StorageError) -> String {
     }
 }
 
-/// Lists the root of an open storage, and puts, gets and deletes a file there.
+/// What is not tried without a file.
+const WITH_A_FILE: [StorageStep; 3] = [StorageStep::Get, StorageStep::Rename, StorageStep::Delete];
+
+/// Lists the root of an open storage, and puts, gets, replaces and deletes a file there.
 pub async fn check_storage(storage: &dyn Storage) -> Vec<CheckedStep> {
     let mut steps = Steps::default();
     steps.note(StorageStep::List, in_time(list(storage)).await);
@@ -269,15 +277,16 @@ pub async fn check_storage(storage: &dyn Storage) -> Vec<CheckedStep> {
         Ok(scratch) => scratch,
         Err(error) => {
             steps.note::<()>(StorageStep::Put, Err(error));
-            steps.skip([StorageStep::Get, StorageStep::Delete]);
+            steps.skip(WITH_A_FILE);
             return steps.0;
         }
     };
     if steps.note(StorageStep::Put, in_time(put(storage, &scratch)).await) {
         steps.note(StorageStep::Get, in_time(get(storage, &scratch)).await);
+        steps.note(StorageStep::Rename, in_time(replace(storage, &scratch)).await);
         steps.note(StorageStep::Delete, in_time(storage.remove_file(&scratch)).await);
     } else {
-        steps.skip([StorageStep::Get, StorageStep::Delete]);
+        steps.skip(WITH_A_FILE);
     }
     steps.0
 }
@@ -329,14 +338,31 @@ async fn put(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageErr
         Uploads::None => Writing::InPlace(storage.open_in_place(path, options).await?),
         Uploads::AnyOrder | Uploads::Sequential => Writing::Upload(storage.begin_upload(path, options).await?),
     };
+    fill(&file).await
+}
+
+/// Writes a file that was just opened.
+async fn fill(file: &Writing) -> Result<(), StorageError> {
     if let Err(error) = file.write_at(0, CONTENT).await {
         file.discard(Discard::Everything);
         return Err(error);
     }
-    match &file {
+    match file {
         Writing::Upload(upload) => upload.finish().await.map(drop),
         Writing::InPlace(file) => file.complete().await,
     }
+}
+
+/// Stores a copy as a move from another file system does, and gives it the name of the file.
+async fn replace(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageError> {
+    let copy = scratch_name()?;
+    fill(&Writing::Upload(storage.begin_copy(&copy, None, false).await?)).await?;
+    let renamed = storage.rename(&copy, path, true).await;
+    if renamed.is_err() {
+        // The error of the rename says more.
+        let _ = storage.remove_file(&copy).await;
+    }
+    renamed
 }
 
 async fn get(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageError> {

@@ -192,7 +192,10 @@ impl Opened {
             file.discard(what);
         }
         match self.quota {
-            Some(mut quota) => quota.abandon(file, limits),
+            Some(mut quota) => {
+                let tree = self.files.is_remote().then(|| self.files.scan_tree(&self.place));
+                quota.abandon(file, limits, tree);
+            }
             None => {
                 drop(file);
                 // A limit may have been set since the last write.

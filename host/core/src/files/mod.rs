@@ -46,7 +46,7 @@ pub use crate::hook::events::Protocol;
 use crate::metrics::Metrics;
 use crate::path::VirtualPath;
 use crate::permission::{Permission, PermissionSet};
-use crate::ports::storage::{DirectoryReader, Metadata, Space, Storage, TEMPORARY_PREFIX};
+use crate::ports::storage::{DirectoryReader, Metadata, Space, Storage};
 use crate::ports::{FileEvent, FileEventKind, FileLog};
 use crate::quota::{QuotaKeeper, Volume};
 use crate::session::Session;
@@ -157,7 +157,7 @@ impl FileService {
     /// Checks that the patterns of the account let this name be used.
     fn require_name(&self, path: &VirtualPath) -> Result<(), FileError> {
         // Names of incomplete uploads belong to the server, and are not counted.
-        if path.file_name().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX)) {
+        if path.file_name().is_some_and(|name| self.storage.is_unfinished(&path.parent(), name)) {
             return Err(FileError::Denied);
         }
         match self.account().filters.file_patterns.of(path) {
@@ -257,9 +257,9 @@ impl FileService {
         // Names have to be visible by the rules of the resolved path and of the written one.
         let other = place.written().filter(|written| patterns.concern(written));
         let of = |path: &VirtualPath| patterns.concern(path).then(|| patterns.clone());
-        let visible = Visible::new(reader, place.path(), of(&place));
+        let visible = Visible::new(reader, self.storage.clone(), place.path(), of(&place));
         Ok(match other {
-            Some(written) => Box::new(Visible::new(Box::new(visible), written, of(written))),
+            Some(written) => Box::new(Visible::new(Box::new(visible), self.storage.clone(), written, of(written))),
             None => Box::new(visible),
         })
     }

@@ -12,7 +12,7 @@ use super::{FileError, FileService};
 use crate::hook::events::Protocol;
 use crate::path::VirtualPath;
 use crate::ports::storage::{
-    FileKind, Finished, Metadata, SetAttributes, StorageErrorKind, StorageFile, TEMPORARY_PREFIX, Upload, Writing,
+    FileKind, Finished, Metadata, SetAttributes, StorageErrorKind, StorageFile, Upload, Writing,
 };
 use crate::quota::{QuotaLimits, UploadQuota, UsedQuota};
 
@@ -49,7 +49,7 @@ impl Drop for Arrival {
         let Some(upload) = self.upload.take() else { return };
         upload.discard();
         if let Some(quota) = &mut self.quota {
-            quota.abandon(Writing::Upload(upload), QuotaLimits::default());
+            quota.abandon(Writing::Upload(upload), QuotaLimits::default(), None);
         }
     }
 }
@@ -308,7 +308,7 @@ impl FileService {
                     break;
                 }
                 for entry in entries.into_iter().filter(|entry| entry.name != b"." && entry.name != b"..") {
-                    if entry.name.starts_with(TEMPORARY_PREFIX) {
+                    if self.storage.is_unfinished(&directory, &entry.name) {
                         return Err(FileError::Failed("a file is being uploaded into the directory; try again".into()));
                     }
                     let path = VirtualPath::resolve(&directory, &entry.name)?;

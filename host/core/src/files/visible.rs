@@ -1,14 +1,18 @@
 //! The entries of a directory that a client sees.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::account::{FilePatterns, NameVerdict};
 use crate::path::VirtualPath;
-use crate::ports::storage::{DirectoryEntry, DirectoryReader, StorageError, TEMPORARY_PREFIX};
+use crate::ports::storage::{DirectoryEntry, DirectoryReader, Storage, StorageError};
 
 /// A reader that leaves out names that patterns hide, and those of incomplete uploads.
 pub(super) struct Visible {
     reader: Box<dyn DirectoryReader>,
+    /// Knows the names of incomplete uploads.
+    storage: Arc<dyn Storage>,
     directory: VirtualPath,
     patterns: Option<FilePatterns>,
     /// Whether the log has how many entries have no name.
@@ -17,8 +21,13 @@ pub(super) struct Visible {
 
 impl Visible {
     /// `patterns`: None: no name is hidden by a pattern.
-    pub fn new(reader: Box<dyn DirectoryReader>, directory: &VirtualPath, patterns: Option<FilePatterns>) -> Self {
-        Self { reader, directory: directory.clone(), patterns, is_logged: false }
+    pub fn new(
+        reader: Box<dyn DirectoryReader>,
+        storage: Arc<dyn Storage>,
+        directory: &VirtualPath,
+        patterns: Option<FilePatterns>,
+    ) -> Self {
+        Self { reader, storage, directory: directory.clone(), patterns, is_logged: false }
     }
 
     fn log_nameless(&mut self) {
@@ -34,7 +43,7 @@ impl Visible {
 
     fn shows(&self, name: &[u8]) -> bool {
         let hides = |patterns: &FilePatterns| patterns.of_name(&self.directory, name) == NameVerdict::Hidden;
-        !name.starts_with(TEMPORARY_PREFIX) && !self.patterns.as_ref().is_some_and(hides)
+        !self.storage.is_unfinished(&self.directory, name) && !self.patterns.as_ref().is_some_and(hides)
     }
 }
 

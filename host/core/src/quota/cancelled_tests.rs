@@ -110,11 +110,11 @@ async fn check(in_place: bool, ends: impl AsyncFnOnce(&Paper, UploadQuota, Slow)
 async fn uploads_count_as_they_ended_whoever_waits_for_it() {
     // A10-04
     let dropped_in_place = async |_: &Paper, mut quota: UploadQuota, slow: Slow| {
-        quota.abandon(Writing::InPlace(Box::new(slow)), LIMITS);
+        quota.abandon(Writing::InPlace(Box::new(slow)), LIMITS, None);
     };
     check(true, dropped_in_place, (30, 1)).await;
     let dropped = async |_: &Paper, mut quota: UploadQuota, slow: Slow| {
-        quota.abandon(Writing::Upload(Box::new(slow)), LIMITS);
+        quota.abandon(Writing::Upload(Box::new(slow)), LIMITS, None);
     };
     check(false, dropped, (0, 0)).await;
     let given_up = async |paper: &Paper, mut quota: UploadQuota, slow: Slow| {
@@ -122,7 +122,7 @@ async fn uploads_count_as_they_ended_whoever_waits_for_it() {
         let names = ledger.names(no_tree).await.unwrap();
         assert!(quota.give_up(&names, &slow, Some(LIMITS)).now_or_never().is_none());
         // As the file that was being closed does it when it is dropped.
-        quota.abandon(Writing::Upload(Box::new(slow)), LIMITS);
+        quota.abandon(Writing::Upload(Box::new(slow)), LIMITS, None);
     };
     check(false, given_up, (0, 0)).await;
 }
@@ -135,7 +135,7 @@ async fn what_has_ended_is_no_longer_reserved_in_a_count() {
     drop(ledger.names(no_tree).await.unwrap());
     let mut quota = UploadQuota::unnamed(ledger.clone(), file(7, 0).id, 0, None, LIMITS).unwrap();
     quota.reserve(50, LIMITS).unwrap();
-    quota.abandon(Writing::Upload(Box::new(Slow(Arc::new(Semaphore::new(1))))), LIMITS);
+    quota.abandon(Writing::Upload(Box::new(Slow(Arc::new(Semaphore::new(1))))), LIMITS, None);
     let names = ledger.lock_names().await;
     assert_eq!(names.recount(&no_files(), &ScanProgress::default()).await.unwrap(), UsedQuota::default());
 }

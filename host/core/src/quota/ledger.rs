@@ -60,7 +60,8 @@ pub(super) struct State {
 
 /// An upload that was dropped.
 pub(super) enum Abandoned {
-    InPlace(FileId, Box<dyn StorageFile>),
+    /// With the files of the ledger if another host has them, which may not tell what it has of this one.
+    InPlace(FileId, Box<dyn StorageFile>, Option<ScanTree>),
     /// What was counted for the upload, and the limits at that time; a part of it may be kept.
     Unnamed(FileId, UsedQuota, QuotaLimits, Box<dyn Upload>),
 }

@@ -305,10 +305,13 @@ impl NamespaceGuard<'_> {
             let mut settling = Settling { ledger: self.ledger, upload };
             match &settling.upload {
                 None => {}
-                // Without an answer the count stays as it was; a scan would find it.
-                Some(Abandoned::InPlace(id, file)) => match file.metadata().await {
+                Some(Abandoned::InPlace(id, file, tree)) => match file.metadata().await {
                     Ok(now) => self.closed(&now),
-                    Err(_) => self.closed_unseen(*id),
+                    Err(_) => {
+                        self.closed_unseen(*id);
+                        // What was sent is counted, and not all of it may have arrived.
+                        drop(tree.clone().map(|tree| self.ledger.unanswered(tree)));
+                    }
                 },
                 Some(Abandoned::Unnamed(id, reserved, limits, upload)) => {
                     self.give_up_unnamed(*id, *reserved, &**upload, Some(*limits)).await;

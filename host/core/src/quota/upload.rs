@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ledger::{Abandoned, GrowTo, Ledger};
 use super::namespace::NamespaceGuard;
+use super::scan::ScanTree;
 use super::{QuotaError, QuotaLimits, UsedQuota};
 use crate::ports::storage::{FileId, Metadata, Upload, Writing};
 
@@ -129,10 +130,10 @@ impl UploadQuota {
     }
 
     /// The upload ends without being completed; it is counted a moment later. Only a part within `limits` may
-    /// be kept.
-    pub fn abandon(&mut self, file: Writing, limits: QuotaLimits) {
+    /// be kept. `tree`: the files of the ledger, if another host has them.
+    pub fn abandon(&mut self, file: Writing, limits: QuotaLimits, tree: Option<ScanTree>) {
         match (std::mem::replace(&mut self.kind, Kind::Settled), file) {
-            (Kind::InPlace(id), Writing::InPlace(file)) => self.ledger.abandon(Abandoned::InPlace(id, file)),
+            (Kind::InPlace(id), Writing::InPlace(file)) => self.ledger.abandon(Abandoned::InPlace(id, file, tree)),
             (Kind::Unnamed { id, reserved, .. }, Writing::Upload(upload)) => {
                 self.ledger.abandon(Abandoned::Unnamed(id, reserved, limits, upload));
             }

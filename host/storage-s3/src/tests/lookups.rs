@@ -223,10 +223,18 @@ async fn a_directory_is_found_where_the_store_fails_for_its_object() {
     assert_eq!(names(&storage, "/d").await, ["x"]);
     assert_eq!(kind(storage.remove_directory(&path("/d")).await), Err(StorageErrorKind::NotEmpty));
     storage.remove_directory(&path("/empty")).await.unwrap();
-    // What the listing does not show to be a directory is not decided by it.
-    for name in ["/f", "/missing", "/d-"] {
+    // What the listing shows to be a file is not decided by it.
+    for name in ["/f", "/d-"] {
         assert_eq!(kind(storage.metadata(&path(name)).await), Err(StorageErrorKind::Other), "{name}");
     }
+    // What it does not show is not there.
+    store.requests();
+    missing(&storage, "/none").await;
+    let requests = store.requests();
+    assert_eq!(requests.iter().filter(|kind| *kind == "head").count(), 2, "{requests:?}");
+    store.content.lock().unwrap().failing = None;
+    put(&storage, "/none/f", b"x").await;
+    assert_eq!(names(&storage, "/none").await, ["f"]);
 }
 
 #[tokio::test]

@@ -55,6 +55,16 @@ async fn directories_are_markers_or_prefixes() {
 }
 
 #[tokio::test]
+async fn it_is_looked_once_whether_directories_are_kept() {
+    let (store, storage) = started().await;
+    storage.create_directory(&path("/a"), None).await.unwrap();
+    let first = store.requests().len();
+    storage.create_directory(&path("/b"), None).await.unwrap();
+    assert_eq!(store.requests().len(), first - 1);
+    assert_eq!(store.keys(), ["home/a/", "home/b/"]);
+}
+
+#[tokio::test]
 async fn names_come_back_as_they_were() {
     let (_store, storage) = started().await;
     let odd =

@@ -1,7 +1,7 @@
 //! A store that speaks as much S3 as the adapter needs, in the process of the test. It counts requests, and can
 //! be told to fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,6 +26,17 @@ pub enum Ignored {
     Versions,
 }
 
+/// Lists that have no end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Endless {
+    /// Pages without names; each names itself as the next one.
+    Empty,
+    /// The first page, which names itself as the next one.
+    Same,
+    /// The first page again and again, under other names.
+    Renamed,
+}
+
 /// An upload that is not complete.
 #[derive(Default)]
 pub struct Parts {
@@ -46,6 +57,8 @@ pub struct Content {
     pub ranges: Vec<(usize, usize)>,
     /// How many keys there are on a page.
     pub page: usize,
+    /// How lists go on for ever.
+    pub endless: Option<Endless>,
     /// The status with which requests of this kind are answered.
     pub failing: Option<(&'static str, u16)>,
     /// What begins here or later cannot be read.
@@ -54,6 +67,8 @@ pub struct Content {
     pub ignores: Option<Ignored>,
     /// Whether conditions of requests that store are refused, as some stores do.
     pub refuses_conditions: bool,
+    /// The markers of directories that were stored and cannot be seen, as in stores that make directories of a host of them.
+    pub swallowed: Option<BTreeSet<String>>,
     /// The kind of the next request whose answer is lost: it is done, and answered as if the store were away.
     pub lost_answer: Option<&'static str>,
     /// The kind of the requests that are done, and answered when the store is told to.
@@ -272,6 +287,22 @@ fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, b
     }
     content.number += 1;
     let number = content.number;
+    if let Some(swallowed) = &mut content.swallowed {
+        match kind {
+            "put" if key.ends_with('/') => {
+                swallowed.insert(key);
+                return ([("etag", "\"0\"")], "").into_response();
+            }
+            // What it makes for a file stays when the file is removed.
+            "put" => swallowed.extend(key.rsplit_once('/').map(|(directory, _)| format!("{directory}/"))),
+            "delete" if swallowed.remove(&key) => return StatusCode::NO_CONTENT.into_response(),
+            "delete" if key.ends_with('/') => return error(500, "InternalError"),
+            "head" if swallowed.contains(&format!("{}/", key.trim_end_matches('/'))) => {
+                return error(500, "InternalError");
+            }
+            _ => {}
+        }
+    }
     match kind {
         "put" => {
             content.objects.insert(key, Object { data: body.to_vec(), headers: kept, etag: number });
@@ -380,8 +411,8 @@ fn unfinished(content: &Content, query: &BTreeMap<String, String>) -> Response {
     let mut uploads: Vec<_> =
         content.uploads.iter().map(|(id, parts)| ((parts.key.clone(), id.clone()), parts)).collect();
     uploads.sort_by(|(one, _), (other, _)| one.cmp(other));
-    uploads.retain(|(place, _)| place.0.starts_with(&prefix) && *place > after);
-    let is_truncated = uploads.len() > content.page;
+    uploads.retain(|(place, _)| place.0.starts_with(&prefix) && (*place > after || content.endless.is_some()));
+    let is_truncated = uploads.len() > content.page || content.endless.is_some();
     uploads.truncate(content.page);
     let mut xml = String::new();
     for ((key, id), parts) in &uploads {
@@ -415,6 +446,7 @@ fn encoded(text: &str) -> String {
 fn list(content: &Content, query: &BTreeMap<String, String>) -> Response {
     let get = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (prefix, delimiter, after) = (get("prefix"), get("delimiter"), get("continuation-token"));
+    let after = if content.endless.is_some() { String::new() } else { after };
     let most = get("max-keys").parse().unwrap_or(1000).min(content.page);
     let (mut xml, mut count, mut last, mut is_truncated) = (String::new(), 0, String::new(), false);
     for (key, object) in content.objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
@@ -440,11 +472,14 @@ fn list(content: &Content, query: &BTreeMap<String, String>) -> Response {
             ),
         };
     }
-    let token = if is_truncated {
-        format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(&last))
-    } else {
-        String::new()
+    let next = match content.endless {
+        Some(Endless::Empty | Endless::Same) => Some("same".to_owned()),
+        Some(Endless::Renamed) => Some(content.requests.len().to_string()),
+        None => is_truncated.then(|| escaped(&last)),
     };
+    let xml = if content.endless == Some(Endless::Empty) { String::new() } else { xml };
+    let is_truncated = next.is_some();
+    let token = next.map(|next| format!("<NextContinuationToken>{next}</NextContinuationToken>")).unwrap_or_default();
     format!("<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{token}{xml}</ListBucketResult>")
         .into_response()
 }

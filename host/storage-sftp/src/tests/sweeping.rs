@@ -8,7 +8,8 @@ use crate::errors::fx;
 use crate::packet::fxp;
 
 fn left(name: &str) -> String {
-    format!("{}{name}", String::from_utf8_lossy(TEMPORARY_PREFIX))
+    let storage = opened(&Fake::new(ALL), true);
+    format!("{}{name}", String::from_utf8_lossy(&storage.tree.temporary))
 }
 
 #[tokio::test]
@@ -28,6 +29,9 @@ async fn old_files_with_temporary_names_are_removed_in_all_directories() {
     fake.file(&format!("/other/{}", left("other")), b"x", 100);
     fake.link("/home/link", "/other");
     fake.link(&format!("/home/{}", left("link")), "/other");
+    // Of a server of ours there, and of one that has this one between itself and the files.
+    fake.file(&format!("/home/{}left", String::from_utf8_lossy(TEMPORARY_PREFIX)), b"x", 100);
+    fake.file("/home/.tidegate-transfer.0123456789abcdef.left", b"x", 100);
     let mut place = file_system();
     if let Location::Sftp(place) = &mut place.location {
         place.prefix = "/home".into();
@@ -69,6 +73,26 @@ async fn what_cannot_be_swept_is_said_and_keeps_nothing_else() {
         }
         assert_eq!((kind(outcome), 3 - fake.paths().len()), (expected, removed), "{packet} {after} {code}");
     }
+}
+
+#[tokio::test]
+async fn temporary_names_are_those_of_uploads() {
+    let fake = Fake::new(ALL);
+    let storage = opened(&fake, true);
+    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    let there = fake.paths();
+    let [name] = there.as_slice() else { panic!("{there:?}") };
+    let name = name.trim_start_matches('/').as_bytes();
+    assert!(storage.is_unfinished(&path("/"), name), "{there:?}");
+    // To another server of ours, they are names as any other.
+    assert!(!name.starts_with(TEMPORARY_PREFIX), "{there:?}");
+    for (name, expected) in
+        [(".tidegate-upload.1", true), (".tidegate-transfer.0123456789abcdef.left", false), ("f", false)]
+    {
+        assert_eq!(storage.is_unfinished(&path("/"), name.as_bytes()), expected, "{name}");
+    }
+    upload.finish().await.unwrap();
+    assert_eq!(fake.paths(), ["/f"]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tidegate_core::files::{FileError, Protocol};
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::ports::storage::{
-    Canonical, Capabilities, DirectoryReader, FileInPlace, Metadata, SetAttributes, Space, StorageError,
+    Canonical, Capabilities, DirectoryReader, Discard, FileInPlace, Metadata, SetAttributes, Space, StorageError,
     StorageErrorKind, StorageFile,
 };
 
@@ -27,9 +27,66 @@ enum Answer {
     Fails,
 }
 
+/// A file at another host, to which the connection may break off: nothing arrives then, and nothing is known of it.
+struct FileThere {
+    file: Box<dyn FileInPlace>,
+    is_broken: Arc<AtomicBool>,
+}
+
+impl FileThere {
+    fn known(&self) -> Result<(), StorageError> {
+        match self.is_broken.load(Ordering::Relaxed) {
+            true => Err(StorageError::new(StorageErrorKind::Other, "the connection was lost")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl StorageFile for FileThere {
+    async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
+        self.file.read_at(offset, length, buffer).await
+    }
+    async fn metadata(&self) -> Result<Metadata, StorageError> {
+        self.known()?;
+        self.file.metadata().await
+    }
+    async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
+        self.file.set_attributes(attributes).await
+    }
+    async fn sync(&self) -> Result<(), StorageError> {
+        self.file.sync().await
+    }
+    async fn space(&self) -> Result<Space, StorageError> {
+        self.file.space().await
+    }
+}
+
+#[async_trait]
+impl FileInPlace for FileThere {
+    /// It is under way when this returns.
+    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        match self.known() {
+            Ok(()) => self.file.write_at(offset, data).await,
+            Err(_) => Ok(()),
+        }
+    }
+    async fn complete(&self) -> Result<(), StorageError> {
+        self.known()
+    }
+    fn approve(&self) {
+        self.file.approve();
+    }
+    fn discard(&self, what: Discard) {
+        self.file.discard(what);
+    }
+}
+
 /// Files in memory, as if they were at another host.
 struct Remote {
     files: MemoryStorage,
+    /// Files that are open do not arrive.
+    is_broken: Arc<AtomicBool>,
     answer: Mutex<Answer>,
     /// Directories cannot be read.
     is_away: AtomicBool,
@@ -71,7 +128,8 @@ impl Storage for Remote {
         options: OpenOptions,
     ) -> Result<Box<dyn FileInPlace>, StorageError> {
         let opened = self.files.open_in_place(path, options).await;
-        self.answered(opened).await
+        let file = self.answered(opened).await?;
+        Ok(Box::new(FileThere { file, is_broken: self.is_broken.clone() }))
     }
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         self.files.metadata(path).await
@@ -142,8 +200,8 @@ impl Storage for Remote {
 /// A session with files `/a`, of 5 bytes, and `/b`, of 3.
 async fn fixture_at_another_host() -> (Fixture, Arc<Remote>) {
     let files = MemoryStorage::new(MemoryStorageSettings::default());
-    let (answer, is_away) = (Mutex::new(Answer::Arrives), AtomicBool::new(false));
-    let remote = Arc::new(Remote { files, answer, is_away });
+    let (answer, is_away, is_broken) = (Mutex::new(Answer::Arrives), AtomicBool::new(false), Arc::default());
+    let remote = Arc::new(Remote { files, is_broken, answer, is_away });
     let fields = r#""permissions":{"/":["*"]},"quota_size":100,"quota_files":9"#;
     let on = fixture_of(fields, remote.clone(), no_hooks()).await;
     put(&on, "/a", b"12345").await.unwrap();
@@ -228,4 +286,32 @@ async fn files_that_cannot_be_counted_yet_refuse_nothing() {
     remote.is_away.store(false, Ordering::Relaxed);
     works_for(&on, 100).await;
     has(&on, (4, 2), "when it is back").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_did_not_arrive_does_not_count() {
+    // A10-05
+    for (name, is_closed, is_back, expected) in [
+        ("/c", true, true, (10, 3)),
+        ("/c", false, true, (10, 3)),
+        ("/a", true, true, (5, 2)),
+        ("/a", true, false, (5, 2)),
+    ] {
+        let context = format!("{name} {is_closed} {is_back}");
+        let (on, remote) = fixture_at_another_host().await;
+        let mut file = on.files.open_write(&path(name), PUT, SFTP).await.unwrap();
+        file.write_at(0, b"ab").await.unwrap();
+        remote.is_broken.store(true, Ordering::Relaxed);
+        file.write_at(2, &[7; 50]).await.unwrap();
+        match is_closed {
+            true => assert!(file.close().await.is_err(), "{context}"),
+            false => drop(file),
+        }
+        remote.is_away.store(!is_back, Ordering::Relaxed);
+        works_for(&on, 1).await;
+        remote.is_broken.store(false, Ordering::Relaxed);
+        remote.is_away.store(false, Ordering::Relaxed);
+        works_for(&on, 100).await;
+        has(&on, expected, &context).await;
+    }
 }

@@ -72,6 +72,12 @@ pub trait Storage: Any + Send + Sync {
         false
     }
 
+    /// Whether a name in a directory is one that the storage gives uploads that are not complete. Clients neither see nor use
+    /// it, and it is not counted.
+    fn is_unfinished(&self, _directory: &VirtualPath, name: &[u8]) -> bool {
+        name.starts_with(TEMPORARY_PREFIX)
+    }
+
     /// The path on the host, for logs and hooks; symbolic links stay in it. Names have the bytes that they have in the
     /// storage, UTF-8 or not: with others, a hook would look at another file.
     fn host_path(&self, path: &VirtualPath) -> OsString;
@@ -330,5 +336,5 @@ pub const OBJECT_STORAGE: &str = "s3";
 /// The [kind](Storage::kind) of storage whose files are on another SFTP server.
 pub const SFTP_STORAGE: &str = "sftp";
 
-/// The prefix of the temporary names of uploads that are not complete.
+/// The prefix of the temporary names of uploads that are not complete, of files on this host.
 pub const TEMPORARY_PREFIX: &[u8] = b".tidegate-upload.";
