@@ -54,7 +54,7 @@ fn the_oldest_half_open_connection_makes_room() {
     // The end comes, whatever was sent before it.
     oldest.read_to_end(&mut Vec::new()).unwrap();
     drop(silent);
-    // A4-01, J-07
+    // A4-01, A21-06, J-07
     let line = server.wait_for(|line| line["sender"] == "connection_failed");
     assert_eq!((&line["login_type"], &line["username"]), (&"no_auth_tryed".into(), &"".into()), "{line}");
     assert_eq!(line["level"], "debug", "{line}");
