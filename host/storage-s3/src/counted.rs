@@ -16,6 +16,9 @@ use crate::client::require_no_redirect;
 use crate::patience::{is_worth_another_try, until_answer};
 use crate::repetition::{page_of, require_other_page};
 
+/// How the error of a store begins that fails at everything.
+const FAILS: &str = "the object store fails at all requests";
+
 /// Sends the requests of all buckets.
 pub struct CountedTransport {
     transport: HttpTransporter,
@@ -92,7 +95,12 @@ async fn not_repeated(answer: Response<HttpBody>) -> Error {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => ErrorKind::RateLimited,
         _ => ErrorKind::Unexpected,
     };
-    Error::new(kind, format!("the object store fails at all requests, now with status {}: {text}", parts.status))
+    Error::new(kind, format!("{FAILS}, now with status {}: {text}", parts.status))
+}
+
+/// Whether the store failed at a request, which is repeated or not. It may fail at that one only.
+pub fn has_failed(error: &Error) -> bool {
+    error.is_temporary() || error.message().starts_with(FAILS)
 }
 
 /// Reads a page of a list, which is to be another one than was asked for. `page`: its token.

@@ -14,6 +14,7 @@ use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageEr
 use crate::above::Directories;
 use crate::budget::AccountBudget;
 use crate::claims::{Claimed, Claims, Kind};
+use crate::counted::has_failed;
 use crate::errors::{failed, from_store, not_found};
 use crate::key::{Key, KeyPrefix};
 use crate::listed::{Expectation, Listed};
@@ -146,15 +147,16 @@ impl Bucket {
     }
 
     /// Asks for the object that has the key. Some stores fail where that is a directory to them, with or without anything in
-    /// it: before the request is repeated, what they list decides.
+    /// it: before the request is repeated, what they list decides. So it does where all requests of a while were such ones,
+    /// and the store seems to fail at everything.
     async fn ask(&self, key: &Key) -> Result<Asked, StorageError> {
         let found = match self.once.stat(key.file()).await {
-            Err(error) if error.is_temporary() && self.unkept.has(key) => return Ok(Asked::Directory),
-            Err(error) if error.is_temporary() => match self.listed_instead(key).await {
+            Err(error) if has_failed(&error) && self.unkept.has(key) => return Ok(Asked::Directory),
+            Err(error) if has_failed(&error) => match self.listed_instead(key).await {
                 Some(Listed::Directory) => return Ok(Asked::Directory),
                 Some(Listed::Nothing) => match self.once.stat(key.file()).await {
                     // Whatever the store fails for, it has no such object.
-                    Err(error) if error.is_temporary() => None,
+                    Err(error) if has_failed(&error) => None,
                     answer => self.found_file(key, answer)?,
                 },
                 Some(Listed::File) | None => self.find_file(key).await?,

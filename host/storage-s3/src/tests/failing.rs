@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::{Request, Response};
 use opendal::{Buffer, HttpBody, HttpTransport, HttpTransporter};
+use tidegate_core::ports::storage::FileKind;
 
 use super::*;
 
@@ -43,24 +44,59 @@ async fn each_operation(storage: &S3Storage) {
     }
 }
 
+/// A store that lists nothing, keeps nothing, and fails for each name that is looked for.
+struct FailsForNames;
+
+impl HttpTransport for FailsForNames {
+    async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
+        let (status, text) = match request.method().as_str() {
+            "HEAD" => (500, ""),
+            "DELETE" => (204, ""),
+            "GET" => (200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+            _ => (200, ""),
+        };
+        let body = HttpBody::new(futures_util::stream::iter([Ok(Buffer::from(text))]), None);
+        Ok(Response::builder().status(status).body(body).unwrap())
+    }
+}
+
+/// A bucket of this store.
+fn bucket_of(store: impl HttpTransport) -> S3Storage {
+    let bucket = S3Location {
+        bucket: "bucket".into(),
+        endpoint: "http://127.0.0.1:1".into(),
+        access_key: "key".into(),
+        access_secret: Secret::new("secret"),
+        path_style: true,
+        ..S3Location::default()
+    };
+    let systems = S3FileSystems::by(HttpTransporter::new(store), S3Settings::default(), Arc::default());
+    systems.open(&of_account("u", Location::S3(Box::new(bucket)))).unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_at_everything_is_left_after_a_time() {
     for status in [500, 502, 503, 504] {
         let requests = Arc::new(AtomicUsize::default());
-        let store = HttpTransporter::new(Fails { status, requests: Arc::clone(&requests) });
-        let bucket = S3Location {
-            bucket: "bucket".into(),
-            endpoint: "http://127.0.0.1:1".into(),
-            access_key: "key".into(),
-            access_secret: Secret::new("secret"),
-            path_style: true,
-            ..S3Location::default()
-        };
-        let systems = S3FileSystems::by(store, S3Settings::default(), Arc::default());
-        let storage = systems.open(&of_account("u", Location::S3(Box::new(bucket)))).unwrap();
+        let storage = bucket_of(Fails { status, requests: Arc::clone(&requests) });
         each_operation(&storage).await;
         assert!(requests.load(Ordering::Relaxed) < 100, "{status}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_names_does_not_fail_at_everything() {
+    let storage = bucket_of(FailsForNames);
+    storage.create_directory(&path("/d"), None).await.unwrap();
+    // For longer than a store may fail at everything, with no other request in between.
+    for round in 0..5 {
+        tokio::time::advance(Duration::from_secs(6)).await;
+        let found = storage.metadata(&path("/d")).await.map(|metadata| metadata.kind).map_err(|error| error.kind);
+        assert_eq!(found, Ok(FileKind::Directory), "{round}");
+    }
+    assert_eq!(kind(storage.metadata(&path("/none")).await), Err(StorageErrorKind::NotFound));
+    assert_eq!(kind(storage.remove_directory(&path("/d")).await), Ok(()));
+    assert_eq!(kind(storage.metadata(&path("/d")).await), Err(StorageErrorKind::NotFound));
 }
 
 #[tokio::test]
