@@ -24,7 +24,7 @@ pub struct CheckedFileSystem {
     pub kind: String,
     /// A path of the host, or a URL.
     pub location: String,
-    /// Whether every step was done.
+    /// Whether no step failed.
     pub usable: bool,
     /// In the order in which they were tried: `open`, `list`, `put`, `get`, `rename`, `delete`.
     pub steps: Vec<StorageStep>,
@@ -44,7 +44,7 @@ pub struct StorageStep {
 pub enum StepOutcome {
     Done,
     Failed,
-    /// An earlier step failed.
+    /// Not tried: an earlier step failed, or the file system is used without it.
     Skipped,
 }
 

@@ -72,8 +72,8 @@ pub enum StorageStep {
     Put,
     /// Reading that file.
     Get,
-    /// Storing a copy beside it, which replaces it by a rename. Moves from other file systems, and uploads that get their name
-    /// when they are complete, do the like.
+    /// Storing a copy beside it, which replaces it by a rename. Moves from other file systems, and uploads that get
+    /// their name when they are complete, do the like.
     Rename,
     /// Deleting that file.
     Delete,
@@ -86,7 +86,7 @@ pub enum StepOutcome {
     Done,
     /// It failed, for this reason.
     Failed(String),
-    /// It was not tried, because an earlier step failed.
+    /// It was not tried, because an earlier step failed, or because the file system is used without it.
     Skipped,
 }
 
@@ -105,9 +105,9 @@ impl StorageStep {
 }
 
 impl CheckedFileSystem {
-    /// Whether every step was done.
+    /// Whether no step failed.
     pub fn is_usable(&self) -> bool {
-        self.steps.iter().all(|step| step.outcome == StepOutcome::Done)
+        !self.steps.iter().any(|step| matches!(step.outcome, StepOutcome::Failed(_)))
     }
 }
 
@@ -283,7 +283,12 @@ pub async fn check_storage(storage: &dyn Storage) -> Vec<CheckedStep> {
     };
     if steps.note(StorageStep::Put, in_time(put(storage, &scratch)).await) {
         steps.note(StorageStep::Get, in_time(get(storage, &scratch)).await);
-        steps.note(StorageStep::Rename, in_time(replace(storage, &scratch)).await);
+        match in_time(replace(storage, &scratch)).await {
+            Ok(false) => steps.skip([StorageStep::Rename]),
+            outcome => {
+                steps.note(StorageStep::Rename, outcome);
+            }
+        }
         steps.note(StorageStep::Delete, in_time(storage.remove_file(&scratch)).await);
     } else {
         steps.skip(WITH_A_FILE);
@@ -353,16 +358,21 @@ async fn fill(file: &Writing) -> Result<(), StorageError> {
     }
 }
 
-/// Stores a copy as a move from another file system does, and gives it the name of the file.
-async fn replace(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageError> {
+/// Stores a copy as a move from another file system does, and gives it the name of the file. False: the storage takes
+/// no copies, only files that are written in place.
+async fn replace(storage: &dyn Storage, path: &VirtualPath) -> Result<bool, StorageError> {
     let copy = scratch_name()?;
-    fill(&Writing::Upload(storage.begin_copy(&copy, None, false).await?)).await?;
+    let upload = match storage.begin_copy(&copy, None, false).await {
+        Err(error) if error.kind == StorageErrorKind::Unsupported => return Ok(false),
+        upload => upload?,
+    };
+    fill(&Writing::Upload(upload)).await?;
     let renamed = storage.rename(&copy, path, true).await;
     if renamed.is_err() {
         // The error of the rename says more.
         let _ = storage.remove_file(&copy).await;
     }
-    renamed
+    renamed.map(|()| true)
 }
 
 async fn get(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageError> {

@@ -1,5 +1,6 @@
 //! Servers that lack extensions, are away, are silent, or break off; and how requests are counted.
 
+use tidegate_core::admin::{StepOutcome, check_storage};
 use tidegate_core::metrics::{Metrics, SftpRequest};
 use tidegate_core::ports::storage::Uploads;
 
@@ -134,4 +135,27 @@ async fn requests_are_counted_by_what_they_are_for_and_whether_they_failed() {
     drop((file, storage));
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     assert_eq!(counted(), "open 0/2, close 0/2, write 0/3, stat 1/8, change 1/1");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_copies_is_used_without_them() {
+    let check = async |extensions: &'static [&'static str], atomic: bool, rename: &str| {
+        let fake = Fake::new(extensions);
+        let storage = opened(&fake, atomic);
+        let steps = check_storage(&storage).await.into_iter().map(|checked| {
+            let outcome = match checked.outcome {
+                StepOutcome::Done => "done".to_owned(),
+                StepOutcome::Skipped => "skipped".to_owned(),
+                StepOutcome::Failed(problem) => problem,
+            };
+            format!("{} {outcome}", checked.step.as_str())
+        });
+        let expected = format!("list done, put done, get done, rename {rename}, delete done");
+        assert_eq!(steps.collect::<Vec<_>>().join(", "), expected, "{extensions:?} {atomic}");
+        assert!(fake.paths().is_empty(), "{extensions:?} {atomic}");
+    };
+    for atomic in [false, true] {
+        check(ALL, atomic, "done").await;
+        check(&["fsync@openssh.com"], atomic, "skipped").await;
+    }
 }
