@@ -94,12 +94,12 @@ fn a_load_is_all_or_nothing_and_says_what_it_would_do() {
     let server = site.start();
     check_all();
     check(&site, &["load", good], 0, &["1 accounts were added, 1 updated."]);
-    check(&site, &["load", "--json", good], 0, &["\"added\":0", "\"updated\":0", "\"unchanged\":2"]);
     check(&site, &["user", "list"], 0, &["bob", "/srv/new"]);
     let own = site.path("own.json");
     tools::run_ok(site.tidegate(&["dump"]).arg(&own));
     let same = ["as it is", "0 accounts would be added, 0 updated, 2 left as they are."];
     check(&site, &["load", "--dry-run", own.to_str().unwrap()], 0, &same);
+    check(&site, &["load", "--json", own.to_str().unwrap()], 0, &["\"added\":0", "\"updated\":0", "\"unchanged\":2"]);
     drop(server);
 }
 

@@ -234,7 +234,7 @@ mod tests {
             let error = outcome.err().map(|error| format!("{error:#}")).unwrap_or_default();
             assert!(error.contains(expected), "{error}");
         };
-        // Nobody accepts the connection.
+        // No process accepts the connection.
         let waited = Control::connect_within(directory.path(), Duration::from_millis(50)).await;
         check(waited, "it may have no descriptors left");
         let silent = async {

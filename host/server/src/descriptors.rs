@@ -87,7 +87,7 @@ fn room(limit: u64, wanted: DescriptorUse) -> u64 {
 }
 
 /// The number that the next descriptor will have. The system gives the smallest one that is free (dup(2)): all below it
-/// are in use, and nobody has to count them. None: no number is free.
+/// are in use, and need no counter. None: no number is free.
 fn next_number() -> Option<u64> {
     let probe = std::io::stderr().as_fd().try_clone_to_owned().ok()?;
     u64::try_from(probe.as_raw_fd()).ok()

@@ -109,7 +109,7 @@ async fn bind_path(path: &Path) -> anyhow::Result<UnixListener> {
             bail!("{} is there and is no socket; choose another path in httpd.bindings", path.display());
         }
         match tokio::net::UnixStream::connect(path).await {
-            // Nobody listens any more, or it was removed meanwhile.
+            // No process listens any more, or the socket was removed meanwhile.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {}
             Err(error) if error.kind() != ErrorKind::WouldBlock => bail!(
                 "whether a server listens on {} cannot be found out: {error}; remove it if none does, or choose another \

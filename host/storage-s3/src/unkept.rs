@@ -157,7 +157,10 @@ mod tests {
         for number in 0..=MOST {
             unkept.add(&key(&format!("/{number}")));
         }
-        assert_eq!((unkept.names().by_key.len(), unkept.names().by_number.len()), (MOST, MOST));
+        {
+            let names = unkept.names();
+            assert_eq!((names.by_key.len(), names.by_number.len()), (MOST, MOST));
+        }
         assert!(!unkept.has(&key("/0")) && unkept.has(&key("/1")) && unkept.has(&key(&format!("/{MOST}"))));
     }
 

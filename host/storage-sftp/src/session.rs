@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tidegate_core::metrics::{Metrics, SftpRequest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ const PORTIONS: (u32, u32) = (32 << 10, 64 << 10);
 const AHEAD: usize = 64 << 20;
 /// What is written at once, in bytes.
 const OUTPUT: usize = 64 << 10;
+/// For how long a session that is not used any more waits for the answers to its last requests.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// What the other server can do beside version 3.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Session {
 
 struct Shared {
     waiting: Mutex<Waiting>,
+    /// Told when there is an answer to each request.
+    all_answered: Notify,
     end: CancellationToken,
     metrics: Arc<Metrics>,
 }
@@ -98,7 +102,8 @@ impl Session {
     ) -> Result<Self, Fault> {
         let (out, packets) = mpsc::unbounded_channel();
         let waiting = Waiting { next_id: 0, answers: HashMap::new(), ended: None, heard: Instant::now() };
-        let shared = Arc::new(Shared { waiting: Mutex::new(waiting), end: CancellationToken::new(), metrics });
+        let (waiting, end) = (Mutex::new(waiting), CancellationToken::new());
+        let shared = Arc::new(Shared { waiting, all_answered: Notify::new(), end, metrics });
         let (said, version) = oneshot::channel();
         tokio::spawn(write(writer, packets, shared.clone(), guard));
         tokio::spawn(read(reader, out.downgrade(), shared.clone(), said));
@@ -271,12 +276,22 @@ impl Shared {
         self.end("the connection is not used any more");
     }
 
+    /// Waits until there is an answer to each request, of a session that makes no more of them.
+    async fn is_answered(&self) {
+        while !self.lock().answers.is_empty() {
+            self.all_answered.notified().await;
+        }
+    }
+
     /// Gives an answer to the request that waits for it. An opened handle that is not waited for any more is closed.
     fn answered(&self, packet: &Bytes, out: &mpsc::WeakUnboundedSender<Bytes>) -> Result<(), Malformed> {
         let id = reply::id_of(packet)?;
         let mut waiting = self.lock();
         waiting.heard = Instant::now();
         let asked = waiting.answers.remove(&id).ok_or(Malformed)?;
+        if waiting.answers.is_empty() {
+            self.all_answered.notify_one();
+        }
         drop(waiting);
         let answer = reply::read(packet)?;
         self.metrics.sftp_request(asked.kind, is_failure(&answer));
@@ -305,7 +320,14 @@ async fn write(
             packet = packets.recv() => packet,
             () = shared.end.cancelled() => None,
         };
-        let Some(packet) = packet else { break };
+        let Some(packet) = packet else {
+            // A connection that ends can take with it what was asked for last, such as the removal of a file.
+            tokio::select! {
+                _ = tokio::time::timeout(LAST_ANSWERS, shared.is_answered()) => {}
+                () = shared.end.cancelled() => {}
+            }
+            break;
+        };
         bytes.extend_from_slice(&packet);
         while bytes.len() < OUTPUT {
             let Ok(packet) = packets.try_recv() else { break };

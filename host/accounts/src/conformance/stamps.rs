@@ -10,7 +10,8 @@ async fn stamp(store: &dyn Stores) -> Stamp {
     loop {
         match store.stamp() {
             Some(stamp) => return stamp,
-            None => tokio::task::yield_now().await,
+            // They are stored on another thread, behind which this one comes.
+            None => tokio::task::spawn_blocking(|| ()).await.unwrap(),
         }
     }
 }

@@ -16,8 +16,11 @@ use tidegate_core::ports::storage::{
     FileSystem, Location, OpenOptions, SftpLocation, Storage, StorageError, StorageErrorKind,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::oneshot::error::TryRecvError;
 
 use self::fake::Fake;
+use crate::packet::fxp;
+use crate::session::Session;
 use crate::{Dial, SftpFileSystems, SftpSettings, SftpStorage, Streams};
 
 /// All extensions of OpenSSH that change what is done here.
@@ -183,4 +186,38 @@ async fn a_server_that_says_nothing_is_left() {
     });
     let error = storage.metadata(&path("/f")).await.unwrap_err();
     assert!(error.detail.is_some_and(|detail| detail.contains("no answer in 60 seconds")));
+}
+
+#[tokio::test]
+async fn the_last_requests_are_answered_before_the_connection_ends() {
+    let (ours, mut theirs) = tokio::io::duplex(1 << 10);
+    let (guard, mut is_dropped) = tokio::sync::oneshot::channel::<()>();
+    let (reader, writer) = tokio::io::split(ours);
+    let serve = async {
+        let mut packets = Vec::new();
+        for answer in [Some(VERSION.to_vec()), None, None] {
+            let mut packet = vec![0; theirs.read_u32().await.unwrap() as usize];
+            theirs.read_exact(&mut packet).await.unwrap();
+            if let Some(answer) = answer {
+                theirs.write_u32(answer.len() as u32).await.unwrap();
+                theirs.write_all(&answer).await.unwrap();
+            }
+            packets.push(packet);
+        }
+        packets
+    };
+    let uses = async {
+        let session = Session::begin(reader, writer, guard, Duration::from_secs(60), Arc::default()).await.unwrap();
+        drop(session.about(fxp::REMOVE, b"/a"));
+        drop(session.about(fxp::REMOVE, b"/b"));
+    };
+    let (packets, ()) = tokio::join!(serve, uses);
+    // SSH_FXP_STATUS with SSH_FX_OK and two empty texts.
+    for packet in &packets[1..] {
+        assert_eq!(is_dropped.try_recv(), Err(TryRecvError::Empty));
+        let answer = [&[101][..], &packet[1..5], &[0; 12]].concat();
+        theirs.write_u32(answer.len() as u32).await.unwrap();
+        theirs.write_all(&answer).await.unwrap();
+    }
+    assert!(is_dropped.await.is_err());
 }

@@ -53,9 +53,9 @@ async fn paths_are_resolved_only_where_a_folder_covers_something() {
     let mounts = [("/outer", &outer), ("/outer/inner", &inner), ("/other", &other)];
     let mounts = mounts.map(|(at, storage)| Mount { at: path(at), storage: storage.clone() });
     let fields = r#""permissions":{"/":["*"]},"virtual_folders":[
-        {"name":"outer","virtual_path":"/outer","mapped_path":"/1","quota_size":0,"quota_files":0},
-        {"name":"inner","virtual_path":"/outer/inner","mapped_path":"/2","quota_size":0,"quota_files":0},
-        {"name":"other","virtual_path":"/other","mapped_path":"/3","quota_size":0,"quota_files":0}]"#;
+        {"name":"outer","virtual_path":"/outer","mapped_path":"/1","quota_size":-1,"quota_files":-1},
+        {"name":"inner","virtual_path":"/outer/inner","mapped_path":"/2","quota_size":-1,"quota_files":-1},
+        {"name":"other","virtual_path":"/other","mapped_path":"/3","quota_size":-1,"quota_files":-1}]"#;
     let on = fixture_of(fields, Arc::new(MountedStorage::new(home.clone(), mounts.into())), no_hooks()).await;
     for (directory, storage, is_resolved) in
         [("", &home, true), ("/outer", &outer, true), ("/outer/inner", &inner, false), ("/other", &other, false)]
