@@ -23,7 +23,7 @@ use crate::secret::Secret;
 /// Milliseconds for which a code is good.
 const LIFETIME: i64 = 24 * 60 * 60_000;
 /// The codes that are good at the same time: one of each server of a database, and those of starts before. A code that
-/// somebody has copied from the log goes on beside that of the next start.
+/// was copied from the log goes on beside that of the next start.
 const KEPT: usize = 16;
 /// What the document of a code is for. It names no administrator as one of a token does, so that it is none.
 const PURPOSE: &str = "first-administrator";

@@ -1,4 +1,4 @@
-//! What is remembered of credentials: each request is judged by what the store has then, whoever has changed it.
+//! What is remembered of credentials: each request is judged by what the store has then, also where another server has changed it.
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use core::fmt;
 pub enum DescriptorUse {
     /// For a connection, a file, or a program of a client.
     Client,
-    /// For a connection over HTTP: of monitoring, of administrators, and of anybody else who can reach the port.
+    /// For a connection over HTTP: of monitoring, of administrators, and of any other client of the port.
     Http,
 }
 

@@ -91,7 +91,7 @@ async fn check(in_place: bool, ends: impl AsyncFnOnce(&Paper, UploadQuota, Slow)
     quota.reserve(50, LIMITS).unwrap();
     let answers = Arc::new(Semaphore::new(0));
     ends(&paper, quota, Slow(answers.clone())).await;
-    // Whoever comes next counts it, and may be gone before the storage has answered.
+    // The next upload counts it, and may be gone before the storage has answered.
     for _ in 0..2 {
         assert!(ledger.names(no_tree).now_or_never().is_none());
     }

@@ -53,7 +53,7 @@ fn is_new(secret: &Value) -> bool {
 }
 
 /// Takes what is secret, and what belongs to a second factor, out of a copy: the original's are not shown, and without its
-/// secret a second factor lets nobody in. The answer is whether there was something; folders have secrets of their own.
+/// secret a second factor refuses every login. The answer is whether there was something; folders have secrets of their own.
 pub fn take_secrets_out(fields: &[Field], document: &mut Map<String, Value>) -> bool {
     let mut found = false;
     document.retain(|name, value| {
