@@ -10,7 +10,7 @@ async fn stamp(store: &dyn Stores) -> Stamp {
     loop {
         match store.stamp() {
             Some(stamp) => return stamp,
-            // They are stored on another thread, behind which this one comes.
+            // They are stored on another thread, and no event says when: it is looked again, and each look gives way.
             None => tokio::task::spawn_blocking(|| ()).await.unwrap(),
         }
     }

@@ -77,7 +77,7 @@ async fn what_was_shown_is_known_until_anything_has_changed() {
     ] {
         assert_eq!(question(method, uri, role).is_some(), expected, "{method} {uri} {role:?}");
     }
-    assert!(again.question(&Request::new(Body::empty())).is_none(), "nobody has asked");
+    assert!(again.question(&Request::new(Body::empty())).is_none(), "there is no caller");
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     let (tag, content) = (HeaderValue::from_static("\"1\""), Bytes::from_static(b"{}"));
     let is_known = |uri: &str| again.known(&question("GET", uri, None).unwrap()).is_some();
