@@ -76,6 +76,12 @@ fn title(interface: Interface) -> &'static str {
     }
 }
 
+/// The schema of a condition: a tag of the pattern, or `*`. As alternatives, since test tools make their values of the parts
+/// of a schema, and not all make one of a pattern with alternatives.
+fn tag_or_any(pattern: &str) -> Value {
+    json!({"type": "string", "anyOf": [{"pattern": pattern}, {"const": "*"}]})
+}
+
 fn operation(interface: Interface, route: &Route) -> Value {
     let in_path = route.path_parameters().map(|name| {
         let schema = if name == "id" {
@@ -95,10 +101,10 @@ fn operation(interface: Interface, route: &Route) -> Value {
         if route.takes_version() {
             let about = "The ETag on which the request is based; another one is refused (412).";
             // Of those that the server makes, or any.
-            let schema = json!({"type": "string", "pattern": r#"^(\*|"[!#-+\--~]+")$"#});
+            let schema = tag_or_any(r#"^"[!#-+\--~]+"$"#);
             parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));
             let about = "An ETag that the object must not have, or * where there must be none yet; it is refused otherwise (412).";
-            let schema = json!({"type": "string", "pattern": r#"^(\*|(W/)?"[!#-+\--~]+")$"#});
+            let schema = tag_or_any(r#"^(W/)?"[!#-+\--~]+"$"#);
             parameters.push(json!({ "name": "If-None-Match", "in": "header", "description": about, "schema": schema }));
         }
         if route.method != axum::http::Method::DELETE {
