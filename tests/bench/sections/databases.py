@@ -17,8 +17,12 @@ FEW, MANY, LOT = 100, 100_000, 1_000_000
 # Accounts that one document may have.
 PART = 100_000
 
-# Name → driver as the tests' `with-store` calls it. None: it has no server and no file.
-KINDS = {"sqlite": "sqlite", "memory": None, "redb": "bolt", "postgresql": "postgresql", "mariadb": "mariadb"}
+# Name → store as the tests' `with-store` calls it, with the memory and the cleaning of a server as it is installed, where the
+# tests have less. None: it has no server and no file.
+KINDS = {
+    "sqlite": "sqlite", "memory": None, "redb": "bolt",
+    "postgresql": "postgresql,shared_buffers=128MB,autovacuum=on", "mariadb": "mariadb,--innodb-buffer-pool-size=128M",
+}
 NUMBERS = {kind: (FEW, MANY, LOT) if kind in ("sqlite", "postgresql") else (FEW, MANY) for kind in KINDS}
 
 # Of SQLite's rate of logins; what is allowed to be lost with more accounts; with most accounts, seconds until a server is there
