@@ -43,7 +43,7 @@ def measure(bench, accounts=ACCOUNTS):
     try:
         reads = beside_nginx(bench, ours, web)
         settled["memory"] = memory(bench, without, ours)
-        settled["transfers"] = beside(bench, ours)
+        settled["transfers"] = beside(bench, ours, web)
         settled["banned"] = banned(bench, ours)
         settled["page"] = page(bench, ours, accounts)
     finally:
@@ -135,30 +135,39 @@ class Asking(threading.Thread):
             self.ended.wait(max(0, started + self.count / self.rate - time.monotonic()))
 
 
-def beside(bench, ours):
-    """How much less a transfer gets beside requests: each in turn with one that has the machine for itself."""
+def beside(bench, ours, web):
+    """How much less a transfer gets beside requests than alone: requests to its own server, and as many to a web server, which
+    shows what the program that asks takes by itself. Each turn has all three, in an order that turns."""
     client, size, lost = Client(bench.key, bench.work), bench.mebibytes << 20, {}
     (ours.home / "big").write_bytes(b"\x5a" * size)
     for way, path in (("down", "big"), ("up", "up")):
         transfer = lambda: client.light(ours, way, "--path", path, "--bytes", size)["seconds"]
         transfer()
-        ratios = []
-        for turn in range(4 * bench.rounds):
+        ratios = {ours.name: [], web.name: []}
+        order = [None, ours, web]
+        for _ in range(3 * bench.rounds):
+            order.append(order.pop(0))
             taken = {}
-            for busy in ((False, True) if turn % 2 else (True, False)):
-                asking = Asking(ours, BUSY) if busy else None
+            for asked in order:
+                asking = Asking(asked, BUSY) if asked else None
                 if asking:
                     asking.start()
-                taken[busy] = transfer()
+                taken[asked and asked.name] = transfer()
                 if asking:
                     asking.ended.set()
                     asking.join()
-            ratios.append(1 - taken[False] / taken[True])
-        ratios.sort()
-        quarter = len(ratios) // 4
-        lost[way] = {"lost": statistics.median(ratios), "low": ratios[quarter], "high": ratios[-1 - quarter]}
-        print(f"{way} beside requests: {lost[way]['lost']:+.1%}", flush=True)
+            for name, values in ratios.items():
+                values.append(1 - taken[None] / taken[name])
+        lost[way] = {name: middle(values) for name, values in ratios.items()}
+        print(f"{way} beside requests: {lost[way]}", flush=True)
     return lost
+
+
+def middle(values):
+    """The median, and between what half of the values are."""
+    values = sorted(values)
+    quarter = len(values) // 4
+    return {"lost": statistics.median(values), "low": values[quarter], "high": values[-1 - quarter]}
 
 
 def banned(bench, ours):
@@ -229,10 +238,12 @@ def table(reads, settled, size, accounts):
         f"| `GET` of an account by key, {size} bytes, {CONNECTIONS} connections | {rate(ours)} | nginx, a file of this size: {rate(theirs)} "
         f"| {missed('of nginx', ratio, OF_NGINX, least=True)} ({ratio:.2f}) |"
     )
+    less = lambda result: f"{-result['lost']:+.1%} (half of the turns: {-result['high']:+.1%} to {-result['low']:+.1%})"
     for way, result in transfers.items():
+        beside_ours, beside_web = result["tidegate"], result["nginx"]
         lines.append(
-            f"| a transfer {way} beside {BUSY} such requests a second | {-result['lost']:+.1%} (half of the turns: {-result['high']:+.1%} to "
-            f"{-result['low']:+.1%}) | the same alone | {missed('lost', result['lost'], LOST)} |"
+            f"| a transfer {way} beside {BUSY} such requests a second, with what alone gets | {less(beside_ours)} "
+            f"| as many requests to nginx: {less(beside_web)} | {missed('lost more', beside_ours['lost'] - beside_web['lost'], LOST)} |"
         )
     lines += [
         f"| a connection from a banned address | {cost['banned']:.1f} µs of CPU | a login with a wrong password: {cost['refused']:,.0f} µs "
