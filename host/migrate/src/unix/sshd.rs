@@ -44,6 +44,7 @@ struct Line {
 /// What a `Match` wants, all of it: the same one for all lines of its block.
 type Conditions = Arc<Vec<Condition>>;
 
+#[derive(Clone)]
 enum Condition {
     User(String),
     Group(String),
@@ -58,7 +59,7 @@ impl Sshd {
     pub fn read(path: &Path, root: &Path, moved: &mut Moved) -> Result<Self, MigrateError> {
         let mut sshd = Self { lines: Vec::new(), is_there: true };
         let mut reading = Reading { root, directory: path.parent().unwrap_or(Path::new("/")), included: 0 };
-        reading.file(path, &mut None, &mut sshd.lines, moved)?;
+        reading.file(path, None, &mut sshd.lines, moved)?;
         Ok(sshd)
     }
 
@@ -231,13 +232,16 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// `above`: those of the `Match` behind which the file is included. They have to be met beside those of each `Match` in
+    /// the file.
     fn file(
         &mut self,
         path: &Path,
-        conditions: &mut Option<Conditions>,
+        above: Option<&Conditions>,
         lines: &mut Vec<Line>,
         moved: &mut Moved,
     ) -> Result<(), MigrateError> {
+        let mut conditions = above.cloned();
         for (number, line) in files::text(path)?.lines().enumerate() {
             let words = words(line);
             let Some((keyword, words)) = words.split_first() else { continue };
@@ -246,7 +250,8 @@ impl Reading<'_> {
                 "match" => {
                     let wanted = self::conditions(words);
                     let is_undecided = wanted.iter().any(|condition| matches!(condition, Condition::Undecided));
-                    *conditions = Some(Arc::new(wanted));
+                    let above = above.into_iter().flat_map(|above| above.iter().cloned());
+                    conditions = Some(Arc::new(above.chain(wanted).collect()));
                     if is_undecided {
                         let text = "its lines depend on the connection, and are not moved; accounts that they may restrict are \
                              disabled";
@@ -256,7 +261,7 @@ impl Reading<'_> {
                 }
                 "include" => {
                     for pattern in words {
-                        self.include(pattern, conditions, lines, moved)?;
+                        self.include(pattern, conditions.as_ref(), lines, moved)?;
                     }
                 }
                 _ => lines.push(Line { keyword, words: words.to_vec(), conditions: conditions.clone() }),
@@ -269,7 +274,7 @@ impl Reading<'_> {
     fn include(
         &mut self,
         pattern: &str,
-        conditions: &Option<Conditions>,
+        conditions: Option<&Conditions>,
         lines: &mut Vec<Line>,
         moved: &mut Moved,
     ) -> Result<(), MigrateError> {
@@ -282,7 +287,7 @@ impl Reading<'_> {
             if self.included > MAX_INCLUDES {
                 return Err(MigrateError::unusable(path, "sshd_config includes more than 64 files, or itself"));
             }
-            self.file(&path, &mut conditions.clone(), lines, moved)?;
+            self.file(&path, conditions, lines, moved)?;
         }
         Ok(())
     }

@@ -357,6 +357,14 @@ fn included_files_count_where_they_stand() {
     site.write("etc/ssh/more/1.conf", "Match User you\nChrootDirectory /you\n");
     site.write("etc/ssh/more/2.conf", "chrootdirectory=\"/a b\" # first\n");
     assert_eq!(site.read().users[0]["home_dir"], "/a b");
+    // What is included behind a Match is for those who meet it, whatever the file's own Match say.
+    for inner in ["", "Match all\n", "Match User me\n", "Match User you\nChrootDirectory /other\nMatch User *\n"] {
+        for (outer, home) in [("you", "/a b"), ("me", "/inner")] {
+            site.write("etc/ssh/more/0.conf", &format!("Match User {outer}\nInclude inner.conf\n"));
+            site.write("etc/ssh/inner.conf", &format!("{inner}ChrootDirectory /inner\n"));
+            assert_eq!(site.read().users[0]["home_dir"], home, "{outer}: {inner}");
+        }
+    }
     site.write("etc/ssh/more/3.conf", "Include more/3.conf\n");
     let error = read(&site.root.path().join("etc/passwd"), 1000..=60000).unwrap_err().to_string();
     assert!(error.contains("or itself"), "{error}");
