@@ -372,7 +372,8 @@ fn programs_write_nothing_that_a_hook_has_to_see() {
         let server = site.start();
         let file = site.write("f", "x");
         let from = format!("{user}@127.0.0.1:/in/there");
-        tools::run_ok(&mut rsync(&server, "pw", &["-r", &from, site.path("back").to_str().unwrap()]));
+        let back = tools::run(&mut rsync(&server, "pw", &["-r", &from, site.path("back").to_str().unwrap()]));
+        assert_eq!(back.status.success(), section.contains("allow") || !actions.contains("pre-download"), "{actions}");
         let to = format!("{user}@127.0.0.1:{place}");
         let output = tools::run(&mut rsync(&server, "pw", &["-r", file.to_str().unwrap(), &to]));
         let said = tidegate_tests::clients::text(&output);

@@ -3,9 +3,12 @@
 use serde_json::json;
 
 use super::*;
-use crate::account::in_force;
+use crate::account::{NameVerdict, in_force};
 use crate::memory::MemoryStore;
+use crate::path::VirtualPath;
 use crate::ports::{Change, Directory, FOLDERS, GROUPS, ROLES, StoreError, Write};
+
+const NAME_FORMS: [&str; 2] = ["file_patterns", "file_extensions"];
 
 fn object(value: Value) -> Map<String, Value> {
     let Value::Object(object) = value else { panic!("{value}") };
@@ -101,6 +104,7 @@ fn lists_are_added_by_both_kinds() {
         ("filters.denied_login_methods", "password", "publickey"),
         ("filters.denied_protocols", "FTP", "SSH"),
         ("filters.two_factor_protocols", "FTP", "SSH"),
+        ("filters.2fa_protocols", "FTP", "SSH"),
         ("filters.web_client", "shares-disabled", "write-disabled"),
     ] {
         let both = json!([own, given]);
@@ -135,6 +139,37 @@ fn directories_get_what_the_account_has_no_rule_for() {
         json!([folder("/a", "/srv/other"), folder("/b", "/srv/b")]),
         [both.clone(), both],
     );
+}
+
+#[test]
+fn rules_of_older_groups_restrict_their_accounts() {
+    // C3-01
+    let rule = |path: &str, form: &str| match form {
+        "file_patterns" => json!({"path": path, "denied_patterns": ["*.exe"]}),
+        _ => json!({"path": path, "denied_extensions": [".exe"]}),
+    };
+    for kind in [1, 2] {
+        let of = |own: Value, settings: Value| {
+            let user = user(&json!({"filters": own}), &json!([{"name": "g", "type": kind}]));
+            merged(&user, &[group("g", &json!({"filters": settings})).unwrap()]).unwrap()
+        };
+        let demands = of(json!({}), json!({"2fa_protocols": ["SSH"]}));
+        assert!(demands.filters.needs_second_factor, "{kind}");
+        for form in NAME_FORMS {
+            let denies = |account: &AccountValues, path: &str| {
+                let path = VirtualPath::parse_normalised(path).unwrap();
+                account.filters.file_patterns.of(&path) != NameVerdict::Allowed
+            };
+            let restricted = of(json!({}), json!({form: [rule("/%username%", form)]}));
+            assert!(denies(&restricted, "/alice/a.exe") && !denies(&restricted, "/b/a.exe"), "{form} {kind}");
+            // The rule of the account stays, in whichever form each of them is.
+            for own_form in NAME_FORMS {
+                let own = json!({own_form: [{"path": "/a", "allowed_patterns": ["*"], "allowed_extensions": [""]}]});
+                let both = of(own, json!({form: [rule("/a/", form), rule("/b", form)]}));
+                assert!(!denies(&both, "/a/a.exe") && denies(&both, "/b/a.exe"), "{own_form} {form} {kind}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -57,11 +57,14 @@ const INHERITED: &[(&str, Rule)] = &[
     ("filters.denied_login_methods", Adds),
     ("filters.denied_protocols", Adds),
     ("filters.two_factor_protocols", Adds),
+    ("filters.2fa_protocols", Adds),
     ("filters.web_client", Adds),
     ("filters.access_time", Adds),
     ("filters.bandwidth_limits", Adds),
-    ("filters.file_patterns", AddsBy("path")),
 ];
+
+/// The two forms of rules on the names in a directory.
+const NAME_RULES: [&str; 2] = ["file_patterns", "file_extensions"];
 
 const MILLISECONDS_PER_DAY: i64 = 24 * 3_600_000;
 
@@ -76,6 +79,7 @@ pub(super) fn take(account: &mut Map<String, Value>, source: Source, settings: &
             }
         }
     }
+    take_name_rules(account, settings);
     take_permissions(account, source, settings);
     if source == Source::Primary {
         take_file_system(account, settings);
@@ -143,6 +147,22 @@ fn put(document: &mut Map<String, Value>, names: &[&str], value: Value) {
             if let Value::Object(inner) = inner {
                 put(inner, rest, value);
             }
+        }
+    }
+}
+
+/// Of all groups: rules of directories for which the account has none, in whichever form.
+fn take_name_rules(account: &mut Map<String, Value>, settings: &Map<String, Value>) {
+    fn rules(document: &Map<String, Value>, form: &str) -> Vec<Value> {
+        at(document, &["filters", form]).and_then(Value::as_array).cloned().unwrap_or_default()
+    }
+    let own: Vec<Value> = NAME_RULES.iter().flat_map(|form| rules(account, form)).collect();
+    for form in NAME_RULES {
+        let mut taken = rules(settings, form);
+        taken.retain(|given| !own.iter().any(|own| same_path(own.get("path"), given.get("path"))));
+        if !taken.is_empty() {
+            let all = [rules(account, form), taken].concat();
+            put(account, &["filters", form], Value::Array(all));
         }
     }
 }

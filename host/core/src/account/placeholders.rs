@@ -18,6 +18,7 @@ const PLACES: &[&str] = &[
     "home_dir",
     "filters.start_directory",
     "filters.file_patterns.[].path",
+    "filters.file_extensions.[].path",
     "virtual_folders.[].virtual_path",
     "virtual_folders.[].mapped_path",
     "filesystem.s3config.key_prefix",

@@ -67,21 +67,16 @@ impl FileHooks {
     /// The name of a hook that decides about changes of files in `directory`, and does not let programs such as
     /// rsync write without asking (`programs`); None: there is none.
     pub(super) fn asked_about_writes(&self, subject: &Subject<'_>, directory: &VirtualPath) -> Option<String> {
-        fn first<E: HookEvent>(
-            chain: &Chain<E>,
-            subject: &Subject<'_>,
-            kinds: &[ActionKind],
-            directory: &VirtualPath,
-        ) -> Option<String> {
-            let links = chain.links();
-            let mut asked = links.iter().filter(|link| !link.programs_may_write());
-            let asked = asked.find(|link| link.selector().can_match(subject, kinds, directory));
-            asked.map(|link| link.name().to_owned())
-        }
         let changes: Vec<_> = ActionKind::ALL.into_iter().filter(|kind| kind.changes_files()).collect();
         let waits: Vec<_> = changes.iter().copied().filter(|kind| self.synchronous.contains(kind)).collect();
-        first(&self.before, subject, &changes, directory)
-            .or_else(|| first(self.after.chain(), subject, &waits, directory))
+        first_asked(&self.before, subject, &changes, directory)
+            .or_else(|| first_asked(self.after.chain(), subject, &waits, directory))
+    }
+
+    /// As [`asked_about_writes`](Self::asked_about_writes), of a hook that decides who reads files. One that is told of a
+    /// download afterwards keeps nobody from it.
+    pub(super) fn asked_about_reads(&self, subject: &Subject<'_>, directory: &VirtualPath) -> Option<String> {
+        first_asked(&self.before, subject, &[ActionKind::Download], directory)
     }
 
     /// Whether there are hooks to tell after operations.
@@ -123,6 +118,20 @@ impl FileHooks {
             untold(&refused.error).unwrap_or_else(|| FileError::Failed("a hook refused the operation".into()))
         })
     }
+}
+
+/// The name of the first hook that can be asked about an action of one of these kinds in `directory`, and does not let
+/// programs go without asking.
+fn first_asked<E: HookEvent>(
+    chain: &Chain<E>,
+    subject: &Subject<'_>,
+    kinds: &[ActionKind],
+    directory: &VirtualPath,
+) -> Option<String> {
+    let links = chain.links();
+    let mut asked = links.iter().filter(|link| !link.programs_go_unasked());
+    let asked = asked.find(|link| link.selector().can_match(subject, kinds, directory));
+    asked.map(|link| link.name().to_owned())
 }
 
 /// The error for the client if a hook could not be asked because of a name that the client chose.

@@ -337,17 +337,37 @@ impl FileService {
     /// # Errors
     /// `Refused`: a hook decides about such changes.
     pub fn require_unasked_writes(&self, program: &str, directory: &VirtualPath) -> Result<(), FileError> {
-        let Some(hook) = self.context.hooks.asked_about_writes(&self.session.subject(), directory) else {
-            return Ok(());
-        };
+        let hook = self.context.hooks.asked_about_writes(&self.session.subject(), directory);
+        self.require_unasked(program, directory, hook, ("write to", "written"))
+    }
+
+    /// Checks that a program may read files in `directory` without asking hooks about each of them.
+    ///
+    /// # Errors
+    /// `Refused`: a hook decides about downloads.
+    pub fn require_unasked_reads(&self, program: &str, directory: &VirtualPath) -> Result<(), FileError> {
+        let hook = self.context.hooks.asked_about_reads(&self.session.subject(), directory);
+        self.require_unasked(program, directory, hook, ("read", "read"))
+    }
+
+    /// `hook`: the name of one that would have to be asked. The use of the files, as what the program does and as what
+    /// is done to them.
+    fn require_unasked(
+        &self,
+        program: &str,
+        directory: &VirtualPath,
+        hook: Option<String>,
+        (does, done): (&str, &str),
+    ) -> Result<(), FileError> {
+        let Some(hook) = hook else { return Ok(()) };
         let message = format!(
-            "{program} may not write to \"{}\": the hook \"{hook}\" is asked about each file, and {program} does not ask; \
+            "{program} may not {does} \"{}\": the hook \"{hook}\" is asked about each file, and {program} does not ask; \
              programs = \"allow\" on the hook lets it",
             directory.display()
         );
         tracing::info!(sender = "ssh_command", message, connection_id = self.channel.as_str());
         Err(FileError::Refused(format!(
-            "is refused: a hook of this server has to see each file that is written, which {program} does not allow; \
+            "is refused: a hook of this server has to see each file that is {done}, which {program} does not allow; \
              use sftp or scp instead"
         )))
     }

@@ -68,8 +68,8 @@ pub struct LinkSettings {
     pub queue: usize,
     /// Which events the link is for.
     pub selector: Selector,
-    /// Whether rsync and git may write although this file hook cannot be asked about their files (`programs`).
-    pub programs_may_write: bool,
+    /// Whether rsync and git may run although this file hook cannot be asked about their files (`programs`).
+    pub programs_go_unasked: bool,
     /// Of a hook that vouches for users: their password is stored with the account (A11-22).
     pub stores_passwords: bool,
     /// What the answers of the hook may make of accounts, if the hook does not bring rights of its own.
@@ -84,7 +84,7 @@ impl Default for LinkSettings {
             concurrency: 64,
             queue: 1024,
             selector: Selector::default(),
-            programs_may_write: false,
+            programs_go_unasked: false,
             stores_passwords: true,
             account_rights: Arc::default(),
         }
@@ -171,9 +171,9 @@ impl<E: HookEvent> Link<E> {
         &self.settings.selector
     }
 
-    /// Whether rsync and git may write although the hook cannot be asked about their files.
-    pub fn programs_may_write(&self) -> bool {
-        self.settings.programs_may_write
+    /// Whether rsync and git may run although the hook cannot be asked about their files.
+    pub fn programs_go_unasked(&self) -> bool {
+        self.settings.programs_go_unasked
     }
 
     /// The hook as `tidegate hook list` shows it, with the shorter of both deadlines.

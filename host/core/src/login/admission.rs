@@ -164,13 +164,16 @@ impl LoginService {
         }
     }
 
-    /// Reads the account again and checks it, if an administrator has changed it since it was read.
+    /// Reads the account again and checks it, if an administrator has changed it, or something that it may have, since it
+    /// was read.
     async fn follow_change(&self, session: &Arc<Session>, attempt: &LoginAttempt) -> Result<(), Refusal> {
         let username = &session.account.username;
         if session.account.is_of_session() || !self.ports.sessions.changed_since(username, attempt.read_at) {
             return Ok(());
         }
-        let account = self.stored(username).await?.ok_or_else(super::credentials::unknown_user)?;
+        // An account that was added meanwhile under the same name is another one.
+        let stored = self.stored(username).await?.filter(|stored| stored.id == session.account.id);
+        let account = stored.ok_or_else(super::credentials::unknown_user)?;
         self.policy().check(&AccountRule::ALL, &account, &session.facts())?;
         session.live.replace_account(account);
         Ok(())

@@ -15,6 +15,8 @@ pub struct SessionRegistry {
     sessions: Mutex<HashMap<ConnectionId, Entry>>,
     /// Accounts that were changed lately: a login under way may have read the earlier document.
     changed: Mutex<HashMap<String, Instant>>,
+    /// When what any account may have was changed last, such as a group; None: not yet.
+    all_changed: Mutex<Option<Instant>>,
 }
 
 /// Longer than a login may take.
@@ -68,8 +70,18 @@ impl SessionRegistry {
         changed.insert(username.to_owned(), Instant::now());
     }
 
+    /// Notes that something was changed that any account may have, such as a group: who is about to log in with it is
+    /// not known.
+    pub fn note_change_of_all(&self) {
+        *self.all_changed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
     /// Whether a change was noted after `read_at`, so that an account read then may be out of date.
     pub fn changed_since(&self, username: &str, read_at: Instant) -> bool {
+        let all_changed = *self.all_changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if all_changed.is_some_and(|noted| noted >= read_at) {
+            return true;
+        }
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.get(username).is_some_and(|noted| *noted >= read_at)
     }

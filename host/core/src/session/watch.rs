@@ -94,6 +94,9 @@ impl SessionWatch {
     /// `earlier`: names of accounts that could not be read the last time. Returns those that cannot be
     /// read now.
     pub(crate) async fn look_at(&self, changes: &Changes, earlier: BTreeSet<String>) -> BTreeSet<String> {
+        if concerns_any_account(&changes.objects) {
+            self.sessions.note_change_of_all();
+        }
         let changed: BTreeSet<String> = match &changes.objects {
             ChangedObjects::Named(objects) => {
                 let users = objects.iter().filter(|(kind, _)| kind == USERS.kind);
@@ -205,6 +208,16 @@ pub(crate) fn why_it_ends(
     match policy.check(&AccountRule::ALL, account, &session.facts()) {
         Err(broken) => Some(broken.end()),
         Ok(()) => has_other_files(&session.live.account(), account).then_some("its files are in another place now"),
+    }
+}
+
+/// Whether a change may concern accounts that it does not name, whose logins may be under way.
+fn concerns_any_account(objects: &ChangedObjects) -> bool {
+    match objects {
+        ChangedObjects::All => true,
+        ChangedObjects::Named(objects) => {
+            objects.iter().any(|(kind, _)| [GROUPS.kind, FOLDERS.kind].contains(&kind.as_str()))
+        }
     }
 }
 

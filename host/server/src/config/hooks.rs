@@ -362,7 +362,7 @@ impl Builder<'_> {
         if section.concurrency.is_some_and(|calls| !(1..=MAX_CALLS).contains(&calls)) {
             field("concurrency", format!("must be between 1 and {MAX_CALLS}"));
         }
-        let programs_may_write = programs(self.kind, section, &mut field);
+        let programs_go_unasked = programs(self.kind, section, &mut field);
         let defaults = LinkSettings::default();
         let concurrency = if is_plugin { PLUGIN_CONCURRENCY } else { defaults.concurrency };
         let settings = LinkSettings {
@@ -371,7 +371,7 @@ impl Builder<'_> {
             concurrency: section.concurrency.unwrap_or(concurrency),
             queue: section.queue.unwrap_or(defaults.queue),
             selector: selectors::selector(self.kind, section, named, &mut field),
-            programs_may_write,
+            programs_go_unasked,
             stores_passwords: stores_passwords(self.kind, section, is_plugin, &mut field),
             account_rights: account_rights(section, self.kind, &mut field),
         };
@@ -424,7 +424,7 @@ fn warn_of_clear_secrets(kind: HookKind, key: &str, section: &Section, check: &m
     }
 }
 
-/// Whether rsync and git may write where the hook cannot be asked about each file.
+/// Whether rsync and git may run where the hook cannot be asked about each file.
 fn programs(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) -> bool {
     let of_files = kind.selectable().paths;
     match section.programs.as_deref() {

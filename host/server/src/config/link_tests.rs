@@ -133,8 +133,8 @@ fn programs_of_the_account_write_only_where_the_operator_says_so() {
         let settings = read("tidegate.toml", text, &[]);
         let found = settings.ok().map(|settings| {
             let links = &settings.hooks[&HookKind::PreAction].links;
-            links.iter().all(|link| link.settings.programs_may_write)
-                && settings.hooks[&HookKind::PreAction].dropped.programs_may_write
+            links.iter().all(|link| link.settings.programs_go_unasked)
+                && settings.hooks[&HookKind::PreAction].dropped.programs_go_unasked
         });
         assert_eq!(found, expected, "{text}");
     };

@@ -124,6 +124,12 @@ impl Place {
         files.require_unasked_writes(program, &self.written)
     }
 
+    /// Requires that no hook has to be asked about what `program` reads here, by either spelling of the path.
+    pub fn require_unasked_reads(&self, program: &str, files: &FileService) -> Result<(), FileError> {
+        files.require_unasked_reads(program, &self.directory)?;
+        files.require_unasked_reads(program, &self.written)
+    }
+
     /// As [`Self::require_everything`], for a program that only reads.
     pub fn require_reading(&self, files: &FileService) -> Result<(), FileError> {
         if may_read_all(files, &self.directory) { Ok(()) } else { Err(FileError::Denied) }
@@ -147,9 +153,12 @@ impl Place {
     }
 }
 
-/// The whole tree of the account, if it may read every file: symbolic links may lead anywhere.
-pub fn readable_root(files: &FileService) -> Option<VirtualPath> {
-    Some(VirtualPath::root()).filter(|root| may_read_all(files, root))
+/// The whole tree of the account, if it may read every file and no hook has to be asked about one: symbolic links may
+/// lead anywhere.
+pub fn readable_root(program: &str, files: &FileService) -> Option<VirtualPath> {
+    let may_be_read =
+        |root: &VirtualPath| may_read_all(files, root) && files.require_unasked_reads(program, root).is_ok();
+    Some(VirtualPath::root()).filter(may_be_read)
 }
 
 fn may_read_all(files: &FileService, directory: &VirtualPath) -> bool {

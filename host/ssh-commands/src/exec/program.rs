@@ -62,6 +62,15 @@ impl ProgramRequest {
         }
     }
 
+    /// Whether the program sends the content of files.
+    fn sends(&self) -> bool {
+        match &self.line {
+            Line::Git(_) => self.name != "git-receive-pack",
+            Line::Rsync(line) => line.sends,
+            Line::Secluded(_) => false,
+        }
+    }
+
     fn reads_only(&self) -> bool {
         match &self.line {
             Line::Git(_) => self.name != "git-receive-pack",
@@ -146,6 +155,9 @@ async fn prepare_and_run(
             let missing = if makes_path { Missing::AnyName } else { Missing::LastName };
             let place = Place::find(files, path, word.text.ends_with(b"/"), missing).await?;
             place.require_everything(files)?;
+            if request.sends() {
+                place.require_unasked_reads(request.name, files)?;
+            }
             places.push(place);
         }
     }
@@ -211,7 +223,7 @@ impl Start {
             return Err(FileError::Denied);
         }
         if line.follows_links
-            && let Some(root) = readable_root(files)
+            && let Some(root) = readable_root(request.name, files)
         {
             self.grants.read.push(files.confined_host_path(&root).await?);
         }
@@ -247,7 +259,12 @@ impl Start {
         place: &Place,
     ) -> Result<OsString, FileError> {
         let is_inside = !name.starts_with(b"/") && !name.split(|byte| *byte == b'/').any(|part| part == b"..");
+        // The client gets to know, or has copied, what is in such files. Those of a name inside are the place's.
+        let is_read = matches!(used, NameUse::List | NameUse::Read | NameUse::Link);
         if is_inside && used != NameUse::List {
+            if is_read {
+                place.require_unasked_reads(program, files)?;
+            }
             return Ok(OsStr::from_bytes(name).to_owned());
         }
         let path = match used {
@@ -255,6 +272,9 @@ impl Start {
             _ => VirtualPath::resolve(&place.base(), name)?,
         };
         let named = Place::find(files, path, false, Missing::AnyName).await?;
+        if is_read {
+            named.require_unasked_reads(program, files)?;
+        }
         let (directory, path) = named.host_paths(files).await?;
         match used {
             NameUse::List if named.is_file() => {

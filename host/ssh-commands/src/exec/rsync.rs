@@ -22,6 +22,8 @@ pub struct RsyncLine {
     pub options: Vec<RsyncOption>,
     /// At least one path.
     pub paths: Vec<Word>,
+    /// The server sends.
+    pub sends: bool,
     /// The server only sends, and removes nothing of what it sent.
     pub reads_only: bool,
     /// The server sends what symbolic links lead to.
@@ -114,7 +116,7 @@ fn finished(mut options: Vec<RsyncOption>, paths: Vec<Word>) -> Result<RsyncLine
         // These options, and the names in them, are for the client's files.
         options.retain(|option| !matches!(option, RsyncOption::Named(_, used, _) if *used != NameUse::List));
     }
-    Ok(RsyncLine { options, paths, reads_only, follows_links, makes_path, sets_owners })
+    Ok(RsyncLine { options, paths, sends, reads_only, follows_links, makes_path, sets_owners })
 }
 
 /// A cluster of short options without its `s`; `None` if it has no `s`.

@@ -280,9 +280,38 @@ async fn a_program_is_refused_by_either_spelling() {
     let on = fixture_with(RULES[0], OverwriteMode::Standard, FileHooks { before, ..no_hooks() }).await;
     assert!(on.files.require_unasked_writes("rsync", &path("/watched/d")).is_err());
     assert!(on.files.require_unasked_writes("rsync", &path("/free")).is_ok());
+    assert!(on.files.require_unasked_reads("rsync", &path("/watched/d")).is_err());
+    assert!(on.files.require_unasked_reads("rsync", &path("/free")).is_ok());
     // The command's path leads elsewhere than it is spelled.
     let outcome = on.files.review_ssh_command("rsync", &path("/free"), Some(&path("/watched"))).await;
     assert_eq!((outcome.is_err(), watcher.take()), (true, vec!["asked ssh_cmd".to_owned()]));
+}
+
+#[tokio::test]
+async fn programs_do_only_what_no_hook_is_asked_about() {
+    // B10-14
+    let check = async |action: &str, programs: bool, reads: bool, writes: bool| {
+        let mut settings = link_settings(&["/watched"]);
+        settings.selector.actions = vec![action.to_owned()];
+        settings.programs_go_unasked = programs;
+        let link = Arc::new(Link::<PreAction>::new(Arc::new(Watcher::default()), settings));
+        let hooks = FileHooks { before: Arc::new(Chain::new(Arc::default(), vec![link])), ..no_hooks() };
+        let on = fixture_with(RULES[0], OverwriteMode::Standard, hooks).await;
+        // A directory is read with everything below it.
+        for place in ["/", "/watched", "/watched/d"] {
+            let found = (
+                on.files.require_unasked_reads("rsync", &path(place)).is_ok(),
+                on.files.require_unasked_writes("rsync", &path(place)).is_ok(),
+            );
+            assert_eq!(found, (reads, writes), "{action} {programs} {place}");
+        }
+    };
+    check("download", false, false, true).await;
+    check("upload", false, true, false).await;
+    check("delete", false, true, false).await;
+    check("ssh_cmd", false, true, true).await;
+    check("download", true, true, true).await;
+    check("upload", true, true, true).await;
 }
 
 #[tokio::test]

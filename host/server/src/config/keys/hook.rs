@@ -32,7 +32,7 @@ pub struct Section {
     /// Whether the program sees the server's environment. Not set: as `command.inherit_env`.
     pub inherit_env: Option<bool>,
     /// What rsync and git may do where a hook of file actions cannot be asked: `refuse` (the default:
-    /// they write nothing) or `allow`.
+    /// they write nothing, or read nothing, as the hook is asked about) or `allow`.
     pub programs: Option<String>,
     /// Whether the password of a login that the hook vouched for is stored, as a hash, with the account.
     /// `false` is for plugins of `external-auth` alone. Not set: true.
