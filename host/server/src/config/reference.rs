@@ -45,8 +45,8 @@ list of these and of tables.
 const SECRETS: &str = "
 ## `[secrets]`
 
-Secrets that accounts, groups and folders name instead of having them: where one has `${secret:NAME}` as its `access_secret`, the value of `NAME` is
-used. Each is a text, `{ file = \"/PATH\" }` or `{ env = \"NAME\" }`, and is read each time that files are opened.
+Secrets that accounts, groups and folders name instead of having them: where one has `${secret:NAME}` as its `access_secret`, `password`,
+`private_key` or `key_passphrase`, the value of `NAME` is used. Each is a text, `{ file = \"/PATH\" }` or `{ env = \"NAME\" }`, and is read each time that files are opened.
 ";
 
 /// The text of the comment on an item.

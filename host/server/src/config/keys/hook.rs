@@ -49,12 +49,12 @@ pub struct Section {
     pub groups: Vec<String>,
     /// Only clients in these networks.
     pub networks: Vec<String>,
-    /// Only changes of objects of these kinds: `user`, `folder`, `group`, `role`.
+    /// Only changes of objects of these kinds: `user`, `folder`, `group`, `role`, `admin`, `api_key`.
     pub objects: Vec<String>,
     /// Only these actions.
     pub actions: Vec<String>,
-    /// Only files at or below these paths, as the client writes them; of a rename, a copy or a link
-    /// either end.
+    /// Only files at or below these paths, as the client writes them or where their links lead; of a
+    /// rename, a copy or a link either end.
     pub paths: Vec<String>,
     /// Whether the rules for what plugins may make of accounts apply to this program or web server.
     pub restrict: Option<bool>,

@@ -55,7 +55,8 @@ pub struct Actions {
     /// be asked first. Of objects (`data_provider.actions`): `add`, `update`, `delete`.
     pub execute_on: Vec<String>,
     /// Only in `data_provider.actions`: the kinds of objects whose changes hooks get;
-    /// `user`, `folder`, `group`, `role`. Empty means none in the eras from 2.4 on, and `user` before.
+    /// `user`, `folder`, `group`, `role`, `admin`, `api_key`. Empty means none in the eras from 2.4 on,
+    /// and `user` before.
     pub execute_for: Vec<String>,
     /// File actions that wait for the hook that gets them, and fail if it fails. Not in
     /// `data_provider.actions`.
