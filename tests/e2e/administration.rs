@@ -344,3 +344,26 @@ fn a_dump_too_large_for_memory_is_loaded_whole_or_not_at_all() {
     server.terminate();
     check(&site, &["load", &dump], 0, &["0 accounts were added, 0 updated, 2999 left as they are."]);
 }
+
+#[test]
+fn a_terminal_does_not_show_the_password_that_it_is_asked_for() {
+    let site = Site::new();
+    let home = site.path("homes/alice");
+    let of_user = ["user", "add", "--username", "alice", "--password-stdin", "--home-dir", home.to_str().unwrap()];
+    let of_administrator = ["admin", "add", "--username", "root", "--password-stdin", "--permissions", "*"];
+    let check = |arguments: &[&str], typed: &str, status: i32, expected: &str| {
+        let command = site.tidegate(arguments);
+        let mut terminal = Command::new(tools::python());
+        terminal.arg(tools::root().join("tests/clients/at_terminal.py")).arg(typed);
+        let output = tools::run(terminal.arg(command.get_program()).args(command.get_args()));
+        let shown = text(&output);
+        assert_eq!(output.status.code(), Some(status), "{shown}");
+        assert!(shown.contains(expected) && !shown.contains("words-"), "{shown}");
+    };
+    for arguments in [&of_user[..], &of_administrator] {
+        check(arguments, "words-one,words-other", 1, "the two passwords differ; nothing was changed");
+        check(arguments, "words-of-alice,words-of-alice", 0, "was added");
+    }
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", Proof::Password("words-of-alice")));
+}

@@ -11,7 +11,7 @@ use tidegate_api_types::{
 use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
 use super::user::{PAGE, change};
-use super::{Place, login_link, read_source, token};
+use super::{Place, login_link, read_source, token, typed_password};
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
@@ -67,7 +67,7 @@ pub struct AdminArguments {
     /// The password, or its hash in a known format
     #[arg(long, conflicts_with = "password_stdin")]
     password: Option<String>,
-    /// Read the password from standard input
+    /// Read the password from standard input; a terminal is asked for it, and does not show it
     #[arg(long)]
     password_stdin: bool,
     /// What the administrator may do, such as view_users; "*" is everything (repeatable, or with commas)
@@ -186,12 +186,11 @@ impl AdminArguments {
         if !self.password_stdin {
             return Ok(None);
         }
-        let text = read_source("-")?;
-        let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() {
+        let password = typed_password::read()?;
+        if password.0.is_empty() {
             bail!("standard input has no password");
         }
-        Ok(Some(ClearPassword(text.to_owned())))
+        Ok(Some(password))
     }
 }
 

@@ -30,6 +30,7 @@ mod reference;
 mod storage;
 mod times;
 mod token;
+mod typed_password;
 mod user;
 mod user_arguments;
 mod user_fields;

@@ -20,7 +20,8 @@ pub enum StorageCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Remove what killed servers have left of uploads to object storage; what other programs upload there counts, too
+    /// Remove what killed servers have left of uploads to object storage, where what other programs upload counts, too, and to
+    /// other SFTP servers
     Sweep {
         #[command(flatten)]
         place: Place,
@@ -51,7 +52,7 @@ async fn sweep(place: &Place, username: Option<String>, hours: u32, json: bool) 
     if json {
         println!("{}", serde_json::to_string_pretty(&swept)?);
     } else if swept.is_empty() {
-        println!("No account has files in object storage.");
+        println!("No account has files in object storage or on another SFTP server.");
     } else {
         swept.iter().for_each(print_swept);
     }

@@ -9,7 +9,7 @@ use tidegate_core::password::PasswordText;
 use tidegate_migrate::older::decrypt_file_systems;
 
 use super::user_fields::FieldArguments;
-use super::{Place, public_key_lines, read_source};
+use super::{Place, public_key_lines, read_source, typed_password};
 
 #[derive(Debug, Args)]
 pub struct UserArguments {
@@ -21,7 +21,7 @@ pub struct UserArguments {
     /// The password, or its hash in a known format
     #[arg(long, conflicts_with = "password_stdin")]
     password: Option<String>,
-    /// Read the password from standard input
+    /// Read the password from standard input; a terminal is asked for it, and does not show it
     #[arg(long)]
     password_stdin: bool,
     #[command(flatten)]
@@ -103,8 +103,7 @@ impl UserArguments {
 
     fn clear_password(&self) -> anyhow::Result<Option<ClearPassword>> {
         if self.password_stdin {
-            let text = read_source("-")?;
-            return Ok(Some(ClearPassword(text.trim_end_matches(['\r', '\n']).to_owned())));
+            return typed_password::read().map(Some);
         }
         if self.password.as_deref().is_some_and(|password| PasswordText::of(password) == PasswordText::Locked) {
             eprintln!(
