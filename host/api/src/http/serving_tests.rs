@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Extension, Router};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
@@ -110,6 +110,70 @@ async fn clients_that_send_slowly_are_cut_off() {
     // Its place is free again.
     let answer = asked(TcpStream::connect(address).await.unwrap(), REQUEST).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// A proxy that takes another part of the bytes for the body than the server does would pass on a request that it has not
+/// looked at (RFC 9112 section 11.2): what can be taken in two ways is refused, or is the last of its connection.
+#[tokio::test]
+async fn no_request_hides_in_the_body_of_another_one() {
+    let hidden = Arc::new(AtomicUsize::new(0));
+    let counter = hidden.clone();
+    let count = move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        ready("hidden")
+    };
+    let pages = Router::new().route("/page", any(async || "page")).route("/hidden", get(count));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(Binding::plain(Socket::Tcp(listener)), site(pages).into(), HttpLimits::default(), stop.clone()));
+    let inner = "GET /hidden HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let (length, chunked) = (format!("Content-Length: {}", 5 + inner.len()), "Transfer-Encoding: chunked");
+    for (version, headers, status) in [
+        ("1.1", format!("{length}\r\n{chunked}"), "200"),
+        ("1.1", format!("{chunked}\r\n{length}"), "200"),
+        ("1.1", format!("{length}\r\nContent-Length: 5"), "400"),
+        ("1.1", format!("{length}, 5"), "400"),
+        ("1.1", "Content-Length: +5".to_owned(), "400"),
+        ("1.1", "Content-Length: 0x5".to_owned(), "400"),
+        ("1.1", format!("{chunked}, identity"), "400"),
+        ("1.1", "Transfer-Encoding: xchunked".to_owned(), "400"),
+        ("1.1", "Transfer-Encoding : chunked".to_owned(), "400"),
+        ("1.1", "Transfer-Encoding:\r\n chunked".to_owned(), "400"),
+        ("1.1", format!("X: a\0\r\n{chunked}"), "400"),
+        ("1.0", chunked.to_owned(), "400"),
+    ] {
+        let request = format!("POST /page HTTP/{version}\r\nHost: x\r\n{headers}\r\n\r\n0\r\n\r\n{inner}");
+        let answer = asked(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await;
+        let line = answer.lines().next().unwrap_or_default();
+        assert!(line.contains(&format!(" {status} ")), "{headers:?}: {answer}");
+        assert_eq!(hidden.load(Ordering::Relaxed), 0, "{headers:?}: {answer}");
+    }
+    // One request after the other is nothing hidden.
+    let both = format!("POST /page HTTP/1.1\r\nHost: x\r\n{chunked}\r\n\r\n0\r\n\r\n{inner}");
+    let answer = asked(TcpStream::connect(address).await.unwrap(), both.as_bytes()).await;
+    assert!(answer.contains("page") && answer.ends_with("hidden"), "{answer}");
+    assert_eq!(hidden.load(Ordering::Relaxed), 1);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn heads_of_requests_have_a_largest_size() {
+    let (address, stop) = bound(None, HttpLimits::default()).await;
+    let head = |uri: &str, headers: usize| {
+        let headers: String = (0..headers).map(|number| format!("X-{number}: x\r\n")).collect();
+        format!("GET {uri} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n")
+    };
+    for (request, status) in [
+        (head("/healthz", 90), "200"),
+        (head("/healthz", 101), "431"),
+        (head(&format!("/healthz?{}", "x".repeat(60_000)), 0), "200"),
+        (head(&format!("/healthz?{}", "x".repeat(70_000)), 0), "414"),
+    ] {
+        let answer = asked(TcpStream::connect(address).await.unwrap(), request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{}: {answer:.200}", request.len());
+    }
+    stop.cancel();
 }
 
 /// A proxy's client is banned: whatever it asks for is refused, and its connection ends.
