@@ -14,7 +14,8 @@ use crate::memory::MemoryStore;
 use crate::memory::outage::{Outage, State};
 use crate::path::VirtualPath;
 use crate::ports::storage::{
-    Canonical, Capabilities, DirectoryEntry, DirectoryReader, Metadata, SetAttributes, Space, Storage, StorageError, StorageFile,
+    Canonical, Capabilities, DirectoryEntry, DirectoryReader, Metadata, SetAttributes, Space, Storage, StorageError,
+    StorageFile,
 };
 use crate::ports::{NodeName, SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory, UsageStore};
 
