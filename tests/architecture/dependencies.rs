@@ -156,6 +156,18 @@ fn every_dependency_is_used() {
 }
 
 #[test]
+fn no_clock_of_the_product_can_be_stopped() {
+    // What `cargo build --release` builds, whose features are not those of the tests.
+    let root: toml::Table = std::fs::read_to_string(tools::root().join("Cargo.toml")).unwrap().parse().unwrap();
+    assert_eq!(texts(&root["workspace"]["default-members"]), BTreeSet::from(["host/server"]));
+    let edges = ["--edges", "normal,build,features", "--prefix", "none"];
+    let tree = cargo(&[&["tree", "--package", "tidegate", "--offline", "--locked"][..], &edges].concat());
+    let has = |feature: &str| tree.contains(&format!("tokio feature \"{feature}\""));
+    assert!(has("rt-multi-thread"), "{tree}");
+    assert!(!has("test-util"), "a crate of the server takes tokio's \"test-util\" for more than its tests");
+}
+
+#[test]
 fn the_workspace_names_no_dependency_in_vain() {
     let manifests = sources(&["Cargo.toml"]);
     let root: toml::Table = std::fs::read_to_string(tools::root().join("Cargo.toml")).unwrap().parse().unwrap();

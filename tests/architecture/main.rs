@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod concrete_types;
 mod decisions;
 mod dependencies;
 mod file_operations;
@@ -18,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use dependencies::mentions;
 use serde_json::Value;
 use tidegate_tests::tools;
 
@@ -137,23 +137,6 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("anyhow", &["tidegate", "tidegate-bench", "tidegate-bindings", "tidegate-contract"]),
-];
-
-/// Types behind the ports → the only files of the server that may name them. `config` asks two of them what may be
-/// set; all else goes through the ports, and through what `wire` offers.
-const CONCRETE_TYPES: &[(&str, &[&str])] = &[
-    ("ProgramHook", &["wire/hook_points.rs", "config/hooks.rs"]),
-    ("HttpHook", &["wire/hook_points.rs"]),
-    ("PluginHook", &["wire/hook_points.rs"]),
-    ("PluginDirectory", &["wire.rs", "wire/hook_points.rs", "config/synchronous.rs"]),
-    ("LocalStorageFactory", &["wire/storages.rs"]),
-    ("LocalHostPaths", &["wire.rs"]),
-    ("S3FileSystems", &["wire/storages.rs"]),
-    ("SftpFileSystems", &["wire/storages.rs"]),
-    ("PasswordPool", &["wire.rs"]),
-    ("KeyFile", &["wire.rs"]),
-    ("SqliteDatabase", &["wire.rs"]),
-    ("MemoryStore", &["wire.rs"]),
 ];
 
 /// Crate → its dependencies, without those for tests.
@@ -326,22 +309,6 @@ fn only_tests_open_files_without_a_login() {
         let name = path.to_string_lossy();
         let is_test = name.contains("tests") || name.contains("conformance");
         assert!(is_test || !text.contains("FileService::for_tests"), "{name} opens files without a login");
-    }
-}
-
-#[test]
-fn only_the_wiring_names_concrete_types() {
-    const SERVER: &str = "host/server/src";
-    let files = sources(&[".rs"]);
-    let files: Vec<_> = files.iter().filter(|(path, _)| is_below(path, SERVER)).collect();
-    for (name, allowed) in CONCRETE_TYPES {
-        let named: BTreeSet<PathBuf> =
-            files.iter().filter(|(_, text)| mentions(text, name)).map(|(path, _)| path.clone()).collect();
-        let allowed: BTreeSet<PathBuf> = allowed.iter().map(|file| Path::new(SERVER).join(file)).collect();
-        let others: Vec<_> = named.difference(&allowed).collect();
-        assert!(others.is_empty(), "{others:?} must not name {name}: use a port, or a function of server::wire");
-        let idle: Vec<_> = allowed.difference(&named).collect();
-        assert!(idle.is_empty(), "{idle:?} must not be in CONCRETE_TYPES: the file does not name {name}");
     }
 }
 

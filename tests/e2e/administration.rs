@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidegate_tests::clients::{Proof, can_log_in, sftp_ok, text};
 use tidegate_tests::server::Site;
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -131,7 +131,38 @@ fn the_socket_serves_its_owner_and_root_alone() {
 }
 
 #[test]
-fn of_two_servers_that_start_at_once_one_serves() {
+fn of_servers_that_start_at_once_one_serves() {
+    const SERVERS: usize = 4;
+    let site = Site::new();
+    let said = |number: usize| site.path(&format!("said-{number}"));
+    // The configuration is written before the first of them reads it.
+    let mut commands: Vec<Command> = (0..SERVERS).map(|_| site.tidegate(&["serve", "--log-file-path", ""])).collect();
+    for (number, command) in commands.iter_mut().enumerate() {
+        command.stderr(std::fs::File::create(said(number)).unwrap());
+    }
+    let mut servers: Vec<_> = commands.iter_mut().map(|command| command.spawn().unwrap()).collect();
+    let mut ended = vec![None; SERVERS];
+    waiting::until("all servers but one have ended", || {
+        for (server, ended) in servers.iter_mut().zip(&mut ended) {
+            *ended = ended.or_else(|| server.try_wait().unwrap());
+        }
+        ended.iter().flatten().count() == SERVERS - 1
+    });
+    for (number, status) in ended.iter().enumerate() {
+        let Some(status) = status else { continue };
+        let said = std::fs::read_to_string(said(number)).unwrap();
+        assert!(status.code() == Some(1) && said.contains("already; stop it"), "{status}: {said}");
+    }
+    waiting::until("the other one serves", || tools::run(&mut site.tidegate(&["ping"])).status.success());
+    for server in &mut servers {
+        // Those that have ended cannot be killed.
+        let _ = server.kill();
+        server.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_was_killed_leaves_its_directory_free() {
     let site = Site::new();
     let first = site.start();
     check(&site, &["serve", "--log-file-path", ""], 1, &["runs in", "already"]);

@@ -18,8 +18,8 @@ use hyper_util::rt::TokioIo;
 use tidegate_api_types::{ErrorAnswer, LoadDump, LoadReport, Operation, path_of};
 use tidegate_core::dump_text::DumpText;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::dump_request::{self, DumpBody, LoadRules};
 
@@ -76,16 +76,8 @@ pub fn bind(directory: &Path) -> anyhow::Result<UnixListener> {
 /// A running server, over a connection that stays open.
 pub struct Control {
     sender: SendRequest<Either<Full<Bytes>, DumpBody>>,
-    connection: AbortOnDrop,
-}
-
-/// The connection's task, which ends with the connection.
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    /// The connection's task.
+    connection: AbortOnDropHandle<()>,
 }
 
 impl Control {
@@ -116,8 +108,8 @@ impl Control {
         };
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // A failure of the connection shows when an answer is missing.
-        let connection = tokio::spawn(async move { drop(connection.await) });
-        let mut control = Self { sender, connection: AbortOnDrop(connection) };
+        let connection = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
+        let mut control = Self { sender, connection };
         // The system connects to a server that accepts nothing as well.
         match timeout(patience, control.see_life()).await {
             Ok(seen) => seen?,
@@ -152,7 +144,7 @@ impl Control {
         let answer = self.send::<LoadDump>(Either::Right(body)).await;
         if answer.is_err() {
             // A request that broke off is told by what broke it off. With the connection its body is gone.
-            self.connection.0.abort();
+            self.connection.abort();
             making.await??;
         }
         answer

@@ -60,7 +60,7 @@ pub async fn serve(
         tracing::warn!(sender = "config", message = warning.as_str());
     }
     let Stop { drain: stop, at_once } = shutdown::on_signals().context("signals cannot be handled")?;
-    let _lock = lock(directory).await?;
+    let _lock = lock_within(directory, COMMAND_TIME).await?;
     let stores = Stores::open(&settings.database, directory)?;
     let dump = MemoryDump::load(&settings.database, &stores, settings.users_base_dir.clone(), directory).await?;
     if let Some(dump) = dump {
@@ -157,8 +157,8 @@ fn telling_time(grace: Duration) -> Duration {
 
 /// Takes the lock: two servers would count the same usages, and clean up each other's uploads. A
 /// command that works without a server soon releases it.
-async fn lock(directory: &Path) -> anyhow::Result<StateLock> {
-    let patience = Instant::now() + COMMAND_TIME;
+async fn lock_within(directory: &Path, patience: Duration) -> anyhow::Result<StateLock> {
+    let patience = Instant::now() + patience;
     loop {
         if let Some(lock) = StateLock::try_acquire(directory)? {
             return Ok(lock);
@@ -333,5 +333,15 @@ mod tests {
         for (grace, expected) in [(0, 60), (59, 60), (61, 61), (600, 600)] {
             assert_eq!(telling_time(Duration::from_secs(grace)), Duration::from_secs(expected));
         }
+    }
+
+    #[tokio::test]
+    async fn no_server_starts_while_another_process_has_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = StateLock::try_acquire(directory.path()).unwrap();
+        let error = lock_within(directory.path(), Duration::ZERO).await.unwrap_err().to_string();
+        assert!(error.starts_with("another server starts, or a command works, in"), "{error}");
+        drop(held);
+        assert!(lock_within(directory.path(), Duration::ZERO).await.is_ok());
     }
 }

@@ -8,6 +8,7 @@ use tidegate_core::secret::Secret;
 use tidegate_tests::databases::{Database, Kind};
 
 use super::*;
+use crate::sql::remote::step_cases::{Life, Mortal};
 use crate::sql::remote::test_cases::TestServer;
 
 const PORT: u16 = 3306;
@@ -64,6 +65,11 @@ impl TestServer for Server {
 
     fn try_open(settings: DatabaseServerSettings) -> Result<Arc<dyn Stores>, StoreError> {
         Ok(Arc::new(MysqlDatabase::open(settings)?))
+    }
+
+    fn mortal(settings: DatabaseServerSettings, life: Arc<Life>) -> Arc<dyn Stores> {
+        let connector = Connector::new(Mysql::new(&settings).unwrap(), settings);
+        Arc::new(SqlStore::new(Mortal::new(Remote::new(connector).unwrap(), life)))
     }
 
     fn database(&mut self) -> &mut Database {

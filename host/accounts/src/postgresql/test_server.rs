@@ -10,6 +10,7 @@ use tidegate_tests::processes::{as_user, give, started};
 use tokio_postgres::{Client, NoTls};
 
 use super::*;
+use crate::sql::remote::step_cases::{Life, Mortal};
 use crate::sql::remote::test_cases::TestServer;
 
 const PORT: u16 = 5432;
@@ -72,6 +73,11 @@ impl TestServer for Server {
 
     fn try_open(settings: DatabaseServerSettings) -> Result<Arc<dyn Stores>, StoreError> {
         Ok(Arc::new(PostgresqlDatabase::open(settings)?))
+    }
+
+    fn mortal(settings: DatabaseServerSettings, life: Arc<Life>) -> Arc<dyn Stores> {
+        let connector = Connector::new(Postgresql::new(&settings).unwrap(), settings);
+        Arc::new(SqlStore::new(Mortal::new(Remote::new(connector).unwrap(), life)))
     }
 
     fn database(&mut self) -> &mut Database {

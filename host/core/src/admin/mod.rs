@@ -60,6 +60,8 @@ mod plugins;
 mod reach;
 #[cfg(test)]
 mod reach_tests;
+#[cfg(test)]
+mod record_tests;
 mod scans;
 mod session_claims;
 mod session_forecast;

@@ -124,7 +124,7 @@ pub(super) fn administration_telling(
 }
 
 /// Calls the use case about what there is not.
-async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), AdminError> {
+pub(super) async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), AdminError> {
     let page = || PageRequest { limit: 1, ..PageRequest::default() };
     let fields = || DocumentChange::Fields { patches: Vec::new(), replaced: Vec::new() };
     let empty = map(json!({}));

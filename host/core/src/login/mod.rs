@@ -471,6 +471,8 @@ mod outage_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
+mod reading_tests;
+#[cfg(test)]
 mod record_tests;
 #[cfg(test)]
 mod refusal_tests;

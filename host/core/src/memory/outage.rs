@@ -1,6 +1,7 @@
 //! A store in memory that can go away, for tests.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -29,6 +30,8 @@ pub enum State {
 #[derive(Default)]
 pub struct Outage {
     pub store: Arc<MemoryStore>,
+    /// How often a document was looked for by its name.
+    pub finds: AtomicUsize,
     state: Mutex<State>,
     batches: Mutex<HashSet<BatchName>>,
 }
@@ -65,6 +68,7 @@ impl Outage {
 #[async_trait]
 impl Directory for Outage {
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        self.finds.fetch_add(1, Ordering::Relaxed);
         self.through(self.store.find(collection, name)).await
     }
     async fn find_all(

@@ -197,6 +197,6 @@ pub fn scope_of(account: &EffectiveAccount, path: &VirtualPath, tracking: Tracki
 #[cfg(test)]
 mod cancelled_tests;
 #[cfg(test)]
-mod outage_tests;
+pub(crate) mod outage_tests;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,8 @@ use crate::memory::MemoryStore;
 use crate::memory::outage::{Outage, State};
 use crate::path::VirtualPath;
 use crate::ports::storage::{
-    Canonical, Capabilities, DirectoryReader, Metadata, SetAttributes, Space, Storage, StorageError, StorageFile,
+    Canonical, Capabilities, DirectoryEntry, DirectoryReader, Metadata, SetAttributes, Space, Storage, StorageError,
+    StorageFile,
 };
 use crate::ports::{NodeName, SystemClock, UnmarkedUsages, UnmarkedUsagesInMemory, UsageStore};
 
@@ -296,7 +297,21 @@ pub(super) fn no_files() -> ScanTree {
     ScanTree { storage: Arc::new(NoFiles), roots: Vec::new(), skip: Vec::new() }
 }
 
-struct NoFiles;
+/// An empty storage.
+pub(crate) struct NoFiles;
+
+#[async_trait::async_trait]
+impl DirectoryReader for NoFiles {
+    async fn next_entries(&mut self, _: usize) -> Result<Vec<DirectoryEntry>, StorageError> {
+        Ok(Vec::new())
+    }
+    fn passed_over(&self) -> Option<StorageError> {
+        None
+    }
+    fn nameless(&self) -> u64 {
+        0
+    }
+}
 
 #[async_trait::async_trait]
 impl Storage for NoFiles {
@@ -319,7 +334,7 @@ impl Storage for NoFiles {
         unreachable!()
     }
     async fn read_directory(&self, _: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
-        unreachable!()
+        Ok(Box::new(Self))
     }
     async fn create_directory(&self, _: &VirtualPath, _: Option<u32>) -> Result<(), StorageError> {
         unreachable!()

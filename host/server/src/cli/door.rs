@@ -74,7 +74,16 @@ impl Door {
 
     /// As [`open`](Self::open), with settings that need not be those of the directory's configuration.
     pub async fn open_in(directory: &Path, settings: Settings, purpose: Purpose) -> anyhow::Result<Self> {
-        let patience = Instant::now() + PATIENCE;
+        Self::open_within(directory, settings, purpose, PATIENCE).await
+    }
+
+    async fn open_within(
+        directory: &Path,
+        settings: Settings,
+        purpose: Purpose,
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
+        let patience = Instant::now() + patience;
         loop {
             // A server that starts takes the lock before it binds its socket.
             if let Some(control) = Control::connect(directory).await? {
@@ -199,5 +208,30 @@ impl Process {
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);
         Ok(Self { api, actor, keeper, tasks, _lock: lock })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Loaded};
+
+    #[tokio::test]
+    async fn no_command_works_while_another_process_has_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = async |patience| {
+            let settings = Loaded::from_config(Config::default()).validate(directory.path(), false).unwrap();
+            Door::open_within(directory.path(), settings, Purpose::Look, patience).await
+        };
+        let held = StateLock::try_acquire(directory.path()).unwrap();
+        let error = open(Duration::ZERO).await.err().unwrap().to_string();
+        assert!(error.starts_with("another process holds the lock of"), "{error}");
+        drop(held);
+        let door = open(Duration::ZERO).await.unwrap();
+        assert!(!door.is_server());
+        // The command is such a process itself.
+        assert!(StateLock::try_acquire(directory.path()).unwrap().is_none());
+        drop(door);
+        assert!(StateLock::try_acquire(directory.path()).unwrap().is_some());
     }
 }

@@ -9,6 +9,8 @@ mod foreign;
 mod reader;
 mod settings;
 #[cfg(test)]
+pub mod step_cases;
+#[cfg(test)]
 pub mod test_cases;
 #[cfg(test)]
 pub mod test_files;

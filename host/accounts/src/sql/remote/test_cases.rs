@@ -14,6 +14,8 @@ use tidegate_core::secret::Secret;
 use tidegate_tests::databases::Database;
 use tokio::time::Instant;
 
+use super::step_cases::Life;
+pub use super::step_cases::a_crash_between_two_steps_leaves_all_or_nothing;
 use super::test_files::Certificates;
 use super::{DatabaseServerSettings, ForeignTable, TlsMode};
 use crate::conformance::{add, change, document};
@@ -24,6 +26,8 @@ pub trait TestServer: Sized + 'static {
     /// How it is reached.
     fn settings(&self) -> DatabaseServerSettings;
     fn try_open(settings: DatabaseServerSettings) -> Result<Arc<dyn Stores>, StoreError>;
+    /// Stores of a process that dies, in a database whose tables are up to date.
+    fn mortal(settings: DatabaseServerSettings, life: Arc<Life>) -> Arc<dyn Stores>;
     /// The server itself.
     fn database(&mut self) -> &mut Database;
 
@@ -52,6 +56,7 @@ macro_rules! of_every_server {
             a_server_gets_all_changes_after_a_restart_of_the_database,
             several_servers_write_at_once,
             a_batch_is_added_once,
+            a_crash_between_two_steps_leaves_all_or_nothing,
         }
     };
     ($server:ty: $($case:ident),* $(,)?) => {
