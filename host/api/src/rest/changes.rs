@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
-use tidegate_core::account::{AccountPage, InvalidStored, redacted};
+use tidegate_core::account::{AccountPage, Audience, InvalidStored, redacted};
 use tidegate_core::admin::{Actor, AdminError, ExpectedUser, ShownUser, UserEdit};
 
 use super::RestApi;
@@ -16,7 +16,7 @@ pub fn documents(page: AccountPage, descending: bool) -> Vec<(String, Value)> {
     let AccountPage { accounts, invalid, .. } = page;
     let mut documents: Vec<(String, Value)> = Vec::new();
     for account in &accounts {
-        documents.push((account.username.clone(), Value::Object(ShownUser::of(account).document)));
+        documents.push((account.username.clone(), Value::Object(account.to_document(Audience::Redacted))));
     }
     for InvalidStored { username, document, .. } in invalid {
         documents.push((username, Value::Object(redacted(document))));
