@@ -12,6 +12,7 @@ mod concrete_types;
 mod decisions;
 mod dependencies;
 mod file_operations;
+mod kinds;
 mod specification;
 mod waiting;
 
