@@ -154,3 +154,11 @@ fn a_table_is_run_through_every_adapter() {
         assert!(said.matches("ok  ").count() >= 14 && !said.contains("FAIL"), "{said}");
     }
 }
+
+#[test]
+fn the_schema_of_accounts_is_printed() {
+    // C1-07
+    let printed = tools::run_ok(Command::new(tools::tidegate()).args(["hook", "schema"]));
+    let kept = std::fs::read_to_string(tools::root().join("host/spec/account.schema.json")).unwrap();
+    assert_eq!(printed, kept);
+}

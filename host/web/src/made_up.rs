@@ -143,7 +143,9 @@ impl About {
             match method.unwrap_or(LoginMethod::Password) {
                 LoginMethod::PublicKey => set("public_key", fields.text("public_key").trim().into()),
                 LoginMethod::KeyboardInteractive => set("answers", answers(fields.text("answers"))),
-                _ => set("password", fields.text("password").into()),
+                LoginMethod::Password
+                | LoginMethod::PublicKeyThenPassword
+                | LoginMethod::PublicKeyThenKeyboardInteractive => set("password", fields.text("password").into()),
             };
             return Ok(event);
         }

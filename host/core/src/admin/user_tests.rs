@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -9,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::account::{Dump, LoadOutcome, Loaded, OffsetPage};
 use crate::memory::MemoryStore;
+use crate::memory::outage::Outage;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
     AccountFilter, AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Passwords, ROLES, SystemClock, USERS,
@@ -160,6 +162,18 @@ async fn each_change_has_one_record_with_its_author() {
         assert_eq!(kind, AdminErrorKind::NotFound);
     }
     assert_eq!(house.records().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_change_reads_the_account_once() {
+    let house = house();
+    house.add("alice").await;
+    let outage = Outage::of(house.store.clone());
+    let accounts = Arc::new(Accounts::new(outage.clone(), Arc::new(PaperPasswords), None));
+    let users = UserAdministration { accounts, audit: house.audit.clone() };
+    let change = DocumentChange::Fields { patches: vec![map(json!({ "quota_size": 5 }))], replaced: Vec::new() };
+    users.update(&house.root, "alice", change, None).await.unwrap();
+    assert_eq!(outage.finds.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -230,6 +230,9 @@ impl FileService {
 
     /// As [`read_directory`](Self::read_directory), for a directory that is sent as a whole: `download` on it is
     /// enough (A6-04).
+    ///
+    /// # Errors
+    /// As of [`read_directory`](Self::read_directory).
     pub async fn read_directory_for_download(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
         self.readable_directory(path, &[Permission::List, Permission::Download]).await
     }

@@ -135,6 +135,9 @@ impl OpenFile {
 
     /// As [`read_at`](Self::read_at), for a checksum or a copy: the bytes do not leave the server, and are neither
     /// paced nor counted.
+    ///
+    /// # Errors
+    /// As of [`read_at`](Self::read_at).
     pub async fn inspect_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
         let opened = self.opened()?;
         if !opened.options.read {

@@ -60,7 +60,13 @@ impl LoginAttempt {
     pub fn method(&self) -> LoginMethod {
         let last = match self.completed_methods.last() {
             Some(LoginMethod::Password) => LoginMethod::Password,
-            _ => self.credential.method(),
+            Some(
+                LoginMethod::PublicKey
+                | LoginMethod::KeyboardInteractive
+                | LoginMethod::PublicKeyThenPassword
+                | LoginMethod::PublicKeyThenKeyboardInteractive,
+            )
+            | None => self.credential.method(),
         };
         let has_key = self.completed_methods.contains(&LoginMethod::PublicKey);
         if has_key { last.after_public_key() } else { last }

@@ -59,6 +59,11 @@ pub enum Uploads {
 }
 
 /// A tree of files, rooted at `/`. It is [`Any`], so that one can tell whether another is of its own kind.
+///
+/// # Errors
+/// Whatever a method says of its own: `NotFound`, `NotADirectory` and `Loop` of the path, `NameTooLong`, `CrossDevice` if
+/// it leads out of the tree, `PermissionDenied` and `ReadOnly` of the host, `Unsupported` for what the storage cannot do
+/// at all, `Other` if it does not answer.
 #[async_trait]
 pub trait Storage: Any + Send + Sync {
     /// The kind of storage that has the files at `path`: `local`, `memory`, `s3`, …
@@ -248,6 +253,10 @@ pub trait Storage: Any + Send + Sync {
 }
 
 /// An open file, whatever name it has meanwhile.
+///
+/// # Errors
+/// `IsADirectory` for the content of a directory, `Unsupported` for what the storage cannot do, `Other` if it does not
+/// answer.
 #[async_trait]
 pub trait StorageFile: Send + Sync {
     /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end of the file.
@@ -267,6 +276,9 @@ pub trait StorageFile: Send + Sync {
 }
 
 /// An open directory, whose entries are read in portions.
+///
+/// # Errors
+/// `Other` if the storage does not answer. Entries that cannot be read are [passed over](DirectoryReader::passed_over).
 #[async_trait]
 pub trait DirectoryReader: Send + Sync {
     /// The next entries, at most `max`; empty at the end. Includes `.` and `..`.

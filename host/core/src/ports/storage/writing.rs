@@ -8,6 +8,9 @@ use super::{Metadata, StorageError, StorageFile};
 
 /// A file that is written under its name. If it was opened [provisionally](OpenOptions::provisional),
 /// dropping it without [`approve`](FileInPlace::approve) takes back what it wrote.
+///
+/// # Errors
+/// `NoSpace` and `ReadOnly` of the host, and those of [`StorageFile`].
 #[async_trait]
 pub trait FileInPlace: StorageFile {
     /// Writes all of `data` at `offset`; a file opened to append ignores `offset`.
@@ -31,6 +34,9 @@ pub trait FileInPlace: StorageFile {
 
 /// A file that has no name until it is [finished](Upload::finish). Dropping it before
 /// [abandons](Upload::abandon) it. Until then its id is that of no file that has a name.
+///
+/// # Errors
+/// `NoSpace` and `ReadOnly` of the host, and those of [`StorageFile`].
 #[async_trait]
 pub trait Upload: StorageFile {
     /// Writes all of `data` at `offset`.
