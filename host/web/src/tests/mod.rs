@@ -11,6 +11,7 @@ mod client_changes;
 mod client_codes;
 mod first_administrator;
 mod forms;
+mod glance;
 mod hooks;
 mod hostile;
 mod hostile_client;
