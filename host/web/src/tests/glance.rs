@@ -14,8 +14,8 @@ use tidegate_core::ports::{Clock, HookRunStore, SystemClock};
 use tidegate_core::quota::Scope;
 use tidegate_core::session::{ActiveTransfer, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
 
-use super::House;
 use super::client::change;
+use super::{House, fact};
 
 impl House {
     /// Opens a session of the account as it is stored now. `by_hook`: a hook has made the account for it.
@@ -64,14 +64,6 @@ impl House {
         };
         self.store.append(vec![run; count]).await.unwrap();
     }
-}
-
-/// What stands beside a name, without markup; None: the name is not there.
-fn fact(page: &str, name: &str) -> Option<String> {
-    let (_, rest) = page.split_once(&format!("<dt>{name}</dt><dd>"))?;
-    let value = rest.split("</dd>").next()?;
-    let texts = value.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text));
-    Some(texts.collect::<String>().trim().to_owned())
 }
 
 #[tokio::test]
