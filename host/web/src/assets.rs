@@ -100,6 +100,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn htmx_is_the_version_that_the_pages_are_made_for_with_its_licence() {
+        assert!(include_str!("../assets/htmx/htmx.min.js").contains("version:\"2.0."));
+        assert!(include_str!("../assets/htmx/LICENSE").starts_with("Zero-Clause BSD"));
+    }
+
+    #[test]
+    fn files_ask_for_nothing() {
+        let (style, script) = (include_str!("../assets/style.css"), include_str!("../assets/live.js"));
+        for text in ["url(", "@import", "http:", "https:"] {
+            assert!(!style.contains(text) && !script.contains(text), "{text}");
+        }
+    }
+
+    #[test]
     fn compressed_answers_are_for_clients_that_take_them() {
         let check = |value: &'static str, expected: bool| {
             let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use tidegate_core::admin::UseCase;
+use tidegate_core::admin::{BannedAddress, UseCase};
 use tidegate_core::ports::{Clock, SystemClock};
 
 use crate::guard::Need;
@@ -30,27 +30,7 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     table.head = vec!["Address", "Why", "Score", "Until", "Left"];
     table.head.extend(can_end.then_some("End"));
     let now = SystemClock.now();
-    for ban in bans {
-        let link = address("/web/refused", &[("who", &ban.address)]);
-        let mut cells = vec![
-            if knows_runs { Cell::link(ban.address.clone(), link) } else { Cell::text(ban.address.clone()) },
-            Cell::text(ban.reason()),
-            Cell::Number(ban.score.to_string()),
-            time(ban.until),
-            Cell::Number(seconds(natural(ban.until.saturating_sub(now)) / 1000)),
-        ];
-        if can_end {
-            cells.push(Cell::Buttons(vec![Button {
-                id: format!("end-{}", ban.address),
-                text: "End",
-                of: format!("the ban of {}", ban.address),
-                address: "/web/bans/remove".to_owned(),
-                hidden: vec![("address", ban.address)],
-                tone: Tone::Plain,
-            }]));
-        }
-        table.rows.push(cells);
-    }
+    table.rows = bans.into_iter().map(|ban| row(ban, now, (knows_runs, can_end))).collect();
     let mut blocks = Vec::new();
     match asked.query.text("done") {
         "added" => blocks.push(Block::Note(Tone::Good, "The address is banned.".to_owned())),
@@ -71,6 +51,29 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     blocks.push(Block::Table(table));
     blocks.extend(exempt_networks(&asked).await?);
     Ok(asked.page("Bans", blocks))
+}
+
+/// A ban at the time `now`; `knows_runs`: whether the administrator may see why log-ins were refused.
+fn row(ban: BannedAddress, now: i64, (knows_runs, can_end): (bool, bool)) -> Vec<Cell> {
+    let link = address("/web/refused", &[("who", &ban.address)]);
+    let mut cells = vec![
+        if knows_runs { Cell::link(ban.address.clone(), link) } else { Cell::text(ban.address.clone()) },
+        Cell::text(ban.reason()),
+        Cell::Number(ban.score.to_string()),
+        time(ban.until),
+        Cell::Number(seconds(natural(ban.until.saturating_sub(now)) / 1000)),
+    ];
+    if can_end {
+        cells.push(Cell::Buttons(vec![Button {
+            id: format!("end-{}", ban.address),
+            text: "End",
+            of: format!("the ban of {}", ban.address),
+            address: "/web/bans/remove".to_owned(),
+            hidden: vec![("address", ban.address)],
+            tone: Tone::Plain,
+        }]));
+    }
+    cells
 }
 
 /// Networks that are never banned, and a form for another one.
@@ -138,4 +141,34 @@ async fn add(asked: Asked) -> Result<Response, Problem> {
 async fn remove(asked: Asked) -> Result<Response, Problem> {
     asked.web.administration.bans.remove(asked.actor()?, asked.form.text("address")).await?;
     Ok(see("/web/bans?done=removed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::hook::observation::Offences;
+
+    use super::*;
+    use crate::tests::texts_of;
+    use crate::view::Rendered;
+
+    #[test]
+    fn a_ban_says_why_with_which_score_and_for_how_long() {
+        let check = |score: u32, login_failed: u16, shown: (bool, bool), expected: &[&str]| {
+            let offences = Offences { login_failed, ..Offences::default() };
+            let ban = BannedAddress { address: "192.0.2.7".to_owned(), score, offences, until: 1_700_000_065_000 };
+            let mut table = Table::new("bans", "", &[], "");
+            table.rows.push(row(ban, 1_700_000_000_000, shown));
+            let html = Rendered::blocks(&[Block::Table(table)]).html().to_owned();
+            let mut cells: Vec<_> = html.split("<tr>").nth(2).unwrap().split("</td>").map(texts_of).collect();
+            // What comes after the last cell.
+            cells.pop();
+            assert_eq!(cells, expected, "{html}");
+            let has = |text: &str| html.contains(text);
+            assert_eq!((has("/web/refused?who=192.0.2.7"), has("/web/bans/remove")), shown, "{html}");
+        };
+        let (until, left) = ("2023-11-14 22:14:25", "1 min 5 s");
+        check(16, 8, (true, true), &["192.0.2.7", "8 denied logins", "16", until, left, "End"]);
+        check(0, 0, (true, false), &["192.0.2.7", "by an administrator", "0", until, left]);
+        check(2, 1, (false, true), &["192.0.2.7", "1 denied login", "2", until, left, "End"]);
+    }
 }

@@ -243,7 +243,11 @@ fn calls_in<'a>(span: &'a Span, point: &str, hook: Option<&HookAt>) -> Option<&'
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::tests::texts_of;
+    use crate::view::Rendered;
 
     fn calls(histogram: &[u64], total_us: u64) -> Calls {
         Calls { all: histogram.iter().sum(), histogram: histogram.to_vec(), total_us, ..Calls::default() }
@@ -275,5 +279,46 @@ mod tests {
         check(&[1], ("≤ 50 µs", "≤ 50 µs"));
         check(&[50, 49, 1], ("≤ 50 µs", "≤ 100 µs"));
         check(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5], ("> 10.0 s", "> 10.0 s"));
+    }
+
+    #[test]
+    fn a_chain_shows_its_hooks_in_their_order_with_what_they_did() {
+        let link = |target: &str, health: &str| HookLink {
+            hook: "login-pre",
+            adapter: "program",
+            target: target.to_owned(),
+            deadline: Duration::from_millis(1500),
+            on_error: "skip",
+            selectors: vec!["users: al*".to_owned()],
+            limits: "memory 64 MiB".to_owned(),
+            version: Some("0123456789abcdef".to_owned()),
+            grants: vec!["datagrams".to_owned()],
+            health: health.to_owned(),
+        };
+        let (first, second) = (link("zeta", "ready"), link("alpha", "the file is gone"));
+        let errors = BTreeMap::from([("timeout".to_owned(), 2), ("trap".to_owned(), 1)]);
+        let did = Calls { denied: 4, errors, ..calls(&[0, 9], 720) };
+        let counted = Counted {
+            range: Range::Hour,
+            spans: Vec::new(),
+            lately: BTreeMap::from([(at(&first), did)]),
+            ever: BTreeMap::from([(at(&first), 70)]),
+        };
+        let check = |counted: Option<&Counted>, expected: [&[&str]; 2]| {
+            let blocks = chain(HookKind::LoginPre, &[&first, &second], counted);
+            let html = Rendered::blocks(&blocks).html().to_owned();
+            let cells = |row: &str| row.split("</td>").map(texts_of).collect::<Vec<_>>();
+            let mut rows: Vec<_> = html.split("<tr>").skip(2).map(cells).collect();
+            // What comes after the last cell.
+            rows.iter_mut().for_each(|row| drop(row.pop()));
+            assert_eq!(rows, expected, "{html}");
+        };
+        let of = ["users: al*", "skip", "1.5 s memory 64 MiB", "datagrams"];
+        let did = ["9", "4", "2 timeout 1 trap", "≤ 100 µs", "≤ 100 µs", "70"];
+        let row = |target: &'static str, health: &'static str| [&[target, health][..], &of].concat();
+        let (zeta, alpha) = (row("zeta\n0123456789ab", "ready"), row("alpha\n0123456789ab", "the file is gone"));
+        check(None, [&zeta, &alpha]);
+        let (zeta, alpha) = ([&zeta[..], &did].concat(), [&alpha[..], &["0", "0", "", "", "", "0"]].concat());
+        check(Some(&counted), [&zeta, &alpha]);
     }
 }

@@ -66,6 +66,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
             facts.push((label.clone(), Cell::Bar { label, share, text }));
         }
     }
+    if asked.may(UseCase::ListCounters) {
+        facts.push(("Calls of hooks in the last hour".to_owned(), calls_of_hooks(&asked).await?));
+    }
     if asked.may(UseCase::ListBans) {
         let bans = administration.bans.list(actor).await?.len();
         facts.push(("Banned addresses".to_owned(), Cell::link(bans.to_string(), "/web/bans")));
@@ -91,6 +94,20 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         blocks.push(unseen.map_or_else(|| Block::Table(table), |text| Block::Note(Tone::Warning, text)));
     }
     Ok(asked.page("Overview", blocks))
+}
+
+/// What all hooks did in the last hour, up to now.
+async fn calls_of_hooks(asked: &Asked) -> Result<Cell, Problem> {
+    let history = &asked.web.history;
+    // What comes from the database is not known while it is away; the rest of the page is.
+    let Ok(counters) = asked.web.administration.hook_runs.counters(asked.actor()?).await else {
+        return Ok(Cell::text("not known"));
+    };
+    let calls = history.calls_of_hooks(&history.hour(), &counters);
+    let sum = |of: fn(&Calls) -> u64| -> u64 { calls.values().map(of).sum() };
+    let (all, denied, failed) = (sum(|calls| calls.all), sum(|calls| calls.denied), sum(Calls::failed));
+    let text = format!("{all}, {denied} denied, {failed} failed");
+    Ok(if asked.may(UseCase::ListHooks) { Cell::link(text, "/web/hooks") } else { Cell::Number(text) })
 }
 
 /// How many transfers of a kind there are, and how fast they are together now.

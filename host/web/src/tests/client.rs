@@ -2,10 +2,12 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use tidegate_core::account::ObjectKind;
 use tidegate_core::admin::{Actor, DocumentChange, LinkWish, PasswordOwner, UseCase};
-use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditStore, Door};
+use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditStore, Door, UsageStore};
+use tidegate_core::quota::{Scope, UsedQuota};
 
-use super::{Answer, House, map};
+use super::{Answer, House, fact, map, texts_of};
 use crate::Pages;
 use crate::client::{Place, Who, places};
 use crate::guard::door_client;
@@ -222,6 +224,38 @@ async fn a_link_is_used_by_its_button_alone() {
         let again = house.post("/web/client/login-link", "", &[("code", code)]).await;
         assert_eq!((again.status, again.header("set-cookie")), (401, ""), "{code}");
     }
+}
+
+#[tokio::test]
+async fn a_user_sees_what_it_uses_of_its_limits_and_its_last_log_ins() {
+    let house = House::new().await;
+    let group = map(json!({"name": "staff", "user_settings": {"quota_size": 4096, "total_data_transfer": 5}}));
+    house.web.administration.objects.add(&owner(), ObjectKind::Group, &group).await.unwrap();
+    house.user("alice").await;
+    let groups = json!([{"name": "staff", "type": 1}]);
+    change(&house, "alice", json!({"groups": groups, "quota_files": 10, "upload_data_transfer": 2})).await;
+    let scope = Scope::Account("alice".to_owned());
+    house.store.replace_usage(&scope, UsedQuota { size: 1024, files: 3 }, 1).await.unwrap();
+    log_in(&house, "alice").await;
+    try_log_in(&house, "alice", "wrong", "").await;
+    let made = house.web.administration.login_links.add(&owner(), "alice", LinkWish::default()).await.unwrap();
+    let alice = house.post("/web/client/login-link", "", &[("code", made.text.expose())]).await.cookie();
+    let page = house.get("/web/client", &alice).await.text;
+    for (name, value) in [
+        ("Bytes stored", "1.0 KiB of 4.0 KiB"),
+        ("Files stored", "3 of 10"),
+        ("Uploaded", "0 B of 2.0 MiB"),
+        ("Downloaded", "0 B"),
+        ("Uploaded and downloaded", "0 B of 5.0 MiB"),
+        ("Account expires", "never"),
+    ] {
+        assert_eq!(fact(&page, name).as_deref(), Some(value), "{name} {page}");
+    }
+    assert!(page.contains("<progress aria-label=\"Bytes\" max=\"1000\" value=\"250\">"), "{page}");
+    let (_, logins) = page.split_once("id=\"logins\"").unwrap();
+    let rows = logins.split("<tr>").skip(2).map(|row| texts_of(row.split("</tr>").next().unwrap()));
+    let rows: Vec<_> = rows.map(|row| row.split_once("127.0.0.1 ").unwrap().1.to_owned()).collect();
+    assert_eq!(rows, ["with a login link", "with the password"], "{page}");
 }
 
 #[tokio::test]

@@ -122,6 +122,9 @@ async fn a_refused_login_is_explained_step_by_step() {
             assert!(page.contains(text), "{text} {page}");
         }
         assert!(page.find("login-pre") < page.find("Outcome of the attempt"), "{page}");
+        for fact in ["<dt>Version</dt>", "<dt>Took</dt><dd><span class=\"number\">5.0 ms</span>", "<dt>Reason</dt>"] {
+            assert!(page.contains(fact), "{fact} {page}");
+        }
     }
     house.post("/web/bans/add", &root, &[("address", "2001:db8::9")]).await;
     let banned = house.get("/web/refused?who=2001:db8::7", &root).await.text;

@@ -11,12 +11,15 @@ mod client_changes;
 mod client_codes;
 mod first_administrator;
 mod forms;
+mod glance;
 mod hooks;
 mod hostile;
 mod hostile_client;
+mod lists;
 mod live;
 mod objects;
 mod pages;
+mod plugins;
 mod refused;
 mod sessions;
 
@@ -84,7 +87,7 @@ impl StorageFactory for NoStorage {
     }
 }
 
-/// One hook and one plugin, with names full of markup.
+/// One hook and one plugin with names full of markup, and two usual plugins.
 struct HostileHooks(&'static str);
 
 #[async_trait]
@@ -105,7 +108,7 @@ impl HookInventory for HostileHooks {
     }
 
     async fn plugins(&self) -> Result<Vec<PluginState>, String> {
-        Ok(vec![PluginState {
+        let hostile = PluginState {
             name: HOSTILE.to_owned(),
             digest: None,
             hooks: vec!["login-pre".to_owned()],
@@ -120,7 +123,8 @@ impl HookInventory for HostileHooks {
                 config: json!({HOSTILE: HOSTILE}),
                 left_of_schema: Some(vec![HOSTILE.to_owned()]),
             },
-        }])
+        };
+        Ok([vec![hostile], plugins::usual()].concat())
     }
 
     async fn explain(&self, _: &LoginQuestion) -> Result<LoginExplanation, String> {
@@ -195,6 +199,18 @@ impl Answer {
     }
 }
 
+/// What stands beside a name on a page, without markup; None: the name is not there.
+pub fn fact(page: &str, name: &str) -> Option<String> {
+    let (_, rest) = page.split_once(&format!("<dt>{name}</dt><dd>"))?;
+    Some(texts_of(rest.split("</dd>").next()?))
+}
+
+/// The texts of a piece of HTML, with blanks between them.
+pub fn texts_of(html: &str) -> String {
+    let texts = html.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text).trim());
+    browser::unescaped(&texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" "))
+}
+
 pub fn map(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
@@ -252,7 +268,8 @@ impl House {
         let facts = ServerFacts {
             version: "1.0",
             driver: "memory".to_owned(),
-            configuration: json!({"values": {"sftpd": {"banner": HOSTILE}}, "origins": {"sftpd.banner": HOSTILE}}),
+            configuration: json!({"values": {"sftpd": {"banner": HOSTILE, "bindings": {"port": 2022}}},
+                                  "origins": {"sftpd.banner": HOSTILE}}),
             remarks: vec![HOSTILE.to_owned()],
             client_pages: Some(ClientPages::default()),
             ..ServerFacts::default()

@@ -251,6 +251,11 @@ async fn several_accounts_are_changed_after_a_question() {
     assert_eq!(house.post("/web/users/bulk/do", &root, &fields).await.header("location"), "/web/users?done=bulk");
     let states = [house.document("a").await, house.document("b").await, house.document("c").await];
     assert_eq!(states.map(|document| document["status"].as_i64()), [Some(0), Some(0), Some(1)]);
+    let enable = [("name", "b"), ("action", "enable")];
+    let question = house.post("/web/users/bulk", &root, &enable).await;
+    assert!(question.text.contains("Enable 1 account(s)?"), "{}", question.text);
+    assert_eq!(house.post("/web/users/bulk/do", &root, &enable).await.header("location"), "/web/users?done=bulk");
+    assert_eq!((&house.document("a").await["status"], &house.document("b").await["status"]), (&json!(0), &json!(1)));
     let failed = house.post("/web/users/bulk/do", &root, &[("name", "none"), ("action", "delete")]).await;
     assert!(failed.text.contains("was not done with 1 account(s)"), "{}", failed.text);
     house.admin("viewer", json!({"permissions": ["view_users"]})).await;

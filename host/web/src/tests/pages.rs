@@ -10,7 +10,7 @@ use tidegate_core::metrics::{Counts, Logins};
 use tidegate_core::ports::Door;
 use tokio::time::sleep;
 
-use super::{Answer, HOSTILE, House, map};
+use super::{Answer, HOSTILE, House, map, texts_of};
 use crate::guard::Need;
 use crate::route::routes;
 
@@ -215,6 +215,24 @@ async fn the_last_hour_is_drawn_and_stands_in_a_table() {
     house.admin("viewer", json!({"permissions": ["view_users"]})).await;
     let viewer = house.log_in("viewer").await;
     assert!(!house.get("/web", &viewer).await.text.contains("<svg"));
+}
+
+#[tokio::test]
+async fn the_configuration_says_where_its_values_come_from() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let page = house.get("/web/configuration", &root).await.text;
+    let cells = |key: &str| {
+        let row = page.split("<tr>").find(|row| row.contains(&format!("<code>{key}</code>"))).unwrap();
+        row.split("</td>").skip(1).take(2).map(texts_of).collect::<Vec<_>>()
+    };
+    assert_eq!(cells("sftpd.bindings.port"), ["2022", "default"], "{page}");
+    let shown = HOSTILE.replace(['\u{202e}', '\u{200f}'], "\u{fffd}");
+    assert_eq!(cells("sftpd.banner"), [shown.as_str(), &shown], "{page}");
+    // The warnings of `tidegate config check`.
+    let warning = page.split("<p class=\"note warning\" role=\"status\">").nth(1).unwrap();
+    assert_eq!(texts_of(warning.split("</p>").next().unwrap()), format!("{shown}."), "{page}");
+    assert!(!page.split_once("<main").unwrap().1.contains("<form"), "{page}");
 }
 
 /// With everything that it needs; lists are as long as a page of them can be.

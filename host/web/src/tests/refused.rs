@@ -98,6 +98,29 @@ async fn a_long_session_keeps_the_steps_of_its_login() {
 }
 
 #[tokio::test]
+async fn the_steps_of_an_attempt_stand_in_their_order() {
+    let kinds = [
+        "connect",
+        "login-pre",
+        "external-auth",
+        "pre-login",
+        "keyboard-interactive",
+        "keyboard-interactive",
+        "check-password",
+        "session-create",
+        "login",
+        "post-login",
+        "pre-action",
+    ];
+    let outcome = |kind: &'static str| if kind == "login" { "accepted" } else { "allow" };
+    let (house, root) = House::with(kinds.map(|kind| run("c", kind, outcome(kind), "password")).into()).await;
+    let page = house.get("/web/refused?who=c", &root).await.text;
+    let titles = page.split("<h3>").skip(1).map(|rest| rest.split(" <").next().unwrap());
+    let expected = kinds.map(|kind| if kind == "login" { "Outcome of the attempt" } else { kind });
+    assert_eq!(titles.collect::<Vec<_>>(), expected, "{page}");
+}
+
+#[tokio::test]
 async fn older_refusals_are_on_further_pages() {
     let runs = (0..7).map(|number| run(&format!("c{number}"), "login", "refused", "password"));
     let (house, root) = House::with(runs.collect()).await;
