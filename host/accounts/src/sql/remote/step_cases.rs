@@ -9,9 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use tidegate_core::account::{AccountDraft, Accounts, OnConflict};
-use tidegate_core::ports::{
-    AuditQuery, Author, ChangeToken, Changes, Collection, Directory, Door, StoreError, Stores, USERS,
-};
+use tidegate_core::ports::{AuditQuery, Author, ChangeToken, Changes, Collection, Door, StoreError, USERS};
 use tokio::sync::Notify;
 
 use super::DatabaseServerSettings;
