@@ -312,7 +312,7 @@ fn the_server_is_operated() {
     std::fs::create_dir_all(&home).unwrap();
     ["a", "b", "c"].iter().for_each(|name| std::fs::write(home.join(name), "content").unwrap());
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "ada", "--quota-files", "10"]));
-    journeys(&server, "operations", &json!({}));
+    journeys(&server, "operations", &json!({"plugin": site.path("plugins/upload-policy.wasm")}));
     journeys(&server, "people", &json!({}));
     // Last, since the first minute of a plot is over by then.
     journeys(&server, "plots", &json!({}));
