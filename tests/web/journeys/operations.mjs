@@ -1,5 +1,5 @@
 // What an operator does besides accounts: scans, the audit, a dump, plugins, and the configuration, which is only read.
-// `ada` has files that the usage does not know of.
+// `ada` has files that the usage does not know of; the plugin is signed, and may be changed in the browser.
 import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { eventually } from '../browser.mjs';
@@ -115,7 +115,7 @@ async function plugins(open, { address, password, plugin }) {
     await window.press('Read the directory again');
     assert.match(await window.text(), /was read again/);
     await window.press('upload-policy');
-    assert.match(await window.text(), /[0-9a-f]{64}[\s\S]*Version of the contract\s+0\.\d/);
+    assert.match(await window.text(), /[0-9a-f]{64}[\s\S]*Version of the contract\s+0\.\d[\s\S]*Signed by\s+SHA256:/);
     await window.look();
 
     // Without its file, what it decided is refused until an operator lets go of it.
