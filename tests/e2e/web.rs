@@ -1,6 +1,7 @@
 //! The web admin in a browser: Debian's Chromium goes through the journeys of `tests/web` on a server of their own.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
@@ -55,16 +56,23 @@ fn sundays(site: &Site) -> String {
 
 /// A server on which every page has something to show.
 fn furnished() -> (Site, Server) {
-    furnished_more(Site::new())
+    furnished_more(Site::new(), None)
 }
 
-fn furnished_more(site: Site) -> (Site, Server) {
+/// `signer`: the key that signs its plugin, and that the configuration trusts: plugins may be changed in the browser.
+fn furnished_more(site: Site, signer: Option<&Path>) -> (Site, Server) {
     site.plugin("upload-policy", &tools::guest("upload-policy"), "[config]\nmax_bytes = 1000000000\n");
+    if let Some(signer) = signer {
+        let mut sign = Command::new(tools::tidegate());
+        sign.args(["plugin", "sign", "--key"]).arg(signer).arg(site.path("plugins/upload-policy.wasm"));
+        tools::run_ok(&mut sign);
+    }
     let hook = sundays(&site);
     let site = site.config(&hook);
     site.user("ada");
     admin(&site, "root");
-    let server = site.start();
+    let may_change = [("TIDEGATE_HTTPD__MANAGE_PLUGINS", "true")];
+    let server = site.start_with(if signer.is_some() { &may_change[..] } else { &[] });
     assert!(!can_log_in(&server, "ada", Proof::PasswordMethod("wrong")));
     (site, server)
 }
@@ -307,12 +315,15 @@ fn the_server_is_operated() {
     // A19-03
     let site = Site::new();
     let homes = format!("[data_provider]\nhomes = [\"{}\"]", site.path("homes").display());
-    let (site, server) = furnished_more(site.config(&homes));
+    let signer = clients::key(&site.path(""), "signer");
+    let public = std::fs::read_to_string(signer.with_extension("pub")).unwrap();
+    let trusted = format!("[plugins]\ntrusted_keys = [{:?}]", public.trim());
+    let (site, server) = furnished_more(site.config(&homes).config(&trusted), Some(&signer));
     let home = site.path("homes/ada");
     std::fs::create_dir_all(&home).unwrap();
     ["a", "b", "c"].iter().for_each(|name| std::fs::write(home.join(name), "content").unwrap());
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "ada", "--quota-files", "10"]));
-    journeys(&server, "operations", &json!({}));
+    journeys(&server, "operations", &json!({"plugin": site.path("plugins/upload-policy.wasm")}));
     journeys(&server, "people", &json!({}));
     // Last, since the first minute of a plot is over by then.
     journeys(&server, "plots", &json!({}));

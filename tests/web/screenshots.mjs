@@ -24,6 +24,60 @@ const PEOPLE = [
     ['radia', 'Radia Perlman, bridges'],
 ];
 
+/// What each picture of the web admin shows; RUN stands for the number of a hook's call.
+const SHOWN = {
+    overview: '/web',
+    connections: '/web/connections',
+    refused: '/web/refused?who=eve',
+    hooks: '/web/hooks',
+    'hook-test': '/web/hooks/test',
+    explain: '/web/explain?username=ada',
+    runs: '/web/runs',
+    run: '/web/runs/show?id=RUN',
+    plugins: '/web/plugins',
+    plugin: '/web/plugins/show?name=upload-policy',
+    users: '/web/users',
+    user: '/web/users/show?name=ada',
+    'user-edit': '/web/users/edit?name=ada',
+    'user-effective': '/web/users/effective?name=ada',
+    'user-json': '/web/users/json?name=ada',
+    'user-codes': '/web/users/codes?name=ada',
+    'user-link': '/web/users/link?name=ada',
+    'user-new': '/web/users/new',
+    'user-delete': '/web/users/delete?name=ada',
+    groups: '/web/groups',
+    group: '/web/groups/show?name=staff',
+    'group-edit': '/web/groups/edit?name=staff',
+    folders: '/web/folders',
+    folder: '/web/folders/show?name=team',
+    'folder-edit': '/web/folders/edit?name=team',
+    bans: '/web/bans',
+    quota: '/web/quota',
+    dump: '/web/dump',
+    audit: '/web/audit',
+    admins: '/web/admins',
+    admin: '/web/admins/show?name=chief',
+    'admin-edit': '/web/admins/edit?name=chief',
+    'admin-codes': '/web/admins/codes?name=chief',
+    roles: '/web/roles',
+    role: '/web/roles/show?name=sales',
+    'role-edit': '/web/roles/edit?name=sales',
+    keys: '/web/keys',
+    tokens: '/web/tokens',
+    'key-new': '/web/keys/new',
+    configuration: '/web/configuration',
+    account: '/web/account',
+};
+/// Those of the pages of users, once one has logged in.
+const OWN = {
+    own: '/web/client',
+    'own-password': '/web/client/password',
+    'own-keys': '/web/client/keys',
+    'own-codes': '/web/client/codes',
+    'own-link': '/web/client/login-link?code=x',
+    'own-reset': '/web/client/reset?code=x',
+};
+
 const server = await MadeUpServer.start();
 const browser = await launch();
 try {
@@ -125,41 +179,8 @@ async function takeAll(run, theme, width) {
     await page.goto(`${server.address}/web/login`);
     await take('login');
     await window.logIn('root', PASSWORD);
-    const shown = {
-        overview: '/web',
-        connections: '/web/connections',
-        refused: '/web/refused?who=eve',
-        hooks: '/web/hooks',
-        'hook-test': '/web/hooks/test',
-        explain: '/web/explain?username=ada',
-        runs: '/web/runs',
-        run: `/web/runs/show?id=${run}`,
-        plugins: '/web/plugins',
-        plugin: '/web/plugins/show?name=upload-policy',
-        users: '/web/users',
-        user: '/web/users/show?name=ada',
-        'user-edit': '/web/users/edit?name=ada',
-        'user-effective': '/web/users/effective?name=ada',
-        'user-json': '/web/users/json?name=ada',
-        'user-codes': '/web/users/codes?name=ada',
-        'user-link': '/web/users/link?name=ada',
-        groups: '/web/groups',
-        folders: '/web/folders',
-        bans: '/web/bans',
-        quota: '/web/quota',
-        dump: '/web/dump',
-        audit: '/web/audit',
-        admins: '/web/admins',
-        'admin-edit': '/web/admins/edit?name=chief',
-        roles: '/web/roles',
-        keys: '/web/keys',
-        tokens: '/web/tokens',
-        'key-new': '/web/keys/new',
-        configuration: '/web/configuration',
-        account: '/web/account',
-    };
-    for (const [name, path] of Object.entries(shown)) {
-        await page.goto(server.address + path);
+    for (const [name, path] of Object.entries(SHOWN)) {
+        await page.goto(server.address + path.replace('RUN', run));
         await take(name);
     }
     await page.goto(`${server.address}/web/users/edit?name=grace`);
@@ -168,21 +189,43 @@ async function takeAll(run, theme, width) {
     await page.getByRole('button', { name: 'See the difference' }).click();
     await page.waitForLoadState();
     await take('difference');
+    await takeAnswers(window, take);
     await takeOwnPages(window, take);
     await window.close();
 }
 
+/// What forms lead to: many accounts at once, verdicts about a made-up login, and a change that another one was ahead of.
+async function takeAnswers({ page }, take) {
+    const press = (name) => Promise.all([page.waitForNavigation(), page.getByRole('main').getByRole('button', { name, exact: true }).click()]);
+    const go = (path) => page.goto(server.address + path);
+    await go('/web/users');
+    for (const name of ['alan', 'edsger']) await page.getByLabel(`Tick ${name}`).check();
+    await press('Disable…');
+    await take('bulk');
+    await go('/web/hooks/test?username=eve');
+    await press('Ask the configured hooks');
+    await take('hook-verdict');
+    await go('/web/users/edit?name=barbara');
+    await page.locator('[name="quota_files"]:not([type="hidden"])').fill('2000');
+    await press('See the difference');
+    const rest = await Rest.logIn(server.address, 'root', PASSWORD);
+    const stored = await rest.get('v2/users/barbara');
+    const field = stored.description.endsWith('languages') ? 'types' : 'languages';
+    await rest.ask('PUT', 'v2/users/barbara', { ...stored, description: `Barbara Liskov, ${field}` });
+    await press('Save');
+    await take('conflict');
+}
+
 /// The pages of users.
 async function takeOwnPages({ page }, take) {
-    const go = (path) => page.goto(`${server.address}/web/client${path}`);
-    await go('/login');
+    await page.goto(`${server.address}/web/client/login`);
     await take('own-login');
     await page.getByLabel('Username').fill('ada');
     await page.getByLabel('Password').fill('pw');
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.waitForURL('**/web/client');
-    for (const [name, path] of Object.entries({ own: '', 'own-password': '/password', 'own-keys': '/keys', 'own-codes': '/codes', 'own-link': '/login-link?code=x' })) {
-        await go(path);
+    for (const [name, path] of Object.entries(OWN)) {
+        await page.goto(server.address + path);
         await take(name);
     }
 }

@@ -114,15 +114,22 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         facts.push(("Calls".to_owned(), Cell::link("show", address("/web/runs", &[("hook", &plugin.name)]))));
     }
     if !plugin.closed_gates.is_empty() && asked.may(UseCase::ForgetPlugin) {
-        let button = Button {
-            id: "forget".to_owned(),
-            text: "Let go of the gates",
-            of: format!("of {}", plugin.name),
-            address: "/web/plugins/forget".to_owned(),
-            hidden: vec![("name", plugin.name.clone())],
-            tone: Tone::Bad,
+        let cell = match asked.web.administration.plugins.may_forget(asked.actor()?) {
+            Ok(()) => Cell::Buttons(vec![Button {
+                id: "forget".to_owned(),
+                text: "Let go of the gates",
+                of: format!("of {}", plugin.name),
+                address: "/web/plugins/forget".to_owned(),
+                hidden: vec![("name", plugin.name.clone())],
+                tone: Tone::Bad,
+            }]),
+            // A button that is always refused would say less.
+            Err(error) => {
+                let command = format!("tidegate plugin forget {}", plugin.name);
+                Cell::text(format!("{} On the server: {command}", sentence(&error.to_string())))
+            }
         };
-        facts.push(("Without the plugin".to_owned(), Cell::Buttons(vec![button])));
+        facts.push(("Without the plugin".to_owned(), cell));
     }
     let missing = plugin.details.wants.iter().filter(|(_, is_granted)| !is_granted).count();
     let mut blocks = Vec::new();

@@ -32,8 +32,15 @@ async function transfersAreWatched(open, { password }) {
     const window = await open();
     const { page } = window;
     await window.logIn('root', password);
-    await page.getByRole('link', { name: 'Connections' }).click();
-    await page.waitForURL('**/web/connections');
+    // The first page says how many upload, and how fast; one click leads to who they are.
+    const uploads = page.locator('main dl > div').filter({ hasText: 'Uploads under way' });
+    await eventually('three uploads have a rate', async () => {
+        const isThere = /^Uploads under way\s+3, [1-9][\d.]* [KM]iB\/s$/.test((await uploads.innerText()).trim());
+        return isThere || (await page.reload(), false);
+    });
+    await window.look();
+    await window.leave(() => uploads.getByRole('link').click());
+    assert.equal(new URL(page.url()).pathname, '/web/connections');
     await window.look();
     for (const [name, operation] of [['uploader', 'upload'], ['downloader', 'download']]) {
         const row = rowOf(page, name);

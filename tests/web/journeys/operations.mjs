@@ -1,7 +1,7 @@
 // What an operator does besides accounts: scans, the audit, a dump, plugins, and the configuration, which is only read.
-// `ada` has files that the usage does not know of.
+// `ada` has files that the usage does not know of; the plugin is signed, and may be changed in the browser.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { eventually } from '../browser.mjs';
 import { Rest } from '../rest.mjs';
 
@@ -107,7 +107,7 @@ async function theConfigurationIsNeverWritable(open, { password }) {
     }
 }
 
-async function plugins(open, { password }) {
+async function plugins(open, { address, password, plugin }) {
     const window = await open();
     await window.logIn('root', password);
     await window.visit('/web/plugins');
@@ -115,7 +115,21 @@ async function plugins(open, { password }) {
     await window.press('Read the directory again');
     assert.match(await window.text(), /was read again/);
     await window.press('upload-policy');
-    assert.match(await window.text(), /[0-9a-f]{64}[\s\S]*Version of the contract\s+0\.\d/);
+    assert.match(await window.text(), /[0-9a-f]{64}[\s\S]*Version of the contract\s+0\.\d[\s\S]*Signed by\s+SHA256:/);
+    await window.look();
+
+    // Without its file, what it decided is refused until an operator lets go of it.
+    await rm(plugin);
+    await eventually('the plugin is missing', async () => {
+        await window.page.goto(`${address}/web/plugins`);
+        return (await window.text()).includes('There is no such file; put it back');
+    });
+    await window.look();
+    await window.press('upload-policy');
+    await window.look();
+    await window.press(/^Let go of the gates/);
+    assert.match(await window.text(), /gates of the plugin no longer refuse/);
+    assert.doesNotMatch(await window.text(), /put it back/);
     await window.look();
 }
 

@@ -43,15 +43,20 @@ async function fromAddingToDeleting(open, { address, password, homes }) {
     }
     await rest.ask('DELETE', 'v2/users/member');
     for (const [plural, noun, fields] of kinds.reverse()) {
-        if (plural === 'groups') {
-            await window.visit('/web/groups');
-            await page.getByLabel('Tick staff').check();
-            await window.press('Delete…');
+        const tick = async (what, confirmation) => {
+            await window.visit(`/web/${plural}`);
+            await page.getByLabel(`Tick ${fields.name}`).check();
+            await window.press(what);
             await window.look();
-            await window.press(/^Delete 1 group/);
-        } else {
+            await window.press(confirmation);
+        };
+        if (plural === 'folders') {
+            await tick('Count files…', /^Count the files of 1 folder/);
+            assert.equal(page.url(), `${address}/web/quota?done=begun`);
             await window.visit(`/web/${plural}/delete?name=${fields.name}`);
             await window.press('Delete');
+        } else {
+            await tick('Delete…', new RegExp(`^Delete 1 ${noun}`));
         }
         await page.waitForURL(new RegExp(`/web/${plural}\\?done=(deleted|bulk)`));
         assert.match(await window.heading(), new RegExp(`${noun}s`, 'i'));

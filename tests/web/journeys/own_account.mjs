@@ -102,4 +102,82 @@ async function thePasswordIsChanged(open, task) {
     await page.waitForURL(`${task.address}/web/client`);
 }
 
-export default [aKeyIsAdded, aSecondFactorIsSetUp, aLinkIsUsedOnce, thePasswordIsChanged];
+/// What is taken away or made anew: a session elsewhere, a key, recovery codes.
+async function whatThereIsIsEndedAndRenewed(open, task) {
+    const rest = await Rest.logIn(task.address, 'root', task.password);
+    await rest.user('grace', { public_keys: [task.key] });
+    const [window, other] = [await open(), await open()];
+    for (const { page } of [window, other]) await page.goto(`${task.address}/web/client/login`);
+    for (const one of [window, other]) {
+        await one.fillLogIn('grace', 'pw');
+        await one.page.waitForURL(`${task.address}/web/client`);
+    }
+    const { page } = window;
+    await window.visit('/web/client');
+    await page.locator('#sessions tbody tr').filter({ hasNotText: 'this one' }).getByRole('button', { name: /^End/ }).click();
+    await page.waitForURL('**done=ended');
+    await window.look();
+    await other.page.goto(`${task.address}/web/client`);
+    assert.ok(isLogIn(new URL(other.page.url())), 'the other session has ended');
+
+    await window.visit('/web/client/keys');
+    await window.press(/^Remove the key/);
+    assert.match(await window.text(), /was removed[^]*There are no keys/);
+    await window.look();
+
+    const confirmed = async (button, code) => {
+        await window.visit('/web/client/codes');
+        await page.getByLabel('Current password', { exact: true }).fill('pw');
+        if (code) await page.getByLabel('One-time code', { exact: true }).fill(code);
+        await window.press(button);
+    };
+    const recovery = async () => (await page.locator('main dl > div').filter({ hasText: /^Recovery/ }).innerText()).match(/\b[0-9A-Za-z]{16}\b/g);
+    await confirmed('Set them up');
+    const url = (await page.locator('main dl > div').filter({ hasText: /^URL/ }).locator('code').innerText()).trim();
+    await page.getByLabel('One-time code', { exact: true }).fill(codeOf(url));
+    await window.press('Switch them on');
+    const [first, second] = await recovery();
+    await confirmed('Make new recovery codes', first);
+    await window.look();
+    const renewed = await recovery();
+    assert.ok(!renewed.includes(second), 'they take the place of the earlier ones');
+    const late = await open();
+    await late.page.goto(`${task.address}/web/client/login`);
+    await late.expecting(401, () => late.fillLogIn('grace', 'pw', second));
+    await late.fillLogIn('grace', 'pw', renewed[0]);
+    await late.page.waitForURL(`${task.address}/web/client`);
+}
+
+async function aLostPasswordIsSetWithACode(open, task) {
+    const rest = await Rest.logIn(task.address, 'root', task.password);
+    await rest.user('lost');
+    const { code } = await rest.add('v2/users/lost/reset-code');
+    const window = await open();
+    const { page } = window;
+    const set = async (again) => {
+        await page.getByLabel('Username').fill('lost');
+        await page.getByLabel('New password', { exact: true }).fill('found pw');
+        await page.getByLabel('New password again', { exact: true }).fill(again);
+        await window.press('Set the password');
+    };
+    await window.visit(`/web/client/reset?code=${code}`);
+    await window.expecting(400, () => set('another pw'));
+    await window.look();
+    await set('found pw');
+    assert.ok(isLogIn(new URL(page.url())));
+    await window.look();
+    await window.fillLogIn('lost', 'found pw');
+    await page.waitForURL(`${task.address}/web/client`);
+    await window.visit(`/web/client/reset?code=${code}`);
+    await window.expecting(403, () => set('found pw'));
+    await window.look();
+}
+
+export default [
+    aKeyIsAdded,
+    aSecondFactorIsSetUp,
+    aLinkIsUsedOnce,
+    whatThereIsIsEndedAndRenewed,
+    aLostPasswordIsSetWithACode,
+    thePasswordIsChanged,
+];

@@ -1,4 +1,5 @@
 // Every page in a narrow, a usual and a very wide window, in both themes.
+import assert from 'node:assert/strict';
 import { Rest } from '../rest.mjs';
 import { OF_STRANGERS, furnish, pages } from '../pages.mjs';
 
@@ -18,4 +19,20 @@ async function everyPageFits(open, { address, password }) {
     }
 }
 
-export default [everyPageFits];
+/// Dark where the system is, and light where it is light.
+async function theThemeIsThatOfTheSystem(open) {
+    const window = await open();
+    const { page } = window;
+    await window.visit('/web/login');
+    const brightness = async (colorScheme, property) => {
+        await page.emulateMedia({ colorScheme });
+        const colour = await page.evaluate((property) => getComputedStyle(document.body)[property], property);
+        return colour.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3;
+    };
+    for (const [colorScheme, isDark] of [['light', false], ['dark', true], ['light', false]]) {
+        const [back, front] = [await brightness(colorScheme, 'backgroundColor'), await brightness(colorScheme, 'color')];
+        assert.ok(isDark ? back < 64 && front > 192 : back > 192 && front < 64, `${colorScheme}: ${back} ${front}`);
+    }
+}
+
+export default [theThemeIsThatOfTheSystem, everyPageFits];

@@ -209,6 +209,14 @@ impl PluginAdministration {
         Ok(())
     }
 
+    /// Whether the settings let the actor give up gates.
+    ///
+    /// # Errors
+    /// They do not, as the sentence says.
+    pub fn may_forget(&self, actor: &Actor) -> Result<(), InventoryError> {
+        if actor.identity == Identity::Owner { Ok(()) } else { self.inventory.may_change() }
+    }
+
     /// Gives up the gates that a plugin served, which refuse while its file is missing: what they refused is allowed
     /// then, as if the plugin had been changed.
     ///
@@ -217,9 +225,7 @@ impl PluginAdministration {
     /// for the plugin.
     pub async fn forget(&self, actor: &Actor, name: &str) -> Result<(), AdminError> {
         self.audit.allow(actor, UseCase::ForgetPlugin, name).await?;
-        if actor.identity != Identity::Owner {
-            self.inventory.may_change()?;
-        }
+        self.may_forget(actor)?;
         self.inventory.forget(name).await.map_err(AdminError::NoPlugin)?;
         self.audit.done(actor, "forget", "plugin", name, String::new()).await;
         Ok(())
@@ -356,6 +362,8 @@ mod tests {
             let inventory = Arc::new(Inventory { is_broken: false, is_open });
             let administration = PluginAdministration { inventory, ..administration };
             let actor = Actor { identity: identity.clone(), ..root };
+            let is_owner = identity == Identity::Owner;
+            assert_eq!(administration.may_forget(&actor).is_ok(), is_open || is_owner, "{identity:?} {is_open}");
             let outcome = administration.forget(&actor, "gone").await.map_err(|error| error.kind());
             assert_eq!(outcome, expected, "{identity:?} {is_open}");
         }

@@ -49,3 +49,26 @@ fn the_browser_goes_to_each_page_and_form() {
         assert!(missing.is_empty() && gone.is_empty(), "{file} lacks {missing:?}, and has {gone:?} ({method})");
     }
 }
+
+/// The views that the objects of all kinds have in the same way: those of users are enough.
+fn is_as_of_users(path: &str) -> bool {
+    let of_others = Kind::ALL.into_iter().filter(|kind| *kind != Kind::User);
+    let mut views = of_others.flat_map(|kind| ["new", "json", "delete"].map(|view| format!("{}/{view}", kind.path())));
+    views.any(|view| view == path)
+}
+
+#[test]
+fn pictures_are_taken_of_each_page() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/web/screenshots.mjs");
+    let script = std::fs::read_to_string(file).unwrap();
+    let addresses = script
+        .split(['\'', '`'])
+        .map(|text| text.trim_start_matches("${server.address}").trim_start_matches("${empty.address}"));
+    let taken: BTreeSet<_> =
+        addresses.filter_map(|text| text.split('?').next()).filter(|path| path.starts_with("/web")).collect();
+    let of_administrators = routes().into_iter().filter(|route| route.method == "GET").map(|route| route.path);
+    let of_users = places().into_iter().filter(|place| place.method == "GET").map(|place| place.path.to_owned());
+    let pages = of_administrators.chain(of_users).filter(|path| !is_no_page(path) && path != "/web/audit/export");
+    let missing: Vec<_> = pages.filter(|path| !is_as_of_users(path) && !taken.contains(path.as_str())).collect();
+    assert!(missing.is_empty(), "{file} takes no picture of {missing:?}");
+}

@@ -7,7 +7,7 @@ use tidegate_core::admin::{PluginDetails, PluginState};
 use tidegate_core::hook::{Exchange, HookRun};
 use tidegate_core::ports::HookRunStore;
 
-use super::{House, fact, texts_of};
+use super::{HOSTILE, House, fact, texts_of};
 
 const DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -113,4 +113,20 @@ async fn a_file_that_was_refused_says_why_beside_the_one_in_service() {
     assert_eq!(fact(&page, "SHA-256").as_deref(), Some(DIGEST), "the earlier file is in service: {page}");
     let settings = "not checked by the server: there is no broken.schema.json";
     assert_eq!(fact(&page, "Settings").as_deref(), Some(settings), "{page}");
+}
+
+/// The settings of this server do not let gates be let go of over the network.
+#[tokio::test]
+async fn a_missing_plugin_says_how_its_gates_are_let_go_of() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let path = crate::request::address("/web/plugins/show", &[("name", HOSTILE)]);
+    let page = house.get(&path, &root).await.text;
+    let said = fact(&page, "Without the plugin").unwrap();
+    let expected = "Plugins are not changed over the network. On the server: tidegate plugin forget ";
+    assert!(said.starts_with(expected) && !page.contains("/web/plugins/forget"), "{said} {page}");
+    assert_eq!(fact(&page, "Gates that refuse").as_deref(), Some("login-pre"), "{page}");
+    house.admin("watcher", json!({"permissions": ["view_status"]})).await;
+    let page = house.get(&path, &house.log_in("watcher").await).await.text;
+    assert_eq!(fact(&page, "Without the plugin"), None, "{page}");
 }
