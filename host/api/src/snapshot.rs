@@ -150,7 +150,7 @@ fn of_transfers(what: &str, transfers: &Transfers) -> [MetricFamily; 3] {
     ]
 }
 
-/// A20-06. Kinds of requests that this server never makes are there because dashboards of the older server show them.
+/// A20-06
 fn of_objects(
     requests: &[Requests; ObjectRequest::ALL.len()],
     uploads: &Transfers,
@@ -176,8 +176,8 @@ fn of_objects(
         ("list_objects", "Requests for lists of objects", of(ObjectRequest::List)),
         ("copy_object", "Requests to copy objects", of(ObjectRequest::Copy)),
         ("delete_object", "Requests to delete objects", of(ObjectRequest::Delete)),
-        ("head_bucket", "Requests about buckets", Requests::default()),
-        ("create_bucket", "Requests to make buckets", Requests::default()),
+        ("head_bucket", "Requests about buckets", of(ObjectRequest::HeadBucket)),
+        ("create_bucket", "Requests to make buckets", of(ObjectRequest::CreateBucket)),
     ] {
         families.push(counter(&format!("sftpgo_s3_{name}"), words, all as f64));
         families.push(counter(&format!("sftpgo_s3_{name}_errors"), &format!("{words} that failed"), failed as f64));

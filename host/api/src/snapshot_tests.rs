@@ -45,7 +45,8 @@ fn made_up() -> Snapshot {
             rate_limited_connections: 82,
             external_auth: [83, 84, 85, 86],
             hook_events_dropped: HookKind::ALL.map(|kind| if kind == HookKind::PostAction { 12 } else { 0 }),
-            object_requests: [100, 101, 102, 103, 104, 105, 106, 107].map(|all| Requests { all, failed: all - 90 }),
+            object_requests: [100, 101, 102, 103, 104, 105, 106, 107, 108, 109]
+                .map(|all| Requests { all, failed: all - 90 }),
             sftp_requests: [200, 201, 202, 203, 204, 205, 206, 207].map(|all| Requests { all, failed: all - 190 }),
             object_uploads: Transfers { done: 90, failed: 91, bytes: 92 },
             object_downloads: Transfers { done: 93, failed: 94, bytes: 95 },

@@ -20,7 +20,7 @@ impl NamedSecrets {
         let mut resolved = location.clone();
         let secrets = match &mut resolved {
             Location::Directory(_) => Vec::new(),
-            Location::S3(place) => vec![&mut place.access_secret],
+            Location::S3(place) => vec![&mut place.access_secret, &mut place.session_token],
             Location::Sftp(place) => {
                 vec![&mut place.password, &mut place.private_key, &mut place.key_passphrase]
             }
@@ -61,6 +61,24 @@ mod tests {
     use tidegate_core::ports::storage::{S3Location, SftpLocation};
 
     use super::*;
+
+    #[tokio::test]
+    async fn each_secret_of_a_place_may_be_named() {
+        // A8-15
+        let secrets = ["a", "b", "c"].map(|name| (name.to_owned(), SecretSource::Value(format!("value of {name}"))));
+        let secrets = NamedSecrets(secrets.into());
+        let named = |name: &str| Secret::new(format!("${{secret:{name}}}"));
+        let s3 = S3Location { access_secret: named("a"), session_token: named("b"), ..S3Location::default() };
+        let Ok(Some(Location::S3(found))) = secrets.resolve(&Location::S3(Box::new(s3))).await else { panic!("S3") };
+        assert_eq!([&found.access_secret, &found.session_token].map(Secret::expose), ["value of a", "value of b"]);
+        let (password, private_key, key_passphrase) = (named("a"), named("b"), named("c"));
+        let sftp = SftpLocation { password, private_key, key_passphrase, ..SftpLocation::default() };
+        let Ok(Some(Location::Sftp(found))) = secrets.resolve(&Location::Sftp(Box::new(sftp))).await else {
+            panic!("SFTP")
+        };
+        let found = [&found.password, &found.private_key, &found.key_passphrase].map(Secret::expose);
+        assert_eq!(found, ["value of a", "value of b", "value of c"]);
+    }
 
     #[tokio::test]
     async fn a_named_secret_is_read_where_the_configuration_says() {

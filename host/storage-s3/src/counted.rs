@@ -133,6 +133,8 @@ fn kind_of(operation: &str) -> ObjectRequest {
         "CopyObject" | "UploadPartCopy" => ObjectRequest::Copy,
         "DeleteObject" | "DeleteObjects" => ObjectRequest::Delete,
         "ListObjects" | "ListObjectsV2" | "ListMultipartUploads" => ObjectRequest::List,
+        "HeadBucket" => ObjectRequest::HeadBucket,
+        "CreateBucket" => ObjectRequest::CreateBucket,
         _ => ObjectRequest::Other,
     }
 }

@@ -35,17 +35,28 @@ pub struct S3Directory {
     nameless: u64,
 }
 
-/// The last names that were given out.
+/// The names that were given out, as far as they may come again. What is kept does not grow with the directory.
 #[derive(Default)]
 struct Seen {
+    /// The last names: the order of a page is not that of the list.
     names: HashSet<Vec<u8>>,
     order: VecDeque<Vec<u8>>,
+    /// The files with whose names those of all later files have begun. In an ordered list `d-1` to `d-9999` come between `d`
+    /// and the directory of `d/x`, however many they are.
+    begun: Vec<Vec<u8>>,
 }
 
 impl Seen {
     /// Remembers a name; false: it was there already.
-    fn is_new(&mut self, name: &[u8]) -> bool {
-        if !self.names.insert(name.to_vec()) {
+    fn is_new(&mut self, name: &[u8], is_directory: bool) -> bool {
+        let was_begun = self.begun.iter().any(|file| file == name);
+        if !is_directory {
+            self.begun.retain(|file| name.starts_with(file));
+            if self.begun.last().is_none_or(|file| file != name) {
+                self.begun.push(name.to_vec());
+            }
+        }
+        if was_begun || !self.names.insert(name.to_vec()) {
             return false;
         }
         self.order.push_back(name.to_vec());
@@ -94,7 +105,7 @@ impl S3Directory {
         };
         let name = name.as_bytes().to_vec();
         self.unkept.remove(&name);
-        if !self.seen.is_new(&name) {
+        if !self.seen.is_new(&name, is_directory) {
             return None;
         }
         let text = format!("/{}", listed.path());
@@ -142,5 +153,29 @@ impl DirectoryReader for S3Directory {
 
     fn nameless(&self) -> u64 {
         self.nameless
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_new_once_and_little_is_remembered() {
+        let mut seen = Seen::default();
+        for page in 0..100 {
+            // Directories come first on a page.
+            for number in page * 1000..(page + 1) * 1000 {
+                assert!(seen.is_new(format!("d-{number:06}").as_bytes(), true), "{number}");
+            }
+            assert_eq!(seen.is_new(b"d", false), page == 0);
+            for number in page * 1000..(page + 1) * 1000 {
+                assert!(seen.is_new(format!("d-{number:06}.txt").as_bytes(), false), "{number}");
+            }
+            assert!(seen.names.len() <= REMEMBERED && seen.order.len() <= REMEMBERED && seen.begun.len() <= 2);
+        }
+        assert!(!seen.is_new(b"d", true), "the object and the directory are one name");
+        assert!(seen.is_new(b"e", false) && seen.begun.len() == 1);
+        assert!(!seen.is_new(b"e", true) && seen.is_new(b"f", true));
     }
 }

@@ -28,10 +28,12 @@ use crate::errors::{failed, from_store, unsupported};
 use crate::key::{Key, KeyPrefix};
 use crate::listed::Expectation;
 use crate::missing::MissingNames;
+use crate::missing_bucket::SeenBuckets;
 use crate::object::Bucket;
 use crate::patience::bounded;
 use crate::reading::{S3File, set_attributes};
-use crate::unfinished::{UnfinishedUploads, region_of};
+use crate::signed::region_of;
+use crate::unfinished::UnfinishedUploads;
 use crate::unkept::UnkeptDirectories;
 use crate::upload::S3Upload;
 
@@ -51,6 +53,8 @@ pub struct S3Settings {
     pub memory: MemoryLimits,
     /// The most objects that the rename of a directory moves; 0: only empty directories are renamed.
     pub rename_limit: usize,
+    /// Whether a bucket is made that is missing (A16-02).
+    pub makes_buckets: bool,
     /// How often a request is repeated that failed for a while. With four, and pauses that grow from a quarter of a second by
     /// the double and a random part, that takes four to eight seconds.
     pub retries: usize,
@@ -60,7 +64,8 @@ pub struct S3Settings {
 
 impl Default for S3Settings {
     fn default() -> Self {
-        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 4, longest_pause: Duration::from_secs(10) }
+        let (memory, longest_pause) = (MemoryLimits::default(), Duration::from_secs(10));
+        Self { memory, rename_limit: 0, makes_buckets: false, retries: 4, longest_pause }
     }
 }
 
@@ -71,6 +76,7 @@ pub struct S3FileSystems {
     directories: Arc<Directories>,
     unkept: UnkeptDirectories,
     claims: Arc<Claims>,
+    seen: SeenBuckets,
     transport: HttpTransporter,
 }
 
@@ -87,7 +93,7 @@ impl S3FileSystems {
         let budget = Arc::new(MemoryBudget::new(settings.memory));
         let (directories, claims) = (Arc::default(), Arc::default());
         let (unkept, transport) = (UnkeptDirectories::default(), CountedTransport::transporter(transport, metrics));
-        Self { settings, budget, directories, unkept, claims, transport }
+        Self { settings, budget, directories, unkept, claims, seen: SeenBuckets::default(), transport }
     }
 
     /// Opens the bucket of a file system. No request is made: whether the bucket is there is seen when it is used.
@@ -99,6 +105,19 @@ impl S3FileSystems {
             Location::S3(location) => self.open_bucket(location, file_system),
             Location::Directory(_) | Location::Sftp(_) => Err(unsupported("this storage has no files of that kind")),
         }
+    }
+
+    /// As [`open`](Self::open). Where the settings say so, and the file system's root is to be made if it is missing, a missing
+    /// bucket is made.
+    ///
+    /// # Errors
+    /// The description is wrong, or is of another kind of file system.
+    pub async fn open_or_make(&self, file_system: &FileSystem) -> Result<S3Storage, StorageError> {
+        let storage = self.open(file_system)?;
+        if self.settings.makes_buckets && file_system.make_missing {
+            self.seen.require(&storage.bucket.identity, &storage.location, &self.transport).await;
+        }
+        Ok(storage)
     }
 
     fn open_bucket(&self, location: &S3Location, file_system: &FileSystem) -> Result<S3Storage, StorageError> {

@@ -155,6 +155,42 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_has_what_the_document_says() {
+        // C4-01, A16-01, A16-05, A16-06
+        let filesystem = json!({"provider": 1, "s3config": {
+            "bucket": "b", "region": "eu-west-1", "endpoint": "http://h:9000", "access_key": "k",
+            "access_secret": {"status": "Plain", "payload": "s"}, "session_token": "t", "key_prefix": "p/",
+            "storage_class": "STANDARD_IA", "acl": "private", "upload_part_size": 16, "upload_concurrency": 3,
+        }});
+        let expected = S3Location {
+            bucket: "b".into(),
+            region: "eu-west-1".into(),
+            endpoint: "http://h:9000".into(),
+            access_key: "k".into(),
+            access_secret: Secret::new("s"),
+            session_token: Secret::new("t"),
+            key_prefix: "p/".into(),
+            storage_class: "STANDARD_IA".into(),
+            acl: "private".into(),
+            path_style: true,
+            upload_part_size: 16,
+            upload_concurrency: 3,
+        };
+        assert_eq!(s3_location(filesystem.as_object().unwrap(), "").unwrap(), expected);
+        // The bucket's name is in the host at Amazon's store, unless that is not wanted.
+        for (config, expected) in [
+            (json!({"bucket": "b"}), S3Location { bucket: "b".into(), ..S3Location::default() }),
+            (
+                json!({"bucket": "b", "force_path_style": true}),
+                S3Location { bucket: "b".into(), path_style: true, ..S3Location::default() },
+            ),
+        ] {
+            let filesystem = json!({"provider": 1, "s3config": config});
+            assert_eq!(s3_location(filesystem.as_object().unwrap(), "").unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn secrets_are_texts_or_objects() {
         // C4-02
         let check = |secret: Value, expected: Option<&str>| {

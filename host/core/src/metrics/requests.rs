@@ -23,12 +23,26 @@ pub enum ObjectRequest {
     List,
     /// Any other.
     Other,
+    /// Whether there is a bucket.
+    HeadBucket,
+    /// A new bucket.
+    CreateBucket,
 }
 
 impl ObjectRequest {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Head, Self::Get, Self::Put, Self::Multipart, Self::Copy, Self::Delete, Self::List, Self::Other];
+    pub const ALL: [Self; 10] = [
+        Self::Head,
+        Self::Get,
+        Self::Put,
+        Self::Multipart,
+        Self::Copy,
+        Self::Delete,
+        Self::List,
+        Self::Other,
+        Self::HeadBucket,
+        Self::CreateBucket,
+    ];
 
     /// The label in metrics.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +55,8 @@ impl ObjectRequest {
             Self::Delete => "delete",
             Self::List => "list",
             Self::Other => "other",
+            Self::HeadBucket => "head_bucket",
+            Self::CreateBucket => "create_bucket",
         }
     }
 }

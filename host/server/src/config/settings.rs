@@ -49,6 +49,8 @@ pub struct Settings {
     pub copying_renames: bool,
     /// The memory that all uploads to object storage share, in bytes.
     pub upload_memory: usize,
+    /// Whether missing buckets are made.
+    pub makes_buckets: bool,
     pub grace_time: Duration,
     pub database: DatabaseSettings,
     pub users_base_dir: Option<String>,

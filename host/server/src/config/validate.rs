@@ -11,6 +11,7 @@ use tidegate_core::hook::HookKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::quota::Tracking;
 use tidegate_core::terminal::neutralised;
+use tidegate_hooks_external::Compat;
 use tidegate_hooks_wasm::{PluginSettings, SecretSource, TrustedKeys};
 use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
@@ -96,6 +97,8 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         set_attributes: setstat_mode(config, &mut check),
         copying_renames: rename_mode(config, &mut check),
         upload_memory: upload_memory(config, &mut check),
+        // A16-02: also where no era is named the oldest one's rules hold, but a bucket is no small thing to make.
+        makes_buckets: Compat::from_name(&config.compat) == Some(Compat::Seed),
         grace_time: Duration::from_secs(config.common.grace_time),
         database: database::settings(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),

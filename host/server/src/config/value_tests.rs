@@ -195,6 +195,20 @@ fn uploads_share_the_memory_that_is_set() {
 }
 
 #[test]
+fn missing_buckets_are_made_where_the_oldest_era_is_named() {
+    // A16-02
+    for (line, expected) in [
+        ("", false),
+        ("compat = \"\"", false),
+        ("compat = \"seed\"", true),
+        ("compat = \"1.0\"", false),
+        ("compat = \"current\"", false),
+    ] {
+        assert_eq!(read("tidegate.toml", &format!("{line}\n"), &[]).unwrap().makes_buckets, expected, "{line}");
+    }
+}
+
+#[test]
 fn secrets_that_accounts_name_are_texts_files_or_variables() {
     // A8-15
     let text = "[secrets]\na = \"clear\"\nb = { file = \"/srv/key\" }\nc = { env = \"KEY\" }\n";

@@ -42,7 +42,8 @@ impl Storages {
         let rename_limit = rename_limit(settings);
         let secrets = settings.secrets.clone();
         let memory = MemoryLimits { uploads: settings.upload_memory, ..MemoryLimits::default() };
-        let s3 = S3Settings { memory, rename_limit, ..S3Settings::default() };
+        let makes_buckets = settings.makes_buckets;
+        let s3 = S3Settings { memory, rename_limit, makes_buckets, ..S3Settings::default() };
         let sftp = SftpSettings {
             atomic: settings.overwrite != OverwriteMode::Standard,
             keep_partial: settings.overwrite == OverwriteMode::AtomicWithResume,
@@ -91,7 +92,7 @@ impl EveryFileSystem {
     async fn open_clear(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
         match &file_system.location {
             Location::Directory(_) => self.local.open_one(file_system).await,
-            Location::S3(_) => Ok(Arc::new(self.s3.open(file_system)?)),
+            Location::S3(_) => Ok(Arc::new(self.s3.open_or_make(file_system).await?)),
             Location::Sftp(_) => Ok(Arc::new(self.sftp.open(file_system)?)),
         }
     }

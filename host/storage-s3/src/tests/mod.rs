@@ -9,6 +9,7 @@ mod failing;
 mod files;
 mod leaving;
 mod lookups;
+mod missing_bucket;
 mod names;
 mod overwriting;
 mod real_store;

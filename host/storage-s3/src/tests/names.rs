@@ -162,6 +162,20 @@ async fn listings_come_page_by_page() {
 }
 
 #[tokio::test]
+async fn an_object_and_the_directory_of_its_name_are_listed_once() {
+    let (store, storage) = started().await;
+    // In the order of a list they are thousands of names apart.
+    for key in ["home/d", "home/d/x"] {
+        store.put(key, b"x");
+    }
+    for number in 0..3000 {
+        store.put(&format!("home/d-{number}"), b"x");
+    }
+    let names = names(&storage, "/").await;
+    assert_eq!((names.len(), names.iter().filter(|name| *name == "d").count()), (3001, 1));
+}
+
+#[tokio::test]
 async fn files_are_renamed_by_copies() {
     // A16-04
     let (store, storage) = started().await;

@@ -65,6 +65,8 @@ pub struct Content {
     pub failing_from: Option<usize>,
     /// Whether what is read is the whole object, or its newest version, whatever was asked for, as some stores do.
     pub ignores: Option<Ignored>,
+    /// Whether the bucket is missing.
+    pub lacks_bucket: bool,
     /// Whether conditions of requests that store are refused, as some stores do.
     pub refuses_conditions: bool,
     /// The markers of directories that were stored and cannot be seen, as in stores that make directories of a host of them.
@@ -234,6 +236,8 @@ fn kind_of(method: &Method, key: &str, query: &BTreeMap<String, String>, copies:
     match (method, key.is_empty(), query.contains_key("uploadId"), copies) {
         (&Method::GET, true, ..) if query.contains_key("uploads") => "unfinished",
         (&Method::GET, true, ..) => "list",
+        (&Method::HEAD, true, ..) => "head bucket",
+        (&Method::PUT, true, ..) => "make bucket",
         (&Method::GET, ..) => "get",
         (&Method::HEAD, ..) => "head",
         (&Method::DELETE, _, true, _) => "abort",
@@ -262,6 +266,15 @@ fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, b
     }
     if headers.get("authorization").is_none() {
         return error(403, "AccessDenied");
+    }
+    match kind {
+        "make bucket" => {
+            content.lacks_bucket = false;
+            return StatusCode::OK.into_response();
+        }
+        _ if content.lacks_bucket => return error(404, "NoSuchBucket"),
+        "head bucket" => return StatusCode::OK.into_response(),
+        _ => {}
     }
     let kept: BTreeMap<String, String> = headers
         .iter()
