@@ -107,6 +107,8 @@ impl OpenFile {
     /// Appends up to `length` bytes from `offset` to `buffer`, and gives their number; 0 at the end of the file.
     /// The next bytes may follow when the transfer is [due](Self::due).
     ///
+    /// A read that fails does so to a download. An upload goes on: all that was written to it is there.
+    ///
     /// # Errors
     /// The file is not open for reading, the volume is used up, or the storage cannot read.
     pub async fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
@@ -114,11 +116,21 @@ impl OpenFile {
         if !opened.options.read {
             return Err(FileError::NotOpenFor("reading"));
         }
-        let read = opened.file.file().read_at(offset, length, buffer).await.inspect_err(|_| opened.transfer.fail());
-        let read = read?;
+        let is_download = !opened.options.write;
+        let read = match opened.file.file().read_at(offset, length, buffer).await {
+            Ok(read) => read,
+            Err(error) => {
+                if is_download {
+                    opened.transfer.fail();
+                }
+                return Err(error.into());
+            }
+        };
         if let Err(error) = opened.files.transfers(0, read) {
             buffer.truncate(buffer.len().saturating_sub(read));
-            opened.transfer.fail_by(&error);
+            if is_download {
+                opened.transfer.fail_by(&error);
+            }
             return Err(error);
         }
         opened.read.read(offset, read);

@@ -1,6 +1,6 @@
-//! What administrators see of transfers under way.
+//! What administrators see of transfers under way, and what a failed read does to them.
 
-use tidegate_core::files::Protocol;
+use tidegate_core::files::{FileError, Protocol};
 
 use super::*;
 
@@ -42,4 +42,34 @@ async fn transfers_say_where_in_the_file_they_began() {
     check(Some(PUT), &[500], (0, 10)).await;
     check(Some(RESUME), &[700, 710], (700, 20)).await;
     check(Some(APPEND), &[0, 10], (1000, 20)).await;
+}
+
+#[tokio::test]
+async fn an_upload_is_complete_whatever_could_not_be_read_of_it() {
+    // A5-13
+    const BOTH: OpenOptions = OpenOptions { read: true, ..PUT };
+    const MIB: usize = 1 << 20;
+    let check = async |overwrite: OverwriteMode, offset: u64, length: usize| {
+        let on = fixture(r#""permissions":{"/":["*"]},"download_data_transfer":1"#, overwrite).await;
+        let content = vec![7; MIB + 1];
+        let mut file = on.files.open_write(&path("/f"), BOTH, Protocol::Sftp).await.unwrap();
+        file.write_at(0, &content).await.unwrap();
+        let mut buffer = b"kept".to_vec();
+        file.read_at(offset, length, &mut buffer).await.unwrap_err();
+        assert_eq!(buffer, b"kept", "{overwrite:?} {offset} {length}");
+        file.close().await.unwrap();
+        let mut found = Vec::new();
+        on.storage.open(&path("/f")).await.unwrap().read_at(0, 2 * MIB, &mut found).await.unwrap();
+        assert!(found == content, "{overwrite:?} {offset} {length}");
+    };
+    for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        // No file has that offset, and more than may be downloaded.
+        check(overwrite, u64::MAX, 10).await;
+        check(overwrite, 0, MIB + 1).await;
+    }
+    // A download has failed then.
+    let on = fixture(r#""permissions":{"/":["*"]}"#, OverwriteMode::Standard).await;
+    on.files.open_write(&path("/f"), PUT, Protocol::Sftp).await.unwrap().close().await.unwrap();
+    let mut file = on.files.open_read(&path("/f"), Protocol::Sftp).await.unwrap();
+    assert!(matches!(file.read_at(u64::MAX, 10, &mut Vec::new()).await, Err(FileError::Invalid(_))));
 }
