@@ -49,7 +49,7 @@ pub use objects::{
     ShownObject, StoredObject, UpdateObject,
 };
 pub use operation::{Operation, path_of};
-pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, Plugins};
+pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, PluginWant, Plugins};
 pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, SetUsage, UsedQuota};
 pub use schema::openapi;
 pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};
