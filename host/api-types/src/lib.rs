@@ -27,7 +27,9 @@ pub use admins::{
     AddAdmin, AdminCodes, Admins, DeleteAdmin, DeletedAdmin, ListAdmins, ListTokens, RevokeToken, RevokedToken,
     SetAdminCodes, ShowAdmin, Token, Tokens, UpdateAdmin,
 };
-pub use api_keys::{AddApiKey, ApiKeys, DeleteApiKey, DeletedApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey};
+pub use api_keys::{
+    AddApiKey, ApiKeys, DeleteApiKey, DeletedApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey, UpdateApiKey,
+};
 pub use audit::{AuditEntries, AuditEntry, AuditOutcome, ListAudit};
 pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, LoadedAccount, LoadedObject};
 pub use bans::{

@@ -1,13 +1,14 @@
 //! Hands requests about administrators, their tokens, and API keys to their use cases.
 
+use serde_json::Value;
 use tidegate_api_types as api;
 use tidegate_api_types::{
     AddAdmin, AddApiKey, AdminCodes, Admins, ApiKeys, DeleteAdmin, DeleteApiKey, DeletedAdmin, DeletedApiKey,
     ListAdmins, ListApiKeys, ListTokens, NewApiKey, RevokeToken, RevokedToken, RotateApiKey, SetAdminCodes, ShowAdmin,
-    ShowApiKey, StoredObject, Tokens, UpdateAdmin,
+    ShowApiKey, StoredObject, Tokens, UpdateAdmin, UpdateApiKey,
 };
 use tidegate_core::admin::{Actor, AdminError, NewKey, ShownToken};
-use tidegate_core::ports::PageRequest;
+use tidegate_core::ports::{PageRequest, Version};
 
 use super::handlers::{change_of, secret};
 use super::{AdminApi, Handle, answers};
@@ -101,6 +102,15 @@ impl Handle<ShowApiKey> for AdminApi {
 impl Handle<AddApiKey> for AdminApi {
     async fn handle(&self, actor: &Actor, request: AddApiKey) -> Result<NewApiKey, AdminError> {
         Ok(new_key(self.administration.api_keys.add(actor, &request.document).await?))
+    }
+}
+
+impl Handle<UpdateApiKey> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: UpdateApiKey) -> Result<StoredObject, AdminError> {
+        let UpdateApiKey { key, document, revision } = request;
+        let id = document.get("id").and_then(Value::as_i64).unwrap_or_default();
+        let expected = Some(Version { id, revision }).filter(|_| revision != 0);
+        Ok(answers::object(self.administration.api_keys.replace(actor, &key, &document, expected).await?))
     }
 }
 

@@ -25,7 +25,7 @@ use tidegate_api_types::{
     ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans,
     ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork,
     RevokeToken, RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject,
-    ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
+    ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateApiKey, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 
