@@ -7,7 +7,7 @@ use tidegate_api_types::{
     ListAdmins, ListApiKeys, ListTokens, NewApiKey, RevokeToken, RevokedToken, RotateApiKey, SetAdminCodes, ShowAdmin,
     ShowApiKey, StoredObject, Tokens, UpdateAdmin, UpdateApiKey,
 };
-use tidegate_core::admin::{Actor, AdminError, NewKey, ShownToken};
+use tidegate_core::admin::{Actor, AdminError, NewCodes, NewKey, ShownToken};
 use tidegate_core::ports::{PageRequest, Version};
 
 use super::handlers::{change_of, secret};
@@ -58,12 +58,7 @@ impl Handle<SetAdminCodes> for AdminApi {
             self.administration.admins.remove_codes(actor, &username).await?;
             return Ok(AdminCodes::default());
         }
-        let made = self.administration.admins.make_codes(actor, &username).await?;
-        Ok(AdminCodes {
-            secret: Some(made.secret.expose().to_owned()),
-            url: Some(made.url.expose().to_owned()),
-            recovery_codes: made.recovery_codes.iter().map(|code| code.expose().to_owned()).collect(),
-        })
+        Ok(admin_codes(&self.administration.admins.make_codes(actor, &username).await?))
     }
 }
 
@@ -123,6 +118,14 @@ impl Handle<RotateApiKey> for AdminApi {
 impl Handle<DeleteApiKey> for AdminApi {
     async fn handle(&self, actor: &Actor, request: DeleteApiKey) -> Result<DeletedApiKey, AdminError> {
         Ok(DeletedApiKey { deleted: self.administration.api_keys.delete(actor, &request.key).await? })
+    }
+}
+
+pub(crate) fn admin_codes(made: &NewCodes) -> AdminCodes {
+    AdminCodes {
+        secret: Some(made.secret.expose().to_owned()),
+        url: Some(made.url.expose().to_owned()),
+        recovery_codes: made.recovery_codes.iter().map(|code| code.expose().to_owned()).collect(),
     }
 }
 

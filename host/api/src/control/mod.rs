@@ -31,9 +31,10 @@ use tidegate_core::admin::{Actor, AdminError, Administration};
 
 use crate::answer::Refusal;
 use crate::client_pages::ClientPages;
-pub(crate) use admin_handlers::token;
+pub(crate) use admin_handlers::{admin_codes, token};
 pub(crate) use answers::{
-    audit_entry, ban, dumped, exempt_networks, file_event, hook_counter, hook_run, load_report, session,
+    audit_entry, ban, dumped, exempt_networks, file_event, file_system, hook_counter, hook_run, load_report, session,
+    swept,
 };
 pub use answers::{explained_login, hook_link, plugin};
 pub use errors::error_answer;

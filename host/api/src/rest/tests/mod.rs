@@ -16,6 +16,7 @@ mod real;
 mod second;
 mod seed;
 mod shown_again;
+mod storage;
 mod versions;
 
 use std::collections::BTreeSet;
