@@ -9,7 +9,7 @@ use tidegate_tests::raw_sftp::RawSftp;
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
 
-/// Operations that are never answered with 2xx here, by interface, and why.
+/// Operations that are never answered with 2xx here, by interface, and why. Each is asked in a house of its own.
 pub const NOT_REACHED: &[(&str, &str, &str)] =
     &[("tidegate", "add_first_administrator", "the others need an administrator, and where there is one it adds none")];
 
