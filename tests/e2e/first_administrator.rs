@@ -11,7 +11,7 @@ use crate::rest_examples::administrator;
 const PASSWORD: &str = "a-long-password";
 
 /// The codes in the log of a server that has started.
-fn codes(server: &Server) -> Vec<String> {
+pub fn codes(server: &Server) -> Vec<String> {
     let lines = server.log();
     let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let messages = lines.filter_map(|line| line["message"].as_str().map(str::to_owned));

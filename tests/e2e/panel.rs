@@ -238,3 +238,30 @@ fn a_session_of_a_browser_outlives_a_kill_and_ends_once() {
     server.terminate();
     assert_eq!((panel.calls("session_create_pre").len(), panel.calls("session_destroy_pre").len()), (1, 1));
 }
+
+#[test]
+fn the_script_is_asked_before_the_passwords_of_web_pages() {
+    // D-05, seed 003
+    let (panel, server) = Panel::start();
+    server.terminate();
+    let bindings = json!([{"port": -1, "address": "127.0.0.1", "enable_web_client": true}]).to_string();
+    let server = panel.site.start_with(&[("TIDEGATE_HTTPD__BINDINGS", &bindings)]);
+    let before = panel.calls("login_pre").len();
+    let log_ins = [
+        ("/web/login", "root", "a-long-password", true),
+        ("/web/login", "root", "wrong", false),
+        ("/web/client/login", "alice", "pw", true),
+        ("/web/client/login", "alice", "wrong", false),
+    ];
+    for (number, (path, username, password, is_right)) in log_ins.into_iter().enumerate() {
+        let (name, secret) = (format!("username={username}"), format!("password={password}"));
+        let answer = panel.curl(&server, &["--data-urlencode", &name, "--data-urlencode", &secret], path);
+        assert_eq!(answer.starts_with("HTTP/1.1 303"), is_right, "{path}: {answer}");
+        let asked = panel.call("login_pre", before + number);
+        check(&asked, &[("username", username), ("password", password), ("ip", "127.0.0.1")]);
+        check(&asked, &[("user_agent", "Firefox")]);
+        assert_eq!(panel.calls("login_pre").len(), before + number + 1);
+    }
+    // The pages themselves are no log-ins.
+    assert_eq!(panel.calls("session_create_pre").len(), 2);
+}

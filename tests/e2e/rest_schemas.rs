@@ -4,9 +4,11 @@
 
 use std::process::{Command, Stdio};
 
-use tidegate_tests::server::Site;
+use serde_json::{Value, json};
+use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
 
+use crate::first_administrator::codes;
 use crate::rest_examples::{House, NOT_REACHED, administrator};
 
 /// Operations with documents or parameters that have to do with each other, or with what is stored: that is in no
@@ -80,23 +82,26 @@ fn settings(house: &House, interface: &str) -> String {
     text
 }
 
-fn check(house: &House, interface: &str, phases: &str) {
-    house.site.write("schemathesis.toml", settings(house, interface));
-    house.site.write("description.json", house.description(interface).to_string());
+/// Runs the tool, which has to find nothing; what it said.
+fn run(site: &Site, server: &Server, settings: &str, description: &Value, phases: &str) -> String {
+    site.write("schemathesis.toml", settings);
+    site.write("description.json", description.to_string());
     let program = tools::python().with_file_name("schemathesis");
     let mut schemathesis = Command::new(program);
-    schemathesis.current_dir(house.site.path("")).args([
-        "--config-file",
-        "schemathesis.toml",
-        "run",
-        "description.json",
-    ]);
-    schemathesis.arg("--url").arg(format!("http://127.0.0.1:{}/", house.server.http_port));
+    schemathesis.current_dir(site.path("")).args(["--config-file", "schemathesis.toml", "run", "description.json"]);
+    schemathesis.arg("--url").arg(format!("http://127.0.0.1:{}/", server.http_port));
     schemathesis.args(["--seed", "1", "--max-examples", "5", "--continue-on-failure", "--no-shrink", "--no-color"]);
     schemathesis.args(["--phases", phases, "--request-timeout", "30"]);
     let output = tools::run(schemathesis.stdin(Stdio::null()));
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{interface}:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    let title = &description["info"]["title"];
+    assert!(output.status.success(), "{title}:\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    text.into_owned()
+}
+
+fn check(house: &House, interface: &str, phases: &str) {
+    let (settings, description) = (settings(house, interface), house.description(interface));
+    let text = run(&house.site, &house.server, &settings, &description, phases);
     if interface == "v2" {
         // Otherwise only a limit of time could refuse them, which a slow machine does not reach.
         for path in ["/api/v2/admins/old/forgot-password", "/api/v2/users/alice/forgot-password"] {
@@ -124,6 +129,26 @@ fn every_answer_is_as_the_description_says() {
         // What one of them deletes, another one needs.
         check(&House::start(), interface, phases);
     }
+}
+
+#[test]
+fn the_first_administrator_is_added_as_the_description_says() {
+    // A18-14, A19-04: which succeeds only where there is no administrator.
+    const PATH: &str = "/api/tidegate/first-administrator";
+    let site = Site::new();
+    let server = site.start();
+    let mut curl = Command::new("curl");
+    let url = format!("http://127.0.0.1:{}/openapi/tidegate.json", server.http_port);
+    let mut description: Value = serde_json::from_str(&tools::run_ok(curl.args(["--silent", &url]))).unwrap();
+    description["paths"].as_object_mut().unwrap().retain(|path, _| path == PATH);
+    let code = codes(&server).remove(0);
+    let body = json!({"code": code, "username": "root", "password": "a-long-password"});
+    description["paths"][PATH]["post"]["requestBody"]["content"]["application/json"]["examples"] =
+        json!({"stored": {"value": body}});
+    run(&site, &server, "", &description, "examples");
+    let log = server.log();
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    assert!(lines.any(|line| line["uri"] == PATH && line["resp_status"] == 201), "{log}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -14,6 +15,7 @@ use tidegate_tests::server::Site;
 use tidegate_tests::tools;
 
 use crate::logins::round_trip;
+use crate::rest_examples::administrator;
 
 /// One HTTP request: its head, in lower case, and its body.
 type Request = (String, Vec<u8>);
@@ -119,6 +121,51 @@ fn a_login_with_its_hooks_is_one_trace() {
     let mut runs = runs.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let run = runs.find(|run| run["kind"] == "external-auth").unwrap();
     assert_eq!(run["trace"], hex(&login.trace_id));
+}
+
+#[test]
+fn a_login_over_http_with_its_hook_is_one_trace() {
+    // G-11
+    let (endpoint, exports) = web_server(String::new());
+    let site = Site::new();
+    let hook = site.script("pre.sh", "#!/bin/sh\nexit 0\n");
+    let site = site.config(&format!(
+        "[tracing]\notlp_endpoint = \"{endpoint}\"\n[hook.login-pre]\nhook = \"{}\"\n",
+        hook.display()
+    ));
+    site.user("alice");
+    administrator(&site, "root", "a-long-password");
+    let server = site.start();
+    let made = tools::run_ok(&mut site.tidegate(&["login-link", "add", "--username", "alice", "--json"]));
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let redeem = serde_json::json!({"code": made["code"]}).to_string();
+    let status = |arguments: &[&str], path: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}"]).args(arguments);
+        tools::run_ok(curl.arg(format!("http://127.0.0.1:{}/api/{path}", server.http_port)))
+    };
+    assert_eq!(status(&["--user", "root:a-long-password"], "v2/token"), "200");
+    assert_eq!(status(&["--user", "nobody:wrong"], "v2/token"), "401");
+    assert_eq!(status(&["--user", "old:wrong"], "v1/user"), "401");
+    assert_eq!(status(&["--data", &redeem], "v2/user/token"), "200");
+    assert!(server.terminate().success());
+
+    let spans = spans(&exports);
+    for (username, method, outcome) in [
+        ("root", "password", "accepted"),
+        ("nobody", "password", "denied"),
+        ("old", "password", "denied"),
+        ("alice", "login-link", "accepted"),
+    ] {
+        let login = only(&spans, "login", &[("username", username), ("method", method), ("outcome", outcome)]);
+        assert!(login.parent_span_id.is_empty() && attribute(login, "client.address") == "127.0.0.1", "{login:?}");
+        assert_eq!(attribute(login, "door"), "rest", "{login:?}");
+        let of_login: Vec<Span> = spans.iter().filter(|span| span.trace_id == login.trace_id).cloned().collect();
+        let hook = only(&of_login, "hook", &[("kind", "login-pre")]);
+        assert_eq!(hook.parent_span_id, login.span_id);
+        let link = only(&of_login, "link", &[("kind", "login-pre"), ("adapter", "program"), ("outcome", "allow")]);
+        assert_eq!(link.parent_span_id, hook.span_id);
+    }
 }
 
 #[test]

@@ -37,6 +37,19 @@ pub struct AddApiKey {
     pub document: Map<String, Value>,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateApiKey {
+    /// The id of the key, or its name if no other has the same.
+    pub key: String,
+    /// The whole document; a field that it lacks gets its default, but for the administrator.
+    #[schema(value_type = Object)]
+    pub document: Map<String, Value>,
+    /// The revision that the change is based on; 0: any.
+    #[serde(default)]
+    pub revision: i64,
+}
+
 /// A key with a text that was just made.
 #[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NewApiKey {

@@ -27,7 +27,9 @@ pub use admins::{
     AddAdmin, AdminCodes, Admins, DeleteAdmin, DeletedAdmin, ListAdmins, ListTokens, RevokeToken, RevokedToken,
     SetAdminCodes, ShowAdmin, Token, Tokens, UpdateAdmin,
 };
-pub use api_keys::{AddApiKey, ApiKeys, DeleteApiKey, DeletedApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey};
+pub use api_keys::{
+    AddApiKey, ApiKeys, DeleteApiKey, DeletedApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey, UpdateApiKey,
+};
 pub use audit::{AuditEntries, AuditEntry, AuditOutcome, ListAudit};
 pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, LoadedAccount, LoadedObject};
 pub use bans::{
@@ -49,7 +51,7 @@ pub use objects::{
     ShownObject, StoredObject, UpdateObject,
 };
 pub use operation::{Operation, path_of};
-pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, Plugins};
+pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, PluginWant, Plugins};
 pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, SetUsage, UsedQuota};
 pub use schema::openapi;
 pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};

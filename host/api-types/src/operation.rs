@@ -81,6 +81,7 @@ operations! {
     "list-api-keys" ListApiKeys -> ApiKeys: "List API keys, a page at a time.";
     "show-api-key" ShowApiKey -> StoredObject: "Show one API key without its text.";
     "add-api-key" AddApiKey -> NewApiKey: "Make an API key.";
+    "update-api-key" UpdateApiKey -> StoredObject: "Replace an API key, which keeps its text and its uses.";
     "rotate-api-key" RotateApiKey -> NewApiKey: "Give an API key a new text; the old one is no longer good.";
     "delete-api-key" DeleteApiKey -> DeletedApiKey: "Revoke an API key.";
     "add-login-link" AddLoginLink -> NewLoginLink: "Make a link that logs a user in.";

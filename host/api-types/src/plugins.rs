@@ -22,6 +22,20 @@ pub struct Plugin {
     /// Gates that refuse because the plugin does not serve them.
     pub closed_gates: Vec<String>,
     pub error: Option<String>,
+    /// The version of the contract that the component was made for, where it says one.
+    pub contract: Option<String>,
+    /// The fingerprint of the key that has signed the component; null: no signature is needed.
+    pub signer: Option<String>,
+    /// What the component imports.
+    pub wants: Vec<PluginWant>,
+}
+
+/// What a component imports, and whether the operator has granted it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PluginWant {
+    /// In words.
+    pub what: String,
+    pub is_granted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -16,7 +16,7 @@ use crate::{
     ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans,
     ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, RemoveBan, RemoveExemptNetwork, RevokeToken,
     RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser,
-    SweepStorage, UpdateAdmin, UpdateObject, UpdateUser,
+    SweepStorage, UpdateAdmin, UpdateApiKey, UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

@@ -1,5 +1,5 @@
 """What the interfaces for administrators take: reads beside a web server's, beside transfers, pages of many accounts, and what
-connections from a banned address cost."""
+connections from a banned address and the look at an address cost."""
 
 import http.client
 import json
@@ -24,8 +24,8 @@ ACCOUNTS, PAGE = 100_000, 500
 BANNED, REFUSED = 5_000, 50
 BANNED_ADDRESS = "127.0.0.9"
 
-# Of nginx's rate; what a transfer loses; of the CPU time of a refused handshake; MiB; milliseconds.
-OF_NGINX, LOST, OF_REFUSED, MEBIBYTES, PAGE_MS = 0.3, 0.05, 0.02, 10, 20
+# Of nginx's rate; what a transfer loses; of the CPU time of a refused handshake; MiB; milliseconds; nanoseconds.
+OF_NGINX, LOST, OF_REFUSED, MEBIBYTES, PAGE_MS, LOOK_NS = 0.3, 0.05, 0.02, 10, 20, 1000
 
 # Addresses that are refused on purpose must not be banned, and their refusals are not delayed.
 SETTINGS = '[common.defender]\nexempt = ["127.0.0.1"]\n[common.defender.login_delay]\npassword_failed = 0\n'
@@ -45,6 +45,7 @@ def measure(bench, accounts=ACCOUNTS):
         settled["memory"] = memory(bench, without, ours)
         settled["transfers"] = beside(bench, ours, web)
         settled["banned"] = banned(bench, ours)
+        settled["looks"] = looks(bench)
         settled["page"] = page(bench, ours, accounts)
     finally:
         for server in (without, ours, web):
@@ -203,6 +204,14 @@ def banned(bench, ours):
     return cost
 
 
+def looks(bench):
+    """Nanoseconds of the look at the address of a connection, with as many addresses as the table has room for."""
+    command = [servers.ROOT / "target/release/guard", "--rounds", str(bench.rounds)]
+    taken = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    print("looks: " + ", ".join(f"{name}: {cost:.0f} ns" for name, cost in taken.items()), flush=True)
+    return taken
+
+
 def page(bench, ours, accounts):
     """Milliseconds for a page out of many accounts, as a client waits for it."""
     administrator, state = Administrator(bench.work / "tidegate-state"), bench.work / "tidegate-state"
@@ -251,6 +260,8 @@ def table(reads, settled, size, accounts):
         f"| memory after requests and 200 logins | {memory['with'] / 1024:.1f} MiB | a server without HTTP, after as many logins: "
         f"{memory['without'] / 1024:.1f} MiB | {missed('MiB more', more, MEBIBYTES)} |",
     ]
+    for name, cost in settled["looks"].items():
+        lines.append(f"| the look at an address that is {name}, 100,000 in the table | {cost:.0f} ns |  | {missed('ns', cost, LOOK_NS)} |")
     for name, result in settled["page"].items():
         lines.append(
             f"| a page of {accounts:,} accounts: {name} | {result['ms']:.1f} ms (99 of 100: {result['worst']:.1f}) |  "

@@ -1,13 +1,14 @@
 //! Hands requests about administrators, their tokens, and API keys to their use cases.
 
+use serde_json::Value;
 use tidegate_api_types as api;
 use tidegate_api_types::{
     AddAdmin, AddApiKey, AdminCodes, Admins, ApiKeys, DeleteAdmin, DeleteApiKey, DeletedAdmin, DeletedApiKey,
     ListAdmins, ListApiKeys, ListTokens, NewApiKey, RevokeToken, RevokedToken, RotateApiKey, SetAdminCodes, ShowAdmin,
-    ShowApiKey, StoredObject, Tokens, UpdateAdmin,
+    ShowApiKey, StoredObject, Tokens, UpdateAdmin, UpdateApiKey,
 };
-use tidegate_core::admin::{Actor, AdminError, NewKey, ShownToken};
-use tidegate_core::ports::PageRequest;
+use tidegate_core::admin::{Actor, AdminError, NewCodes, NewKey, ShownToken};
+use tidegate_core::ports::{PageRequest, Version};
 
 use super::handlers::{change_of, secret};
 use super::{AdminApi, Handle, answers};
@@ -57,12 +58,7 @@ impl Handle<SetAdminCodes> for AdminApi {
             self.administration.admins.remove_codes(actor, &username).await?;
             return Ok(AdminCodes::default());
         }
-        let made = self.administration.admins.make_codes(actor, &username).await?;
-        Ok(AdminCodes {
-            secret: Some(made.secret.expose().to_owned()),
-            url: Some(made.url.expose().to_owned()),
-            recovery_codes: made.recovery_codes.iter().map(|code| code.expose().to_owned()).collect(),
-        })
+        Ok(admin_codes(&self.administration.admins.make_codes(actor, &username).await?))
     }
 }
 
@@ -104,6 +100,15 @@ impl Handle<AddApiKey> for AdminApi {
     }
 }
 
+impl Handle<UpdateApiKey> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: UpdateApiKey) -> Result<StoredObject, AdminError> {
+        let UpdateApiKey { key, document, revision } = request;
+        let id = document.get("id").and_then(Value::as_i64).unwrap_or_default();
+        let expected = Some(Version { id, revision }).filter(|_| revision != 0);
+        Ok(answers::object(self.administration.api_keys.replace(actor, &key, &document, expected).await?))
+    }
+}
+
 impl Handle<RotateApiKey> for AdminApi {
     async fn handle(&self, actor: &Actor, request: RotateApiKey) -> Result<NewApiKey, AdminError> {
         Ok(new_key(self.administration.api_keys.rotate(actor, &request.key).await?))
@@ -113,6 +118,14 @@ impl Handle<RotateApiKey> for AdminApi {
 impl Handle<DeleteApiKey> for AdminApi {
     async fn handle(&self, actor: &Actor, request: DeleteApiKey) -> Result<DeletedApiKey, AdminError> {
         Ok(DeletedApiKey { deleted: self.administration.api_keys.delete(actor, &request.key).await? })
+    }
+}
+
+pub(crate) fn admin_codes(made: &NewCodes) -> AdminCodes {
+    AdminCodes {
+        secret: Some(made.secret.expose().to_owned()),
+        url: Some(made.url.expose().to_owned()),
+        recovery_codes: made.recovery_codes.iter().map(|code| code.expose().to_owned()).collect(),
     }
 }
 

@@ -4,7 +4,7 @@ use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
 use tidegate_core::admin::{
     BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, LoginExplanation, MovedAdministrator,
-    PluginState, ShownObject, ShownUser, StepOutcome, SweptFileSystem, problem_of,
+    PluginDetails, PluginState, ShownObject, ShownUser, StepOutcome, SweptFileSystem, problem_of,
 };
 use tidegate_core::file_history::FileRecord;
 use tidegate_core::ports::storage::Swept;
@@ -131,8 +131,11 @@ pub fn explained_login(explanation: LoginExplanation) -> api::ExplainedLogin {
 }
 
 pub fn plugin(plugin: PluginState) -> api::Plugin {
-    let PluginState { name, digest, hooks, grants, closed_gates, error, details: _ } = plugin;
-    api::Plugin { name, sha256: digest, hooks, grants, closed_gates, error }
+    let PluginState { name, digest, hooks, grants, closed_gates, error, details } = plugin;
+    // Its settings may have what is for the plugin alone.
+    let PluginDetails { contract, wants, signer, limits: _, config: _, left_of_schema: _ } = details;
+    let wants = wants.into_iter().map(|(what, is_granted)| api::PluginWant { what, is_granted }).collect();
+    api::Plugin { name, sha256: digest, hooks, grants, closed_gates, error, contract, signer, wants }
 }
 
 pub fn hook_run(run: StoredRun) -> api::HookRun {

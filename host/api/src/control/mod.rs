@@ -25,15 +25,16 @@ use tidegate_api_types::{
     ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans,
     ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork,
     RevokeToken, RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject,
-    ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
+    ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateApiKey, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 
 use crate::answer::Refusal;
 use crate::client_pages::ClientPages;
-pub(crate) use admin_handlers::token;
+pub(crate) use admin_handlers::{admin_codes, token};
 pub(crate) use answers::{
-    audit_entry, ban, dumped, exempt_networks, file_event, hook_counter, hook_run, load_report, session,
+    audit_entry, ban, dumped, exempt_networks, file_event, file_system, hook_counter, hook_run, load_report, session,
+    swept,
 };
 pub use answers::{explained_login, hook_link, plugin};
 pub use errors::error_answer;

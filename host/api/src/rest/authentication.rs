@@ -56,6 +56,16 @@ impl Authenticate for Administration {
         self.authentication.judge(username, password, one_time_code, client).await
     }
 
+    async fn basic(
+        &self,
+        username: &str,
+        password: &Secret,
+        one_time_code: Option<&str>,
+        client: &DoorClient,
+    ) -> Result<Actor, AuthenticationError> {
+        self.authentication.basic(username, password, one_time_code, client).await
+    }
+
     async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
         self.authentication.token(token, client).await
     }

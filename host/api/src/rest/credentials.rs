@@ -6,7 +6,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::{Actor, Identity, UserActor};
+use tidegate_core::admin::{Actor, Identity, UserActor, login_at_door};
 use tidegate_core::ports::{Author, Door};
 use tidegate_core::secret::Secret;
 
@@ -173,14 +173,22 @@ async fn basic(
 ) -> Result<Actor, Refusal> {
     let code = one_time_code(headers)?;
     let door = door_client(client, headers);
-    // D-05: a user of the file logs in as well.
-    api.authentication.ask(name, secret, &door).await.map_err(refusal)?;
-    if let Some(users) = &api.settings.auth_users
-        && users.holds(&*api.passwords, name, secret, client.address).await?
-    {
-        return Ok(unstored_administrator(name, client));
-    }
-    api.authentication.judge(name, secret, code.as_deref(), &door).await.map_err(refusal)
+    let login = async {
+        // D-05: a user of the file logs in as well.
+        api.authentication.ask(name, secret, &door).await.map_err(refusal)?;
+        if let Some(users) = &api.settings.auth_users
+            && users.holds(&*api.passwords, name, secret, client.address).await?
+        {
+            return Ok(unstored_administrator(name, client));
+        }
+        api.authentication.judge(name, secret, code.as_deref(), &door).await.map_err(refusal)
+    };
+    let outcome = |Refusal(answer): &Refusal| match answer.code {
+        ErrorCode::Unauthenticated => "denied",
+        ErrorCode::TooMany => "refused",
+        _ => "failure",
+    };
+    login_at_door(&door, (name, "password"), login, outcome).await
 }
 
 /// An administrator who is not stored, with all permissions, but without the rights of the server's owner on its own

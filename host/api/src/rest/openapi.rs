@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use tidegate_api_types::{
-    AddBan, AddExemptNetwork, AuditEntries, Ban, Bans, ErrorAnswer, ExemptNetwork, ExemptNetworks, FileEvents,
-    HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
+    AddBan, AddExemptNetwork, AdminCodes, AuditEntries, Ban, Bans, ErrorAnswer, ExemptNetwork, ExemptNetworks,
+    FileEvents, ForgottenCredentials, HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session,
+    StorageReport, SweptStorage, Tokens,
 };
 use tidegate_core::account::{ObjectKind, json_schema};
 use tidegate_core::admin::{ADMIN_OBJECT, KEY_OBJECT};
@@ -196,6 +197,10 @@ pub fn named_schemas() -> Vec<(String, Value)> {
     add::<ExemptNetwork>(&mut found);
     add::<ExemptNetworks>(&mut found);
     add::<Tokens>(&mut found);
+    add::<AdminCodes>(&mut found);
+    add::<ForgottenCredentials>(&mut found);
+    add::<StorageReport>(&mut found);
+    add::<SweptStorage>(&mut found);
     // A schema of utoipa can always be written.
     let written = |(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default());
     let mut schemas: Vec<(String, Value)> = found.into_iter().map(written).collect();

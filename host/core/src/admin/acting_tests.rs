@@ -171,6 +171,29 @@ async fn what_an_administrator_began_ends_with_its_tokens() {
 }
 
 #[tokio::test]
+async fn a_link_is_good_for_as_long_and_as_often_as_is_promised() {
+    // D-08, D-11: one of a portal for a minute, and another one for a day; both once.
+    for (is_portal, lifetime) in [(true, 60_000), (false, 24 * 60 * 60_000)] {
+        let house = House::new();
+        house.user("alice", json!({})).await;
+        let mut links = Vec::new();
+        for _ in 0..2 {
+            let made = match is_portal {
+                true => house.links.add_for_portal(&house.root, "alice", "webmail").await,
+                false => house.links.add(&house.root, "alice", LinkWish::default()).await,
+            };
+            links.push(made.unwrap());
+        }
+        assert_eq!(links[0].link.max_uses, 1);
+        house.pass(lifetime - 1);
+        assert!(house.redeem(&links[0].text).await.is_ok(), "{lifetime}");
+        assert!(house.redeem(&links[0].text).await.is_err(), "{lifetime}");
+        house.pass(1);
+        assert!(house.redeem(&links[1].text).await.is_err(), "{lifetime}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_from_the_links_of_a_key_end_with_it() {
     // D-09, D-11
     let rest = client(Door::Rest);

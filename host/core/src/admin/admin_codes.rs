@@ -30,9 +30,23 @@ impl Administrators {
     /// The use case is not for the actor, the administrator has more permissions, there is no such administrator, the
     /// system gives no random numbers, or the store fails.
     pub async fn make_codes(&self, actor: &Actor, username: &str) -> Result<NewCodes, AdminError> {
+        Ok(self.make_codes_version(actor, username, None).await?.0)
+    }
+
+    /// As [`make_codes`](Self::make_codes), if the administrator is in the state `expected`; None: in any. With the codes comes
+    /// the administrator that has them.
+    ///
+    /// # Errors
+    /// As of [`make_codes`](Self::make_codes), and the administrator has another version (`Conflict`).
+    pub async fn make_codes_version(
+        &self,
+        actor: &Actor,
+        username: &str,
+        expected: Option<Version>,
+    ) -> Result<(NewCodes, ShownObject), AdminError> {
         let (codes, filters) = new_codes(username)?;
-        self.set_codes(actor, username, Some(filters), None).await?;
-        Ok(codes)
+        let changed = self.set_codes(actor, username, Some(filters), expected).await?;
+        Ok((codes, changed))
     }
 
     /// Whether the actor, an administrator, has one-time codes.

@@ -4,6 +4,7 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use super::admin_document::{Administrator, is_within};
 use super::before_logins::{WRONG_CODE, WRONG_PASSWORD};
@@ -69,6 +70,17 @@ pub enum AuthenticationError {
 }
 
 impl AuthenticationError {
+    /// The outcome in traces.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::SecondFactorNeeded | Self::SecondFactorMissing | Self::Paused(_) | Self::PasswordElsewhere => {
+                "refused"
+            }
+            Self::Hook | Self::Store(_) | Self::Password(_) => "failure",
+        }
+    }
+
     /// Whether the client gave wrong credentials: only this scores against its address (B14-06).
     pub fn is_denial(&self) -> bool {
         match self {
@@ -82,6 +94,30 @@ impl AuthenticationError {
             | Self::Password(_) => false,
         }
     }
+}
+
+/// Runs a log-in at a door over HTTP in a span of its own, which gets the outcome. `username`: empty where it is not known
+/// yet. `refused`: the outcome that an error is.
+pub async fn login_at_door<T, E>(
+    client: &DoorClient,
+    (username, method): (&str, &'static str),
+    login: impl Future<Output = Result<T, E>>,
+    refused: impl FnOnce(&E) -> &'static str,
+) -> Result<T, E> {
+    let span = tracing::info_span!(
+        target: crate::trace::TARGET,
+        parent: None,
+        "login",
+        door = client.door.as_str(),
+        client.address = client.address.map(tracing::field::display),
+        username = Some(username).filter(|username| !username.is_empty()),
+        method,
+        outcome = tracing::field::Empty,
+        otel.kind = "server",
+    );
+    let result = login.instrument(span.clone()).await;
+    span.record("outcome", result.as_ref().map_or_else(refused, |_| "accepted"));
+    result
 }
 
 /// A token that was just made; the store has only its digest.
@@ -129,8 +165,11 @@ impl Authentication {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
-        self.ask(username, password, client).await?;
-        self.judge(username, password, one_time_code, client).await
+        let login = async {
+            self.ask(username, password, client).await?;
+            self.judge(username, password, one_time_code, client).await
+        };
+        login_at_door(client, (username, "password"), login, AuthenticationError::outcome).await
     }
 
     /// Asks the hooks about a log-in, before its credentials are looked at: by [`judge`](Self::judge), or by a door that

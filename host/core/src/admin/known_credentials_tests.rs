@@ -124,6 +124,20 @@ async fn uses_that_are_counted_are_counted_on_all_servers_together() {
 }
 
 #[tokio::test]
+async fn uses_are_counted_exactly_in_a_race() {
+    // D-09
+    let (_, here, there) = servers();
+    for most in [1, 10] {
+        let few = here.key(&here.root, json!({"max_uses": most})).await.unwrap();
+        let race = (0..64).map(|number| if number % 2 == 0 { &here } else { &there }).map(|house| house.use_key(&few));
+        let outcomes = futures_util::future::join_all(race).await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), most);
+        assert!(outcomes.into_iter().filter_map(Result::err).all(|error| error == DENIED));
+        assert_eq!(here.keys.show(&here.root, id_of(&few)).await.unwrap().document["uses"], most);
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_read_twice_for_want_of_a_change() {
     let (store, here, there) = servers();
     here.add(&here.root, "ann", json!({})).await.unwrap();

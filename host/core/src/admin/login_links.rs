@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::acting::{ACTING, acting, may_act};
 use super::admin_document::{is_within, networks_of, texts};
+use super::authentication::login_at_door;
 use super::before_logins::WRONG_CODE;
 use super::credential_text::{digest_of, is_token, new_token};
 use super::key_document::check_expiry;
@@ -289,7 +290,18 @@ impl LoginLinks {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<IssuedToken, AuthenticationError> {
+        let login = self.redeemed(text, one_time_code, client);
+        login_at_door(client, ("", "login-link"), login, AuthenticationError::outcome).await
+    }
+
+    async fn redeemed(
+        &self,
+        text: &str,
+        one_time_code: Option<&str>,
+        client: &DoorClient,
+    ) -> Result<IssuedToken, AuthenticationError> {
         if let Some(username) = self.username(text).await? {
+            tracing::Span::current().record("username", username.as_str());
             self.before.login(USERS.kind, &username, &Secret::new(""), client).await?;
         }
         let Some((_, account)) = self.usable(text, client).await? else {

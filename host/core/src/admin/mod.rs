@@ -92,7 +92,7 @@ pub use admin_document::ADMIN_OBJECT;
 pub use administrators::{Administrators, PasswordTries};
 pub use api_keys::{ApiKeys, NewKey};
 pub use audit::Audit;
-pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
+pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken, login_at_door};
 pub use backup::{BackupAdministration, BackupLoad};
 pub use backup_room::{BackupPlace, BackupRoom};
 pub use bans::{BanAdministration, BannedAddress, ExemptNetworks, ScoredAddress};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::authentication::login_at_door;
 use super::before_logins::{WRONG_CODE, WRONG_PASSWORD};
 use super::own_changes::KEPT_BY_HOOKS;
 use super::tokens::{id_of, number_of, shown, text_of};
@@ -77,6 +78,17 @@ impl OwnAccount {
     /// # Errors
     /// See [`AuthenticationError`].
     pub async fn log_in(
+        &self,
+        username: &str,
+        password: Secret,
+        code: Option<&str>,
+        client: &DoorClient,
+    ) -> Result<IssuedToken, AuthenticationError> {
+        let login = self.begin(username, password, code, client);
+        login_at_door(client, (username, "password"), login, AuthenticationError::outcome).await
+    }
+
+    async fn begin(
         &self,
         username: &str,
         password: Secret,

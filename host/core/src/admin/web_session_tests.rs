@@ -221,6 +221,10 @@ impl House {
         self.users.add(&self.root, document, None).await.unwrap();
     }
 
+    pub(super) fn pass(&self, milliseconds: i64) {
+        self.clock.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+
     pub(super) async fn role(&self, name: &str) {
         let (directory, accounts) = (self.store.clone(), self.users.accounts.clone());
         let objects = ObjectAdministration { directory, accounts, audit: self.audit.clone() };

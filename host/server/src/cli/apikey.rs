@@ -2,7 +2,9 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use tidegate_api_types::{AddApiKey, DeleteApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey, StoredObject};
+use tidegate_api_types::{
+    AddApiKey, DeleteApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey, StoredObject, UpdateApiKey,
+};
 
 use super::Place;
 use super::admin::{set, text_of, warn_of};
@@ -15,6 +17,8 @@ use super::user::{PAGE, change};
 pub enum ApiKeyCommand {
     /// Make a key, and show it once
     Add(AddArguments),
+    /// Change the given fields of a key; its text stays
+    Update(UpdateArguments),
     /// Show one key without its text
     Show(KeyArguments),
     /// List keys
@@ -51,38 +55,65 @@ pub struct AddArguments {
     /// A name for people
     #[arg(long, short)]
     name: String,
+    #[command(flatten)]
+    fields: Fields,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UpdateArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The id of the key, or its name if no other has the same
+    #[arg(long, short, visible_alias = "id")]
+    name: String,
+    /// Another name for people
+    #[arg(long)]
+    new_name: Option<String>,
+    #[command(flatten)]
+    fields: Fields,
+    /// Print the document as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Fields {
     /// A note for administrators
     #[arg(long)]
     description: Option<String>,
     /// The administrator whose permissions, role and networks limit the key; without one, only its scope does
     #[arg(long)]
     admin: Option<String>,
-    /// What the key is for, such as user.list or "user.*" (repeatable, or with commas); everything if left out
+    /// What the key is for, such as user.list or "user.*" (repeatable, or with commas); empty means everything
     #[arg(long, value_delimiter = ',')]
     allow: Vec<String>,
-    /// Use cases that the key may not use, even if --allow names them (repeatable, or with commas)
+    /// Use cases that the key may not use, even if --allow names them (repeatable, or with commas); empty means none
     #[arg(long, value_delimiter = ',')]
     deny: Vec<String>,
-    /// A network that the key may be used from (repeatable)
+    /// A network that the key may be used from (repeatable); empty means any
     #[arg(long)]
     ip: Vec<String>,
-    /// When the key expires: a time as in RFC 3339, or milliseconds since 1970
+    /// When the key expires: a time as in RFC 3339, or milliseconds since 1970; 0 means never
     #[arg(long)]
     expires: Option<String>,
-    /// How often the key may be used
+    /// How often the key may be used; 0 means without limit
     #[arg(long)]
     max_uses: Option<i64>,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub async fn run(command: ApiKeyCommand) -> anyhow::Result<()> {
     match command {
         ApiKeyCommand::Add(arguments) => {
-            let made = change(&arguments.place, AddApiKey { document: arguments.document()? }).await?;
+            let mut document = Map::new();
+            set(&mut document, [("name", Some(json!(arguments.name)))]);
+            set(&mut document, arguments.fields.given()?);
+            let made = change(&arguments.place, AddApiKey { document }).await?;
             print(&made, arguments.json)
         }
+        ApiKeyCommand::Update(arguments) => update(&arguments).await,
         ApiKeyCommand::Show(arguments) => show(arguments).await,
         ApiKeyCommand::List { place, json } => list(&place, json).await,
         ApiKeyCommand::Rotate(arguments) => {
@@ -93,13 +124,16 @@ pub async fn run(command: ApiKeyCommand) -> anyhow::Result<()> {
     }
 }
 
-impl AddArguments {
-    fn document(&self) -> anyhow::Result<Map<String, Value>> {
+impl Fields {
+    /// The fields of a document that are given.
+    fn given(&self) -> anyhow::Result<[(&'static str, Option<Value>); 7]> {
         let text = |value: &Option<String>| value.as_ref().map(|value| json!(value));
-        let list = |values: &[String]| (!values.is_empty()).then(|| json!(values));
+        let list = |values: &[String]| {
+            let some: Vec<_> = values.iter().filter(|value| !value.is_empty()).collect();
+            (!values.is_empty()).then(|| json!(some))
+        };
         let expires = self.expires.as_deref().map(milliseconds).transpose()?;
-        let fields = [
-            ("name", Some(json!(self.name))),
+        Ok([
             ("description", text(&self.description)),
             ("admin", text(&self.admin)),
             ("allow", list(&self.allow)),
@@ -107,11 +141,35 @@ impl AddArguments {
             ("ips", list(&self.ip)),
             ("expires_at", expires.map(|at| json!(at))),
             ("max_uses", self.max_uses.map(|uses| json!(uses))),
-        ];
-        let mut document = Map::new();
-        set(&mut document, fields);
-        Ok(document)
+        ])
     }
+}
+
+async fn update(arguments: &UpdateArguments) -> anyhow::Result<()> {
+    let given = arguments.fields.given()?;
+    let mut door = Door::open(&arguments.place, Purpose::Change).await?;
+    let updated = replaced(&mut door, arguments, given).await;
+    door.finish().await;
+    let updated = updated?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&updated.document)?);
+    } else {
+        print_line!("The API key {} was updated.", text_of(&updated, "key_id"));
+    }
+    Ok(())
+}
+
+/// Changes the fields, and no others that somebody changes meanwhile.
+async fn replaced(
+    door: &mut Door,
+    arguments: &UpdateArguments,
+    given: [(&'static str, Option<Value>); 7],
+) -> anyhow::Result<StoredObject> {
+    let key = arguments.name.clone();
+    let StoredObject { revision, mut document, problem: _ } = door.call(ShowApiKey { key: key.clone() }).await?;
+    set(&mut document, [("name", arguments.new_name.as_ref().map(|name| json!(name)))]);
+    set(&mut document, given);
+    door.call(UpdateApiKey { key, document, revision }).await
 }
 
 fn print(made: &NewApiKey, json: bool) -> anyhow::Result<()> {

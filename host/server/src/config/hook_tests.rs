@@ -239,3 +239,30 @@ fn hooks_get_changes_of_the_objects_that_are_named() {
     }
     check("[common.actions]\nexecute_for = [\"user\"]\n", &["common.actions.execute_for"]);
 }
+
+#[test]
+fn what_the_dialect_of_the_panel_grants_is_said() {
+    // D-12, D-15
+    for (kind, variable) in [
+        ("login-pre", Some("password")),
+        ("session-create", Some("password")),
+        ("session-destroy", Some("passwd")),
+        ("credential-changed", Some("key")),
+        ("one-click-login-post", Some("passwd")),
+        ("password-reset-pre", None),
+    ] {
+        let expected = variable.map(|variable| format!("is the grant to give the hook \"{variable}\" in clear"));
+        let dialect = "dialect = \"directadmin\"";
+        // Of one link, and of all of the section.
+        for lines in [
+            format!("hook = [{{ hook = \"/bin/false\", {dialect} }}]"),
+            format!("hook = \"/bin/false\"\n{dialect}"),
+            format!("hook = [\"/bin/false\", \"/bin/true\"]\n{dialect}"),
+            format!("hook = \"http://127.0.0.1:1/\"\n{dialect}"),
+        ] {
+            check_warning(&format!("[hook.{kind}]\n{lines}\n"), expected.as_deref());
+        }
+        let others = format!("hook = [{{ hook = \"/bin/false\", dialect = \"sftpgo\" }}]\n{dialect}");
+        check_warning(&format!("[hook.{kind}]\n{others}\n"), None);
+    }
+}

@@ -176,11 +176,10 @@ impl Builder<'_> {
             return None;
         };
         warn_of_unsafe(&key, &own, check);
-        warn_of_clear_secrets(self.kind, &key, &own, check);
         let target = target.trim();
         let is_program = !target.starts_with("plugin:") && !target.starts_with("http");
         refuse_unused(&own, is_program, &key, check);
-        let says_rights = own.says_rights();
+        let (says_rights, says_dialect) = (own.says_rights(), own.dialect.is_some());
         if own.store_passwords == Some(false) && !target.starts_with("plugin:") {
             let problem = "can be false for plugins only; remove the key";
             check.problem(&format!("{key}.store_passwords"), problem);
@@ -195,6 +194,10 @@ impl Builder<'_> {
         if is_plugin && says_rights {
             let place = "the plugin's own settings, NAME.toml or [plugin.NAME]";
             check.problem(&key, format!("restrict, accounts, homes and grants of a plugin belong into {place}"));
+        }
+        if !is_plugin {
+            let place = if says_dialect { key.clone() } else { format!("hook.{}", self.kind) };
+            warn_of_clear_secrets(self.kind, &place, &section, check);
         }
         let (settings, flavour) = self.link_settings(&key, &section, is_plugin, named, check);
         let mut skipped = Vec::new();

@@ -117,3 +117,26 @@ async fn a_command_that_cannot_be_read_loads_nothing() {
     assert_eq!(load(",\"admins\":[]").await.0, 200);
     assert_eq!(house.ask("GET", "/api/v2/users/alice", Value::Null).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_dump_of_several_pages_has_every_account_once_and_is_sent_as_it_is_read() {
+    // A18-10
+    let house = House::new();
+    let names: Vec<String> = (0..1_010).map(|number| format!("u{number:04}")).collect();
+    for name in &names {
+        house.add(name).await;
+    }
+    let has_all = |dump: &Value| {
+        let users = dump["users"].as_array().unwrap();
+        assert_eq!(users.iter().map(|user| user["username"].as_str().unwrap()).collect::<Vec<_>>(), names);
+        assert!(users.iter().all(|user| user["password"] == "$1$salt$pw"));
+    };
+    let given = house.ask("GET", "/api/v2/dumpdata?output-data=1", Value::Null).await;
+    has_all(&given.body);
+    // Its length is not known before it is read.
+    assert_eq!(given.header("content-length"), "");
+    let saved = house.ask("GET", "/api/v1/dumpdata?output_file=all.json", Value::Null).await;
+    assert_eq!(saved.status, 200, "{}", saved.text);
+    let file = std::fs::read_to_string(house.backups.path().join("backups/all.json")).unwrap();
+    has_all(&serde_json::from_str(&file).unwrap());
+}

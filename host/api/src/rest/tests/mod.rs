@@ -16,6 +16,7 @@ mod real;
 mod second;
 mod seed;
 mod shown_again;
+mod storage;
 mod versions;
 
 use std::collections::BTreeSet;
@@ -37,7 +38,7 @@ use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
     Actor, AdminError, AdminPermission, Administration, AdministrationPorts, AuthenticationError, DoorClient,
     ExplainedPoint, HookInventory, HookLink, Identity, InventoryError, IssuedToken, KeyScope, LoginExplanation,
-    LoginPreScope, LoginQuestion, Permissions, PluginState, SignedPlugin,
+    LoginPreScope, LoginQuestion, Permissions, PluginDetails, PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::login::ExternalAuthCache;
@@ -86,7 +87,21 @@ impl HookInventory for NoHooks {
     }
 
     async fn plugins(&self) -> Result<Vec<PluginState>, String> {
-        Ok(Vec::new())
+        Ok(vec![PluginState {
+            name: "guarded".to_owned(),
+            digest: Some("0a1b".to_owned()),
+            hooks: vec!["login-pre".to_owned()],
+            grants: vec!["credentials".to_owned()],
+            closed_gates: vec!["external-auth".to_owned()],
+            error: Some("no trusted key has signed it".to_owned()),
+            details: PluginDetails {
+                contract: Some("0.1.0".to_owned()),
+                wants: vec![("clear passwords".to_owned(), true), ("requests".to_owned(), false)],
+                signer: Some("SHA256:signer".to_owned()),
+                config: json!({"secret": "hush"}),
+                ..PluginDetails::default()
+            },
+        }])
     }
 
     async fn explain(&self, login: &LoginQuestion) -> Result<LoginExplanation, String> {

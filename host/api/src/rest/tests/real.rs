@@ -81,6 +81,38 @@ async fn administrators_log_in_with_tokens() {
 }
 
 #[tokio::test]
+async fn administrators_get_codes_and_lose_them() {
+    // A18-17
+    let (house, owner) = houses();
+    let admin = json!({"username": "ann", "password": "a-long-password", "permissions": ["view_users"]});
+    assert_eq!(owner.send("POST", "/api/v2/admins", &[], admin.to_string()).await.status, 201);
+    let token = async |code: &str| {
+        let password = basic("ann", "a-long-password");
+        let headers = [("authorization", password.as_str()), ("x-sftpgo-otp", code)];
+        house.send("GET", "/api/v2/token", &headers[..if code.is_empty() { 1 } else { 2 }], "").await.status
+    };
+    let path = "/api/v2/admins/ann/2fa/enable";
+    let enable = async |headers: &[(&str, &str)]| owner.send("PUT", path, headers, "").await;
+    assert_eq!(token("").await, 200);
+    let before = owner.send("GET", "/api/v2/admins/ann", &[], "").await.header("etag").to_owned();
+    let made = enable(&[("if-match", &before)]).await;
+    assert_eq!(made.status, 200, "{}", made.text);
+    let now = owner.send("GET", "/api/v2/admins/ann", &[], "").await;
+    assert_eq!(revision(made.header("etag")), revision(now.header("etag")));
+    assert!(!now.text.contains(made.body["secret"].as_str().unwrap()), "{}", now.text);
+    assert!(made.body["url"].as_str().unwrap().starts_with("otpauth://totp/"), "{}", made.text);
+    let codes: Vec<_> = made.body["recovery_codes"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!((codes.len(), token("").await), (12, 401));
+    assert_eq!((token(codes[0]).await, token(codes[0]).await), (200, 401));
+    enable(&[("if-match", &before)]).await.refused(412, "changed");
+    let again = enable(&[]).await;
+    assert_eq!((again.status, token(codes[1]).await), (200, 401), "earlier codes are no longer good");
+    assert_eq!(owner.send("PUT", "/api/v2/admins/ann/2fa/disable", &[], "").await.status, 200);
+    assert_eq!(token("").await, 200);
+    owner.send("PUT", "/api/v2/admins/none/2fa/enable", &[], "").await.refused(404, "none");
+}
+
+#[tokio::test]
 async fn keys_are_replaced_and_keep_their_text() {
     // D-09
     let (house, owner) = houses();

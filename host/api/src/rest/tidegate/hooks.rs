@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::Method;
 use axum::response::Response;
 use serde_json::{Value, json};
-use tidegate_api_types::{HookCounters, HookLinks, HookRuns};
+use tidegate_api_types::{ForgottenCredentials, HookCounters, HookLinks, HookRuns};
 use tidegate_core::admin::{LoginQuestion, UseCase};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::HookKind;
@@ -62,6 +62,16 @@ pub fn routes() -> Vec<Route> {
         .needs(UseCase::TestHooks)
         .body(json!({"type": "object", "properties": {"hook": kinds, "only": text()}, "required": ["hook"]}))
         .answers(200, json!({"type": "object"})),
+        Route::new(
+            Method::POST,
+            "/hooks/forget-credentials",
+            "forget_credentials",
+            "Forget what external authentication has decided, so that its hooks are asked again.",
+            forget,
+        )
+        .needs(UseCase::ForgetCredentials)
+        .query("username", text(), "Only about this user.")
+        .answers(200, reference("ForgottenCredentials")),
         Route::new(
             Method::GET,
             "/hooks/runs",
@@ -139,6 +149,12 @@ async fn explain(State(api): State<RestApi>, Caller(actor): Caller, query: Query
 
 async fn test(State(api): State<RestApi>, Caller(actor): Caller, Body(event): Document) -> Result<Response, Refusal> {
     Ok(answer::json(&api.administration.plugins.test(&actor, event).await?))
+}
+
+async fn forget(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let username = query.text("username").filter(|username| !username.is_empty());
+    let forgotten = api.administration.credentials.forget(&actor, username).await?;
+    Ok(answer::json(&ForgottenCredentials { forgotten: u64::try_from(forgotten).unwrap_or(u64::MAX) }))
 }
 
 async fn runs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {

@@ -1,5 +1,5 @@
-//! `/api/tidegate`: hooks, plugins, banned addresses, what sessions did to files, the first administrator, and the server
-//! itself.
+//! `/api/tidegate`: hooks, plugins, banned addresses, what sessions did to files, file systems, the first administrator, and
+//! the server itself.
 
 mod bans;
 mod files;
@@ -7,6 +7,7 @@ mod first_administrator;
 mod hooks;
 mod plugins;
 mod server;
+mod storage;
 
 use super::route::Route;
 
@@ -17,6 +18,7 @@ pub fn routes() -> Vec<Route> {
         bans::routes(),
         files::routes(),
         server::routes(),
+        storage::routes(),
         first_administrator::routes(),
     ];
     routes.into_iter().flatten().collect()

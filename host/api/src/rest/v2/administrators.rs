@@ -19,6 +19,7 @@ use super::super::pages::{self, Page};
 use super::super::route::Route;
 use super::super::versions::{tagged, version_of};
 use crate::answer::{self, Refusal, done};
+use crate::control::admin_codes;
 
 const OBJECT_ID: HeaderName = HeaderName::from_static("x-object-id");
 
@@ -29,6 +30,7 @@ pub fn routes() -> Vec<Route> {
 fn administrators() -> Vec<Route> {
     let list_summary = "List administrators in the order of their names.";
     let disable = "Take the one-time codes of an administrator away.";
+    let enable = "Give an administrator new one-time codes and recovery codes, which are shown only now.";
     let passwords = || {
         let properties = json!({"current_password": word(), "new_password": word()});
         json!({"type": "object", "properties": properties, "required": ["current_password", "new_password"], "additionalProperties": false})
@@ -61,6 +63,10 @@ fn administrators() -> Vec<Route> {
         Route::new(Method::DELETE, "/admins/{username}", "delete_admin", "Delete an administrator.", delete)
             .needs(UseCase::DeleteAdmin)
             .answers(200, reference("Done"))
+            .versioned(),
+        Route::new(Method::PUT, "/admins/{username}/2fa/enable", "enable_admin_2fa", enable, make_codes)
+            .needs(UseCase::UpdateAdmin)
+            .answers(200, reference("AdminCodes"))
             .versioned(),
         Route::new(Method::PUT, "/admins/{username}/2fa/disable", "disable_admin_2fa", disable, remove_codes)
             .needs(UseCase::UpdateAdmin)
@@ -211,6 +217,19 @@ async fn delete(
     let expected = expected(&based, admins.show(&actor, &name), None).await?;
     admins.delete_version(&actor, &name, expected).await.map_err(|error| based.refusal(error))?;
     Ok(done(StatusCode::OK, "Admin deleted"))
+}
+
+async fn make_codes(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    based: Conditions,
+) -> Result<Response, Refusal> {
+    let admins = &api.administration.admins;
+    let expected = expected(&based, admins.show(&actor, &name), None).await?;
+    let made = admins.make_codes_version(&actor, &name, expected).await;
+    let (codes, admin) = made.map_err(|error| based.refusal(error))?;
+    Ok(tagged(answer::json(&admin_codes(&codes)), version_of(&admin.document, admin.revision)))
 }
 
 async fn remove_codes(

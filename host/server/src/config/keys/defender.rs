@@ -102,7 +102,7 @@ impl Default for RateLimiter {
     }
 }
 
-/// How long clients wait for the outcome of a login, whether or not the defender is enabled.
+/// How long clients wait for the outcome of a login over SSH, whether or not the defender is enabled.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoginDelay {
