@@ -107,6 +107,29 @@ async function theConfigurationIsNeverWritable(open, { password }) {
     }
 }
 
+/// The plugin lets files of a thousand million bytes at most stay.
+async function hooksAreAskedAboutAMadeUpUpload(open, { password }) {
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    const ask = async (point, size) => {
+        await window.visit('/web/hooks/test?about=file');
+        const one = await page.locator('[name="hook"] option', { hasText: `${point}: upload-policy` }).getAttribute('value');
+        await page.locator('[name="hook"]').selectOption(one);
+        await page.locator('[name="username"]').fill('ada');
+        await page.locator('[name="action"]').selectOption('upload');
+        await page.locator('[name="path"]').fill('/report.pdf');
+        await page.locator('[name="size"]').fill(String(size));
+        await window.press('Ask the configured hooks');
+        await window.look();
+        return page.locator('#verdicts tbody tr').allInnerTexts();
+    };
+    const [all, alone, ...others] = await ask('pre-action', 5);
+    for (const row of [all, alone]) assert.match(row, /allow/);
+    assert.deepEqual(others, []);
+    for (const row of await ask('post-action', 2_000_000_000)) assert.match(row, /2000000000 bytes, and 1000000000 are allowed/);
+}
+
 async function plugins(open, { address, password, plugin }) {
     const window = await open();
     await window.logIn('root', password);
@@ -133,4 +156,11 @@ async function plugins(open, { address, password, plugin }) {
     await window.look();
 }
 
-export default [quotaScan, theAuditIsFilteredAndExported, aDumpIsDownloadedAndLoaded, theConfigurationIsNeverWritable, plugins];
+export default [
+    quotaScan,
+    theAuditIsFilteredAndExported,
+    aDumpIsDownloadedAndLoaded,
+    theConfigurationIsNeverWritable,
+    hooksAreAskedAboutAMadeUpUpload,
+    plugins,
+];

@@ -1,4 +1,5 @@
-//! Standard output and error of a plugin: logged line by line under its name, bounded.
+//! Standard output and error of a plugin: logged line by line under its name, bounded. The lines of standard error are
+//! in the record of the call as well.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +13,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 const MAX_LINE: usize = 4096;
+/// Bytes of printed lines that are kept for the record of a call, which is shorter.
+const MAX_PRINTED: usize = 16 << 10;
 
 /// Counts the log lines of one call, whether the plugin printed or logged them.
 pub struct LineBudget {
@@ -55,13 +58,16 @@ struct Lines {
     plugin: String,
     is_error: bool,
     line: Vec<u8>,
+    /// Lines of standard error that were logged.
+    printed: String,
     budget: Arc<Mutex<LineBudget>>,
 }
 
 impl LineStream {
     /// `is_error`: for standard error, whose lines are logged as warnings.
     pub fn new(plugin: &str, is_error: bool, budget: Arc<Mutex<LineBudget>>) -> Self {
-        Self(Arc::new(Mutex::new(Lines { plugin: plugin.to_owned(), is_error, line: Vec::new(), budget })))
+        let (plugin, line, printed) = (plugin.to_owned(), Vec::new(), String::new());
+        Self(Arc::new(Mutex::new(Lines { plugin, is_error, line, printed, budget })))
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -80,6 +86,11 @@ impl LineStream {
         self.lock().emit();
     }
 
+    /// Takes the lines of standard error that were logged since they were taken last.
+    pub fn take_printed(&self) -> String {
+        std::mem::take(&mut self.lock().printed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,6 +105,9 @@ impl Lines {
         let message = String::from_utf8_lossy(&line).into_owned();
         let plugin = self.plugin.as_str();
         if self.is_error {
+            if self.printed.len() < MAX_PRINTED {
+                self.printed.extend([message.as_str(), "\n"]);
+            }
             tracing::warn!(sender = "plugin", plugin, message);
         } else {
             tracing::info!(sender = "plugin", plugin, message);
@@ -150,5 +164,30 @@ impl AsyncWrite for LineStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_standard_error_are_kept_for_the_record_of_the_call() {
+        let budget = Arc::new(Mutex::new(LineBudget::new("guard", 3)));
+        let stream = |is_error: bool| LineStream::new("guard", is_error, budget.clone());
+        let (output, errors) = (stream(false), stream(true));
+        output.push(b"said\n");
+        errors.push(b"one\ntw");
+        errors.push(b"o");
+        errors.finish();
+        assert_eq!((output.take_printed(), errors.take_printed()), (String::new(), "one\ntwo\n".to_owned()));
+        assert_eq!(errors.take_printed(), "", "it is of one call");
+        errors.push(b"more than may be logged\n");
+        assert_eq!(errors.take_printed(), "");
+        budget.lock().unwrap().renew(1000);
+        let line = [[b'x'; MAX_LINE].as_slice(), b"\n"].concat();
+        (0..100).for_each(|_| errors.push(&line));
+        let printed = errors.take_printed().len();
+        assert!((MAX_PRINTED..=MAX_PRINTED + MAX_LINE + 1).contains(&printed), "{printed}");
     }
 }

@@ -230,7 +230,7 @@ impl Guest {
             Err(error) => Err(error),
         };
         let state = ready.store.data_mut();
-        state.finish_output();
+        call.standard_error(state.finish_output());
         call.used(state.memory.used(), limits::spent(state));
         let told_wrongly = state.told_wrongly.take();
         let outcome = answer.unwrap_or_else(|error| Err(explain(&error, &ready.store.data().memory)));

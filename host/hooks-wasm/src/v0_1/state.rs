@@ -175,10 +175,11 @@ impl CallState {
         }
     }
 
-    /// Logs what the call printed without a newline at the end.
-    pub fn finish_output(&self) {
+    /// Logs what the call printed without a newline at the end; gives what it printed to standard error.
+    pub fn finish_output(&self) -> String {
         self.stdout.finish();
         self.stderr.finish();
+        self.stderr.take_printed()
     }
 }
 
