@@ -7,6 +7,7 @@ use opendal::options::{CopyOptions, ListOptions};
 use tidegate_core::ports::storage::{FileKind, StorageError, StorageErrorKind};
 
 use crate::claims::Kind;
+use crate::copying;
 use crate::errors::{failed, from_store, not_found, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
@@ -145,7 +146,7 @@ impl Bucket {
     async fn copy(&self, from: &str, to: &str, size: u64) -> Result<(), StorageError> {
         let part = usize::try_from(size / PARTS).unwrap_or(usize::MAX).max(PART);
         let options = CopyOptions { concurrent: CONCURRENT, chunk: Some(part), ..CopyOptions::default() };
-        self.operator.copy_options(from, to, options).await.map(drop).map_err(|error| from_store(&error))
+        copying::copy(&self.operator, from, to, options).await
     }
 
     /// Removes an object that was copied. False: it was replaced since, and stays, because that one would be lost.

@@ -334,8 +334,7 @@ impl Written {
             let text = "the file is larger than object storage can have with the server's memory for uploads";
             return Err(failed(StorageErrorKind::NoSpace, text));
         }
-        let doublings = u32::try_from(self.parts / PARTS_OF_A_SIZE).unwrap_or(u32::MAX);
-        let size = first.checked_shl(doublings).unwrap_or(usize::MAX).clamp(first, budget.largest_part());
+        let size = part_size(first, budget.largest_part(), self.parts);
         // There is always one: `widen` has taken one more than can be on their way.
         let mut taken = self.sent.recv().await.ok_or_else(over)?;
         if self.parts < PARTS_WITHOUT_PATIENCE {
@@ -465,6 +464,12 @@ enum Named {
     ThisUpload,
     /// Another object; None: there is none.
     Other(Option<Metadata>),
+}
+
+/// The size of the next part in bytes, after so many parts.
+fn part_size(first: usize, largest: usize, parts: u64) -> usize {
+    let doublings = u32::try_from(parts / PARTS_OF_A_SIZE).unwrap_or(u32::MAX);
+    first.checked_shl(doublings).unwrap_or(usize::MAX).clamp(first, largest)
 }
 
 /// How many bytes each request copies of so many, after so many parts: about the same, so that none is less than stores take

@@ -25,6 +25,16 @@ fn copies_are_small_and_leave_parts_for_what_follows() {
     check(5 << 30, MAX_PARTS, 5 << 30, 1);
 }
 
+#[test]
+fn parts_grow_so_that_files_fit_of_the_sizes_that_are_documented() {
+    // The page of `common.upload_memory` and ADR 23 name them.
+    for (memory, fits) in [(512_usize << 20, 550_u64 << 30), (6144 << 20, 5 << 40)] {
+        let sizes = (0..MAX_PARTS).map(|parts| part_size(8 << 20, memory / 8, parts));
+        assert!(sizes.clone().is_sorted() && sizes.clone().all(|size| size <= 5 << 30), "{memory}");
+        assert!(sizes.map(|size| size as u64).sum::<u64>() >= fits, "{memory}");
+    }
+}
+
 #[tokio::test]
 async fn an_upload_has_no_more_parts_than_stores_take() {
     let location = S3Location {

@@ -53,6 +53,25 @@ async fn an_upload_that_continues_a_file_is_aborted_when_its_client_leaves() {
 }
 
 #[tokio::test]
+async fn a_rename_whose_client_leaves_during_a_copy_is_given_up() {
+    // A16-04
+    let (store, storage) = started().await;
+    let data = bytes(65 * MIB);
+    store.put("home/f", &data);
+    for held_kind in ["begin", "copy part"] {
+        let mut held = store.hold(held_kind);
+        let (from, to) = (path("/f"), path("/g"));
+        leave(&mut held, storage.rename(&from, &to, false)).await;
+        assert_eq!(store.unfinished(), 1, "{held_kind}");
+        held.answer();
+        store.is_clean().await;
+        assert_eq!(store.keys(), ["home/f"], "{held_kind}");
+    }
+    storage.rename(&path("/f"), &path("/g"), false).await.unwrap();
+    assert!(store.keys() == ["home/g"] && store.data("home/g").unwrap() == data);
+}
+
+#[tokio::test]
 async fn a_close_goes_on_without_its_client_and_says_later_what_became_of_it() {
     for (length, last, refused) in [
         (3, "put", false),

@@ -4,6 +4,7 @@ mod above;
 mod ahead;
 mod bad_answers;
 mod check;
+mod described;
 mod endless;
 mod failing;
 mod files;

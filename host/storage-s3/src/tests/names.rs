@@ -202,6 +202,33 @@ async fn files_are_renamed_by_copies() {
 }
 
 #[tokio::test]
+async fn large_files_are_copied_in_parts_of_one_version() {
+    // A16-04
+    let (store, storage) = started().await;
+    let data = bytes(65 * MIB);
+    store.put("home/f", &data);
+    storage.rename(&path("/f"), &path("/g"), false).await.unwrap();
+    let requests = store.requests();
+    let count = |kind: &str| requests.iter().filter(|request| *request == kind).count();
+    assert_eq!((count("copy part"), count("complete"), count("copy"), count("get")), (2, 1, 0, 0), "{requests:?}");
+    assert_eq!((store.keys(), store.unfinished()), (vec!["home/g".to_owned()], 0));
+    assert!(store.data("home/g").unwrap() == data);
+    // One that is replaced meanwhile stays, and none is a mixture.
+    let mut held = store.hold("copy part");
+    let (from, to) = (path("/g"), path("/h"));
+    let replace = async {
+        held.arrived().await;
+        store.put("home/g", b"newer");
+        held.answer();
+    };
+    let (outcome, ()) = futures_util::future::join(storage.rename(&from, &to, false), replace).await;
+    assert_eq!(kind(outcome), Err(StorageErrorKind::Other));
+    assert_eq!(store.data("home/g").unwrap(), b"newer");
+    assert!(store.data("home/h").is_none_or(|moved| moved == data));
+    store.is_clean().await;
+}
+
+#[tokio::test]
 async fn a_failed_copy_loses_nothing() {
     let (store, storage) = started().await;
     put(&storage, "/f", b"one").await;
