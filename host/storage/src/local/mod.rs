@@ -20,6 +20,7 @@ mod replacement;
 mod resolve;
 mod trial;
 mod upload;
+mod waiting;
 mod way;
 
 use std::any::Any;
