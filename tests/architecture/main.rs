@@ -123,6 +123,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("opentelemetry_sdk", &["tidegate"]),
     ("opentelemetry-otlp", &["tidegate"]),
     ("subprocess", &["tidegate-hooks-external"]),
+    ("nix", &["tidegate-storage"]),
     (
         "rustix",
         &[

@@ -139,6 +139,18 @@ async fn the_connection_does_not_wait_for_another_host() {
     assert_eq!(ids(&sent(&mut engine)), [1]);
 }
 
+#[tokio::test]
+async fn the_connection_does_not_wait_until_a_file_is_on_the_disk() {
+    let mut client = Client::new(files("")).await;
+    let handle = client.open("f", fxf::WRITE | fxf::CREAT).await.handle();
+    let mut engine = client.engine;
+    let sync = packet(fxp::EXTENDED, 2, &[Field::Text(b"fsync@openssh.com"), Field::Handle(handle)]);
+    assert_eq!(engine.receive_inline(&[stat(1), sync, stat(3)].concat()).await, Ok(State::TakesLong));
+    assert_eq!(ids(&sent(&mut engine)), [1]);
+    assert_eq!(engine.receive_aside(&[]).await, Ok(State::Idle));
+    assert_eq!(ids(&sent(&mut engine)), [2, 3]);
+}
+
 /// Stands for a hook that is a program.
 struct Program;
 

@@ -108,13 +108,13 @@ impl SftpServer {
             None => raw,
         };
         let base = if expanded.len() < raw.len() { VirtualPath::root() } else { self.files.start_directory() };
-        let path = VirtualPath::resolve(&base, expanded)?;
-        let path = self.files.real_path(&base, path.as_bytes()).await?;
+        let path = self.files.real_path(&base, expanded).await?;
         put_single_name(reply, path.as_bytes());
         Ok(())
     }
 
-    /// draft-ietf-secsh-filexfer-extensions-00 §7: a length of 0 means up to the end.
+    /// draft-ietf-secsh-filexfer-extensions-00 §7: a length of 0 means up to the end. A source that ends before a length is
+    /// told from a complete copy, as OpenSSH's server does.
     pub(crate) async fn copy_data(
         &mut self,
         source: Handle,
@@ -134,7 +134,9 @@ impl SftpServer {
             Err(status) => Err(status),
         };
         self.handles.restore(source, Target::File(from));
-        outcome?;
+        if outcome? < length {
+            return Err(Status::new(StatusCode::Eof, "the source ends before the length that was to be copied"));
+        }
         reply.ok();
         Ok(())
     }

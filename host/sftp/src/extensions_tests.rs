@@ -5,6 +5,7 @@ use crate::packet::Reader;
 use crate::protocol::{MAX_DATA, MAX_HANDLES, MAX_PACKET, StatusCode, fxf, fxp};
 
 const OK: u32 = StatusCode::Ok as u32;
+const EOF: u32 = StatusCode::Eof as u32;
 const NO_SUCH_FILE: u32 = StatusCode::NoSuchFile as u32;
 const FAILURE: u32 = StatusCode::Failure as u32;
 const BAD_MESSAGE: u32 = StatusCode::BadMessage as u32;
@@ -44,10 +45,19 @@ async fn a_link_has_attributes_but_no_size_to_set() {
 #[tokio::test]
 async fn homes_are_the_root_and_others_have_none() {
     let mut client = Client::new(files("")).await;
+    for directory in ["a", "d", "d/e"] {
+        assert_eq!(client.ask(fxp::MKDIR, &[text(directory), Field::U32(0)]).await.status(), OK);
+    }
     for (path, expected) in [("~", "/"), ("~/a/../b", "/b"), ("~alice/b", "/b"), ("x", "/x")] {
         assert_eq!(client.extended("expand-path@openssh.com", &[text(path)]).await.name(), expected, "{path}");
     }
     assert_eq!(client.extended("expand-path@openssh.com", &[text("~bob")]).await.status(), NO_SUCH_FILE);
+    assert_eq!(client.extended("expand-path@openssh.com", &[text("~/none/../b")]).await.status(), NO_SUCH_FILE);
+    // Behind a link is what is above its target, as REALPATH has it.
+    assert_eq!(client.ask(fxp::SYMLINK, &[text("d/e"), text("l")]).await.status(), OK);
+    for path in ["~/l/../f", "~alice/l/../f", "l/../f", "/l/../f"] {
+        assert_eq!(client.extended("expand-path@openssh.com", &[text(path)]).await.name(), "/d/f", "{path}");
+    }
     for user in ["", "alice"] {
         assert_eq!(client.extended("home-directory", &[text(user)]).await.name(), "/", "{user}");
     }
@@ -88,6 +98,11 @@ async fn data_is_copied_between_two_handles() {
     let (zero, three, four) = (Field::U64(0), Field::U64(3), Field::U64(4));
     for (fields, expected) in [
         ([from, three, four, to, zero], OK),
+        ([from, Field::U64(8), Field::U64(2), to, four], OK),
+        // What there is was copied, and more was asked for.
+        ([from, Field::U64(8), three, to, Field::U64(6)], EOF),
+        ([from, Field::U64(11), Field::U64(1), to, zero], EOF),
+        ([from, Field::U64(11), zero, to, zero], OK),
         ([from, zero, zero, from, zero], FAILURE),
         ([from, zero, zero, Field::Handle(99), zero], FAILURE),
         ([Field::Handle(99), zero, zero, to, zero], FAILURE),
@@ -97,7 +112,7 @@ async fn data_is_copied_between_two_handles() {
     for handle in [from, to] {
         assert_eq!(client.ask(fxp::CLOSE, &[handle]).await.status(), OK);
     }
-    assert_eq!(client.get("to").await, b"3456");
+    assert_eq!(client.get("to").await, b"34568989");
 }
 
 #[tokio::test]

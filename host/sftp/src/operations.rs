@@ -192,7 +192,8 @@ operations! {
     Fstatvfs { handle: Handle } = Wire::Extension("fstatvfs@openssh.com", "2"), Nothing, Little, boxed fstatvfs;
     Hardlink { existing: RawPath<'a>, new: RawPath<'a> }
         = Wire::Extension("hardlink@openssh.com", "1"), Trees, Little, boxed hardlink;
-    Fsync { handle: Handle } = Wire::Extension("fsync@openssh.com", "1"), Nothing, Little, boxed fsync;
+    // A slow disk may need minutes, and clients give up a connection that is silent for so long.
+    Fsync { handle: Handle } = Wire::Extension("fsync@openssh.com", "1"), Nothing, WholeFile, boxed fsync;
     Lsetstat { path: RawPath<'a>, attributes: SetAttributes }
         = Wire::Extension("lsetstat@openssh.com", "1"), Trees, Little, boxed lsetstat;
     Limits {} = Wire::Extension("limits@openssh.com", "1"), Nothing, Little, boxed limits;
@@ -399,11 +400,12 @@ mod tests {
     #[test]
     fn whole_files_are_the_only_long_work() {
         let long = |name: &[u8]| Packet::new(&request(fxp::EXTENDED, &[name])).unwrap().cost() == Cost::WholeFile;
-        for name in ["copy-data", "check-file", "check-file-name", "check-file-handle", "md5-hash", "md5-hash-handle"] {
+        let checksums = ["check-file", "check-file-name", "check-file-handle", "md5-hash", "md5-hash-handle"];
+        for name in ["copy-data", "fsync@openssh.com"].iter().chain(&checksums) {
             assert!(long(name.as_bytes()), "{name}");
         }
-        assert!(!long(b"fsync@openssh.com") && !long(b"no-such"));
-        assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::WholeFile).count(), 6);
+        assert!(!long(b"statvfs@openssh.com") && !long(b"no-such"));
+        assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::WholeFile).count(), 7);
         assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::Bandwidth).count(), 2);
     }
 

@@ -56,7 +56,7 @@ impl SftpServer {
         Ok(())
     }
 
-    /// The data is read straight into the reply.
+    /// The data is read straight into the reply. A read of nothing says nothing of where the file ends.
     pub(crate) async fn read(
         &mut self,
         handle: Handle,
@@ -70,7 +70,7 @@ impl SftpServer {
         let length_at = packet.len();
         put_u32(packet, 0);
         let count = file.read_at(offset, length, packet).await?;
-        if count == 0 {
+        if count == 0 && length > 0 {
             return Err(Status::new(StatusCode::Eof, ""));
         }
         fill_u32(packet, length_at, u32::try_from(count).unwrap_or(u32::MAX));

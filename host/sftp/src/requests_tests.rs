@@ -43,6 +43,10 @@ async fn files_are_written_and_read_at_any_offset() {
         assert_eq!((reply.kind, reply.text()), (fxp::DATA, expected.as_bytes()));
     }
     assert_eq!(client.ask(fxp::READ, &[handle, Field::U64(11), Field::U32(1)]).await.status(), EOF);
+    for offset in [0, 11, 100] {
+        let nothing = client.ask(fxp::READ, &[handle, Field::U64(offset), Field::U32(0)]).await;
+        assert_eq!((nothing.kind, nothing.text()), (fxp::DATA, &b""[..]), "{offset}");
+    }
     assert_eq!(size_and_mode(&client.ask(fxp::FSTAT, &[handle]).await).0, 11);
     let cut = [handle, Field::U32(1), Field::U64(5)];
     assert_eq!(client.ask(fxp::FSETSTAT, &cut).await.status(), OK);

@@ -23,7 +23,7 @@ pub struct CopyRange {
 
 impl FileService {
     /// Copies between two open files. Needs `copy` on the parents of both (A8-05), beside the permissions to open
-    /// them.
+    /// them. Gives the number of bytes that were copied: the source may end before.
     ///
     /// # Errors
     /// The permission is missing, both are one file, a hook denies, the quota is used up, or the storage cannot read or
@@ -34,7 +34,7 @@ impl FileService {
         target: &mut OpenFile,
         range: CopyRange,
         protocol: Protocol,
-    ) -> Result<(), FileError> {
+    ) -> Result<u64, FileError> {
         let (from, to) = (source.copied_place()?, target.required_place()?);
         for path in from.spellings().chain(to.spellings()) {
             self.require(&path.parent(), Permission::Copy)?;
@@ -50,20 +50,24 @@ impl FileService {
             action.size = Some(size);
         };
         self.review(ActionKind::Copy, &from, protocol, details).await?;
-        let outcome = self.copy_data(source, target, range, size).await;
+        let (copied, outcome) = match self.copy_data(source, target, range, size).await {
+            Ok(copied) => (copied, Ok(())),
+            Err(error) => (0, Err(error)),
+        };
         let target_text = target_path.to_string_lossy();
         self.record_if(&outcome, protocol, &from, FileEventKind::Copy { target: &target_text, size });
-        self.done(ActionKind::Copy, &from, protocol, outcome, details).await
+        self.done(ActionKind::Copy, &from, protocol, outcome, details).await?;
+        Ok(copied)
     }
 
-    /// `size`: the size of the source before the copy.
+    /// `size`: the size of the source before the copy. Gives the number of bytes that were copied.
     async fn copy_data(
         &self,
         source: &mut OpenFile,
         target: &mut OpenFile,
         range: CopyRange,
         size: u64,
-    ) -> Result<(), FileError> {
+    ) -> Result<u64, FileError> {
         let available = size.saturating_sub(range.from);
         let mut left = if range.length == 0 { available } else { range.length.min(available) };
         let (mut from, mut to) = (range.from, range.to);
@@ -80,7 +84,7 @@ impl FileService {
             (from, to, left) = (from + count, to + count, left - count);
             tokio::task::yield_now().await;
         }
-        Ok(())
+        Ok(to - range.to)
     }
 }
 

@@ -257,7 +257,9 @@ impl OpenFile {
     /// # Errors
     /// The storage cannot do it.
     pub async fn sync(&mut self) -> Result<(), FileError> {
-        Ok(self.opened()?.file.file().sync().await?)
+        let opened = self.opened()?;
+        let _waits = opened.files.session.live.long_request_began();
+        Ok(opened.file.file().sync().await?)
     }
 
     /// The space of the file system, within the account's quota.

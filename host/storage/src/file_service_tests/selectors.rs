@@ -136,7 +136,8 @@ impl Doing {
             Self::CopyAway => {
                 let mut source = files.open_read(&at("f"), SFTP).await?;
                 let mut target = files.open_write(&free("new"), PUT, SFTP).await?;
-                files.copy(&mut source, &mut target, CopyRange { from: 0, length: 0, to: 0 }, SFTP).await
+                let all = CopyRange { from: 0, length: 0, to: 0 };
+                files.copy(&mut source, &mut target, all, SFTP).await.map(drop)
             }
             Self::Command => files.review_ssh_command("md5sum", &at("f"), None).await,
         }

@@ -13,6 +13,7 @@ use tidegate_core::ports::storage::{Metadata, SetAttributes, Space, StorageError
 use super::Owner;
 use super::attributes;
 use super::errors::from_errno;
+use super::waiting::close_another;
 
 /// What files in place and uploads have in common.
 pub struct Descriptor {
@@ -20,6 +21,8 @@ pub struct Descriptor {
     pub append: bool,
     /// The account's owner, if files are given to it.
     pub owner: Owner,
+    /// Whether the file system may wait for another machine or for a program.
+    pub may_wait: bool,
 }
 
 impl Descriptor {
@@ -43,23 +46,28 @@ impl Descriptor {
                 Ok(0) => break Ok(()),
                 Ok(count) => filled += count,
                 Err(Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => match io::pread(&*self.file, rest, position) {
-                    Ok(0) => break Ok(()),
-                    Ok(count) => filled += count,
-                    Err(Errno::INTR) => {}
-                    Err(errno) => break Err(from_errno(errno)),
-                },
-                Err(Errno::AGAIN) => match self.read_on_another_thread(position, rest.len()).await {
-                    Ok(data) if data.is_empty() => break Ok(()),
-                    Ok(data) => {
-                        let count = data.len().min(rest.len());
-                        if let (Some(to), Some(from)) = (rest.get_mut(..count), data.get(..count)) {
-                            to.copy_from_slice(from);
-                        }
-                        filled += count;
+                // Some file systems do not say whether data is in the page cache.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) if !self.may_wait => {
+                    match io::pread(&*self.file, rest, position) {
+                        Ok(0) => break Ok(()),
+                        Ok(count) => filled += count,
+                        Err(Errno::INTR) => {}
+                        Err(errno) => break Err(from_errno(errno)),
                     }
-                    Err(error) => break Err(error),
-                },
+                }
+                Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                    match self.read_on_another_thread(position, rest.len()).await {
+                        Ok(data) if data.is_empty() => break Ok(()),
+                        Ok(data) => {
+                            let count = data.len().min(rest.len());
+                            if let (Some(to), Some(from)) = (rest.get_mut(..count), data.get(..count)) {
+                                to.copy_from_slice(from);
+                            }
+                            filled += count;
+                        }
+                        Err(error) => break Err(error),
+                    }
+                }
                 Err(errno) => break Err(from_errno(errno)),
             }
         };
@@ -112,6 +120,16 @@ impl Descriptor {
         attributes::set_by_descriptor(&self.file, attributes, self.owner)
     }
 
+    /// Returns when the file system has all that was written, as far as it says so when a file is closed.
+    pub async fn stored(&self) -> Result<(), StorageError> {
+        if !self.may_wait {
+            return Ok(());
+        }
+        let file = self.file.clone();
+        let closed = tokio::task::spawn_blocking(move || close_another(&file));
+        closed.await.unwrap_or(Err(Errno::IO)).map_err(from_errno)
+    }
+
     pub async fn sync(&self) -> Result<(), StorageError> {
         let file = self.file.clone();
         let synced = tokio::task::spawn_blocking(move || io::retry_on_intr(|| fs::fsync(&*file)));
@@ -120,5 +138,34 @@ impl Descriptor {
 
     pub fn space(&self) -> Result<Space, StorageError> {
         attributes::space_of(&*self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    fn descriptor(file: File, may_wait: bool) -> Descriptor {
+        Descriptor { file: Arc::new(file.into()), append: false, owner: Owner::default(), may_wait }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_the_same_where_it_may_wait() {
+        for may_wait in [false, true] {
+            let file = descriptor(tempfile::tempfile().unwrap(), may_wait);
+            file.write_at(3, b"data").unwrap();
+            file.stored().await.unwrap();
+            let mut read = b"kept".to_vec();
+            assert_eq!(file.read_at(0, 100, &mut read).await.unwrap(), 7, "{may_wait}");
+            assert_eq!(read, b"kept\0\0\0data", "{may_wait}");
+            assert_eq!(file.read_at(7, 100, &mut read).await.unwrap(), 0, "{may_wait}");
+            // A file system that does not say what is in the page cache.
+            let file = descriptor(File::open("/proc/version").unwrap(), may_wait);
+            let mut read = Vec::new();
+            file.read_at(0, 10_000, &mut read).await.unwrap();
+            assert_eq!(read, std::fs::read("/proc/version").unwrap(), "{may_wait}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use super::descriptor::Descriptor;
 use super::errors::from_errno;
 use super::leftovers::Leftovers;
 use super::trial::{Trial, take_back_all};
+use super::waiting::RootFileSystem;
 
 pub struct LocalFile {
     descriptor: Descriptor,
@@ -30,7 +31,8 @@ impl AsFd for LocalFile {
 }
 
 impl LocalFile {
-    pub fn new(file: OwnedFd, options: OpenOptions, owner: Owner) -> Result<Self, StorageError> {
+    /// `root`: the file system of the tree's root.
+    pub fn new(file: OwnedFd, options: OpenOptions, owner: Owner, root: RootFileSystem) -> Result<Self, StorageError> {
         // Opened without blocking, because the file may be a pipe; pipes are refused.
         let stat = fs::fstat(&file).map_err(from_errno)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
@@ -41,7 +43,8 @@ impl LocalFile {
             // The kernel clears these bits when a process without privileges writes to the file, but not for root.
             attributes::drop_set_id(&file, stat.st_mode, owner)?;
         }
-        Ok(Self::of(Descriptor { file: Arc::new(file), append: options.append, owner }))
+        let (append, may_wait) = (options.append, root.may_wait(stat.st_dev));
+        Ok(Self::of(Descriptor { file: Arc::new(file), append, owner, may_wait }))
     }
 
     pub fn of(descriptor: Descriptor) -> Self {
@@ -104,6 +107,10 @@ impl FileInPlace for LocalFile {
             trial.touches(&self.descriptor.file, if self.descriptor.append { u64::MAX } else { offset })?;
         }
         self.descriptor.write_at(offset, data)
+    }
+
+    async fn complete(&self) -> Result<(), StorageError> {
+        self.descriptor.stored().await
     }
 
     fn approve(&self) {

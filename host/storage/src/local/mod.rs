@@ -11,6 +11,7 @@ mod descriptor;
 mod directory;
 mod errors;
 mod file;
+mod freeing;
 mod inherit;
 mod leftovers;
 mod links;
@@ -20,6 +21,7 @@ mod replacement;
 mod resolve;
 mod trial;
 mod upload;
+mod waiting;
 mod way;
 
 use std::any::Any;
@@ -43,6 +45,7 @@ use tidegate_core::ports::{DescriptorUse, Descriptors, StorageFactory, Unlimited
 pub use self::cleaning::Cleaned;
 use self::directory::LocalDirectory;
 use self::errors::{from_errno, with_errno};
+use self::freeing::Freed;
 pub use self::leftovers::Leftovers;
 use self::resolve::Root;
 use crate::mounted::{FileSystems, not_here, open_tree};
@@ -306,8 +309,10 @@ impl Storage for LocalStorage {
     async fn remove_file(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         let place = self.root.place(path).map_err(from_errno)?;
         let stat = fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW).map_err(from_errno)?;
+        let removed = attributes::from_stat(&stat);
+        let _freed = Freed::of_size(&place, removed.size);
         fs::unlinkat(place.directory(), place.name(), AtFlags::empty()).map_err(from_errno)?;
-        Ok(attributes::from_stat(&stat))
+        Ok(removed)
     }
 
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {

@@ -101,7 +101,7 @@ impl LocalStorage {
         let truncate = options.truncate && !provisional;
         let flags = flags_of(OpenOptions { truncate, ..options });
         let file = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
-        let file = LocalFile::new(file, options, self.mapped_owner())?;
+        let file = LocalFile::new(file, options, self.mapped_owner(), self.root.file_system())?;
         if provisional { file.on_trial(options, false, &self.settings.leftovers) } else { Ok(file) }
     }
 
@@ -114,7 +114,7 @@ impl LocalStorage {
         let mode = self.new_mode(options.mode, 0o666);
         let file = self.root.open(path, flags_of(options) | how, mode).map_err(from_errno)?;
         self.owner.apply(&self.settings, &file)?;
-        let file = LocalFile::new(file, options, self.mapped_owner())?;
+        let file = LocalFile::new(file, options, self.mapped_owner(), self.root.file_system())?;
         let provisional = options.provisional && options.write;
         if provisional { file.on_trial(options, true, &self.settings.leftovers) } else { Ok(file) }
     }
@@ -154,7 +154,7 @@ impl LocalStorage {
             Some(existing) => inherit(&existing.file, &existing.metadata, replacement.file())?,
             None => self.owner.apply(&self.settings, replacement.file())?,
         }
-        LocalUpload::new(options, self.mapped_owner(), replacement)
+        LocalUpload::new(options, self.mapped_owner(), self.root.file_system(), replacement)
     }
 }
 

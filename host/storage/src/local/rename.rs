@@ -7,6 +7,7 @@ use tidegate_core::ports::storage::StorageError;
 
 use super::LocalStorage;
 use super::errors::from_errno;
+use super::freeing::Freed;
 use super::resolve::Place;
 
 impl LocalStorage {
@@ -24,6 +25,7 @@ impl LocalStorage {
         if !replace {
             return rename_to_new(&from, from.name(), &to).map_err(from_errno);
         }
+        let _freed = Freed::at(&to);
         fs::renameat(from.directory(), from.name(), to.directory(), to.name()).map_err(from_errno)
     }
 }

@@ -15,12 +15,10 @@ use tidegate_core::ports::storage::{Finished, Metadata, StorageError, StorageErr
 
 use super::attributes;
 use super::errors::from_errno;
+use super::freeing::{Freed, hold};
 use super::leftovers::{Leftovers, Note, path_of};
 use super::rename::rename_to_new;
 use super::resolve::{Place, Root};
-
-/// Replaced files of at least this size, in bytes, are freed on a thread of their own.
-const FREED_ASIDE: u64 = 64 << 20;
 
 pub struct Replacement {
     file: Arc<OwnedFd>,
@@ -131,7 +129,7 @@ impl Replacement {
         let replaced = named_now(&place);
         fs::renameat(place.directory(), &hidden, place.directory(), place.name()).map_err(from_errno)?;
         Ok(replaced.map(|(file, metadata)| {
-            free_aside(file, &metadata);
+            drop(Freed::held(file, metadata.size));
             metadata
         }))
     }
@@ -166,18 +164,9 @@ impl Drop for Replacement {
 
 /// The file at `place`, held open so that the rename does not free it.
 fn named_now(place: &Place) -> Option<(OwnedFd, Metadata)> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = fs::openat(place.directory(), place.name(), flags, Mode::empty()).ok()?;
+    let file = hold(place).ok()?;
     let metadata = attributes::metadata_of(&file).ok()?;
     Some((file, metadata))
-}
-
-/// Closes the last reference to a large replaced file on a thread of its own: the kernel frees the
-/// file's blocks in that call, which takes a tenth of a second or more for each gigabyte.
-fn free_aside(replaced: OwnedFd, metadata: &Metadata) {
-    if metadata.size >= FREED_ASIDE {
-        std::thread::spawn(move || drop(replaced));
-    }
 }
 
 fn create(

@@ -11,6 +11,7 @@ use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::Canonical;
 
 use super::links::{self, HostNames};
+use super::waiting::RootFileSystem;
 
 /// How often a path is resolved again when a concurrent rename keeps the kernel from deciding.
 const RACE_RETRIES: usize = 16;
@@ -23,6 +24,7 @@ pub struct Root {
     directory: Arc<OwnedFd>,
     host_names: Arc<HostNames>,
     follows_links: bool,
+    file_system: RootFileSystem,
 }
 
 /// A name in a directory. A symbolic link of this name is not followed.
@@ -68,12 +70,20 @@ impl Root {
         // The path may lead through symbolic links; other links name the directory without them.
         let name = fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new())?;
         let host_names = HostNames::new([path.as_os_str().as_bytes().to_vec(), name.into_bytes()]);
-        Ok(Self { directory: Arc::new(directory), host_names: Arc::new(host_names), follows_links: true })
+        let file_system = RootFileSystem::of(&directory)?;
+        let (directory, host_names) = (Arc::new(directory), Arc::new(host_names));
+        Ok(Self { directory, host_names, follows_links: true, file_system })
     }
 
     /// The same directory, where a symbolic link in a path is an error.
     pub fn without_links(&self) -> Self {
-        Self { directory: self.directory.clone(), host_names: self.host_names.clone(), follows_links: false }
+        let (directory, host_names) = (self.directory.clone(), self.host_names.clone());
+        Self { directory, host_names, follows_links: false, file_system: self.file_system }
+    }
+
+    /// The file system that has the directory.
+    pub fn file_system(&self) -> RootFileSystem {
+        self.file_system
     }
 
     pub fn directory(&self) -> BorrowedFd<'_> {

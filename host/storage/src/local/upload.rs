@@ -15,6 +15,7 @@ use super::descriptor::Descriptor;
 use super::errors::from_errno;
 use super::file::LocalFile;
 use super::replacement::Replacement;
+use super::waiting::RootFileSystem;
 
 pub struct LocalUpload {
     descriptor: Descriptor,
@@ -23,13 +24,20 @@ pub struct LocalUpload {
 }
 
 impl LocalUpload {
-    pub fn new(options: OpenOptions, owner: Owner, replacement: Replacement) -> Result<Self, StorageError> {
+    /// `root`: the file system of the tree's root.
+    pub fn new(
+        options: OpenOptions,
+        owner: Owner,
+        root: RootFileSystem,
+        replacement: Replacement,
+    ) -> Result<Self, StorageError> {
         let file = replacement.file().clone();
+        let may_wait = root.may_wait(fs::fstat(&*file).map_err(from_errno)?.st_dev);
         if options.append {
             // A file without a name cannot be opened for appending, so the flag is set afterwards.
             fs::fcntl_setfl(&*file, OFlags::APPEND).map_err(from_errno)?;
         }
-        let descriptor = Descriptor { file, append: options.append, owner };
+        let descriptor = Descriptor { file, append: options.append, owner, may_wait };
         Ok(Self { descriptor, replacement: Mutex::new(Some(replacement)) })
     }
 
@@ -88,12 +96,18 @@ impl Upload for LocalUpload {
             Some(replacement) => replacement.show()?,
             None => return Err(from_errno(Errno::NOENT)),
         };
-        let Descriptor { file, owner, .. } = &self.descriptor;
-        let shown = LocalFile::of(Descriptor { file: file.clone(), append: false, owner: *owner });
+        let Descriptor { file, owner, may_wait, .. } = &self.descriptor;
+        let (file, owner, may_wait) = (file.clone(), *owner, *may_wait);
+        let shown = LocalFile::of(Descriptor { file, append: false, owner, may_wait });
         Ok(Shown { host_path: path.into_os_string(), file: Some(Box::new(shown)) })
     }
 
     async fn finish(&self) -> Result<Finished, StorageError> {
+        if let Err(error) = self.descriptor.stored().await {
+            // No part is kept either: which bytes the file system lacks is not known, and clients go on by the size.
+            self.discard();
+            return Err(error);
+        }
         let replacement = self.replacement().take();
         replacement.ok_or_else(|| from_errno(Errno::NOENT))?.commit()
     }
