@@ -70,7 +70,7 @@ pub enum State {
     Full(Instant),
     /// For its replies to be taken: there are packets left to answer.
     OutputFull,
-    /// For a call of [`Engine::receive_aside`]: the next packet reads or writes a whole file, or may wait for another host.
+    /// For a call of [`Engine::receive_aside`]: the next packet takes long, or may wait for another host.
     TakesLong,
 }
 

@@ -154,22 +154,34 @@ impl SftpServer {
                 format!("at most {MAX_NAMES} names can be asked for at once"),
             ));
         }
+        let (users, groups) = (numbers(users)?, numbers(groups)?);
+        let users = self.files.user_names(users).await;
+        let groups = self.files.group_names(groups).await;
         let packet = reply.begin(fxp::EXTENDED_REPLY);
-        put_names(packet, &mut Reader::new(users), |id| self.files.user_name(id))?;
-        put_names(packet, &mut Reader::new(groups), |id| self.files.group_name(id))
+        put_names(packet, &users);
+        put_names(packet, &groups);
+        Ok(())
     }
 }
 
-/// Writes one list of names; an unknown id gets an empty name.
-fn put_names(packet: &mut Vec<u8>, ids: &mut Reader<'_>, name: impl Fn(u32) -> Option<String>) -> Result<(), Status> {
+/// The numbers of a list, each in four bytes.
+fn numbers(list: &[u8]) -> Result<Vec<u32>, Status> {
+    let (mut list, mut numbers) = (Reader::new(list), Vec::new());
+    while !list.is_empty() {
+        numbers.push(list.u32()?);
+    }
+    Ok(numbers)
+}
+
+/// Writes one list of names.
+fn put_names(packet: &mut Vec<u8>, names: &[String]) {
     let length_at = packet.len();
     put_u32(packet, 0);
-    while !ids.is_empty() {
-        put_string(packet, name(ids.u32()?).unwrap_or_default().as_bytes());
+    for name in names {
+        put_string(packet, name.as_bytes());
     }
     let length = packet.len() - length_at - 4;
     fill_u32(packet, length_at, u32::try_from(length).unwrap_or(u32::MAX));
-    Ok(())
 }
 
 fn put_space(reply: &mut Reply<'_>, space: &Space) {

@@ -113,6 +113,15 @@ async fn data_is_copied_between_two_handles() {
         assert_eq!(client.ask(fxp::CLOSE, &[handle]).await.status(), OK);
     }
     assert_eq!(client.get("to").await, b"34568989");
+    // Where a file is opened to append, the offset means nothing.
+    let from = Field::Handle(client.open("from", fxf::READ).await.handle());
+    let to = Field::Handle(client.open("to", fxf::APPEND).await.handle());
+    for offset in [0, 3, u64::MAX] {
+        let fields = [from, zero, Field::U64(1), to, Field::U64(offset)];
+        assert_eq!(client.extended("copy-data", &fields).await.status(), OK, "{offset}");
+    }
+    assert_eq!(client.ask(fxp::CLOSE, &[to]).await.status(), OK);
+    assert_eq!(client.get("to").await, b"34568989000");
 }
 
 #[tokio::test]

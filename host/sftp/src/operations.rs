@@ -78,8 +78,8 @@ pub enum Cost {
     Bandwidth,
     /// Names alone, or as much as whole files where they have to be copied to another file system.
     Names,
-    /// Reading or writing a whole file: the connection cannot stand still for so long.
-    WholeFile,
+    /// Reading or writing a whole file, or asking a directory service: the connection cannot stand still for so long.
+    Long,
 }
 
 /// A row of the table.
@@ -193,7 +193,7 @@ operations! {
     Hardlink { existing: RawPath<'a>, new: RawPath<'a> }
         = Wire::Extension("hardlink@openssh.com", "1"), Trees, Little, boxed hardlink;
     // A slow disk may need minutes, and clients give up a connection that is silent for so long.
-    Fsync { handle: Handle } = Wire::Extension("fsync@openssh.com", "1"), Nothing, WholeFile, boxed fsync;
+    Fsync { handle: Handle } = Wire::Extension("fsync@openssh.com", "1"), Nothing, Long, boxed fsync;
     Lsetstat { path: RawPath<'a>, attributes: SetAttributes }
         = Wire::Extension("lsetstat@openssh.com", "1"), Trees, Little, boxed lsetstat;
     Limits {} = Wire::Extension("limits@openssh.com", "1"), Nothing, Little, boxed limits;
@@ -202,23 +202,23 @@ operations! {
 
     // draft-ietf-secsh-filexfer-extensions-00 §7 and §3, draft-ietf-secsh-filexfer-09 §9.1.1.
     CopyData { source: Handle, source_offset: u64, length: u64, target: Handle, target_offset: u64 }
-        = Wire::Extension("copy-data", "1"), Files, WholeFile, boxed copy_data;
+        = Wire::Extension("copy-data", "1"), Files, Long, boxed copy_data;
     /// paramiko's form of the request.
     CheckFile { handle: Handle, question: Question<'a> }
-        = Wire::Extension("check-file", check_file::ALGORITHMS), Nothing, WholeFile, boxed check_file;
+        = Wire::Extension("check-file", check_file::ALGORITHMS), Nothing, Long, boxed check_file;
     CheckFileName { path: RawPath<'a>, question: Question<'a> }
-        = Wire::Unlisted("check-file-name"), Nothing, WholeFile, boxed check_file_name;
+        = Wire::Unlisted("check-file-name"), Nothing, Long, boxed check_file_name;
     CheckFileHandle { handle: Handle, question: Question<'a> }
-        = Wire::Unlisted("check-file-handle"), Nothing, WholeFile, boxed check_file_handle;
+        = Wire::Unlisted("check-file-handle"), Nothing, Long, boxed check_file_handle;
     Md5Hash { path: RawPath<'a>, offset: u64, length: u64, quick_check: ByteString<'a> }
-        = Wire::Extension("md5-hash", "1"), Nothing, WholeFile, boxed md5_hash;
+        = Wire::Extension("md5-hash", "1"), Nothing, Long, boxed md5_hash;
     Md5HashHandle { handle: Handle, offset: u64, length: u64, quick_check: ByteString<'a> }
-        = Wire::Unlisted("md5-hash-handle"), Nothing, WholeFile, boxed md5_hash_handle;
+        = Wire::Unlisted("md5-hash-handle"), Nothing, Long, boxed md5_hash_handle;
     // OpenSSH's PROTOCOL, section 4, again.
     HomeDirectory { user: ByteString<'a> } = Wire::Extension("home-directory", "1"), Nothing, Little, boxed home_directory;
     /// Both fields are lists of numbers, each in four bytes.
     UsersGroupsById { users: ByteString<'a>, groups: ByteString<'a> }
-        = Wire::Extension("users-groups-by-id@openssh.com", "1"), Nothing, Little, boxed names_by_id;
+        = Wire::Extension("users-groups-by-id@openssh.com", "1"), Nothing, Long, boxed names_by_id;
 }
 
 /// The names of the extensions that VERSION lists, and what it says of each.
@@ -398,14 +398,15 @@ mod tests {
     }
 
     #[test]
-    fn whole_files_are_the_only_long_work() {
-        let long = |name: &[u8]| Packet::new(&request(fxp::EXTENDED, &[name])).unwrap().cost() == Cost::WholeFile;
+    fn whole_files_and_names_of_users_are_the_only_long_work() {
+        let long = |name: &[u8]| Packet::new(&request(fxp::EXTENDED, &[name])).unwrap().cost() == Cost::Long;
         let checksums = ["check-file", "check-file-name", "check-file-handle", "md5-hash", "md5-hash-handle"];
-        for name in ["copy-data", "fsync@openssh.com"].iter().chain(&checksums) {
+        let others = ["copy-data", "fsync@openssh.com", "users-groups-by-id@openssh.com"];
+        for name in others.iter().chain(&checksums) {
             assert!(long(name.as_bytes()), "{name}");
         }
         assert!(!long(b"statvfs@openssh.com") && !long(b"no-such"));
-        assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::WholeFile).count(), 7);
+        assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::Long).count(), 8);
         assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::Bandwidth).count(), 2);
     }
 

@@ -30,7 +30,7 @@ pub struct SftpServer {
     broken: Option<ProtocolError>,
 }
 
-/// Whether the caller has time for requests that read or write a whole file.
+/// Whether the caller has time for requests that take long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// No: the connection stands still until its requests are answered.
@@ -225,7 +225,7 @@ impl SftpServer {
     /// Whether the connection would stand still for too long.
     fn takes_long(&self, request: &Packet<'_>) -> bool {
         let is_long = match request.cost() {
-            Cost::WholeFile => true,
+            Cost::Long => true,
             Cost::Names => self.files.may_copy_to_rename(),
             Cost::Little | Cost::Bandwidth => false,
         };

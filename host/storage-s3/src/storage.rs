@@ -380,12 +380,4 @@ impl Storage for S3Storage {
     async fn sweep(&self, before: i64) -> Result<Swept, StorageError> {
         UnfinishedUploads::new(&self.location, self.transport.clone()).sweep(&self.bucket.prefix, before).await
     }
-
-    fn user_name(&self, _uid: u32) -> Option<String> {
-        None
-    }
-
-    fn group_name(&self, _gid: u32) -> Option<String> {
-        None
-    }
 }

@@ -386,15 +386,6 @@ impl Storage for SftpStorage {
     async fn sweep(&self, before: i64) -> Result<Swept, StorageError> {
         self.remove_unfinished(before).await
     }
-
-    /// Which names the numbers have there is not known.
-    fn user_name(&self, _uid: u32) -> Option<String> {
-        None
-    }
-
-    fn group_name(&self, _gid: u32) -> Option<String> {
-        None
-    }
 }
 
 #[cfg(test)]

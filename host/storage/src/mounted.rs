@@ -379,12 +379,12 @@ impl Storage for MountedStorage {
         all
     }
 
-    fn user_name(&self, uid: u32) -> Option<String> {
-        self.home.user_name(uid)
+    async fn user_names(&self, uids: Vec<u32>) -> Vec<String> {
+        self.home.user_names(uids).await
     }
 
-    fn group_name(&self, gid: u32) -> Option<String> {
-        self.home.group_name(gid)
+    async fn group_names(&self, gids: Vec<u32>) -> Vec<String> {
+        self.home.group_names(gids).await
     }
 }
 

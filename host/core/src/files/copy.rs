@@ -69,22 +69,22 @@ impl FileService {
         size: u64,
     ) -> Result<u64, FileError> {
         let available = size.saturating_sub(range.from);
-        let mut left = if range.length == 0 { available } else { range.length.min(available) };
-        let (mut from, mut to) = (range.from, range.to);
+        let wanted = if range.length == 0 { available } else { range.length.min(available) };
+        let mut copied = 0;
         let mut portion = Vec::with_capacity(PORTION);
-        while left > 0 {
+        while copied < wanted {
             portion.clear();
-            let wanted = usize::try_from(left).unwrap_or(PORTION).min(PORTION);
-            let count = source.inspect_at(from, wanted, &mut portion).await?;
+            let at_once = usize::try_from(wanted - copied).unwrap_or(PORTION).min(PORTION);
+            let count = source.inspect_at(range.from.saturating_add(copied), at_once, &mut portion).await?;
             if count == 0 {
                 break;
             }
-            target.store_at(to, &portion).await?;
-            let count = count as u64;
-            (from, to, left) = (from + count, to + count, left - count);
+            // The offset means nothing where the target is opened to append, and may be any.
+            target.store_at(range.to.saturating_add(copied), &portion).await?;
+            copied += count as u64;
             tokio::task::yield_now().await;
         }
-        Ok(to - range.to)
+        Ok(copied)
     }
 }
 

@@ -296,14 +296,14 @@ impl FileService {
         self.context.hooks.may_wait()
     }
 
-    /// The name of a user of the host; None: unknown.
-    pub fn user_name(&self, uid: u32) -> Option<String> {
-        self.storage.user_name(uid)
+    /// The names of users of the host, in the order of their numbers; an empty one: unknown.
+    pub async fn user_names(&self, uids: Vec<u32>) -> Vec<String> {
+        self.storage.user_names(uids).await
     }
 
-    /// The name of a group of the host; None: unknown.
-    pub fn group_name(&self, gid: u32) -> Option<String> {
-        self.storage.group_name(gid)
+    /// The names of groups of the host, in the order of their numbers; an empty one: unknown.
+    pub async fn group_names(&self, gids: Vec<u32>) -> Vec<String> {
+        self.storage.group_names(gids).await
     }
 
     /// Counts an SSH command that failed or was refused.

@@ -366,10 +366,4 @@ impl Storage for NoFiles {
     async fn space(&self, _: &VirtualPath) -> Result<Space, StorageError> {
         unreachable!()
     }
-    fn user_name(&self, _: u32) -> Option<String> {
-        None
-    }
-    fn group_name(&self, _: u32) -> Option<String> {
-        None
-    }
 }

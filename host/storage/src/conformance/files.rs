@@ -27,11 +27,13 @@ async fn what_is_written_is_read() {
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("soonlater"), "{name}");
 
         let more = write(&*storage, "/f", OpenOptions { truncate: false, append: true, ..PUT }).await.unwrap();
-        more.write_at(0, b"!").await.unwrap();
-        more.write_at(3, b"?").await.unwrap();
+        // A5-12: whatever the offset is.
+        for (offset, data) in [(0, b"!"), (3, b"?"), (u64::MAX, b".")] {
+            more.write_at(offset, data).await.unwrap();
+        }
         finish(&more).await.unwrap();
         drop(more);
-        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("soonlater!?"), "{name}");
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("soonlater!?."), "{name}");
 
         let middle = write(&*storage, "/f", OpenOptions { truncate: false, ..PUT }).await.unwrap();
         middle.write_at(4, b"er").await.unwrap();

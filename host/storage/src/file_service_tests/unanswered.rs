@@ -189,12 +189,6 @@ impl Storage for Remote {
     async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {
         self.files.space(path).await
     }
-    fn user_name(&self, _: u32) -> Option<String> {
-        None
-    }
-    fn group_name(&self, _: u32) -> Option<String> {
-        None
-    }
 }
 
 /// A session with files `/a`, of 5 bytes, and `/b`, of 3.

@@ -90,9 +90,9 @@ impl Descriptor {
         }
     }
 
-    /// Writes all of `data`.
+    /// Writes all of `data`; of a file that is opened to append, at its end, whatever `offset` is.
     pub fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
-        if offset > i64::MAX as u64 {
+        if !self.append && offset > i64::MAX as u64 {
             return Err(from_errno(Errno::INVAL));
         }
         let mut written = 0;

@@ -384,13 +384,22 @@ impl Storage for LocalStorage {
         attributes::space_of(&self.root.open_path_only(path).map_err(from_errno)?)
     }
 
-    fn user_name(&self, uid: u32) -> Option<String> {
-        uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned())
+    async fn user_names(&self, uids: Vec<u32>) -> Vec<String> {
+        let name = |uid| Some(uzers::get_user_by_uid(uid)?.name().to_string_lossy().into_owned());
+        names_on_another_thread(uids, name).await
     }
 
-    fn group_name(&self, gid: u32) -> Option<String> {
-        uzers::get_group_by_gid(gid).map(|group| group.name().to_string_lossy().into_owned())
+    async fn group_names(&self, gids: Vec<u32>) -> Vec<String> {
+        let name = |gid| Some(uzers::get_group_by_gid(gid)?.name().to_string_lossy().into_owned());
+        names_on_another_thread(gids, name).await
     }
+}
+
+/// Looks names up, for which the host may ask a directory service that is away.
+async fn names_on_another_thread(ids: Vec<u32>, name: impl Fn(u32) -> Option<String> + Send + 'static) -> Vec<String> {
+    let count = ids.len();
+    let look = move || ids.into_iter().map(|id| name(id).unwrap_or_default()).collect::<Vec<_>>();
+    tokio::task::spawn_blocking(look).await.unwrap_or_else(|_| vec![String::new(); count])
 }
 
 #[cfg(test)]

@@ -414,3 +414,12 @@ async fn without_room_for_a_descriptor_nothing_is_opened_made_or_emptied() {
         assert!(storage.open(&path("/moved")).await.is_ok());
     }
 }
+
+#[tokio::test]
+async fn names_of_the_host_come_in_the_order_of_their_numbers() {
+    let storage = tree(OverwriteMode::Standard).storage;
+    let numbers = vec![4_000_000_001, 0, 4_000_000_002];
+    assert_eq!(storage.user_names(numbers.clone()).await, ["", "root", ""]);
+    assert_eq!(storage.group_names(numbers).await, ["", "root", ""]);
+    assert!(storage.user_names(Vec::new()).await.is_empty());
+}

@@ -33,7 +33,7 @@ impl OpenNode {
 
     /// `append`: write at the end, whatever `offset` is.
     pub fn write_at(&self, append: bool, offset: u64, data: &[u8]) -> Result<(), StorageError> {
-        if offset > i64::MAX as u64 {
+        if !append && offset > i64::MAX as u64 {
             return Err(error(StorageErrorKind::Invalid));
         }
         self.tree.nodes().write(self.node, (!append).then_some(offset), data)

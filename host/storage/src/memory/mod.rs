@@ -423,14 +423,6 @@ impl Storage for MemoryStorage {
         self.find(&nodes, path, Last::Followed)?.existing()?;
         Ok(space_of(&nodes, &self.tree.settings))
     }
-
-    fn user_name(&self, _uid: u32) -> Option<String> {
-        None
-    }
-
-    fn group_name(&self, _gid: u32) -> Option<String> {
-        None
-    }
 }
 
 fn space_of(nodes: &Nodes, settings: &MemoryStorageSettings) -> Space {

@@ -246,10 +246,15 @@ pub trait Storage: Any + Send + Sync {
         Ok(Swept::default())
     }
 
-    /// The user's name, as the storage's host knows it.
-    fn user_name(&self, uid: u32) -> Option<String>;
-    /// The group's name, as the storage's host knows it.
-    fn group_name(&self, gid: u32) -> Option<String>;
+    /// The names of users, as the storage's host knows them; an empty one: unknown.
+    async fn user_names(&self, uids: Vec<u32>) -> Vec<String> {
+        vec![String::new(); uids.len()]
+    }
+
+    /// As [`user_names`](Self::user_names), of groups.
+    async fn group_names(&self, gids: Vec<u32>) -> Vec<String> {
+        vec![String::new(); gids.len()]
+    }
 }
 
 /// An open file, whatever name it has meanwhile.
