@@ -40,6 +40,7 @@ mod lost_passwords;
 mod made_for_accounts;
 mod migration;
 mod names_in_bytes;
+mod object_credentials;
 mod object_requests;
 mod object_storage;
 mod only_read_accounts;

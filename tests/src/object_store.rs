@@ -34,11 +34,7 @@ impl Store {
         let bucket = root.join("files");
         std::fs::create_dir_all(&bucket).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut store = Command::new("s3s-fs");
-        store.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        store.args(["--access-key", "key", "--secret-key", "secret"]).arg(&root);
-        let process = store.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        waiting::until("the store listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let process = serve(&root, port);
         let place = place(&format!("127.0.0.1:{port}"), "files");
         Self { process: Some(process), port, bucket, place, prefix: "home".into() }
     }
@@ -70,6 +66,19 @@ impl Store {
         )
     }
 
+    /// Ends it at once. It is one of [`start`](Self::start).
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Starts it again, where it was.
+    pub fn restart(&mut self) {
+        self.process = Some(serve(self.bucket.parent().unwrap(), self.port));
+    }
+
     /// The account's objects, without the store's own files.
     pub fn objects(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -85,6 +94,15 @@ impl Store {
         found.retain(|name| name.contains(".upload"));
         found
     }
+}
+
+fn serve(root: &Path, port: u16) -> Child {
+    let mut store = Command::new("s3s-fs");
+    store.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+    store.args(["--access-key", "key", "--secret-key", "secret"]).arg(root);
+    let process = store.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    waiting::until("the store listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    process
 }
 
 impl Drop for Store {

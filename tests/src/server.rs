@@ -18,6 +18,8 @@ use crate::{clients, tools};
 pub struct Site {
     directory: TempDir,
     config: String,
+    /// Keys of no section.
+    first: String,
     /// The section `common.defender`; empty: as it is without a configuration.
     defender: String,
 }
@@ -37,7 +39,7 @@ impl Site {
                 .to_owned();
         // Tests try many wrong passwords from one address.
         let defender = "[common.defender]\nenabled = false\n".to_owned();
-        Self { directory, config, defender }
+        Self { directory, config, first: String::new(), defender }
     }
 
     /// Any port on loopback, and everything else as it is without a configuration. The RSA key is
@@ -46,7 +48,7 @@ impl Site {
         let directory = tempfile::tempdir().unwrap();
         let config = "[httpd]\nbind_port = 0\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\n".to_owned();
         clients::key_of(directory.path(), "id_rsa", &["-t", "rsa", "-b", "3072"]);
-        Self { directory, config, defender: String::new() }
+        Self { directory, config, first: String::new(), defender: String::new() }
     }
 
     /// Replaces the keys of `common.defender`.
@@ -59,6 +61,12 @@ impl Site {
     pub fn config(mut self, text: &str) -> Self {
         self.config.push_str(text);
         self.config.push('\n');
+        self
+    }
+
+    /// The era whose rules hold.
+    pub fn compat(mut self, era: &str) -> Self {
+        self.first = format!("compat = \"{era}\"\n");
         self
     }
 
@@ -91,7 +99,7 @@ impl Site {
         let name =
             self.directory.path().file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_alphanumeric(), "");
         let config = with_provider(&self.config, &provider.replace("{unique}", &format!("t{name}")));
-        self.write("tidegate.toml", format!("{}{config}", self.defender));
+        self.write("tidegate.toml", format!("{}{}{config}", self.first, self.defender));
     }
 
     /// The command line, on this directory.

@@ -371,7 +371,8 @@ fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, b
         "list" => list(&content, &query),
         "unfinished" => unfinished(&content, &query),
         "begin" => {
-            content.uploads.insert(number.to_string(), Parts { key, headers: kept, ..Parts::default() });
+            let upload = Parts { key, headers: kept, initiated: "2020-01-01T00:00:00Z".into(), ..Parts::default() };
+            content.uploads.insert(number.to_string(), upload);
             content.count();
             format!("<R><UploadId>{number}</UploadId></R>").into_response()
         }
