@@ -136,6 +136,40 @@ fn the_quota_counts_objects() {
 }
 
 #[test]
+fn directories_are_renamed_if_that_is_wanted_and_hooks_are_told_once() {
+    // A16-04
+    for (mode, is_done) in [(0, false), (1, true)] {
+        let site = Site::new();
+        let told = site.path("told");
+        let script = format!(
+            "#!/bin/sh\necho \"$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_VIRTUAL_TARGET\" >> {}\n",
+            told.display()
+        );
+        let hook = site.script("hook.sh", &script);
+        let site = site.config(&format!(
+            "[common]\nrename_mode = {mode}\n[common.actions]\nexecute_on = [\"rename\"]\n\
+             hook = [{{ hook = \"{}\", compat = \"current\" }}]\n",
+            hook.display()
+        ));
+        let (site, store, server) = started_with(site, "");
+        for name in ["tree/f", "tree/below/g"] {
+            let file = site.path(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, name).unwrap();
+        }
+        sftp_ok(&server, "alice", PASSWORD, &format!("put -r {}\n", site.path("tree").display()));
+        let renamed = sftp(&server, "alice", PASSWORD, "rename tree moved\n");
+        assert_eq!(renamed.status.success(), is_done, "{}", text(&renamed));
+        let place = if is_done { "moved" } else { "tree" };
+        assert_eq!(store.objects(), [format!("{place}/below/g"), format!("{place}/f")]);
+        assert_eq!(std::fs::read(store.bucket.join("home").join(place).join("f")).unwrap(), b"tree/f");
+        assert!(server.terminate().success());
+        let told = std::fs::read_to_string(told).unwrap_or_default();
+        assert_eq!(told, if is_done { "rename /tree /moved\n" } else { "" });
+    }
+}
+
+#[test]
 fn a_store_that_is_away_is_an_error() {
     let (site, store, server) = started("");
     let local = site.write("local", "content");

@@ -1,0 +1,186 @@
+//! Rules, hooks and the log are the same, whatever keeps an account's files.
+
+use serde_json::{Value, json};
+use tidegate_tests::homes::Kind;
+use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
+use tidegate_tests::tools;
+
+const NEW: u32 = fxf::WRITE | fxf::CREAT | fxf::TRUNC;
+
+/// The status of a reply; that of any other reply is success.
+fn status(reply: &Reply) -> u32 {
+    if reply.kind == fxp::STATUS { reply.status() } else { fx::OK }
+}
+
+fn two(from: &str, to: &str) -> Vec<u8> {
+    fields(&[&string(from), &string(to)])
+}
+
+fn close(raw: &mut RawSftp, opened: &Reply) -> u32 {
+    raw.request(fxp::CLOSE, &string(opened.handle())).status()
+}
+
+/// Opens, and closes what was opened.
+fn open(raw: &mut RawSftp, path: &str, flags: u32) -> u32 {
+    let opened = raw.open_file(path, flags);
+    if opened.kind == fxp::HANDLE { close(raw, &opened) } else { opened.status() }
+}
+
+fn put(raw: &mut RawSftp, path: &str, size: usize) -> u32 {
+    let opened = raw.open_file(path, NEW);
+    if opened.kind != fxp::HANDLE {
+        return opened.status();
+    }
+    let write = fields(&[&string(opened.handle()), &0_u64.to_be_bytes(), &string(vec![7; size])]);
+    assert_eq!(raw.request(fxp::WRITE, &write).status(), fx::OK, "{path}");
+    close(raw, &opened)
+}
+
+fn get(raw: &mut RawSftp, path: &str) -> u32 {
+    let opened = raw.open_file(path, fxf::READ);
+    if opened.kind != fxp::HANDLE {
+        return opened.status();
+    }
+    let read = fields(&[&string(opened.handle()), &0_u64.to_be_bytes(), &4096_u32.to_be_bytes()]);
+    assert_eq!(raw.request(fxp::READ, &read).kind, fxp::DATA, "{path}");
+    close(raw, &opened)
+}
+
+#[test]
+fn permissions_are_those_of_the_directory() {
+    Kind::ALL.into_iter().for_each(check_permissions);
+}
+
+fn check_permissions(kind: Kind) {
+    let site = Site::new();
+    let home = site.user_of(kind, "alice", &[]);
+    let permissions = json!({"username": "alice", "permissions": {
+        "/": ["list", "download"], "/in": ["list", "upload"], "/all": ["*"], "/none": ["list"],
+    }});
+    let file = site.write("permissions.json", permissions.to_string());
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", file.to_str().unwrap()]));
+    for name in ["a", "in/old", "all/f", "none/x"] {
+        std::fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
+        std::fs::write(home.join(name), name).unwrap();
+    }
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let no_attributes = 0_u32.to_be_bytes();
+    for (what, path, expected) in [
+        (fxf::READ, "/a", fx::OK),
+        (NEW, "/new", fx::PERMISSION_DENIED),
+        (NEW, "/a", fx::PERMISSION_DENIED),
+        (fxf::READ, "/in/old", fx::PERMISSION_DENIED),
+        (NEW, "/in/old", fx::PERMISSION_DENIED),
+        (NEW, "/in/new", fx::OK),
+        (fxf::READ, "/none/x", fx::PERMISSION_DENIED),
+        (NEW, "/all/new", fx::OK),
+        (fxf::READ, "/all/f", fx::OK),
+    ] {
+        assert_eq!(open(&mut raw, path, what), expected, "{kind:?} {what} {path}");
+    }
+    for (request, body, expected) in [
+        (fxp::REMOVE, string("/a"), fx::PERMISSION_DENIED),
+        (fxp::REMOVE, string("/in/new"), fx::PERMISSION_DENIED),
+        (fxp::MKDIR, fields(&[&string("/in/d"), &no_attributes]), fx::PERMISSION_DENIED),
+        (fxp::MKDIR, fields(&[&string("/all/d"), &no_attributes]), fx::OK),
+        (fxp::RMDIR, string("/all/d"), fx::OK),
+        (fxp::RENAME, two("/a", "/all/a"), fx::PERMISSION_DENIED),
+        (fxp::RENAME, two("/all/f", "/in/f"), fx::PERMISSION_DENIED),
+        (fxp::RENAME, two("/all/f", "/all/g"), fx::OK),
+        (fxp::REMOVE, string("/all/g"), fx::OK),
+        (fxp::STAT, string("/none/x"), fx::OK),
+    ] {
+        let reply = raw.request(request, &body);
+        assert_eq!(status(&reply), expected, "{kind:?} {request} {}", String::from_utf8_lossy(&body));
+    }
+    for (name, is_there) in [("a", true), ("in/old", true), ("in/new", true), ("new", false), ("all/g", false)] {
+        assert_eq!(home.join(name).exists(), is_there, "{kind:?} {name}");
+    }
+    assert_eq!(std::fs::read(home.join("in/old")).unwrap(), b"in/old", "{kind:?}");
+}
+
+/// What a session does, the answers, what hooks were told, and what the log says.
+fn told(kind: Kind) -> (Vec<u32>, Vec<String>, Vec<String>) {
+    let site = Site::new();
+    let told = site.path("told");
+    let hook = site.script(
+        "hook.sh",
+        &format!(
+            "#!/bin/sh\necho \"$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_VIRTUAL_TARGET \
+             size=$SFTPGO_ACTION_FILE_SIZE status=$SFTPGO_ACTION_STATUS\" >> {}\n\
+             case \"$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH\" in pre-*refused) exit 1;; esac\n",
+            told.display()
+        ),
+    );
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [\"pre-upload\", \"upload\", \"pre-download\", \"download\", \"pre-delete\", \
+         \"delete\", \"rename\", \"mkdir\", \"rmdir\"]\nhook = [{{ hook = \"{}\", compat = \"current\" }}]\n",
+        hook.display()
+    ));
+    let home = site.user_of(kind, "alice", &[]);
+    std::fs::write(home.join("refused"), "kept").unwrap();
+    let server = site.start();
+    let answers = session(&server);
+    let log = lines(&server);
+    assert!(server.terminate().success());
+    let mut told: Vec<_> = std::fs::read_to_string(told).unwrap().lines().map(str::to_owned).collect();
+    told.sort_unstable();
+    assert_eq!(std::fs::read(home.join("refused")).unwrap(), b"kept", "{kind:?}");
+    (answers, told, log)
+}
+
+fn session(server: &Server) -> Vec<u32> {
+    let mut raw = RawSftp::connect(server, "alice", "pw");
+    let raw = &mut raw;
+    let mut answers = vec![raw.request(fxp::MKDIR, &fields(&[&string("/d"), &0_u32.to_be_bytes()])).status()];
+    answers.push(put(raw, "/d/f", 1000));
+    answers.push(get(raw, "/d/f"));
+    answers.push(raw.request(fxp::RENAME, &two("/d/f", "/d/g")).status());
+    answers.push(put(raw, "/d/g", 500));
+    answers.push(put(raw, "/refused", 1));
+    answers.push(get(raw, "/refused"));
+    answers.push(raw.request(fxp::REMOVE, &string("/refused")).status());
+    answers.push(raw.request(fxp::REMOVE, &string("/d/g")).status());
+    answers.push(raw.request(fxp::RMDIR, &string("/d")).status());
+    answers
+}
+
+/// The log's lines about files: without what differs from run to run, and where they are.
+fn lines(server: &Server) -> Vec<String> {
+    server.wait_for(|line| line["sender"] == "Rmdir");
+    let all = server.log();
+    let of_files = all.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_files = of_files.filter(|line| line["file_path"].is_string());
+    let name = |value: &Value| value.as_str().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned();
+    of_files
+        .map(|line| {
+            let (path, target) = (name(&line["file_path"]), name(&line["target_path"]));
+            format!(
+                "{} {path} {target} {} {} {}",
+                line["sender"], line["size_bytes"], line["username"], line["protocol"]
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn hooks_and_the_log_are_told_the_same() {
+    // A21-03, A21-04
+    let (answers, told_of_directory, log) = told(Kind::Local);
+    let refused = fx::PERMISSION_DENIED;
+    assert_eq!(answers, [0, 0, 0, 0, 0, refused, refused, refused, 0, 0]);
+    for expected in ["upload /d/f size=1000 status=1", "upload /d/g size=500 status=1", "rename /d/f /d/g"] {
+        let words = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            told_of_directory.iter().any(|line| words(line).starts_with(expected)),
+            "{expected}: {told_of_directory:?}"
+        );
+    }
+    assert_eq!(log.iter().filter(|line| line.contains("\"Upload\"")).count(), 2, "{log:?}");
+    for kind in [Kind::S3, Kind::Sftp] {
+        assert_eq!(told(kind), (answers.clone(), told_of_directory.clone(), log.clone()), "{kind:?}");
+    }
+}
