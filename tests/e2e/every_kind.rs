@@ -1,12 +1,14 @@
 //! Rules, hooks and the log are the same, whatever keeps an account's files.
 
 use serde_json::{Value, json};
+use tidegate_tests::clients::{Proof, sftp_ok};
 use tidegate_tests::homes::Kind;
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
+const PASSWORD: Proof<'static> = Proof::Password("pw");
 const NEW: u32 = fxf::WRITE | fxf::CREAT | fxf::TRUNC;
 
 /// The status of a reply; that of any other reply is success.
@@ -183,4 +185,71 @@ fn hooks_and_the_log_are_told_the_same() {
     for kind in [Kind::S3, Kind::Sftp] {
         assert_eq!(told(kind), (answers.clone(), told_of_directory.clone(), log.clone()), "{kind:?}");
     }
+}
+
+#[test]
+fn patterns_deny_and_hide_names() {
+    // C3-01
+    Kind::ALL.into_iter().for_each(check_patterns);
+}
+
+fn check_patterns(kind: Kind) {
+    let site = Site::new();
+    let home = site.user_of(kind, "alice", &[]);
+    let filters = r#"{"username":"alice","filters":{"file_patterns":[
+        {"path":"/","denied_patterns":["*.exe"]},
+        {"path":"/in","allowed_patterns":["*.csv"]},
+        {"path":"/secret","denied_patterns":["hidden*"],"deny_policy":1}]}}"#;
+    let filters = site.write("filters.json", filters);
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", filters.to_str().unwrap()]));
+    for name in ["a.txt", "a.EXE", "in/a.csv", "in/a.txt", "secret/hidden.txt", "secret/open.txt", "secret/hiddendir/x"]
+    {
+        std::fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
+        std::fs::write(home.join(name), "content").unwrap();
+    }
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let mut status = |kind: u8, body: Vec<u8>| status(&raw.request(kind, &body));
+    let open = |path: &str, flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
+    assert_eq!(status(fxp::OPEN, open("a.txt", fxf::READ)), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("a.EXE", fxf::READ)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::STAT, string("a.EXE")), fx::OK, "it may be seen");
+    assert_eq!(status(fxp::OPEN, open("new.exe", fxf::WRITE | fxf::CREAT)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("a.txt", "a.exe")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("a.EXE", "b.txt")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::REMOVE, string("a.EXE")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("in/a.csv", fxf::READ)), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("in/a.txt", fxf::READ)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("secret/hidden.txt", fxf::READ)), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::STAT, string("secret/hidden.txt")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::STAT, string("secret/hiddendir/x")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::OPEN, open("secret/hidden.new", fxf::WRITE | fxf::CREAT)), fx::NO_SUCH_FILE);
+    // Neither by another name of the directory, nor of one in it.
+    assert_eq!(status(fxp::RENAME, two("/secret/hiddendir", "/seen")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::MKDIR, fields(&[&string("secret/sub"), &0_u32.to_be_bytes()])), fx::OK);
+    assert_eq!(status(fxp::RENAME, two("/secret/sub", "/sub")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("/secret/sub", "/secret/other")), fx::OK);
+    assert_eq!(status(fxp::RENAME, two("secret", "open")), fx::PERMISSION_DENIED);
+    if kind == Kind::S3 {
+        assert_eq!(status(fxp::SYMLINK, two("/secret", "/link")), fx::OP_UNSUPPORTED);
+        return check_listed(&server, &home, "ls -1 secret\nls -1\n");
+    }
+    // Nor through a link.
+    assert_eq!(status(fxp::SYMLINK, two("/secret", "/link")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("link/hidden.txt", fxf::READ)), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::STAT, string("link/hiddendir/x")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::OPEN, open("link/open.txt", fxf::READ)), fx::OK);
+    assert_eq!(status(fxp::SYMLINK, two("secret/hidden.txt", "/innocent")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("innocent", fxf::READ)), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::SYMLINK, two("a.EXE", "/harmless.txt")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("harmless.txt", fxf::READ)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("link/new.exe", fxf::WRITE | fxf::CREAT)), fx::PERMISSION_DENIED);
+    check_listed(&server, &home, "ls -1 secret\nls -1 link\nls -1\n");
+}
+
+fn check_listed(server: &Server, home: &std::path::Path, batch: &str) {
+    let listed = sftp_ok(server, "alice", PASSWORD, batch);
+    assert!(listed.contains("open.txt") && !listed.contains("hidden"), "{listed}");
+    assert!(listed.contains("a.EXE"), "{listed}");
+    assert!(home.join("secret/hidden.txt").exists());
 }
