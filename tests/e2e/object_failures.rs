@@ -43,7 +43,7 @@ fn a_store_that_is_killed_loses_nothing_and_stops_no_other_session() {
         waiting::until("parts are stored", || !store.unfinished().is_empty());
         store.kill();
         // A session on a directory of the host goes on meanwhile.
-        let local = format!("put {} f{round}\nget f{round} /dev/null\n", small.display());
+        let local = format!("put {} f{round}\nget f{round} {}\n", small.display(), site.path("from-bob").display());
         sftp_ok(&server, "bob", PASSWORD, &local);
         assert_eq!(std::fs::read(bob.join(format!("f{round}"))).unwrap(), b"acknowledged");
         assert!(!client.wait().unwrap().success(), "{}", server.log());
