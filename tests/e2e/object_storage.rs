@@ -114,6 +114,20 @@ fn directories_are_made_where_the_store_keeps_none_without_files() {
 }
 
 #[test]
+fn transfers_need_no_disk() {
+    // A16-05
+    let (site, store, server) = started("");
+    drop(server);
+    // A fifth of the file.
+    let server = Server::with_largest_file(&site, 8192);
+    let (local, back) = (site.write("local", bytes(20 * MIB)), site.path("back"));
+    let batch = format!("put {} f\nrename f g\nget g {}\n", local.display(), back.display());
+    sftp_ok(&server, "alice", PASSWORD, &batch);
+    assert!(std::fs::read(back).unwrap() == bytes(20 * MIB));
+    assert_eq!(store.objects(), ["g"]);
+}
+
+#[test]
 fn an_upload_goes_on_where_it_was_broken_off() {
     // A5-12
     let (site, store, server) = started("");
