@@ -62,6 +62,35 @@ fn a_store_that_is_killed_loses_nothing_and_stops_no_other_session() {
 }
 
 #[test]
+fn a_client_is_told_what_is_wrong_with_the_store() {
+    // A5-19
+    let site = Site::new();
+    let mut store = Store::start(&site);
+    alice(&site, &store);
+    let set = |secret: &str| {
+        let filesystem = store.file_system().replace(r#""access_secret":"secret""#, secret);
+        let file = site.write("change.json", format!(r#"{{"username":"alice",{filesystem}}}"#));
+        tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", file.to_str().unwrap()]));
+    };
+    let server = site.start();
+    let asked = || RawSftp::connect(&server, "alice", "pw").request(fxp::STAT, &string("/f"));
+    assert_eq!(asked().status(), fx::NO_SUCH_FILE);
+    set(r#""access_secret":"another""#);
+    let refused = asked();
+    assert_eq!(refused.status(), fx::PERMISSION_DENIED);
+    assert!(refused.message().contains("does not permit it with these credentials"), "{}", refused.message());
+    set(r#""access_secret":"secret""#);
+    store.kill();
+    let failed = asked();
+    assert_eq!(failed.status(), fx::FAILURE);
+    assert!(failed.message().contains("the object store failed or cannot be reached"), "{}", failed.message());
+    // Neither names the bucket, the store or its keys, which the log does.
+    for text in [refused.message(), failed.message()] {
+        assert!(!text.contains("files") && !text.contains("127.0.0.1"), "{text}");
+    }
+}
+
+#[test]
 fn what_a_killed_server_leaves_is_swept() {
     let site = Site::new();
     let store = Store::with_directories(&site);
