@@ -110,7 +110,7 @@ fn a_refusal_says_what_cannot_be_done() {
 
 #[test]
 fn the_space_of_a_bucket_is_the_quota() {
-    // A5-15
+    // A10-10
     let (_site, _store, server) = started_with(r#""quota_size":163840,"quota_files":10,"#);
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     assert_eq!(put(&mut raw, "/f", NEW, &"x".repeat(4096), None), fx::OK);
