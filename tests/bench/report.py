@@ -111,8 +111,10 @@ def checks(workloads):
 
 # Least rate of ours beside another's, by a part of the workload's name.
 STORAGE_GOALS = (("direct", "down, behind", 0.8), ("direct", "up, behind", 0.8), ("direct", "4 KiB", 0.7), ("rclone", "without a link", 1.0))
-# MiB of the server while 50 uploads go on: the budget, and what it has beside it.
-STORAGE_MEMORY = 512 + 64
+# MiB of the server while 50 uploads, or downloads, go on: the budget, and what it has beside it.
+STORAGE_MEMORY = {"uploads": 512 + 64, "downloads": 256 + 64}
+# Least rate of a transfer to a disk beside transfers to the store, with the one that is alone as 1.
+STORAGE_BESIDE = 0.95
 
 
 def storage(workloads):
@@ -132,8 +134,12 @@ def storage(workloads):
             goals = [goal for name, part, goal in STORAGE_GOALS if name == other and part in workload and theirs]
             said += [missed(f"beside {other}", ours["rate"] / theirs["rate"], goal, least=True) for goal in goals]
         if "peak_mib" in ours:
-            said.append(missed("MiB", ours["peak_mib"], STORAGE_MEMORY))
+            most = next(most for way, most in STORAGE_MEMORY.items() if way in workload)
+            said.append(missed("MiB", ours["peak_mib"], most))
             cells[0] += f"; {ours['peak_mib']:.0f} MiB of memory"
+        if "to a disk, beside" in workload:
+            alone = workloads["up to a disk, alone"]["tidegate"]
+            said.append(missed("of alone", ours["rate"] / alone["rate"], STORAGE_BESIDE, least=True))
         requests = ", ".join(f"{name} {result['requests']:.0f}" for name, result in by_server.items())
         cpu = f"{ours['cpu_s'] * 1000 / ours['amount']:.2f} a {'file' if ours['unit'] == 'files/s' else 'MiB'}"
         lines.append(f"| {workload} ({ours['unit']}) | " + " | ".join([*cells, requests, cpu, "; ".join(said)]) + " |")

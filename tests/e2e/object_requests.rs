@@ -8,10 +8,15 @@ use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
 use tidegate_tests::tools;
 
 fn started() -> (Site, Store, Server) {
+    started_with("")
+}
+
+/// `more`: members of the account's document.
+fn started_with(more: &str) -> (Site, Store, Server) {
     let site = Site::new();
     let store = Store::with_directories(&site);
     let json = format!(
-        r#"{{"username":"alice","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},{}}}"#,
+        r#"{{"username":"alice","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},{more}{}}}"#,
         site.path("homes/alice").display(),
         store.file_system()
     );
@@ -90,6 +95,36 @@ fn a_refusal_says_what_cannot_be_done() {
         let (code, message) = refusal(&raw.request(kind, &body));
         assert_eq!(code, fx::OP_UNSUPPORTED, "{message}");
         assert!(message.starts_with("Operation unsupported: ") && message.contains(expected), "{message}");
+    }
+    // Nor are bytes written far from the others, and none that follow are lost.
+    let handle = raw.open_file("/g", NEW).handle();
+    let write = |at: u64, data: &str| fields(&[&string(&handle), &at.to_be_bytes(), &string(data)]);
+    assert_eq!(raw.request(fxp::WRITE, &write(4, "last")).status(), fx::OK);
+    let (code, message) = refusal(&raw.request(fxp::WRITE, &write(1 << 30, "far")));
+    let expected = "Operation unsupported: object storage takes files from their first byte to their last";
+    assert!(code == fx::OP_UNSUPPORTED && message.starts_with(expected), "{code} {message}");
+    assert_eq!(raw.request(fxp::WRITE, &write(0, "midd")).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
+    assert_eq!(get(&mut raw, "/g"), "middlast");
+}
+
+#[test]
+fn the_space_of_a_bucket_is_the_quota() {
+    // A10-10
+    let (_site, _store, server) = started_with(r#""quota_size":163840,"quota_files":10,"#);
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    assert_eq!(put(&mut raw, "/f", NEW, &"x".repeat(4096), None), fx::OK);
+    let handle = raw.open_file("/f", fxf::READ).handle();
+    for request in [
+        fields(&[&string("statvfs@openssh.com"), &string("/")]),
+        fields(&[&string("fstatvfs@openssh.com"), &string(&handle)]),
+    ] {
+        let reply = raw.request(fxp::EXTENDED, &request);
+        assert_eq!(reply.kind, fxp::EXTENDED_REPLY);
+        let number = |at: usize| u64::from_be_bytes(reply.body[8 * at..8 * at + 8].try_into().unwrap());
+        let unit = number(1);
+        let found = [number(2) * unit, number(3) * unit, number(4) * unit, number(5), number(6), number(7)];
+        assert_eq!(found, [40 * 4096, 39 * 4096, 39 * 4096, 10, 9, 9]);
     }
 }
 

@@ -114,6 +114,20 @@ fn directories_are_made_where_the_store_keeps_none_without_files() {
 }
 
 #[test]
+fn transfers_need_no_disk() {
+    // A16-05
+    let (site, store, server) = started("");
+    drop(server);
+    // A fifth of the file.
+    let server = Server::with_largest_file(&site, 8192);
+    let (local, back) = (site.write("local", bytes(20 * MIB)), site.path("back"));
+    let batch = format!("put {} f\nrename f g\nget g {}\n", local.display(), back.display());
+    sftp_ok(&server, "alice", PASSWORD, &batch);
+    assert!(std::fs::read(back).unwrap() == bytes(20 * MIB));
+    assert_eq!(store.objects(), ["g"]);
+}
+
+#[test]
 fn an_upload_goes_on_where_it_was_broken_off() {
     // A5-12
     let (site, store, server) = started("");
@@ -133,6 +147,40 @@ fn the_quota_counts_objects() {
     assert!(!output.status.success(), "{}", text(&output));
     sftp_ok(&server, "alice", PASSWORD, &format!("rm f\nput {} g\n", local.display()));
     assert_eq!(store.objects(), ["g"]);
+}
+
+#[test]
+fn directories_are_renamed_if_that_is_wanted_and_hooks_are_told_once() {
+    // A16-04
+    for (mode, is_done) in [(0, false), (1, true)] {
+        let site = Site::new();
+        let told = site.path("told");
+        let script = format!(
+            "#!/bin/sh\necho \"$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_VIRTUAL_TARGET\" >> {}\n",
+            told.display()
+        );
+        let hook = site.script("hook.sh", &script);
+        let site = site.config(&format!(
+            "[common]\nrename_mode = {mode}\n[common.actions]\nexecute_on = [\"rename\"]\n\
+             hook = [{{ hook = \"{}\", compat = \"current\" }}]\n",
+            hook.display()
+        ));
+        let (site, store, server) = started_with(site, "");
+        for name in ["tree/f", "tree/below/g"] {
+            let file = site.path(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, name).unwrap();
+        }
+        sftp_ok(&server, "alice", PASSWORD, &format!("put -r {}\n", site.path("tree").display()));
+        let renamed = sftp(&server, "alice", PASSWORD, "rename tree moved\n");
+        assert_eq!(renamed.status.success(), is_done, "{}", text(&renamed));
+        let place = if is_done { "moved" } else { "tree" };
+        assert_eq!(store.objects(), [format!("{place}/below/g"), format!("{place}/f")]);
+        assert_eq!(std::fs::read(store.bucket.join("home").join(place).join("f")).unwrap(), b"tree/f");
+        assert!(server.terminate().success());
+        let told = std::fs::read_to_string(told).unwrap_or_default();
+        assert_eq!(told, if is_done { "rename /tree /moved\n" } else { "" });
+    }
 }
 
 #[test]

@@ -201,9 +201,19 @@ impl Server {
 
     /// The server may have so many descriptors.
     pub fn with_descriptors(site: &Site, most: u32) -> Self {
+        Self::with_limit(site, 'n', most)
+    }
+
+    /// The server may write files of so many blocks of 512 bytes, and is killed where it writes more.
+    pub fn with_largest_file(site: &Site, blocks: u32) -> Self {
+        Self::with_limit(site, 'f', blocks)
+    }
+
+    /// With a limit of the shell's `ulimit`.
+    fn with_limit(site: &Site, resource: char, most: u32) -> Self {
         let served = site.tidegate(&["serve", "--log-file-path", ""]);
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh"]);
+        command.args(["-c", &format!("ulimit -{resource} {most}; exec \"$@\""), "sh"]);
         command.arg(served.get_program()).args(served.get_args());
         Self::spawn(command)
     }

@@ -55,7 +55,11 @@ impl SignedRequests {
         let cannot = |text: String| {
             failed(StorageErrorKind::Other, "the object store cannot be asked about the bucket").with_detail(text)
         };
-        let request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        if method == "PUT" {
+            // Stores want it also where it is 0, and the client leaves it out then.
+            request = request.header(http::header::CONTENT_LENGTH, content.len());
+        }
         let request = request.extension(ServiceOperation(operation)).body(Buffer::from(content.to_owned()));
         let request = request.map_err(|error| cannot(error.to_string()))?;
         let (mut parts, body) = request.into_parts();

@@ -1,6 +1,8 @@
 """Files in object storage: through Tidegate, through rclone's server, and with rclone directly on the store, behind a link of
 5 ms and 60 MB/s and without it. The store is s3s-fs, whose objects are files."""
 
+import copy
+import json
 import os
 import subprocess
 import threading
@@ -17,6 +19,9 @@ KEY, SECRET, BUCKET = "key", "secret", "files"
 # What rclone has under way at once where it is a store's own client.
 TRANSFERS = 16
 UPLOADS = 50
+# How many go on beside a session on the disk.
+BESIDE = 4
+LOCAL = "local"
 # Settings of the machine's owner for other stores are not rclone's here.
 CLEAN = ("env", *(f"-u{name}" for name in os.environ if name.startswith(("AWS_", "RCLONE_")) or name.lower().endswith("_proxy")))
 
@@ -67,7 +72,17 @@ def rclone(*arguments):
 def through_tidegate(bench, name, store, proxy):
     place = {"bucket": BUCKET, "region": "us-east-1", "endpoint": f"http://127.0.0.1:{proxy.port}", "access_key": KEY, "access_secret": SECRET}
     account = {"filesystem": {"provider": 1, "s3config": place}}
-    server = servers.tidegate(bench.work, name, key=bench.key, account=account)
+
+    def add_local_account(state):
+        home, document = bench.work / f"{name}-local", bench.work / f"{name}-local.json"
+        home.mkdir()
+        keys = [bench.key.with_suffix(".pub").read_text().strip()]
+        document.write_text(json.dumps(
+            {"username": LOCAL, "status": 1, "home_dir": str(home), "permissions": {"/": ["*"]}, "public_keys": keys}
+        ))
+        subprocess.run([servers.BINARY, "user", "add", "-c", state, "--from-json", document], check=True, stdout=subprocess.DEVNULL)
+
+    server = servers.tidegate(bench.work, name, key=bench.key, account=account, prepare=add_local_account)
     server.name, server.home = "tidegate", store.home
     return server
 
@@ -129,22 +144,39 @@ def measure_behind(bench, store, words, delay, rate):
         batches = ["".join(f"put {name} {server.new}{name.name}\n" for name in names[first::TRANSFERS]) for first in range(TRANSFERS)]
         client.wait([client.start_sftp(server, batch, number=first) for first, batch in enumerate(batches)])
 
-    def fifty(server):
-        peak, is_over = [0], threading.Event()
+    def together(line):
+        """Fifty clients, each with its line; the most memory that the server had meanwhile."""
+        def act(server):
+            peak, is_over = [0], threading.Event()
 
-        def watch():
-            while not is_over.wait(0.1):
-                peak[0] = max(peak[0], server.memory())
+            def watch():
+                while not is_over.wait(0.1):
+                    peak[0] = max(peak[0], server.memory())
 
-        watching = threading.Thread(target=watch)
-        watching.start()
-        begun = time.monotonic()
-        uploads = [client.start_sftp(server, f"put {part} {server.new}{upload}\n", number=upload) for upload in range(UPLOADS)]
-        client.wait(uploads)
-        seconds = time.monotonic() - begun
-        is_over.set()
-        watching.join()
-        return {"seconds": seconds, "peak_mib": peak[0] / 1024}
+            watching = threading.Thread(target=watch)
+            watching.start()
+            begun = time.monotonic()
+            client.wait([client.start_sftp(server, line(server, each), number=each) for each in range(UPLOADS)])
+            seconds = time.monotonic() - begun
+            is_over.set()
+            watching.join()
+            return {"seconds": seconds, "peak_mib": peak[0] / 1024}
+        return act
+
+    def local(uploads):
+        """A file to the account on the disk, beside uploads into the store that do not end before."""
+        def act(server):
+            disk = copy.copy(server)
+            disk.user = LOCAL
+            others = [client.start_sftp(server, f"put {file} {server.new}{each}\n", number=each + 1) for each in range(uploads)]
+            begun = time.monotonic()
+            client.sftp(disk, f"put {file} file\n")
+            seconds = time.monotonic() - begun
+            for other in others:
+                other.terminate()
+                other.wait()
+            return {"seconds": seconds}
+        return act
 
     size = bench.mebibytes
     workloads = [
@@ -153,9 +185,18 @@ def measure_behind(bench, store, words, delay, rate):
         Workload(f"{SMALL} x 4 KiB by {TRANSFERS}, {words}", counted(many), SMALL, "files/s", only=("tidegate", "direct")),
     ]
     if delay:
-        amount = UPLOADS * max(1, bench.mebibytes // 64)
-        workloads.append(Workload(f"{UPLOADS} uploads at once, {words}", counted(fifty), amount, only=("tidegate",)))
+        amount, ours = UPLOADS * max(1, bench.mebibytes // 64), ("tidegate",)
+        put = together(lambda server, each: f"put {part} {server.new}{each}\n")
+        get = together(lambda server, each: f"get part {bench.work / f'back{each}'}\n")
+        rclone("copyto", part, f"{remote(proxy.port)}/part")
+        workloads += [
+            Workload(f"{UPLOADS} uploads at once, {words}", counted(put), amount, only=ours),
+            Workload(f"{UPLOADS} downloads at once, {words}", counted(get), amount, only=ours),
+            Workload("up to a disk, alone", counted(local(0)), size, only=ours),
+            Workload(f"up to a disk, beside {BESIDE} uploads, {words}", counted(local(BESIDE)), size, only=ours),
+        ]
     try:
         return bench.measure(running, workloads)
     finally:
-        (store.home / "big").unlink(missing_ok=True)
+        for name in ("big", "part"):
+            (store.home / name).unlink(missing_ok=True)

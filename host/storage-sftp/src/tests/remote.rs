@@ -3,6 +3,7 @@
 use tidegate_core::admin::{StepOutcome, check_storage};
 use tidegate_core::metrics::{Metrics, SftpRequest};
 use tidegate_core::ports::storage::Uploads;
+use tidegate_core::secret::Secret;
 
 use super::fake::Instead;
 use super::*;
@@ -48,6 +49,40 @@ async fn a_server_that_is_away_is_left_alone_for_a_moment_and_used_again() {
     fake.content().is_away = false;
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(kind(storage.metadata(&path("/f")).await), Err(StorageErrorKind::NotFound));
+}
+
+#[tokio::test]
+async fn sessions_have_one_connection_where_all_that_opens_it_is_the_same() {
+    let fake = Fake::new(ALL);
+    let systems = SftpFileSystems::by(Arc::new(fake.clone()), settings(), Arc::default());
+    let place = SftpLocation { endpoint: "h".into(), username: "u".into(), ..SftpLocation::default() };
+    let mut used = Vec::new();
+    let mut use_as = async |change: fn(&mut SftpLocation)| {
+        let mut place = place.clone();
+        change(&mut place);
+        let location = Location::Sftp(Box::new(place));
+        let storage = systems.open(&FileSystem { location, ..file_system() }).unwrap();
+        let _ = storage.metadata(&path("/f")).await;
+        // It is kept as long as a session has it.
+        used.push(storage);
+        fake.content().dialled
+    };
+    assert_eq!(use_as(|_| {}).await, 1);
+    assert_eq!(use_as(|_| {}).await, 1);
+    assert_eq!(use_as(|place| place.prefix = "/d".into()).await, 1);
+    assert_eq!(use_as(|place| (place.buffer_size, place.one_read_at_a_time) = (4, true)).await, 1);
+    let others: [fn(&mut SftpLocation); 6] = [
+        |place| place.endpoint = "h:2022".into(),
+        |place| place.username = "v".into(),
+        |place| place.password = Secret::new("x"),
+        |place| place.private_key = Secret::new("x"),
+        |place| place.key_passphrase = Secret::new("x"),
+        |place| place.fingerprints = vec!["SHA256:x".into()],
+    ];
+    for (number, change) in others.into_iter().enumerate() {
+        assert_eq!(use_as(change).await, number + 2);
+        assert_eq!(use_as(change).await, number + 2);
+    }
 }
 
 #[tokio::test]
