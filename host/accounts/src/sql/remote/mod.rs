@@ -6,12 +6,16 @@ mod connector;
 mod driver;
 mod executor;
 mod foreign;
+#[cfg(test)]
+pub mod harm_cases;
 mod reader;
 mod settings;
 #[cfg(test)]
 pub mod test_cases;
 #[cfg(test)]
 pub mod test_files;
+#[cfg(test)]
+pub mod test_proxy;
 mod transaction;
 mod trouble;
 
