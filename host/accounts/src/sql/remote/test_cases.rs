@@ -130,11 +130,24 @@ pub async fn an_old_primary_is_left<S: TestServer>(old_primary: impl AsyncFnOnce
     let (first, second) = (S::start(), S::start());
     let both = [first.settings().hosts, second.settings().hosts].concat();
     drop(second.store());
-    let database = S::try_open(DatabaseServerSettings { hosts: both, ..first.settings() }).unwrap();
+    let database = S::try_open(DatabaseServerSettings { hosts: both.clone(), ..first.settings() }).unwrap();
     add(&*database, "alice").await;
     assert!(first.store().find(&USERS, "alice").await.unwrap().is_some());
+    let reading = S::try_open(DatabaseServerSettings { hosts: both, ..first.settings() }).unwrap();
+    let any = S::try_open(DatabaseServerSettings { only_writable: false, ..first.settings() }).unwrap();
+    for store in [&reading, &any] {
+        assert!(store.find(&USERS, "alice").await.unwrap().is_some());
+    }
     // The connections of the pool stay, and go on to answer.
     old_primary(&first).await;
+    add(&*second.store(), "carol").await;
+    // Also a server that writes nothing looks at the host, before long.
+    for _ in 0..10 {
+        reading.changes(None).await.unwrap();
+        any.changes(None).await.unwrap();
+    }
+    assert!(reading.find(&USERS, "carol").await.unwrap().is_some());
+    assert!(any.find(&USERS, "alice").await.unwrap().is_some());
     add(&*database, "bob").await;
     assert!(second.store().find(&USERS, "bob").await.unwrap().is_some());
     assert!(database.find(&USERS, "bob").await.unwrap().is_some());
