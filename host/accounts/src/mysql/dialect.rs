@@ -16,6 +16,10 @@ impl Dialect for MysqlDialect {
         super::migrations::known_version()
     }
 
+    fn refuses_writes(&self) -> &'static str {
+        "CASE WHEN CAST(@@GLOBAL.read_only AS CHAR) IN ('0', 'OFF') THEN 0 ELSE 1 END"
+    }
+
     fn parameter(&self, _: usize, sql: &mut String) {
         sql.push('?');
     }

@@ -16,7 +16,9 @@ pub fn of_statement(error: &Error, host: &str) -> Trouble {
             "this is too long for the database at {host}: {said}; raise the server's max_allowed_packet, or change less at once"
         );
         // The server, or the client, leaves the connection in the middle of the packet.
-        return Trouble { fate: Fate::Broken, ..Trouble::from(StoreError::Refused(text)) };
+        let trouble = Trouble { fate: Fate::Broken, ..Trouble::from(StoreError::Refused(text)) };
+        // The packet that was too long may have been an answer, which then says nothing of what was done.
+        return if matches!(error, Error::Server(_)) { trouble } else { trouble.without_answer() };
     }
     match error {
         Error::Server(answer) => of_answer(answer, &said, host),
@@ -137,6 +139,9 @@ mod tests {
         check(1406, "too long", Fate::Usable, false, "Refused");
         check(1153, "Got a packet bigger than 'max_allowed_packet' bytes", Fate::Broken, false, "Refused");
         check(1064, "syntax", Fate::Usable, false, "Failed");
+        let too_long = std::io::Error::other("Packet is larger than max_allowed_packet");
+        let trouble = of_statement(&Error::Io(IoError::Io(too_long)), "db");
+        assert_eq!((trouble.is_answer, trouble.fate), (false, Fate::Broken));
         let duplicate = ServerError { code: 1062, message: "Duplicate entry 'hush'".into(), state: "23000".into() };
         let trouble = of_statement(&Error::Server(duplicate), "db");
         assert!(trouble.is_duplicate && !trouble.failure.error.to_string().contains("hush"));

@@ -19,7 +19,8 @@ test_cases::of_every_server!(Server);
 
 #[tokio::test]
 async fn four_servers_that_start_at_once_make_the_tables_once() {
-    let server: Server = test_cases::four_servers_start_at_once();
+    let server = Server::start();
+    test_cases::four_servers_start_at_once(&server);
     let mut raw = server.raw().await;
     let versions: Vec<i64> = raw.query("SELECT version FROM tidegate_version ORDER BY version").await.unwrap();
     assert_eq!(versions, MIGRATIONS.iter().map(|(version, _)| *version).collect::<Vec<_>>());
@@ -29,6 +30,28 @@ async fn four_servers_that_start_at_once_make_the_tables_once() {
     test_cases::a_server_beside_newer_tables_refuses(&running, &token).await;
     let refused = MysqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
+}
+
+#[tokio::test]
+async fn four_servers_that_start_at_once_take_older_tables_over_once() {
+    // A9-01
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    raw.query_drop(MysqlDialect(TableNames::default()).render(&steps(OLD_TABLE).remove(0).sql)).await.unwrap();
+    for row in test_cases::OLD_SECRETS {
+        raw.query_drop(*row).await.unwrap();
+    }
+    let earlier = &["DROP TABLE account_references", "DELETE FROM tidegate_version WHERE version = 20261208"][..];
+    // Those of the older server, and then those of an earlier release.
+    for before in [&[][..], earlier] {
+        for sql in before {
+            raw.query_drop(*sql).await.unwrap();
+        }
+        test_cases::four_servers_start_at_once(&server);
+        let versions: Vec<i64> = raw.query("SELECT version FROM tidegate_version ORDER BY version").await.unwrap();
+        assert_eq!(versions, MIGRATIONS.iter().map(|(version, _)| *version).collect::<Vec<_>>(), "{before:?}");
+        test_cases::check_taken_over(&server.open()).await;
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,10 @@ impl Dialect for PostgresqlDialect {
         super::migrations::known_version()
     }
 
+    fn refuses_writes(&self) -> &'static str {
+        "CASE current_setting('transaction_read_only') WHEN 'on' THEN 1 ELSE 0 END"
+    }
+
     fn parameter(&self, number: usize, sql: &mut String) {
         let _ = write!(sql, "${number}");
     }

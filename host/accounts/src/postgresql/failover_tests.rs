@@ -26,6 +26,17 @@ async fn an_old_primary_is_left() {
 }
 
 #[tokio::test]
+async fn a_host_that_refuses_the_user_is_passed_over() {
+    // A3-33
+    test_cases::a_host_that_refuses_the_user_is_passed_over(async |first: &Server| {
+        std::fs::write(first.data().join("pg_hba.conf"), "local all all reject\n").unwrap();
+        first.reload();
+        while PostgresqlDatabase::open(first.settings()).is_ok() {}
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_password_is_read_for_each_connection() {
     // A3-33
     let server = Server::start();

@@ -14,7 +14,8 @@ test_cases::of_every_server!(Server);
 
 #[tokio::test]
 async fn four_servers_that_start_at_once_make_the_tables_once() {
-    let server: Server = test_cases::four_servers_start_at_once();
+    let server = Server::start();
+    test_cases::four_servers_start_at_once(&server);
     let raw = server.raw().await;
     let rows = raw.query_typed("SELECT version FROM tidegate_version", &[]).await.unwrap();
     assert_eq!(rows.len(), 1);
@@ -24,6 +25,28 @@ async fn four_servers_that_start_at_once_make_the_tables_once() {
     test_cases::a_server_beside_newer_tables_refuses(&running, &token).await;
     let refused = PostgresqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
+}
+
+#[tokio::test]
+async fn four_servers_that_start_at_once_take_older_tables_over_once() {
+    // A9-01
+    let server = Server::start();
+    let raw = server.raw().await;
+    let script = include_str!("../../../../sql/postgresql/20200131.sql");
+    raw.batch_execute(&PostgresqlDialect(TableNames::default()).render(script)).await.unwrap();
+    for row in test_cases::OLD_SECRETS {
+        raw.batch_execute(row).await.unwrap();
+    }
+    let earlier = "DROP TABLE account_references; UPDATE tidegate_version SET version = 20261207";
+    // Those of the older server, and then those of an earlier release.
+    for before in ["", earlier] {
+        raw.batch_execute(before).await.unwrap();
+        test_cases::four_servers_start_at_once(&server);
+        let versions = raw.query_typed("SELECT version FROM tidegate_version", &[]).await.unwrap();
+        let versions: Vec<i64> = versions.iter().map(|row| row.get(0)).collect();
+        assert_eq!(versions, [migrations::known_version()], "{before}");
+        test_cases::check_taken_over(&server.open()).await;
+    }
 }
 
 #[tokio::test]
@@ -165,6 +188,38 @@ async fn a_broken_row_of_any_table_is_in_the_way_of_no_other() {
     for (collection, statement) in invalid::broken_cells() {
         invalid::check_broken_cell(&database, collection, async || raw.batch_execute(&statement).await.unwrap()).await;
     }
+}
+
+#[tokio::test]
+async fn answers_are_told_apart() {
+    let server = Server::start();
+    let (database, raw) = (server.open(), server.raw().await);
+    let function = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN RAISE EXCEPTION USING MESSAGE = ''no'', ERRCODE = TG_ARGV[0]; END'";
+    raw.batch_execute(function).await.unwrap();
+    for (code, expected) in [
+        ("53100", "Full"),
+        ("25006", "ReadOnly"),
+        ("40001", "Busy"),
+        ("40P01", "Busy"),
+        ("55P03", "Busy"),
+        ("57014", "Busy"),
+        ("57P01", "Unavailable"),
+        ("08006", "Unavailable"),
+        ("54000", "Refused"),
+        ("42501", "Failed"),
+        ("XX000", "Failed"),
+    ] {
+        let trigger =
+            format!("CREATE TRIGGER refuse BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse('{code}')");
+        raw.batch_execute(&trigger).await.unwrap();
+        let error = commit(&database, "alice", Write::Add(document("/srv"))).await.unwrap_err();
+        assert!(format!("{error:?}").starts_with(expected), "{code}: {error:?}");
+        assert!(error.to_string().contains(&format!("no ({code})")), "{code}: {error}");
+        raw.batch_execute("DROP TRIGGER refuse ON users").await.unwrap();
+        assert!(database.find(&USERS, "alice").await.unwrap().is_none(), "{code}");
+    }
+    add(&database, "alice").await;
 }
 
 #[tokio::test]

@@ -67,6 +67,9 @@ pub trait Database: Send + Sync + 'static {
     /// [`Directory::changes`](tidegate_core::ports::Directory::changes).
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError>;
 
+    /// Leaves the host, which refuses writes, for another one, unless the settings take any host.
+    fn leave_host(&self);
+
     /// Notified when a change was committed through this database.
     fn committed(&self) -> &Notify;
 

@@ -13,6 +13,9 @@ pub trait Dialect: Send + Sync {
     /// The version to which the scripts of this release bring the tables.
     fn known_version(&self) -> i64;
 
+    /// An expression that is 1 where the server refuses writes, and 0 elsewhere.
+    fn refuses_writes(&self) -> &'static str;
+
     /// Writes the parameter of this number, which begins at 1.
     fn parameter(&self, number: usize, sql: &mut String);
 

@@ -14,6 +14,7 @@ mod stamps;
 mod usages;
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a change waits for those before it and for another program's lock together, where a client waits for it.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
 const BUSY: &str = "the database is in use by another program and did not become free in time";
+/// How long to wait before the mode of a file is set again, which others set at the same time.
+const PAUSE: Duration = Duration::from_millis(10);
 const CACHED_STATEMENTS: usize = 32;
 /// The most connections for reads on callers' threads.
 const MOST_INLINE: usize = 8;
@@ -121,7 +124,11 @@ impl SqliteDatabase {
         let unusable =
             |error: std::io::Error| OpenError::Unusable { path: path.to_owned(), problem: error.to_string() };
         if !path.exists() {
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unusable)?;
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+                // Another process was first.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => drop(made.map_err(unusable)?),
+            }
         }
         // A connection that writes changes the header of the file at once.
         Self::origin(path)?;
@@ -245,9 +252,22 @@ fn connect(path: &Path, synchronous: &str) -> Result<Connection, rusqlite::Error
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    write_ahead(&connection)?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     Ok(connection)
+}
+
+/// Sets the mode of the file. Of several that do so for the first time at once, SQLite refuses all but one without a wait.
+fn write_ahead(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let began = Instant::now();
+    loop {
+        let set = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+        let is_busy = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+        if !set.as_ref().is_err_and(is_busy) || began.elapsed() > BUSY_TIMEOUT {
+            return set;
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn classify_open(error: &rusqlite::Error, path: &Path) -> OpenError {

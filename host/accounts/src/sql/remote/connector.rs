@@ -76,6 +76,12 @@ impl<D: Driver> Connector<D> {
         }
     }
 
+    /// Closes all connections, which are to the host that is preferred.
+    pub fn give_up_all(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.pass_over(self.preferred.load(Ordering::Acquire));
+    }
+
     /// Lets the next attempt begin with the next host.
     fn pass_over(&self, number: usize) {
         let next = (number + 1) % self.settings.hosts.len().max(1);

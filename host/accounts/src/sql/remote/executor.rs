@@ -129,6 +129,12 @@ impl<D: Driver> Database for Remote<D> {
         D::changes(self, since).await
     }
 
+    fn leave_host(&self) {
+        if self.connector().settings().only_writable {
+            self.connector().give_up_all();
+        }
+    }
+
     fn committed(&self) -> &Notify {
         &self.committed
     }

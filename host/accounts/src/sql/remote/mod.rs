@@ -6,6 +6,8 @@ mod connector;
 mod driver;
 mod executor;
 mod foreign;
+#[cfg(test)]
+pub mod harm_cases;
 mod reader;
 mod settings;
 #[cfg(test)]
@@ -14,6 +16,8 @@ pub mod step_cases;
 pub mod test_cases;
 #[cfg(test)]
 pub mod test_files;
+#[cfg(test)]
+pub mod test_proxy;
 mod transaction;
 mod trouble;
 

@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate_core::ports::{
-    AccountKey, BatchName, Change, ChangeToken, ChangedObjects, Directory, RunFilter, StoreError, Stores, USERS, Write,
+    AccountKey, BatchName, Change, ChangeToken, ChangedObjects, Directory, PageRequest, RunFilter, StoreError, Stores,
+    USERS, Write,
 };
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 use tidegate_core::secret::Secret;
 use tidegate_tests::databases::Database;
 use tokio::time::Instant;
 
+pub use super::harm_cases::{
+    a_conversation_that_breaks_off_in_any_step_leaves_all_or_nothing, a_host_that_refuses_the_user_is_passed_over,
+    a_thousand_logins_around_a_restart_get_no_wrong_answer, no_more_connections_are_made_than_the_pool_may_have,
+};
 use super::step_cases::Life;
 pub use super::step_cases::a_crash_between_two_steps_leaves_all_or_nothing;
 use super::test_files::Certificates;
@@ -21,7 +26,7 @@ use super::{DatabaseServerSettings, ForeignTable, TlsMode};
 use crate::conformance::{add, change, document};
 
 /// A server of a database, which a test has for itself.
-pub trait TestServer: Sized + 'static {
+pub trait TestServer: Sized + Send + 'static {
     fn start() -> Self;
     /// How it is reached.
     fn settings(&self) -> DatabaseServerSettings;
@@ -57,6 +62,9 @@ macro_rules! of_every_server {
             several_servers_write_at_once,
             a_batch_is_added_once,
             a_crash_between_two_steps_leaves_all_or_nothing,
+            a_conversation_that_breaks_off_in_any_step_leaves_all_or_nothing,
+            a_thousand_logins_around_a_restart_get_no_wrong_answer,
+            no_more_connections_are_made_than_the_pool_may_have,
         }
     };
     ($server:ty: $($case:ident),* $(,)?) => {
@@ -74,15 +82,13 @@ fn refused<S: TestServer>(settings: DatabaseServerSettings) -> String {
     S::try_open(settings).err().unwrap().to_string()
 }
 
-/// A server that four of ours have opened for the first time at once.
-pub fn four_servers_start_at_once<S: TestServer>() -> S {
-    let server = S::start();
+/// Four of ours open the database at once.
+pub fn four_servers_start_at_once<S: TestServer>(server: &S) {
     let open = |settings| std::thread::spawn(move || S::try_open(settings).map(drop));
     let threads: Vec<_> = (0..4).map(|_| open(server.settings())).collect();
     for thread in threads {
         thread.join().unwrap().unwrap();
     }
-    server
 }
 
 pub async fn a_database_that_hangs_is_away_within_two_seconds<S: TestServer>() {
@@ -129,11 +135,24 @@ pub async fn an_old_primary_is_left<S: TestServer>(old_primary: impl AsyncFnOnce
     let (first, second) = (S::start(), S::start());
     let both = [first.settings().hosts, second.settings().hosts].concat();
     drop(second.store());
-    let database = S::try_open(DatabaseServerSettings { hosts: both, ..first.settings() }).unwrap();
+    let database = S::try_open(DatabaseServerSettings { hosts: both.clone(), ..first.settings() }).unwrap();
     add(&*database, "alice").await;
     assert!(first.store().find(&USERS, "alice").await.unwrap().is_some());
+    let reading = S::try_open(DatabaseServerSettings { hosts: both, ..first.settings() }).unwrap();
+    let any = S::try_open(DatabaseServerSettings { only_writable: false, ..first.settings() }).unwrap();
+    for store in [&reading, &any] {
+        assert!(store.find(&USERS, "alice").await.unwrap().is_some());
+    }
     // The connections of the pool stay, and go on to answer.
     old_primary(&first).await;
+    add(&*second.store(), "carol").await;
+    // Also a server that writes nothing looks at the host, before long.
+    for _ in 0..10 {
+        reading.changes(None).await.unwrap();
+        any.changes(None).await.unwrap();
+    }
+    assert!(reading.find(&USERS, "carol").await.unwrap().is_some());
+    assert!(any.find(&USERS, "alice").await.unwrap().is_some());
     add(&*database, "bob").await;
     assert!(second.store().find(&USERS, "bob").await.unwrap().is_some());
     assert!(database.find(&USERS, "bob").await.unwrap().is_some());
@@ -296,6 +315,11 @@ pub fn the_mode_says_what_is_checked<S: TestServer>(server: &S, port: u16, files
     ] {
         check_attempt(server, port, Attempt { host, tls, root, own: None }, expected);
     }
+    // A host whose certificate is for another name is passed over.
+    let hosts = ["127.0.0.1", "localhost"].map(|host| (host.to_owned(), port)).to_vec();
+    let root_cert = trusted.cloned();
+    let settings = DatabaseServerSettings { hosts, tls: TlsMode::VerifyFull, root_cert, ..server.settings() };
+    assert!(S::try_open(settings).is_ok());
 }
 
 /// From here on the server admits only clients with a certificate of the role; `refused` is a part of the error of others.
@@ -393,6 +417,13 @@ pub const SECRET_OF_LATER: &str =
 /// What stands for decryption.
 pub fn decrypted(text: &str) -> Option<String> {
     text.contains("$aes$good").then(|| text.replace("$aes$good", "hush"))
+}
+
+/// Four of ours have opened the database with these accounts at once.
+pub async fn check_taken_over(store: &dyn Stores) {
+    let stored = store.list(&USERS, PageRequest { limit: 10, ..PageRequest::default() }).await.unwrap();
+    let found: Vec<_> = stored.iter().map(|stored| (stored.version.id, stored.name.as_str())).collect();
+    assert_eq!(found, [(1, "open"), (2, "shut")]);
 }
 
 async fn secret_of(store: &dyn Stores, name: &str) -> serde_json::Value {

@@ -124,7 +124,7 @@ impl<D: Database> Directory for SqlStore<D> {
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
-        self.look_at_version().await?;
+        self.look_at_database().await?;
         self.database.changes(since).await
     }
 

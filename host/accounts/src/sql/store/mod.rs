@@ -25,12 +25,12 @@ pub struct SqlStore<D: Database> {
     logins: Arc<PendingLogins>,
     /// Says when plugins' values expire.
     clock: Arc<dyn Clock>,
-    /// Counts the looks for changes: with some of them, the version of the tables is looked at.
+    /// Counts the looks for changes: with some of them, the database itself is looked at.
     looks: AtomicU32,
     version: TablesVersion,
 }
 
-/// With one in so many looks for changes, the version of the tables is looked at.
+/// With one in so many looks for changes, the version of the tables and the host are looked at.
 const LOOKS_BETWEEN: u32 = 10;
 
 impl<D: Database> SqlStore<D> {
@@ -41,14 +41,21 @@ impl<D: Database> SqlStore<D> {
         Self { database: Arc::new(database), logins: Arc::default(), clock, looks: AtomicU32::new(0), version }
     }
 
-    /// Looks at the version of the tables from time to time. A newer release has taken the database over where it is
-    /// greater than the one that this server knows: it must not decide about logins any more.
-    async fn look_at_version(&self) -> Result<(), StoreError> {
+    /// Looks from time to time at the version of the tables, and whether the host still takes writes. A newer release has
+    /// taken the database over where the version is greater than the one that this server knows; what is changed on a new
+    /// primary is not seen on the old one. Neither must decide about logins any more.
+    async fn look_at_database(&self) -> Result<(), StoreError> {
         let is_time = self.looks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOKS_BETWEEN);
         if is_time || self.version.is_newer() {
-            let sql = "SELECT COALESCE(MAX(version), 0) FROM {tidegate_version}";
-            let rows = self.database.query(Patience::Short, sql, Vec::new()).await?;
-            self.version.note(first(rows, |mut row| row.integer(0))?.unwrap_or(0));
+            let refuses_writes = self.database.dialect().refuses_writes();
+            let sql = format!("SELECT COALESCE(MAX(version), 0), {refuses_writes} FROM {{tidegate_version}}");
+            let rows = self.database.query(Patience::Short, &sql, Vec::new()).await?;
+            let seen = first(rows, |mut row| Ok((row.integer(0)?, row.integer(1)?)))?;
+            let (version, refuses_writes) = seen.unwrap_or_default();
+            if refuses_writes != 0 {
+                self.database.leave_host();
+            }
+            self.version.note(version);
         }
         self.version.check()
     }
