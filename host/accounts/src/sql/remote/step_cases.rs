@@ -71,6 +71,10 @@ impl<D: Database> Database for Mortal<D> {
         self.database.changes(since).await
     }
 
+    fn leave_host(&self) {
+        self.database.leave_host();
+    }
+
     fn committed(&self) -> &Notify {
         self.database.committed()
     }
