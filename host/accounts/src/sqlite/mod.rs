@@ -14,6 +14,7 @@ mod stamps;
 mod usages;
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +122,11 @@ impl SqliteDatabase {
         let unusable =
             |error: std::io::Error| OpenError::Unusable { path: path.to_owned(), problem: error.to_string() };
         if !path.exists() {
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unusable)?;
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+                // Another process was first.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => drop(made.map_err(unusable)?),
+            }
         }
         // A connection that writes changes the header of the file at once.
         Self::origin(path)?;
@@ -245,9 +250,23 @@ fn connect(path: &Path, synchronous: &str) -> Result<Connection, rusqlite::Error
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    write_ahead(&connection)?;
     connection.pragma_update(None, "synchronous", synchronous)?;
     Ok(connection)
+}
+
+/// Sets the mode of the file. Of several that do so for the first time at once, SQLite refuses all but one without a wait.
+fn write_ahead(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let began = Instant::now();
+    loop {
+        let set = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+        let is_busy = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+        if !set.as_ref().is_err_and(is_busy) || began.elapsed() > BUSY_TIMEOUT {
+            return set;
+        }
+        // This one waits for the others.
+        connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
+    }
 }
 
 fn classify_open(error: &rusqlite::Error, path: &Path) -> OpenError {

@@ -68,6 +68,43 @@ async fn the_older_servers_table_is_taken_over() {
     assert!(first.permissions.entries().count() == 1 && first.permissions.entries().all(|(path, _)| path.is_root()));
 }
 
+#[test]
+fn four_servers_that_start_at_once_make_the_tables_once() {
+    // A9-01, A9-02
+    let check = |what: &str, prepare: &dyn Fn(&Path), accounts: i64| {
+        for _ in 0..5 {
+            let (_directory, path) = file();
+            prepare(&path);
+            let barrier = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        SqliteDatabase::open(&path).unwrap();
+                    });
+                }
+            });
+            let raw = Connection::open(&path).unwrap();
+            let number = |sql: &str| raw.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!(number("PRAGMA user_version"), migrations::known_version(), "{what}");
+            assert_eq!(number("SELECT count(*) FROM users"), accounts, "{what}");
+        }
+    };
+    check("no file", &|_| {}, 0);
+    let of_older_server = |path: &Path| {
+        let old = Connection::open(path).unwrap();
+        old.execute_batch(include_str!("../../../../sql/sqlite/20200131.sql")).unwrap();
+        old.execute_batch(crate::sql::remote::test_cases::OLD_SECRETS.join(";").as_str()).unwrap();
+    };
+    check("of the older server", &of_older_server, 2);
+    let of_earlier_release = |path: &Path| {
+        SqliteDatabase::open(path).unwrap();
+        let earlier = "DROP TABLE account_references; DROP INDEX users_by_status; PRAGMA user_version = 20261207";
+        Connection::open(path).unwrap().execute_batch(earlier).unwrap();
+    };
+    check("of an earlier release", &of_earlier_release, 0);
+}
+
 #[tokio::test]
 async fn accounts_of_an_earlier_version_are_found_by_their_role() {
     let (_directory, path) = file();
@@ -282,6 +319,37 @@ async fn a_locked_database_answers_after_the_timeout() {
     assert!(matches!(&refused, StoreError::Busy(text) if text.contains("in use by another program")), "{refused}");
     // Readers go on in write-ahead mode.
     assert!(find_user(&database, "alice").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_is_survived() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    let number = |sql: &str| -> i64 {
+        let writer = database.writer.lock().unwrap();
+        writer.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let most = number("PRAGMA page_count") + 50;
+    number(&format!("PRAGMA max_page_count = {most}"));
+    let (mut acknowledged, mut refused) = (Vec::new(), None);
+    while refused.is_none() {
+        let name = format!("user{}", acknowledged.len());
+        let home = format!("/srv/{}", "x".repeat(2_000));
+        match commit(&database, &name, Write::Add(document(&home))).await {
+            Ok(version) => acknowledged.push((name, version.id)),
+            Err(error) => refused = Some((name, error)),
+        }
+    }
+    let (name, error) = refused.unwrap();
+    assert!(matches!(&error, StoreError::Full(text) if text.contains("the database is full")), "{error:?}");
+    // Logins go on.
+    assert!(acknowledged.len() > 10, "{}", acknowledged.len());
+    for (name, id) in &acknowledged {
+        assert_eq!(find_user(&database, name).await.unwrap().unwrap().id, *id);
+    }
+    number("PRAGMA max_page_count = 1000000");
+    add(&database, &name).await;
+    assert_eq!(number("SELECT count(*) FROM users"), i64::try_from(acknowledged.len()).unwrap() + 1);
 }
 
 #[tokio::test]
