@@ -3,6 +3,7 @@
 
 mod older;
 mod other_names;
+mod secrets;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -60,10 +61,15 @@ fn check_administrators(directory: &Path, done: &Value) {
     assert!(!is_clear, "the secret of one-time codes is sealed");
 }
 
-/// What a client sees after the move: nothing new.
+/// The move has written what hooks expect, and clients see nothing new.
 fn check_served(old: &Old, directory: &Path, compat: &str, folder: bool) {
     let settings = std::fs::read_to_string(directory.join("tidegate.toml")).unwrap();
     assert!(settings.contains(&format!("compat = \"{compat}\"")), "{settings}");
+    check_clients(old, directory, folder);
+}
+
+/// What a client sees after the move: nothing new. `folder`: whether alice has the folder `shared`.
+fn check_clients(old: &Old, directory: &Path, folder: bool) {
     let server = Server::in_directory(directory);
     for by_key in [false, true] {
         let output = old.client(&server, "alice", by_key, "ls -l\n");
@@ -252,6 +258,9 @@ fn an_installation_of_the_first_era_starts_in_its_place_and_a_later_one_is_refus
     assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let before = std::fs::read(&kept).unwrap();
     assert!(list(&place).status.success() && std::fs::read(&kept).unwrap() == before);
+    // As a whole: configuration, accounts, usage, host key and hook.
+    check_clients(&old, &place, false);
+    assert!(!place.join("tidegate.toml").exists() && std::fs::read(&kept).unwrap() == before);
 
     let old = Old::new(LAST, "pre_login_hook");
     let place = old.path("old");

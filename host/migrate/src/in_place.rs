@@ -91,8 +91,8 @@ pub fn replace(path: &Path, successor: &Path) -> Result<(), MigrateError> {
     std::fs::rename(successor, path).and_then(|()| sync_directory_of(path)).map_err(|error| unusable(&error))
 }
 
-/// Decrypts secrets that have their key beside them, in a file that has become ours: they are sealed with the next
-/// change of their account, as all that are stored clear.
+/// Decrypts secrets that have their key beside them, in a file that becomes ours: they are sealed with the next change of
+/// their account, as all that are stored clear.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -251,7 +251,10 @@ mod tests {
         let secret = crate::older::sealed_for_tests("hush");
         let filesystem = serde_json::json!({"provider": 1, "s3config": {"access_secret": secret}}).to_string();
         raw.execute("UPDATE users SET filesystem = ?1", [filesystem]).unwrap();
+        let kept = keep(&path, &Names::default()).unwrap();
         decrypt_secrets(&path).unwrap();
+        // A start that was interrupted here begins again.
+        assert_eq!(keep(&path, &Names::default()).unwrap(), kept);
         let text = raw.query_row("SELECT filesystem FROM users", [], |row| row.get::<_, String>(0)).unwrap();
         assert!(text.contains("hush") && !text.contains("$aes$"), "{text}");
     }

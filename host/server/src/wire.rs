@@ -90,9 +90,9 @@ fn open_sqlite(path: &Path) -> anyhow::Result<SqliteDatabase> {
     let kept = in_place::keep(path, &Names::default())?;
     let message = format!("{} was that of another server, and is kept as {}", path.display(), kept.display());
     tracing::warn!(sender = "main", message);
-    let database = SqliteDatabase::open(path)?;
+    // Before the file becomes ours: where the process dies in between, the next one begins here again.
     in_place::decrypt_secrets(path)?;
-    Ok(database)
+    Ok(SqliteDatabase::open(path)?)
 }
 
 /// The problem of a database of a later version of the older server, or of another program; none where it is another
