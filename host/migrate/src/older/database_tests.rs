@@ -119,6 +119,34 @@ fn the_last_schemas_are_joined() {
 }
 
 #[test]
+fn the_version_of_a_database_is_detected() {
+    // A9-01, C1
+    let column = |name: &str| format!("ALTER TABLE users ADD COLUMN {name} TEXT;");
+    let table = |name: &str| format!("CREATE TABLE {name} (id INTEGER PRIMARY KEY, name TEXT, path TEXT);");
+    let access = "UPDATE users SET filters = '{\"access_time\":[]}';".to_owned();
+    let eras = [
+        (String::new(), None, "seed"),
+        (column("virtual_folders"), Some("0.9.6"), "seed"),
+        (table("folders") + &table("folders_mapping"), Some("1.0"), "1.0"),
+        (column("additional_info") + &table("admins"), Some("2.0"), "2.0"),
+        (column("description") + &table("api_keys"), Some("2.1"), "2.0"),
+        (column("email") + &table("shares"), Some("2.2"), "2.0"),
+        (table("groups") + &table("users_groups_mapping"), Some("2.3"), "2.0"),
+        (column("first_upload") + &table("events_rules"), Some("2.4"), "2.4"),
+        (column("role_id") + &table("ip_lists"), Some("2.5"), "current"),
+        (access, Some("2.6"), "current"),
+    ];
+    // Each has what those before it have.
+    let mut sql = format!("{SEED}{ALICE}");
+    for (more, version, compat) in eras {
+        sql.push_str(&more);
+        let moved = read(&sql);
+        let found = moved.evidence.version().map(|(version, _)| version.to_string());
+        assert_eq!((found.as_deref(), moved.evidence.compat(), moved.users.len()), (version, compat, 1), "{sql}");
+    }
+}
+
+#[test]
 fn permissions_of_the_first_versions_hold_everywhere() {
     let list = "UPDATE users SET permissions = '[\"list\",\"download\"]';";
     let moved = check(&format!("{SEED}{ALICE}{list}"), &[r#""permissions":{"/":["list","download"]}"#], "seed");
