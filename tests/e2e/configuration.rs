@@ -257,3 +257,35 @@ fn accounts_in_memory_begin_with_a_dump() {
         assert!(server.log().contains(part), "{part}");
     }
 }
+
+#[test]
+fn accounts_in_memory_follow_their_dump_at_sighup() {
+    // A9-03
+    let from = Site::new();
+    let site = Site::new().config("[data_provider]\ndriver = \"memory\"\nname = \"accounts.json\"");
+    let dump = || tools::run_ok(from.tidegate(&["dump"]).arg(site.path("accounts.json")));
+    for name in ["alice", "bob"] {
+        from.user(name);
+    }
+    dump();
+    let server = site.start();
+    let reload = |expected: &str| {
+        tools::run_ok(Command::new("kill").args(["-HUP", &server.pid().to_string()]));
+        server.wait_for_text(expected);
+    };
+    let who = || ["alice", "bob", "carol", "dave"].map(|name| can_log_in(&server, name, PASSWORD));
+    // Added to the server, and not to the dump.
+    site.user("dave");
+    assert_eq!(who(), [true, true, false, true]);
+    tools::run_ok(&mut from.tidegate(&["user", "update", "--username", "alice", "--status", "0"]));
+    tools::run_ok(&mut from.tidegate(&["user", "delete", "--username", "bob"]));
+    from.user("carol");
+    dump();
+    reload("was loaded again");
+    assert_eq!(who(), [false, false, true, true]);
+    // One that is cut off changes nothing.
+    let whole = std::fs::read_to_string(site.path("accounts.json")).unwrap();
+    site.write("accounts.json", &whole[..whole.len() / 2]);
+    reload("nothing was loaded again");
+    assert_eq!(who(), [false, false, true, true]);
+}

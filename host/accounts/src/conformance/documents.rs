@@ -57,6 +57,26 @@ pub async fn names_differ_by_any_byte(adapter: Adapter) {
     assert!(store.find(&USERS, "a").await.unwrap().is_some() && store.find(&USERS, "a ").await.unwrap().is_none());
 }
 
+pub async fn long_names_and_documents_are_kept_whole(adapter: Adapter) {
+    // A8-10, C1-01
+    let store = adapter.open();
+    let mut long = document(&format!("/srv/{}", "h".repeat(4_000)));
+    long.insert("description".into(), json!("\u{1f980}".repeat(1 << 18)));
+    long.insert("public_keys".into(), json!(vec!["k".repeat(500); 100]));
+    let names = ["x".repeat(2_000), "\u{1f980}".repeat(255)];
+    for name in &names {
+        let version = commit(&*store, name, Write::Add(long.clone())).await.unwrap();
+        let replaced = Write::Replace { document: long.clone(), expected: version, reset: Vec::new() };
+        commit(&*store, name, replaced).await.unwrap();
+        let stored = find(&*adapter.open(), name).await;
+        for (field, value) in &long {
+            assert!(stored.document.get(field) == Some(value), "{field}");
+        }
+    }
+    let listed = store.list(&USERS, PageRequest { limit: 10, ..PageRequest::default() }).await.unwrap();
+    assert!(listed.iter().map(|stored| &stored.name).eq(&names));
+}
+
 pub async fn pages_follow_names(adapter: Adapter) {
     let store = adapter.open();
     for name in ["alice", "bob", "bobby", "boc", "carol"] {

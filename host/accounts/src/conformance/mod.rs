@@ -145,6 +145,7 @@ macro_rules! adapters {
                 conforms! { $adapter:
                     documents::documents_are_kept_as_they_are,
                     documents::names_differ_by_any_byte,
+                    documents::long_names_and_documents_are_kept_whole,
                     documents::pages_follow_names,
                     documents::ids_are_never_used_again,
                     documents::what_the_server_maintains_is_not_written_over,

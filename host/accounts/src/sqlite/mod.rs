@@ -37,8 +37,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a change waits for those before it and for another program's lock together, where a client waits for it.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
 const BUSY: &str = "the database is in use by another program and did not become free in time";
-/// How long to wait before the mode of a file is set again, which others set at the same time.
-const PAUSE: Duration = Duration::from_millis(10);
 const CACHED_STATEMENTS: usize = 32;
 /// The most connections for reads on callers' threads.
 const MOST_INLINE: usize = 8;
@@ -266,7 +264,8 @@ fn write_ahead(connection: &Connection) -> Result<(), rusqlite::Error> {
         if !set.as_ref().is_err_and(is_busy) || began.elapsed() > BUSY_TIMEOUT {
             return set;
         }
-        std::thread::sleep(PAUSE);
+        // This one waits for the others.
+        connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
     }
 }
 

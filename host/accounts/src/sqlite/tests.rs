@@ -70,7 +70,7 @@ async fn the_older_servers_table_is_taken_over() {
 
 #[test]
 fn four_servers_that_start_at_once_make_the_tables_once() {
-    // A9-01, A9-02
+    // A9-01
     let check = |what: &str, prepare: &dyn Fn(&Path), accounts: i64| {
         for _ in 0..5 {
             let (_directory, path) = file();
