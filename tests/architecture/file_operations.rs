@@ -7,13 +7,15 @@ use super::sources;
 const TABLE: &str = "host/storage/src/file_service_tests/permissions.rs";
 
 /// The functions that the table leaves out → why.
-const LEFT_OUT: [(&str, &str); 7] = [
+const LEFT_OUT: [(&str, &str); 9] = [
     ("confined_host_path", "a path of the host, for programs; what they may do is asked with `allows_at`"),
+    ("group_names", "of the host, which are no files"),
     ("prepare_start_directory", "made by the server, whatever the account may do"),
     ("program_room", "counts, for a program that was permitted before"),
     ("real_path", "never refused: what may not be listed is not resolved"),
     ("record_ssh_command", "after the fact"),
     ("review_ssh_command", "asks hooks alone"),
+    ("user_names", "of the host, which are no files"),
     ("without_links", "a path, for operations that check permissions themselves"),
 ];
 
