@@ -156,7 +156,7 @@ fn directories_are_renamed_if_that_is_wanted_and_hooks_are_told_once() {
         let site = Site::new();
         let told = site.path("told");
         let script = format!(
-            "#!/bin/sh\necho \"$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_VIRTUAL_TARGET\" >> {}\n",
+            "#!/bin/sh\necho \"$SFTPGO_ACTION $SFTPGO_ACTION_STATUS $SFTPGO_ACTION_VIRTUAL_TARGET\" >> {}\n",
             told.display()
         );
         let hook = site.script("hook.sh", &script);
@@ -179,7 +179,7 @@ fn directories_are_renamed_if_that_is_wanted_and_hooks_are_told_once() {
         assert_eq!(std::fs::read(store.bucket.join("home").join(place).join("f")).unwrap(), b"tree/f");
         assert!(server.terminate().success());
         let told = std::fs::read_to_string(told).unwrap_or_default();
-        assert_eq!(told, if is_done { "rename /tree /moved\n" } else { "" });
+        assert_eq!(told, if is_done { "rename 1 /moved\n" } else { "rename 2 /moved\n" });
     }
 }
 

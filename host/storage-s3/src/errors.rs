@@ -44,7 +44,8 @@ pub fn from_store(error: &Error) -> StorageError {
         // The kinds of opendal may become more: an error that is not known is one of the store.
         _ => (StorageErrorKind::Other, "the object store failed or cannot be reached"),
     };
-    if kind == StorageErrorKind::Other {
+    // A client is told no more than that it is denied, and it is the operator who can change the credentials.
+    if matches!(kind, StorageErrorKind::Other | StorageErrorKind::PermissionDenied) {
         let message = format!("{text}: {error}");
         tracing::warn!(sender = "s3", message);
     }
