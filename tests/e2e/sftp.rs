@@ -102,7 +102,9 @@ fn extensions_are_advertised_and_answered() {
         String::from_utf8(reply.body[8..8 + length].to_vec()).unwrap()
     };
     assert_eq!(name_in(raw.request(fxp::EXTENDED, &expand("~"))), "/");
-    assert_eq!(name_in(raw.request(fxp::EXTENDED, &expand("~/a/../b"))), "/b");
+    assert_eq!(name_in(raw.request(fxp::EXTENDED, &expand("~/./b"))), "/b");
+    // As REALPATH, which follows what is before `..`.
+    assert_eq!(raw.request(fxp::EXTENDED, &expand("~/a/../b")).status(), fx::NO_SUCH_FILE);
     assert_eq!(name_in(raw.request(fxp::EXTENDED, &expand("~alice/b"))), "/b");
     assert_eq!(raw.request(fxp::EXTENDED, &expand("~bob/x")).status(), fx::NO_SUCH_FILE);
     let home_of = |user: &str| fields(&[&string("home-directory"), &string(user)]);
