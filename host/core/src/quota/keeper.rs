@@ -417,12 +417,10 @@ impl QuotaKeeper {
 #[async_trait]
 impl ObserverWork for QuotaKeeper {
     async fn work(&self) {
-        let mut closed = self.closed.subscribe();
         tokio::select! {
             () = self.save_changes() => {}
             // Beside the saving, because a count can take long.
             () = self.count_doubted() => {}
-            () = async { drop(closed.wait_for(|closed| *closed).await) } => {}
         }
         self.finish().await;
     }
@@ -433,8 +431,10 @@ impl ObserverWork for QuotaKeeper {
 }
 
 impl QuotaKeeper {
-    /// Stores changes, and settles idle usages; never returns.
+    /// Stores changes, and settles idle usages, until the keeper is closed. What is on its way to the store then arrives
+    /// first: it would be sent again, and a store that has it already would count it twice.
     async fn save_changes(&self) {
+        let mut closed = self.closed.subscribe();
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         let mut busy_until = Instant::now();
         loop {
@@ -451,6 +451,7 @@ impl QuotaKeeper {
                     self.save().await;
                     self.close_idle(IDLE).await;
                 }
+                () = async { drop(closed.wait_for(|closed| *closed).await) } => return,
             }
         }
     }

@@ -119,6 +119,28 @@ async fn what_waits_is_stored_without_another_change() {
     tokio::join!(paper.keeper.work(), look);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_at_the_end_is_counted_once() {
+    // A10-03
+    let paper = paper().await;
+    paper.upload(1).await;
+    paper.outage.becomes(State::Slow);
+    let end = async {
+        let pause = || tokio::time::sleep(Duration::from_millis(1));
+        // It is stored, and the answer has not come.
+        while paper.stored().await.2 == 0 {
+            pause().await;
+        }
+        paper.keeper.close();
+        for _ in 0..100 {
+            pause().await;
+            paper.outage.answers.notify_one();
+        }
+    };
+    tokio::join!(paper.keeper.work(), end);
+    assert_eq!(paper.stored().await, (10, 1, 10, 1));
+}
+
 #[tokio::test]
 async fn a_usage_that_was_settled_goes_on_from_what_is_known() {
     // A10-03, A10-08
