@@ -195,7 +195,7 @@ fn audit_syslog_sends_only_where_it_may() {
     assert!(seen.iter().all(|line| line.contains(">1 20") && line.contains(" sftp1 tidegate - ")), "{seen:?}");
     let change = "change=\"add\" object=\"account\" name=\"alice\" actor=\"";
     let told = seen.iter().find_map(|line| line.split_once(change)).unwrap_or_else(|| panic!("{seen:?}"));
-    assert!(!told.1.starts_with('"'), "somebody has done it: {seen:?}");
+    assert!(!told.1.starts_with('"'), "the record has no actor: {seen:?}");
     assert!(
         seen.iter().any(|line| line.contains("- login [tidegate@32473 user=\"alice\" ip=\"127.0.0.1\"")),
         "{seen:?}"

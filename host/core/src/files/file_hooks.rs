@@ -74,7 +74,7 @@ impl FileHooks {
     }
 
     /// As [`asked_about_writes`](Self::asked_about_writes), of a hook that decides who reads files. One that is told of a
-    /// download afterwards keeps nobody from it.
+    /// download afterwards refuses none.
     pub(super) fn asked_about_reads(&self, subject: &Subject<'_>, directory: &VirtualPath) -> Option<String> {
         first_asked(&self.before, subject, &[ActionKind::Download], directory)
     }

@@ -159,7 +159,7 @@ async fn update(arguments: &UpdateArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Changes the fields, and no others that somebody changes meanwhile.
+/// Changes the fields; others that are changed meanwhile stay as they are then.
 async fn replaced(
     door: &mut Door,
     arguments: &UpdateArguments,

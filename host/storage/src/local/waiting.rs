@@ -44,7 +44,7 @@ impl RootFileSystem {
 }
 
 /// Closes another descriptor of the file, which is how such a file system is asked whether all was stored: the
-/// descriptor of the file itself is closed when nobody is left to be told. May wait.
+/// descriptor of the file itself is closed after the client has had its answer. May wait.
 pub fn close_another(file: &OwnedFd) -> Result<(), Errno> {
     let other = rustix::io::fcntl_dupfd_cloexec(file, 0)?;
     nix::unistd::close(other).map_err(|errno| Errno::from_raw_os_error(errno as i32))

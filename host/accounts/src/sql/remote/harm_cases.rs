@@ -1,6 +1,6 @@
 //! What a database server does to those that talk to it: it dies in any step of any transaction, answers nonsense, is
-//! restarted among many logins, or refuses a user. Nothing may be half done, lost, or counted twice, and nobody may get a
-//! wrong answer about an account.
+//! restarted among many logins, or refuses a user. Nothing may be half done, lost, or counted twice, and each
+//! answer about an account is right or an error.
 
 use std::sync::Arc;
 use std::time::Duration;
