@@ -159,7 +159,7 @@ async fn update(arguments: &UpdateArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Changes the fields; others that are changed meanwhile stay as they are then.
+/// Changes these fields of the key as it is stored. A change that comes in between is a conflict, and stays.
 async fn replaced(
     door: &mut Door,
     arguments: &UpdateArguments,
