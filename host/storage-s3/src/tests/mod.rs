@@ -146,5 +146,13 @@ fn kind<T>(outcome: Result<T, StorageError>) -> Result<(), StorageErrorKind> {
 
 /// Bytes that differ from place to place.
 fn bytes(length: usize) -> Vec<u8> {
-    (0..length).map(|at| u8::try_from((at * 7 + at / 251) % 251).unwrap()).collect()
+    patterned(length, 0)
+}
+
+/// Repeated after 251 * 251 bytes, since many MiB byte by byte take seconds in a test that is not optimised.
+fn patterned(length: usize, mask: u8) -> Vec<u8> {
+    let period: Vec<u8> = (0..251 * 251).map(|at| u8::try_from((at * 7 + at / 251) % 251).unwrap() ^ mask).collect();
+    let mut all = period.repeat(length / period.len() + 1);
+    all.truncate(length);
+    all
 }

@@ -12,7 +12,7 @@ fn size(size: usize) -> SetAttributes {
 
 /// Other bytes than those of [`bytes`].
 fn new(length: usize) -> Vec<u8> {
-    bytes(length).into_iter().map(|byte| byte ^ 0x80).collect()
+    patterned(length, 0x80)
 }
 
 #[tokio::test]
