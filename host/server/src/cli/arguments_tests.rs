@@ -60,7 +60,7 @@ fn options_of_serve_have_the_older_letters() {
 
 #[test]
 fn old_logs_are_kept_by_number_and_days() {
-    // A2-05, A2-06, A2-07
+    // A2-05, A2-06, A2-07, A2-08
     let check = |arguments: &[&str], mebibytes: u64, backups: usize, days: Option<u64>| {
         let rotation = serve(arguments).rotation().unwrap();
         let expected = (mebibytes << 20, backups, days.map(|days| Duration::from_secs(days * DAY)), false);
@@ -70,4 +70,15 @@ fn old_logs_are_kept_by_number_and_days() {
     check(&[], 10, 5, Some(28));
     check(&["-s", "3", "-b", "7", "-a", "2"], 3, 7, Some(2));
     check(&["--log-max-size", "3", "--log-max-backups", "0", "--log-max-age", "0"], 3, 0, None);
+    for (option, expected) in [
+        ("--log-compress", true),
+        ("-z", true),
+        ("--log-compress=1", true),
+        ("--log-compress=true", true),
+        ("--log-compress=0", false),
+        ("--log-compress=false", false),
+    ] {
+        assert_eq!(serve(&[option]).rotation().unwrap().compress, expected, "{option}");
+    }
+    assert!(parsed(&["serve", "--log-compress=2"]).is_err());
 }
