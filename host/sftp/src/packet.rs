@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn texts_begin_with_the_words_of_the_code() {
-        // A5-19
+        // A5-02, A5-19
         check(Status::new(StatusCode::Ok, ""), "Success");
         check(Status::new(StatusCode::Eof, ""), "End of file");
         check(FileError::Denied, "Permission denied");
