@@ -34,7 +34,7 @@ fn what_an_account_makes_belongs_to_its_user() {
 
 #[test]
 fn a_home_is_made_unless_the_account_says_otherwise() {
-    // A4-11, C3-01
+    // A4-11, A5-18, C3-01
     use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
     let home = |user: &str| site.path("above").join(user).join("home");

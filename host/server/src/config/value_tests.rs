@@ -71,7 +71,7 @@ fn no_value_has_a_nul() {
 
 #[test]
 fn scp_has_a_key_of_its_own() {
-    // A3-21
+    // A3-21, A6-01
     for (line, expected) in [
         ("", false),
         ("enable_scp = false", false),
@@ -86,7 +86,7 @@ fn scp_has_a_key_of_its_own() {
 
 #[test]
 fn four_commands_are_there_unless_others_are_named() {
-    // A1-16, A3-25
+    // A1-16, A3-25, A6-01, A7-08
     let lines: [&[u8]; 11] = [
         b"md5sum /a",
         b"sha1sum /a",
