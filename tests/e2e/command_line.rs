@@ -17,6 +17,7 @@ fn check(site: &Site, arguments: &[&str], status: i32, expected: &str) {
 #[test]
 fn users_are_managed() {
     let site = Site::new();
+    // A2-13
     check(&site, &["initprovider"], 0, "up to date");
     check(
         &site,

@@ -10,7 +10,7 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn what_an_account_makes_belongs_to_its_user() {
-    // A1-11, A5-16
+    // A1-11, A4-11, A5-16: the home, which the login makes, and what is put there.
     for mode in ["0", "1"] {
         let site = Site::new().config(&format!("upload_mode = {mode}\nenabled_ssh_commands = [\"scp\"]"));
         let server = site.start();

@@ -43,6 +43,10 @@ fn there_is_no_shell_and_no_forwarding() {
     let server = site.start();
     let mut shell = openssh("ssh", &server, PASSWORD);
     assert!(!tools::run(shell.args(["-tt", "alice@127.0.0.1"])).status.success());
+    // Nor another subsystem than SFTP's.
+    let mut subsystem = openssh("ssh", &server, PASSWORD);
+    subsystem.args(["-s", "alice@127.0.0.1", "netconf"]).stdin(std::process::Stdio::null());
+    assert_eq!(tools::run(&mut subsystem).status.code(), Some(255));
     // Nor is there a terminal for what there is.
     let mut terminal = openssh("ssh", &server, PASSWORD);
     let output = tools::run(terminal.args(["-v", "-tt", "alice@127.0.0.1", "pwd"]));

@@ -224,6 +224,7 @@ async fn a_handle_is_used_as_it_was_opened() {
 
 #[tokio::test]
 async fn attributes_are_those_of_the_file_or_of_the_link() {
+    // A5-20
     let mut client = Client::new(files("")).await;
     client.put("f", b"content").await;
     client.ask(fxp::SETSTAT, &[text("f"), MODE[0], MODE[1]]).await;

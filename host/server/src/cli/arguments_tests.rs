@@ -82,3 +82,21 @@ fn old_logs_are_kept_by_number_and_days() {
     }
     assert!(parsed(&["serve", "--log-compress=2"]).is_err());
 }
+
+#[test]
+fn details_are_logged_unless_other_levels_are_named() {
+    // A2-09, A2-14
+    let check = |arguments: &[&str], level: LevelFilter, utc: bool| {
+        let style = serve(arguments).log_style().unwrap();
+        assert_eq!((style.level, style.utc), (level, utc), "{arguments:?}");
+    };
+    check(&[], LevelFilter::DEBUG, false);
+    check(&["-v"], LevelFilter::DEBUG, false);
+    check(&["-v=1"], LevelFilter::DEBUG, false);
+    check(&["--log-verbose=true"], LevelFilter::DEBUG, false);
+    check(&["--log-verbose=false"], LevelFilter::INFO, false);
+    check(&["-v=0", "--log-utc-time"], LevelFilter::INFO, true);
+    check(&["--log-level", "warn"], LevelFilter::WARN, false);
+    check(&["--log-level=error", "--log-utc-time=false"], LevelFilter::ERROR, false);
+    assert_eq!(serve(&["--grace-time", "7"]).grace_time, Some(7));
+}
