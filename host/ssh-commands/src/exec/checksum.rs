@@ -7,10 +7,10 @@ use tidegate_sftp::Digest;
 use super::Finished;
 use super::expand;
 
-/// The digest of a command such as `md5sum`.
 /// The most bytes of a command's input that are summed up: one read of the older server (A7-01).
 const INPUT: usize = 4096;
 
+/// The digest of a command such as `md5sum`.
 pub fn by_command(name: &str) -> Option<Digest> {
     name.strip_suffix("sum").and_then(Digest::by_name)
 }
