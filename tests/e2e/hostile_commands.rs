@@ -134,6 +134,18 @@ fn scp_needs_what_it_does() {
 }
 
 #[test]
+fn what_a_program_says_of_its_failure_is_heard() {
+    // A7-07
+    let (site, home) = site();
+    std::fs::create_dir(home.join("no-repository")).unwrap();
+    let server = site.start();
+    let output = run(&server, "git-upload-pack '/no-repository'", b"");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && output.status.code() != Some(255), "{:?}: {said}", output.status);
+    assert!(said.contains("fatal: "), "{said}");
+}
+
+#[test]
 fn only_what_is_enabled_is_run() {
     // A7-08
     let site = Site::new();
