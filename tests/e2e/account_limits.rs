@@ -27,7 +27,7 @@ fn account(site: &Site, more: &str) -> std::path::PathBuf {
 
 #[test]
 fn uploads_have_a_largest_size() {
-    // C3-01
+    // A5-18, C3-01
     Kind::ALL.into_iter().for_each(check_largest_size);
 }
 
@@ -214,6 +214,7 @@ fn folders_are_mounted_and_shared() {
 
 #[test]
 fn the_start_directory_is_there_for_every_protocol() {
+    // A5-18
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let home = account(&site, r#""filters":{"start_directory":"/deep/start"}"#);
     let server = site.start();

@@ -17,6 +17,7 @@ fn check(site: &Site, arguments: &[&str], status: i32, expected: &str) {
 #[test]
 fn users_are_managed() {
     let site = Site::new();
+    // A2-13
     check(&site, &["initprovider"], 0, "up to date");
     check(
         &site,
@@ -175,7 +176,8 @@ fn the_version_names_commit_and_date() {
 
 #[test]
 fn a_first_start_makes_what_is_missing() {
-    // A3-52: the directory of backups, beside keys, plugins and the database.
+    // A2-02, A3-52: the directory of backups, beside keys, plugins and the database. A2-04: without a file, the log is on
+    // standard error.
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let site = directory.path().join("new/place");

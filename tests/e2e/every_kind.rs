@@ -189,7 +189,7 @@ fn hooks_and_the_log_are_told_the_same() {
 
 #[test]
 fn patterns_deny_and_hide_names() {
-    // C3-01
+    // A5-18, C3-01
     Kind::ALL.into_iter().for_each(check_patterns);
 }
 

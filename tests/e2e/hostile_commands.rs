@@ -134,6 +134,18 @@ fn scp_needs_what_it_does() {
 }
 
 #[test]
+fn what_a_program_says_of_its_failure_is_heard() {
+    // A7-07
+    let (site, home) = site();
+    std::fs::create_dir(home.join("no-repository")).unwrap();
+    let server = site.start();
+    let output = run(&server, "git-upload-pack '/no-repository'", b"");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && output.status.code() != Some(255), "{:?}: {said}", output.status);
+    assert!(said.contains("fatal: "), "{said}");
+}
+
+#[test]
 fn only_what_is_enabled_is_run() {
     // A7-08
     let site = Site::new();
@@ -248,9 +260,9 @@ fn a_program_needs_every_permission_on_its_path() {
     let site = Site::new().config("enabled_ssh_commands = [\"rsync\"]");
     let server = site.start();
     let file = site.write("f", "x");
-    let needed = ["download", "upload", "create_dirs", "list", "overwrite", "delete"];
+    let needed = ["download", "upload", "create_dirs", "list", "overwrite", "delete", "rename"];
     let check = |user: &str, missing: &str, works: bool| {
-        let rights: Vec<_> = needed.into_iter().filter(|right| *right != missing).chain(["rename"]).collect();
+        let rights: Vec<_> = needed.into_iter().filter(|right| *right != missing).collect();
         let rule = format!("/in:{}", rights.join(","));
         let arguments = ["--password", "pw", "--permissions", "/:*", "--permissions", &rule];
         let home = site.user_with(user, &arguments);

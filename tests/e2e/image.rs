@@ -91,6 +91,7 @@ impl Drop for Init {
 
 #[test]
 fn the_image_runs_without_privileges() {
+    // A1-27
     let directory = tempfile::tempdir().unwrap();
     let buildah = Buildah(directory.path());
     build(&buildah, directory.path());

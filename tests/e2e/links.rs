@@ -24,6 +24,7 @@ fn make_link(raw: &mut RawSftp, text: &str, link: &str) -> u32 {
 
 #[test]
 fn the_text_of_a_link_comes_back() {
+    // A5-20
     let site = Site::new();
     let home = site.user("alice");
     std::fs::create_dir_all(home.join("d")).unwrap();
@@ -45,7 +46,7 @@ fn the_text_of_a_link_comes_back() {
 
 #[test]
 fn absolute_links_on_disk_lead_into_the_home() {
-    // A5-03
+    // A5-03, A5-20
     // As the older server made them.
     for mode in ["0", "1", "2"] {
         let site = Site::new().config(&format!("upload_mode = {mode}"));
@@ -106,7 +107,7 @@ fn absolute_links_on_disk_lead_into_the_home() {
 
 #[test]
 fn the_rules_of_both_ends_hold() {
-    // A5-05
+    // A5-05, A5-20
     let site = Site::new();
     let permissions = ["/:*", "/ro:list,download", "/drop:upload", "/blind:download", "/open:*"];
     let arguments: Vec<&str> =

@@ -245,7 +245,7 @@ fn keyboard_interactive_is_offered_where_it_is_wanted() {
 
 #[test]
 fn begun_conversations_are_tries() {
-    // A12-05, A14-07, B12-05
+    // A3-13, A12-05, A14-07, B12-05
     let site = Site::new().config("keyboard_interactive_authentication = true\nmax_auth_tries = 3");
     site.user("alice");
     let server = site.start();
@@ -315,7 +315,7 @@ fn a_single_try_is_enough_for_a_right_password() {
 
 #[test]
 fn a_password_and_a_code_are_two_steps() {
-    // B4-02, C3-01: without the setting, keyboard-interactive is there for the code alone.
+    // A3-26, B4-02, C3-01: without the setting, keyboard-interactive is there for the code alone.
     let site = Site::new();
     site.user("alice");
     let mine = key(&site.path(""), "mine");

@@ -10,7 +10,7 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn what_an_account_makes_belongs_to_its_user() {
-    // A1-11, A5-16
+    // A1-11, A4-11, A5-16: the home, which the login makes, and what is put there.
     for mode in ["0", "1"] {
         let site = Site::new().config(&format!("upload_mode = {mode}\nenabled_ssh_commands = [\"scp\"]"));
         let server = site.start();
@@ -34,7 +34,7 @@ fn what_an_account_makes_belongs_to_its_user() {
 
 #[test]
 fn a_home_is_made_unless_the_account_says_otherwise() {
-    // A4-11, C3-01
+    // A4-11, A5-18, C3-01
     use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
     let home = |user: &str| site.path("above").join(user).join("home");

@@ -36,7 +36,7 @@ fn bytes(length: usize) -> Vec<u8> {
 
 #[test]
 fn files_go_to_the_store_and_come_back() {
-    // A16-01, A16-04, A16-05, C4-01
+    // A1-18, A16-01, A16-04, A16-05, C4-01
     let (site, store, server) = started("");
     for length in [0, 1000, 20 * MIB + 7] {
         let local = site.write("local", bytes(length));

@@ -227,7 +227,7 @@ fn logs_are_quiet_when_asked() {
 
 #[test]
 fn fail2ban_finds_those_who_guess() {
-    // A21-06, A21-07
+    // A1-28, A21-06, A21-07
     let filter = tools::root().join("examples/fail2ban/filter.d/tidegate.conf");
     let samples = tools::root().join("tests/fail2ban/sample.log");
     let regex = |log: &Path, filter: &str, options: &[&str]| {

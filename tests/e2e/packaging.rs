@@ -11,7 +11,7 @@ fn packaging() -> std::path::PathBuf {
 
 #[test]
 fn units_are_valid_and_confined() {
-    // systemd looks for the program.
+    // A1-27. systemd looks for the program.
     let directory = tempfile::tempdir().unwrap();
     let copy = |from: &Path| {
         let text = std::fs::read_to_string(from).unwrap();

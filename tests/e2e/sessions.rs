@@ -210,6 +210,8 @@ fn requests_that_take_long_hold_up_no_other() {
     let listed = connections(&site);
     let id = listed[0]["connection_id"].as_str().unwrap();
     assert_eq!(listed.len(), 1, "{listed:?}");
+    let number = id.strip_prefix("SSH_").unwrap_or_default();
+    assert!(!number.is_empty() && number.bytes().all(|digit| digit.is_ascii_hexdigit()), "{id}");
     for (name, number) in [("by-second", 2), ("by-third", 3)] {
         let is_made = |line: &Value| line["file_path"].as_str().is_some_and(|path| path.ends_with(name));
         let line = server.wait_for(|line| line["sender"] == "Mkdir" && is_made(line));
@@ -252,7 +254,7 @@ fn input_that_no_command_reads_keeps_no_session() {
 
 #[test]
 fn a_stopping_server_waits_for_transfers_and_not_for_idle_sessions() {
-    // A9-05
+    // A2-14, A9-05
     let site = Site::new();
     site.user("alice");
     let server = Server::with_grace(&site, 300);

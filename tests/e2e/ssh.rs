@@ -29,7 +29,8 @@ fn commands_exist_and_others_do_not() {
     assert_eq!((message.as_str(), status), ("md5sum: /none no such file or directory\n", 1));
     for command in ["id", "sh -c id", "sha256sum /file", "pwd; id", "$(id)", "../../bin/sh", "scp -t /"] {
         let (output, status) = run(command, b"");
-        assert!(status != 0 && output.is_empty(), "{command}: {output}");
+        // The client's own status where the request is refused, and none of a command.
+        assert!(status == 255 && output.is_empty(), "{command}: {status} {output}");
     }
     server.wait_for(|line| line["sender"] == "SSHCommand" && line["ssh_command"] == "md5sum");
 }
@@ -42,6 +43,10 @@ fn there_is_no_shell_and_no_forwarding() {
     let server = site.start();
     let mut shell = openssh("ssh", &server, PASSWORD);
     assert!(!tools::run(shell.args(["-tt", "alice@127.0.0.1"])).status.success());
+    // Nor another subsystem than SFTP's.
+    let mut subsystem = openssh("ssh", &server, PASSWORD);
+    subsystem.args(["-s", "alice@127.0.0.1", "netconf"]).stdin(std::process::Stdio::null());
+    assert_eq!(tools::run(&mut subsystem).status.code(), Some(255));
     // Nor is there a terminal for what there is.
     let mut terminal = openssh("ssh", &server, PASSWORD);
     let output = tools::run(terminal.args(["-v", "-tt", "alice@127.0.0.1", "pwd"]));

@@ -244,7 +244,9 @@ mod tests {
         for file in backups_of(&path).into_iter().chain([path]) {
             let mut file_text = String::new();
             let file_open = File::open(&file).unwrap();
-            if file.extension().is_some_and(|extension| extension == "gz") {
+            let is_compressed = file.extension().is_some_and(|extension| extension == "gz");
+            assert_eq!(is_compressed, rotation.compress && !file.ends_with("tidegate.log"), "{}", file.display());
+            if is_compressed {
                 GzDecoder::new(file_open).read_to_string(&mut file_text).unwrap();
             } else {
                 assert!(file_open.metadata().unwrap().len() <= 1000);

@@ -91,6 +91,7 @@ async fn space_is_that_of_the_storage() {
 
 #[tokio::test]
 async fn data_is_copied_between_two_handles() {
+    // A5-02
     let mut client = Client::new(files("")).await;
     client.put("from", b"0123456789").await;
     let from = Field::Handle(client.open("from", fxf::READ).await.handle());

@@ -198,8 +198,33 @@ mod tests {
     }
 
     #[test]
+    fn errors_of_storages_have_the_codes_of_openssh() {
+        // A5-02
+        use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
+        for (kind, expected) in [
+            (StorageErrorKind::NotFound, StatusCode::NoSuchFile),
+            (StorageErrorKind::NotADirectory, StatusCode::NoSuchFile),
+            (StorageErrorKind::Loop, StatusCode::NoSuchFile),
+            (StorageErrorKind::PermissionDenied, StatusCode::PermissionDenied),
+            (StorageErrorKind::NameTooLong, StatusCode::BadMessage),
+            (StorageErrorKind::Invalid, StatusCode::BadMessage),
+            (StorageErrorKind::Unsupported, StatusCode::OpUnsupported),
+            (StorageErrorKind::AlreadyExists, StatusCode::Failure),
+            (StorageErrorKind::IsADirectory, StatusCode::Failure),
+            (StorageErrorKind::NotEmpty, StatusCode::Failure),
+            (StorageErrorKind::NoSpace, StatusCode::Failure),
+            (StorageErrorKind::ReadOnly, StatusCode::Failure),
+            (StorageErrorKind::CrossDevice, StatusCode::Failure),
+            (StorageErrorKind::Other, StatusCode::Failure),
+        ] {
+            let status = Status::from(FileError::from(StorageError::new(kind, "a reason")));
+            assert_eq!(status.code, expected, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn texts_begin_with_the_words_of_the_code() {
-        // A5-19
+        // A5-02, A5-19
         check(Status::new(StatusCode::Ok, ""), "Success");
         check(Status::new(StatusCode::Eof, ""), "End of file");
         check(FileError::Denied, "Permission denied");

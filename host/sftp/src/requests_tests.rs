@@ -32,6 +32,7 @@ fn size_and_mode(reply: &Reply) -> (u64, u32) {
 
 #[tokio::test]
 async fn files_are_written_and_read_at_any_offset() {
+    // A5-02
     let mut client = Client::new(files("")).await;
     let handle = Field::Handle(client.open("f", fxf::READ | fxf::WRITE | fxf::CREAT).await.handle());
     for (offset, data) in [(0, "hello"), (5, " world"), (0, "H")] {
@@ -135,6 +136,7 @@ fn flags_are_those_of_the_draft() {
 
 #[tokio::test]
 async fn names_are_made_moved_and_removed() {
+    // A5-02, A5-08
     let mut client = Client::new(files("")).await;
     client.put("f", b"content").await;
     for (kind, fields, expected) in [
@@ -177,6 +179,7 @@ async fn errors_have_the_codes_of_openssh() {
         (fxp::RENAME, vec![text("f"), text(&long)], BAD_MESSAGE),
         (fxp::SYMLINK, vec![text("f"), text("l\0")], BAD_MESSAGE),
         (fxp::RMDIR, vec![text("f")], FAILURE),
+        (fxp::RMDIR, vec![text("loop")], FAILURE),
         (fxp::RENAME, vec![text("f"), text("d")], FAILURE),
     ] {
         assert_eq!(client.ask(kind, &fields).await.status(), expected, "{kind} {fields:?}");
@@ -221,6 +224,7 @@ async fn a_handle_is_used_as_it_was_opened() {
 
 #[tokio::test]
 async fn attributes_are_those_of_the_file_or_of_the_link() {
+    // A5-20
     let mut client = Client::new(files("")).await;
     client.put("f", b"content").await;
     client.ask(fxp::SETSTAT, &[text("f"), MODE[0], MODE[1]]).await;

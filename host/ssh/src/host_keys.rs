@@ -191,6 +191,11 @@ mod tests {
         let named = HostKeyFiles::Named(vec![directory.path().join("id_ecdsa"), directory.path().join("mine")]);
         let error = named.load(&Algorithms::of_policy(AlgorithmPolicy::Modern)).unwrap_err();
         assert!(error.to_string().contains("mine does not exist"), "{error}");
+        // Keys that are named are offered whatever the policy is, each of them (A4-03).
+        let named = HostKeyFiles::Named(["id_ecdsa", "id_ed25519"].map(|name| directory.path().join(name)).to_vec());
+        let keys = named.load(&Algorithms::of_policy(AlgorithmPolicy::Modern)).unwrap();
+        let kinds: Vec<bool> = keys.iter().map(|key| key.algorithm().is_ecdsa()).collect();
+        assert_eq!(kinds, [true, false]);
     }
 
     #[test]

@@ -86,3 +86,29 @@ fn system() -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, StoreErro
     }
     Ok(found.certs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_socket_or_its_directory() {
+        // A3-32
+        for (host, expected) in [
+            ("/run/mysqld", "/run/mysqld/mysqld.sock"),
+            ("/run/mysqld/", "/run/mysqld/mysqld.sock"),
+            ("/run/mysqld/other.sock", "/run/mysqld/other.sock"),
+        ] {
+            assert_eq!(socket(host), expected);
+        }
+        // Any other host has a port, and no socket.
+        let common = OptsBuilder::default().into();
+        for (host, path) in [("/run/x.sock", Some("/run/x.sock")), ("db", None), ("::1", None)] {
+            let options = Opts::from(of_host(&common, (host, 3307), None));
+            assert_eq!(options.socket(), path, "{host}");
+            if path.is_none() {
+                assert_eq!((options.ip_or_hostname(), options.tcp_port()), (host, 3307));
+            }
+        }
+    }
+}

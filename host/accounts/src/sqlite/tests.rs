@@ -22,6 +22,19 @@ fn a_new_file_is_private() {
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+#[test]
+fn the_file_has_a_write_ahead_log_and_its_locks_are_waited_for() {
+    // A9-02
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    for connection in [&database.reader, &database.writer, &database.background] {
+        let connection = connection.lock().unwrap();
+        let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        let wait: i64 = connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0)).unwrap();
+        assert_eq!((mode.as_str(), wait), ("wal", 5000));
+    }
+}
+
 #[tokio::test]
 async fn a_change_by_another_program_has_another_stamp() {
     let (_directory, path) = file();

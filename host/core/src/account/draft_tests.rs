@@ -56,6 +56,47 @@ fn every_field_is_checked() {
 }
 
 #[test]
+fn an_account_has_the_properties_of_the_older_servers() {
+    // A8-01
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4dL0bUNLZPc3d1GQj3y1oaR3HBCrMkU7Q8Lk1hGmSo me";
+    let bucket = json!({
+        "bucket": "b", "region": "r", "access_key": "k", "access_secret": "s", "endpoint": "http://e",
+        "storage_class": "STANDARD", "key_prefix": "p/",
+    });
+    let given = json!({
+        "username": "u", "password": "$1$a$b", "public_keys": [key], "status": 1,
+        "expiration_date": 1_900_000_000_000_i64, "home_dir": "/srv/u", "uid": 11, "gid": 12, "max_sessions": 13,
+        "quota_size": 14, "quota_files": 15, "permissions": {"/": ["list"], "/in": ["upload", "overwrite"]},
+        "upload_bandwidth": 16, "download_bandwidth": 17,
+        "filters": {"allowed_ip": ["10.0.0.0/8"], "denied_ip": ["10.1.0.0/16"]},
+        "filesystem": {"provider": 1, "s3config": bucket},
+    });
+    let draft = AccountDraft::from_json(&given.to_string()).unwrap();
+    let account = draft.validate(CredentialRule::Required).unwrap().account;
+    // Each is in force, and in the document that is stored.
+    let stored = account.to_document(Audience::Trusted);
+    for (field, value) in given.as_object().unwrap() {
+        assert_eq!(stored.get(field), Some(value), "{field}");
+    }
+    assert!(account.enabled && account.password.is_some() && account.public_keys.len() == 1);
+    assert_eq!((account.username.as_str(), account.home_dir.as_str()), ("u", "/srv/u"));
+    assert_eq!((account.uid, account.gid, account.max_sessions), (11, 12, 13));
+    assert_eq!((account.expiration_date, account.quota_size, account.quota_files), (1_900_000_000_000, 14, 15));
+    assert_eq!((account.upload_bandwidth, account.download_bandwidth), (16, 17));
+    let at = |text: &str| {
+        let path = crate::path::VirtualPath::parse_normalised(text).unwrap();
+        account.permissions.at(&path).tokens()
+    };
+    assert_eq!((at("/x"), at("/in/x")), (vec!["list"], vec!["upload", "overwrite"]));
+    let location = super::super::object_storage::s3_location(&account.filesystem, "").unwrap();
+    assert_eq!(
+        [&location.bucket, &location.region, &location.access_key, &location.endpoint, &location.storage_class],
+        ["b", "r", "k", "http://e", "STANDARD"]
+    );
+    assert_eq!((location.access_secret.expose(), location.key_prefix.as_str()), ("s", "p/"));
+}
+
+#[test]
 fn permissions_for_the_root_are_mandatory() {
     // A8-04, C6-05
     for permissions in ["", r#","permissions":{}"#, r#","permissions":{"/in":["*"]}"#] {

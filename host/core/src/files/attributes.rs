@@ -115,3 +115,70 @@ pub(super) fn record(changed: &SetAttributes, record: impl Fn(FileEventKind<'_>)
         record(FileEventKind::SetSize(size));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use SetAttributesPolicy::{Apply, Ignore, IgnoreUnsupported};
+
+    use super::*;
+
+    #[test]
+    fn attributes_are_changed_unless_they_are_to_be_ignored() {
+        // A3-24
+        let none = SetAttributes::default();
+        let (mode, size) = (SetAttributes { mode: Some(0o600), ..none }, SetAttributes { size: Some(1), ..none });
+        let all = SetAttributes { size: Some(1), mode: Some(0o600), owner: Some((2, 3)), times: Some((4, 5)) };
+        for (policy, wanted, expected) in [
+            (Apply, all, Some(all)),
+            (Apply, mode, Some(mode)),
+            (Ignore, all, Some(size)),
+            (Ignore, size, Some(size)),
+            (Ignore, mode, None),
+            (Ignore, SetAttributes { size: None, ..all }, None),
+            (IgnoreUnsupported, all, Some(all)),
+            (IgnoreUnsupported, mode, Some(mode)),
+        ] {
+            assert_eq!(effective(policy, &wanted), expected, "{policy:?} {wanted:?}");
+            assert_eq!(effective(policy, &none), None, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_storage_cannot_do_is_ignored_where_that_is_wanted() {
+        // A3-24
+        let unsupported = || Err(FileError::Unsupported("there are no modes".to_owned()));
+        assert_eq!(ignore_unsupported(IgnoreUnsupported, unsupported()), Ok(()));
+        for policy in [Apply, Ignore] {
+            assert_eq!(ignore_unsupported(policy, unsupported()), unsupported(), "{policy:?}");
+        }
+        for policy in [Apply, Ignore, IgnoreUnsupported] {
+            for outcome in
+                [Ok(()), Err(FileError::Denied), Err(FileError::NotFound), Err(FileError::Failed("full".to_owned()))]
+            {
+                assert_eq!(ignore_unsupported(policy, outcome.clone()), outcome, "{policy:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_attribute_needs_its_own_permission() {
+        // A5-05
+        let none = SetAttributes::default();
+        let all = SetAttributes { size: Some(1), mode: Some(0o600), owner: Some((2, 3)), times: Some((4, 5)) };
+        for (wanted, needed) in [
+            (SetAttributes { mode: all.mode, ..none }, &["chmod"][..]),
+            (SetAttributes { owner: all.owner, ..none }, &["chown"]),
+            (SetAttributes { times: all.times, ..none }, &["chtimes"]),
+            (SetAttributes { size: all.size, ..none }, &["upload", "overwrite"]),
+            (all, &["chmod", "chown", "chtimes", "upload", "overwrite"]),
+        ] {
+            let check =
+                |granted: &[&str]| check_permissions(PermissionSet::parse(granted.iter().copied()).unwrap(), &wanted);
+            assert_eq!(check(needed), Ok(()), "{wanted:?}");
+            for missing in needed {
+                let others: Vec<_> = needed.iter().copied().filter(|token| token != missing).collect();
+                assert_eq!(check(&others), Err(FileError::Denied), "{wanted:?} without {missing}");
+            }
+        }
+    }
+}

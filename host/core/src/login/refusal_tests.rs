@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::hook_tests::says;
-use super::tests::{key, name, world};
+use super::tests::{draft, key, name, world};
 use super::*;
 use crate::hook::{Call, Hook, HookDescription, HookError, Link, LinkSettings};
+use crate::ports::{Change, Directory, USERS, Write};
 
 #[tokio::test]
 async fn what_is_refused_after_the_credential_is_a_failed_login() {
@@ -62,6 +63,27 @@ async fn each_of_several_keys_logs_in_and_no_other() {
             found.push(name(world.login().public_key_verified("alice", &key).await));
         }
         assert_eq!(found, expected, "{keys}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_with_a_network_that_is_none_is_refused() {
+    // A4-09
+    for list in ["allowed_ip", "denied_ip"] {
+        let networks = match list {
+            "allowed_ip" => ["0.0.0.0/0", "0.0.0.0/33", "192.0.2.7", "nonsense"],
+            _ => ["10.0.0.0/8", "10.0.0.0/33", "10.0.0.1", "nonsense"],
+        };
+        for (number, network) in networks.into_iter().enumerate() {
+            let world = world(None);
+            let filters = format!(r#","password":"$1$pw","filters":{{"{list}":["{network}"]}}"#);
+            let document = draft(&filters).document().clone();
+            let write = Write::Add(document);
+            let change = Change { collection: &USERS, name: "alice".to_owned(), write, announce: false, audit: None };
+            world.store.commit(vec![change]).await.unwrap();
+            let expected = if number == 0 { "accepted" } else { "refused" };
+            assert_eq!(world.password("pw").await, expected, "{list} {network}");
+        }
     }
 }
 

@@ -60,7 +60,7 @@ fn options_of_serve_have_the_older_letters() {
 
 #[test]
 fn old_logs_are_kept_by_number_and_days() {
-    // A2-05, A2-06, A2-07
+    // A2-05, A2-06, A2-07, A2-08
     let check = |arguments: &[&str], mebibytes: u64, backups: usize, days: Option<u64>| {
         let rotation = serve(arguments).rotation().unwrap();
         let expected = (mebibytes << 20, backups, days.map(|days| Duration::from_secs(days * DAY)), false);
@@ -70,4 +70,33 @@ fn old_logs_are_kept_by_number_and_days() {
     check(&[], 10, 5, Some(28));
     check(&["-s", "3", "-b", "7", "-a", "2"], 3, 7, Some(2));
     check(&["--log-max-size", "3", "--log-max-backups", "0", "--log-max-age", "0"], 3, 0, None);
+    for (option, expected) in [
+        ("--log-compress", true),
+        ("-z", true),
+        ("--log-compress=1", true),
+        ("--log-compress=true", true),
+        ("--log-compress=0", false),
+        ("--log-compress=false", false),
+    ] {
+        assert_eq!(serve(&[option]).rotation().unwrap().compress, expected, "{option}");
+    }
+    assert!(parsed(&["serve", "--log-compress=2"]).is_err());
+}
+
+#[test]
+fn details_are_logged_unless_other_levels_are_named() {
+    // A2-09, A2-14
+    let check = |arguments: &[&str], level: LevelFilter, utc: bool| {
+        let style = serve(arguments).log_style().unwrap();
+        assert_eq!((style.level, style.utc), (level, utc), "{arguments:?}");
+    };
+    check(&[], LevelFilter::DEBUG, false);
+    check(&["-v"], LevelFilter::DEBUG, false);
+    check(&["-v=1"], LevelFilter::DEBUG, false);
+    check(&["--log-verbose=true"], LevelFilter::DEBUG, false);
+    check(&["--log-verbose=false"], LevelFilter::INFO, false);
+    check(&["-v=0", "--log-utc-time"], LevelFilter::INFO, true);
+    check(&["--log-level", "warn"], LevelFilter::WARN, false);
+    check(&["--log-level=error", "--log-utc-time=false"], LevelFilter::ERROR, false);
+    assert_eq!(serve(&["--grace-time", "7"]).grace_time, Some(7));
 }

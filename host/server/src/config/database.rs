@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::database_server;
 use super::keys::{Config, DataProvider};
 use super::mysql::MYSQL;
+use super::network_disk;
 use super::postgresql::POSTGRESQL;
 use super::read_only;
 use super::settings::DatabaseSettings;
@@ -18,10 +19,14 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
     let provider = &config.data_provider;
     refuse_unsupported(provider, check);
     let database = database(provider, directory, check);
-    match provider.manage_users {
+    let database = match provider.manage_users {
         0 => read_only::settings(provider, database, directory, check),
         _ => database,
+    };
+    for remark in network_disk::remarks(&database, network_disk::of) {
+        check.warning("data_provider.name", remark);
     }
+    database
 }
 
 fn database(provider: &DataProvider, directory: &Path, check: &mut Check<'_>) -> DatabaseSettings {

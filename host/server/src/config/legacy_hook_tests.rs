@@ -18,7 +18,7 @@ fn targets(text: &str, kind: HookKind) -> Vec<String> {
 
 #[test]
 fn hooks_of_logins_are_programs_or_urls_under_each_name() {
-    // A3-41, A3-43, A3-44, B0-01
+    // A3-41, A3-43, A3-44, A3-45, B0-01
     for (key, kind) in [
         ("external_auth_program", HookKind::ExternalAuth),
         ("external_auth_hook", HookKind::ExternalAuth),
@@ -41,7 +41,7 @@ fn hooks_of_logins_are_programs_or_urls_under_each_name() {
 
 #[test]
 fn scopes_choose_logins_and_protocols() {
-    // A3-44, A14-02, B5-05
+    // A3-44, A3-45, A14-02, B5-05
     for (scope, expected) in [(0, None), (1, Some(false)), (2, Some(true))] {
         let text = format!("[data_provider]\npost_login_hook = \"/bin/true\"\npost_login_scope = {scope}\n");
         let links = read("tidegate.toml", &text, &[]).unwrap().hooks[&HookKind::PostLogin].links.clone();

@@ -385,6 +385,7 @@ mod tests {
 
     #[test]
     fn later_names_are_understood() {
+        // A3-09, A3-52
         let one =
             json!({ "sftpd": { "bindings": [{ "port": 22, "address": "127.0.0.1", "apply_proxy_config": true }] } });
         check(one, json!({ "sftpd": { "bind_port": 22, "bind_address": "127.0.0.1" } }), &[], &[]);
@@ -415,6 +416,8 @@ mod tests {
         check(json!({ "sftpd": { "host_keys": [], "keys": [] } }), json!({ "sftpd": { "keys": [] } }), &[], &[]);
         let backups = json!({ "data_provider": { "backups_path": "/b" } });
         check(backups, json!({ "data_provider": {}, "httpd": { "backups_path": "/b" } }), &[], &[]);
+        let proxy = json!({ "sftpd": { "proxy_protocol": 1 } });
+        check(proxy, json!({ "sftpd": {}, "common": { "proxy_protocol": 1 } }), &[], &[]);
         let differ = json!({ "data_provider": { "backups_path": "/b" }, "httpd": { "backups_path": "c" } });
         let left = json!({ "data_provider": {}, "httpd": { "backups_path": "c" } });
         check(differ, left, &["data_provider.backups_path"], &[]);

@@ -22,6 +22,7 @@ mod legacy_keys;
 mod location;
 mod mysql;
 mod network;
+mod network_disk;
 mod older;
 mod postgresql;
 mod read_only;

@@ -128,7 +128,7 @@ fn keyboard_interactive_is_wanted_not_wanted_or_left_to_the_hooks() {
 
 #[test]
 fn programs_that_cannot_run_are_fatal_where_they_decide() {
-    // A3-46, A15-08
+    // A3-18, A3-46, A15-08
     let check = |text: &str, expected: Option<&str>| match (read("tidegate.toml", text, &[]), expected) {
         (Ok(settings), None) => settings,
         (Err(error), Some(expected)) => {
@@ -157,6 +157,7 @@ fn programs_that_cannot_run_are_fatal_where_they_decide() {
 
 #[test]
 fn unknown_keys_are_named_with_the_nearest() {
+    // A3-09
     check_error(
         "tidegate.toml",
         "[sftpd]\n\nbind_prot = 1\n",
@@ -169,6 +170,7 @@ fn unknown_keys_are_named_with_the_nearest() {
 
 #[test]
 fn syntax_errors_have_a_line() {
+    // A3-05
     check_error("tidegate.toml", "[sftpd]\nbind_port = \n", &["tidegate.toml, line 2"]);
     check_error("tidegate.json", "{\n\"sftpd\": {,}\n}", &["tidegate.json, line 2"]);
     check_error("tidegate.yaml", "sftpd:\n  - bind_port: [\n", &["tidegate.yaml, line"]);
@@ -382,7 +384,7 @@ fn masks_are_octal_however_they_are_written() {
 
 #[test]
 fn keys_of_other_databases_are_not_ignored_in_silence() {
-    // A1-03, A3-30, A3-32, A3-38, A9-03
+    // A1-03, A3-30, A3-32, A3-33, A3-34, A3-35, A3-38, A9-03
     let of = |lines: &str| format!("[data_provider]\n{lines}\n");
     let warned = |lines: &str, key: &str| {
         let settings = read("tidegate.toml", &of(lines), &[]).unwrap_or_else(|error| panic!("{lines}: {error}"));
@@ -395,7 +397,9 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     warned("sslmode = 1", "data_provider.sslmode");
     warned("pool_size = 4", "data_provider.pool_size");
     warned("schema = \"s\"", "data_provider.schema");
-    warned("password_file = \"p\"", "data_provider.password_file");
+    for key in ["password_file", "root_cert", "client_cert", "client_key", "target_session_attrs"] {
+        warned(&format!("{key} = \"p\""), &format!("data_provider.{key}"));
+    }
     warned("driver = \"memory\"\nhost = \"db\"", "data_provider.host");
     warned("driver = \"bolt\"\npool_size = 4", "data_provider.pool_size");
     warned("connection_string = \"file:/srv/x.db?cache=shared\"", "cache=shared");
@@ -406,13 +410,15 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     // A3-35
     for driver in ["sqlite", "bolt", "memory"] {
         let with = |name: &str| of(&format!("driver = \"{driver}\"\nusers_table = \"{name}\""));
-        check_error("tidegate.toml", &with("view"), &["data_provider.users_table"]);
+        check_error("tidegate.toml", &with("view"), &["data_provider.users_table", prefixed[1]]);
         assert!(read("tidegate.toml", &with("users"), &[]).is_ok(), "{driver}");
     }
     check_error("tidegate.toml", &of("manage_users = 0"), &["data_provider.track_quota"]);
     check_error("tidegate.toml", &of("connection_string = \"host=db\""), &["data_provider.connection_string"]);
     check_error("tidegate.toml", &of("connectionstring = \"a\"\nconnection_string = \"b\""), &["the two differ"]);
     check_error("tidegate.toml", &of("driver = \"memory\"\nname = \"gone.json\""), &["no dump", "gone.json"]);
+    let connected = of("driver = \"memory\"\nconnection_string = \"file:x\"");
+    check_error("tidegate.toml", &connected, &["data_provider.connection_string", "no meaning for memory"]);
     let bolt = |lines: &str| of(&format!("driver = \"bolt\"\n{lines}"));
     check_error("tidegate.toml", &bolt("connection_string = \"file:x\""), &["no meaning for bolt"]);
     check_error("tidegate.toml", &bolt("name = \"\""), &["data_provider.name", "must name a file"]);
@@ -444,6 +450,7 @@ fn what_is_not_used_is_said() {
     check("[sftpd]\nenabled_ssh_commands = [\"cd\", \"sha1sm\"]\n", "\"sha1sm\"");
     check("[sftpd]\nenabled_ssh_commands = [\"SCP\"]\n", "\"SCP\"");
     check("[httpd]\ntemplates_path = \"mine\"\n", "httpd.templates_path");
+    check("[httpd]\nstatic_files_path = \"mine\"\n", "httpd.static_files_path");
     check("[data_provider]\nexternal_auth_scope = 8\n", "data_provider.external_auth_scope");
     check("[data_provider]\ncheck_password_hook = \"/bin/true\"\ncheck_password_scope = 2\n", "leaves out SSH");
     check_error(
@@ -451,8 +458,10 @@ fn what_is_not_used_is_said() {
         "[data_provider]\ncheck_password_scope = 16\n",
         &["data_provider.check_password_scope"],
     );
-    let settings = read("tidegate.toml", "[httpd]\nbackups_path = \"/srv/b\"\n", &[]).unwrap();
-    assert_eq!(settings.backups, Path::new("/srv/b"));
+    for section in ["httpd", "data_provider"] {
+        let settings = read("tidegate.toml", &format!("[{section}]\nbackups_path = \"/srv/b\"\n"), &[]).unwrap();
+        assert_eq!(settings.backups, Path::new("/srv/b"), "{section}");
+    }
     let backups = read("tidegate.toml", "", &[]).unwrap().backups;
     assert!(backups.is_absolute() && backups.ends_with("backups"), "{}", backups.display());
 }

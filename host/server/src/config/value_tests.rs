@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tidegate_core::account::AddressRule;
 use tidegate_core::admin::LoginPreScope;
+use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::hook::HookKind;
 use tidegate_core::quota::Tracking;
+use tidegate_storage::OverwriteMode;
 
 use super::settings::{DatabaseSettings, HttpPlace};
 use super::tests::{check_error, read};
@@ -38,6 +41,8 @@ fn each_section_is_read_and_has_its_defaults() {
 #[test]
 fn the_database_file_is_in_the_configuration_directory() {
     // A3-31
+    let of_older = read("sftpgo.json", r#"{"data_provider":{"name":"sftpgo.db"}}"#, &[]).unwrap().database;
+    assert!(matches!(&of_older, DatabaseSettings::Sqlite(path) if path.ends_with("sftpgo.db")), "{of_older:?}");
     for (line, expected) in
         [("", "/tidegate.db"), ("name = \"x/y.db\"", "/x/y.db"), ("name = \"/srv/z.db\"", "/srv/z.db")]
     {
@@ -66,7 +71,7 @@ fn no_value_has_a_nul() {
 
 #[test]
 fn scp_has_a_key_of_its_own() {
-    // A3-21
+    // A3-21, A6-01
     for (line, expected) in [
         ("", false),
         ("enable_scp = false", false),
@@ -81,7 +86,7 @@ fn scp_has_a_key_of_its_own() {
 
 #[test]
 fn four_commands_are_there_unless_others_are_named() {
-    // A1-16, A3-25
+    // A1-16, A3-25, A6-01, A7-08
     let lines: [&[u8]; 11] = [
         b"md5sum /a",
         b"sha1sum /a",
@@ -150,6 +155,95 @@ fn tries_are_six_so_many_or_without_end() {
         let settings = read("tidegate.toml", &format!("[sftpd]\n{line}\n"), &[]).unwrap();
         assert_eq!(settings.max_auth_tries, expected, "{line}");
     }
+}
+
+#[test]
+fn modes_are_numbers_in_either_section() {
+    // A3-16, A3-24
+    let of = |lines: &str| {
+        let settings = read("tidegate.toml", lines, &[]).unwrap_or_else(|error| panic!("{lines}: {error}"));
+        (settings.overwrite, settings.set_attributes)
+    };
+    assert_eq!(of(""), (OverwriteMode::Standard, SetAttributesPolicy::Apply));
+    let uploads = [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume];
+    let changes = [SetAttributesPolicy::Apply, SetAttributesPolicy::Ignore, SetAttributesPolicy::IgnoreUnsupported];
+    for section in ["sftpd", "common"] {
+        for (number, (upload, change)) in uploads.into_iter().zip(changes).enumerate() {
+            let lines = format!("[{section}]\nupload_mode = {number}\nsetstat_mode = {number}\n");
+            assert_eq!(of(&lines), (upload, change), "{lines}");
+        }
+        check_error("tidegate.toml", &format!("[{section}]\nsetstat_mode = 3\n"), &["setstat_mode", "0, 1 or 2"]);
+    }
+}
+
+#[test]
+fn actions_have_the_names_of_the_older_server() {
+    // A3-17, A3-40
+    let check = |section: &str, kind: HookKind, names: &[&str]| {
+        let with = |name: &str| format!("[{section}]\nexecute_on = [\"{name}\"]\ncommand = \"/bin/true\"\n");
+        for &name in names {
+            let settings = read("tidegate.toml", &with(name), &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let actions: Vec<_> =
+                settings.hooks[&kind].links.iter().map(|link| &link.settings.selector.actions).collect();
+            assert!(actions.len() == 1 && *actions[0] == [name], "{section} {name}: {actions:?}");
+        }
+        check_error("tidegate.toml", &with("fly"), &[&format!("{section}.execute_on"), "\"fly\" is not"]);
+    };
+    check("sftpd.actions", HookKind::PostAction, &["download", "upload", "delete", "rename", "ssh_cmd"]);
+    check("data_provider.actions", HookKind::ObjectChanges, &["add", "update", "delete"]);
+}
+
+#[test]
+fn the_base_of_homes_is_an_absolute_path() {
+    // A3-39
+    for (line, expected) in [("", None), ("users_base_dir = \"/srv/u\"", Some("/srv/u"))] {
+        let settings = read("tidegate.toml", &format!("[data_provider]\n{line}\n"), &[]).unwrap();
+        assert_eq!(settings.users_base_dir.as_deref(), expected, "{line}");
+    }
+    let relative = "[data_provider]\nusers_base_dir = \"u\"\n";
+    check_error("tidegate.toml", relative, &["data_provider.users_base_dir", "line 2", "an absolute path"]);
+}
+
+#[test]
+fn bindings_of_http_have_certificates_proxies_and_sockets() {
+    // A3-53
+    let of =
+        |text: &str| read("tidegate.toml", text, &[]).unwrap_or_else(|error| panic!("{text}: {error}")).http_bindings;
+    let pair = "certificate_file = \"c.pem\"\ncertificate_key_file = \"/etc/k.pem\"\n";
+    assert_eq!(of("").first().map(|binding| binding.certificate.is_some()), Some(false));
+    for (text, has_certificate) in [
+        (format!("[httpd]\n{pair}"), true),
+        (format!("[[httpd.bindings]]\nport = 80\n{pair}"), false),
+        (format!("[[httpd.bindings]]\nport = 80\nenable_https = true\n{pair}"), true),
+        (format!("[httpd]\n{pair}[[httpd.bindings]]\nport = 80\nenable_https = true\n"), true),
+        (format!("[httpd]\n{pair}[[httpd.bindings]]\nport = 80\n"), false),
+    ] {
+        let bindings = of(&text);
+        assert_eq!(bindings.len(), 1, "{text}");
+        let files = bindings[0].certificate.as_ref();
+        assert_eq!(files.is_some(), has_certificate, "{text}");
+        assert!(
+            files.is_none_or(|(file, key)| file.is_absolute()
+                && file.ends_with("c.pem")
+                && key == Path::new("/etc/k.pem")),
+            "{files:?}"
+        );
+    }
+    let several = of("[httpd]\nproxy_allowed = [\"10.0.0.1\"]\n[[httpd.bindings]]\naddress = \"/run/http\"\n\
+                      [[httpd.bindings]]\naddress = \"192.0.2.1\"\nport = 81\nproxy_allowed = [\"10.0.0.2\"]\n");
+    let places: Vec<_> = several.iter().map(|binding| (&binding.place, binding.proxies.len())).collect();
+    let (socket, tcp) = (HttpPlace::Unix("/run/http".into()), HttpPlace::Tcp("192.0.2.1:81".parse().unwrap()));
+    assert_eq!(places, [(&socket, 1), (&tcp, 2)]);
+    for (text, expected) in [
+        ("[httpd]\ncertificate_file = \"c\"\n", "go together"),
+        ("[httpd]\ncertificate_key_file = \"k\"\n", "go together"),
+        ("[[httpd.bindings]]\nport = 80\nenable_https = true\n", "enable_https needs"),
+    ] {
+        check_error("tidegate.toml", text, &[expected]);
+    }
+    let file = |text: &str| read("tidegate.toml", text, &[]).unwrap().http_access.auth_user_file;
+    assert_eq!(file(""), None);
+    assert!(file("[httpd]\nauth_user_file = \"users\"\n").is_some_and(|path| path.is_absolute()));
 }
 
 #[test]

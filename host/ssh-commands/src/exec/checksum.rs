@@ -7,6 +7,9 @@ use tidegate_sftp::Digest;
 use super::Finished;
 use super::expand;
 
+/// The most bytes of a command's input that are summed up: one read of the older server (A7-01).
+const INPUT: usize = 4096;
+
 /// The digest of a command such as `md5sum`.
 pub fn by_command(name: &str) -> Option<Digest> {
     name.strip_suffix("sum").and_then(Digest::by_name)
@@ -18,7 +21,7 @@ pub fn name_of(digest: Digest) -> String {
 
 pub fn of_input(digest: Digest, input: &[u8]) -> Finished {
     let mut hasher = digest.hasher();
-    hasher.update(input);
+    hasher.update(input.get(..INPUT).unwrap_or(input));
     Finished::ok(line(&hasher.finalize(), b"-"))
 }
 

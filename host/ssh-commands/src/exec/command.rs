@@ -104,7 +104,30 @@ fn put_git_environment(command: &mut Command) {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{getegid, geteuid};
+    use tidegate_core::ports::UnlimitedDescriptors;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_program_runs_as_the_accounts_user() {
+        // A7-05
+        let launcher = Launcher {
+            command: ["/bin/sh", "-c", "id -u; id -g"].map(str::to_owned).into(),
+            descriptors: Arc::new(UnlimitedDescriptors),
+        };
+        let who = async |ids: (u32, u32)| {
+            let mut command = confined(&launcher, "rsync", &Grants::default(), Path::new("/"), ids).unwrap();
+            String::from_utf8(command.output().await.unwrap().stdout).unwrap()
+        };
+        assert_eq!(who((0, 0)).await, format!("{}\n{}\n", geteuid().as_raw(), getegid().as_raw()));
+        // Others cannot become another user.
+        if geteuid().is_root() {
+            assert_eq!(who((1234, 1235)).await, "1234\n1235\n");
+            assert_eq!(who((1234, 0)).await, "1234\n1234\n");
+            assert_eq!(who((0, 1235)).await, format!("{}\n1235\n", geteuid().as_raw()));
+        }
+    }
 
     #[test]
     fn the_accounts_ids_are_the_programs() {

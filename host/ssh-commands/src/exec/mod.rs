@@ -201,7 +201,7 @@ async fn built_in(command: Command, files: &FileService, input: &dyn CommandInpu
             Finished::ok(line)
         }
         Command::ChecksumOfFiles(digest, paths) => checksum::of_files(digest, &paths, files).await,
-        // Only of the input that arrives at once (A7-01).
+        // Only of the input that arrives first (A7-01).
         Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
         Command::Scp(_) | Command::Program(_) | Command::Refused(..) => {
             Finished::failed("", b"", "is not a command of this server")
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn only_enabled_commands_are_found() {
-        // A3-25
+        // A3-25, A6-02, A7-08
         check(&["md5sum"], "md5sum /a", true);
         check(&["md5sum"], "md5sum", true);
         check(&["md5sum"], "sha1sum /a", false);
@@ -250,6 +250,21 @@ mod tests {
         check("git-upload-pack --strict", false);
         check("git-upload-pack", false);
         check("git-upload-archive /a /b", false);
+    }
+
+    #[test]
+    fn a_checksum_of_input_is_that_of_one_read() {
+        // A7-01
+        let digest = checksum::by_command("md5sum").unwrap();
+        let sum = |length: usize| {
+            let Finished { output, status } = checksum::of_input(digest, &vec![b'x'; length]);
+            (String::from_utf8(output).unwrap(), status)
+        };
+        assert_eq!(sum(0), ("d41d8cd98f00b204e9800998ecf8427e  -\n".to_owned(), 0));
+        for length in [4097, 100_000] {
+            assert_eq!(sum(length), sum(4096), "{length}");
+        }
+        assert_ne!(sum(4095), sum(4096));
     }
 
     #[test]

@@ -139,6 +139,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn there_is_one_subsystem() {
+        // A4-04
+        for (name, expected) in [
+            ("sftp", Wanted::Sftp),
+            ("SFTP", Wanted::Nothing),
+            ("sftp2", Wanted::Nothing),
+            ("netconf", Wanted::Nothing),
+            ("", Wanted::Nothing),
+        ] {
+            assert_eq!(Wanted::subsystem(name), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn a_forced_command_takes_the_place_of_the_clients() {
         // A8-14
         let check = |command: &str, expected: Wanted<'_>| assert_eq!(Wanted::forced(command), expected, "{command}");

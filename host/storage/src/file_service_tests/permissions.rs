@@ -225,7 +225,7 @@ fn grants(operation: Operation) -> Vec<Vec<&'static str>> {
 
 #[tokio::test]
 async fn an_operation_needs_its_permissions_however_the_path_is_written() {
-    // A5-03, A5-05, A5-06, J-19
+    // A5-03, A5-05, A5-06, A5-07, A8-05, J-19
     let (one_rule, of_the_box, of_the_link) =
         (r#"{"/":GRANTED}"#, r#"{"/":["*"],"/box":GRANTED}"#, r#"{"/":["*"],"/alias":GRANTED}"#);
     for operation in Operation::ALL.iter().copied() {
@@ -242,8 +242,46 @@ async fn an_operation_needs_its_permissions_however_the_path_is_written() {
 }
 
 #[tokio::test]
+async fn permissions_are_those_of_the_directory_above() {
+    // A5-05
+    use Operation::{
+        Chmod, Chown, Chtimes, HardLink, Inspect, Metadata, Mkdir, OpenExisting, OpenNew, OpenRead, OpenToAppend,
+        ReadLink, Remove, RemoveLink, Rmdir, Space, Symlink, SymlinkMetadata, Truncate,
+    };
+    // `own`: what the rules of the path itself grant.
+    let files_with = async |above: &str, own: &str| {
+        let own_rules = ["d", "f", "link", "new"].map(|name| format!(r#","/box/{name}":["{own}"]"#)).concat();
+        let fields = format!(r#""permissions":{{"/":["{above}"]{own_rules}}}"#);
+        let Fixture { files, storage, .. } = fixture(&fields, OverwriteMode::Standard).await;
+        with_box(&*storage).await;
+        files
+    };
+    let of_looks = [Metadata, SymlinkMetadata, ReadLink, Space, Inspect];
+    let of_transfers = [OpenRead, OpenNew, OpenExisting, OpenToAppend, HardLink];
+    let of_names = [Mkdir, Rmdir, Remove, RemoveLink, Symlink];
+    let of_attributes = [Chmod, Chown, Chtimes, Truncate];
+    let all = [&of_looks[..], &of_transfers, &of_names, &of_attributes].concat();
+    for operation in all {
+        for (above, own, expected) in [("*", "copy", Ok(())), ("copy", "*", Err(FileError::Denied))] {
+            let files = files_with(above, own).await;
+            let outcome = operation.run(&files, |name| path(&format!("/box/{name}"))).await;
+            assert_eq!(outcome, expected, "{operation:?} {above} {own}");
+        }
+    }
+    // Of a directory, the attributes are as a file's, and its entries are its own.
+    let (directory, mode) = (path("/box/d"), SetAttributes { mode: Some(0o700), ..Default::default() });
+    for (above, own, set, listed) in
+        [("*", "copy", Ok(()), Err(FileError::Denied)), ("copy", "*", Err(FileError::Denied), Ok(()))]
+    {
+        let files = files_with(above, own).await;
+        assert_eq!(files.set_attributes(&directory, &mode, true, Protocol::Sftp).await, set, "{above} {own}");
+        assert_eq!(files.read_directory(&directory).await.map(drop), listed, "{above} {own}");
+    }
+}
+
+#[tokio::test]
 async fn links_to_files_come_under_both_rules() {
-    // The rules at the link's own place and at the file's (A5-03).
+    // The rules at the link's own place and at the file's (A5-03, A5-05).
     let check = async |rules: &str, at: &str, upload: Result<(), FileError>, download: Result<(), FileError>| {
         let Fixture { files, storage, .. } =
             fixture(&format!(r#""permissions":{rules}"#), OverwriteMode::Standard).await;
@@ -280,6 +318,7 @@ async fn the_root_and_names_of_the_server_stay() {
     assert_eq!(files.rename(&root, &path("/x"), false, sftp).await, Err(FileError::Denied));
     assert_eq!(files.rename(&path("/box"), &root, true, sftp).await, Err(FileError::Denied));
     assert_eq!(files.create_symlink(b"box", &root, sftp).await, Err(FileError::Denied));
+    assert_eq!(files.create_symlink(b"/", &path("/to-root"), sftp).await, Ok(()));
     assert!(matches!(files.open_write(&path("/box"), PUT, sftp).await, Err(FileError::Unsupported(_))));
     let hidden = path("/.tidegate-upload.x");
     assert_eq!(files.open_write(&hidden, PUT, sftp).await.map(drop), Err(FileError::Denied));

@@ -59,3 +59,37 @@ fn message_of(errno: Errno) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_system_have_their_kinds() {
+        // A5-02
+        for (errno, expected) in [
+            (Errno::NOENT, StorageErrorKind::NotFound),
+            (Errno::ACCESS, StorageErrorKind::PermissionDenied),
+            (Errno::PERM, StorageErrorKind::PermissionDenied),
+            (Errno::NOTDIR, StorageErrorKind::NotADirectory),
+            (Errno::LOOP, StorageErrorKind::Loop),
+            (Errno::NAMETOOLONG, StorageErrorKind::NameTooLong),
+            (Errno::INVAL, StorageErrorKind::Invalid),
+            (Errno::OPNOTSUPP, StorageErrorKind::Unsupported),
+            (Errno::NOSYS, StorageErrorKind::Unsupported),
+            (Errno::XDEV, StorageErrorKind::CrossDevice),
+            (Errno::EXIST, StorageErrorKind::AlreadyExists),
+            (Errno::ISDIR, StorageErrorKind::IsADirectory),
+            (Errno::NOTEMPTY, StorageErrorKind::NotEmpty),
+            (Errno::NOSPC, StorageErrorKind::NoSpace),
+            (Errno::DQUOT, StorageErrorKind::NoSpace),
+            (Errno::FBIG, StorageErrorKind::NoSpace),
+            (Errno::ROFS, StorageErrorKind::ReadOnly),
+            (Errno::MFILE, StorageErrorKind::Other),
+            (Errno::IO, StorageErrorKind::Other),
+        ] {
+            assert_eq!(from_errno(errno).kind, expected, "{errno:?}");
+            assert_eq!(with_errno(errno, "x").kind, expected, "{errno:?}");
+        }
+    }
+}
