@@ -141,7 +141,8 @@ async fn only_the_second_steps_that_are_not_denied_follow_a_key() {
     for (denied, left) in [("publickey+keyboard-interactive", Password), ("publickey+password", KeyboardInteractive)] {
         for step in [Password, KeyboardInteractive] {
             let world = world(None);
-            let denied = format!(r#""denied_login_methods":["publickey","password","keyboard-interactive","{denied}"]"#);
+            let denied =
+                format!(r#""denied_login_methods":["publickey","password","keyboard-interactive","{denied}"]"#);
             world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"],"filters":{{{denied}}}"#)).await;
             let mut login = world.login();
             match login.public_key_verified("alice", &key()).await {

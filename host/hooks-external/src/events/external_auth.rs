@@ -185,7 +185,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_empty_answer_accepts_no_key() {
-        // B0-07, B2-04, J-01
+        // A11-06, B0-07, B2-04, J-01
         let key = || Credential::PublicKey(PublicKey::parse(KEY).unwrap());
         let password = || Credential::Password(Secret::new("x"));
         let check = |credential: Credential, is_known, expected: [&str; 5]| {
