@@ -120,7 +120,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+    pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
     pub fn attempt(credential: Credential, is_known: bool) -> LoginAttempt {
         let address = "192.0.2.1:5".parse().unwrap();

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn changes_are_based_on_versions() {
-    // A18-17
+    // A18-12, A18-17
     let house = House::new();
     for (path, mut document, change) in [
         ("/api/v2/users/a", account("a"), ("uid", json!(7))),
