@@ -83,12 +83,12 @@ for request in requests:
         elif kind == "key":
             key = paramiko.Ed25519Key.from_private_key_file(text)
             message.add_boolean(True)
-            message.add_string(key.get_name())
+            message.add_string("ssh-ed25519")
             message.add_string(key.asbytes())
             # The signature is over the number of the session and what the request says so far (RFC 4252 section 7).
             session = Message()
             session.add_string(transport.session_id)
-            message.add_string(key.sign_ssh_data(session.asbytes() + message.asbytes(), key.get_name()))
+            message.add_string(key.sign_ssh_data(session.asbytes() + message.asbytes()).asbytes())
     try:
         transport._send_message(message)
     except (OSError, EOFError, paramiko.SSHException):
