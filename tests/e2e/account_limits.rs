@@ -75,7 +75,7 @@ fn relative_paths_begin_at_the_start_directory() {
 
 #[test]
 fn logins_have_their_times_and_conditions() {
-    // C3-01
+    // C3-01, C3-02
     let closed = r#""filters":{"access_time":[{"day_of_week":DAY,"from":"00:00","to":"23:59"}]}"#;
     // 1970-01-01 was a Thursday.
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();

@@ -92,7 +92,7 @@ fn options_of_key_lines_hold() {
 
 #[test]
 fn a_key_and_a_password_are_two_steps() {
-    // B12-04, and B12-05: a partial success is no failure, nor is the first question which methods there are.
+    // B12-03, B12-04, and B12-05: a partial success is no failure, nor is the first question which methods there are.
     let site = Site::new().config("max_auth_tries = 1");
     let mine = key(&site.path(""), "mine");
     let line = std::fs::read_to_string(mine.with_extension("pub")).unwrap();
@@ -107,6 +107,8 @@ fn a_key_and_a_password_are_two_steps() {
     let server = site.start();
     assert!(can_log_in(&server, "alice", Proof::KeyAndPassword(&mine, "pw")));
     server.wait_for_text(r#""method":"publickey+password""#);
+    let signed = format!("key:{}", mine.display());
+    assert_eq!(answers(&server, "alice", &[signed.as_str(), "password:pw"]), ["partial password", "success"]);
     assert!(!can_log_in(&server, "alice", Proof::Key(&mine)));
     assert!(!can_log_in(&server, "alice", PASSWORD));
     assert!(!can_log_in(&server, "alice", Proof::KeyAndPassword(&mine, "wrong")));

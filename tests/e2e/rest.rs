@@ -77,6 +77,8 @@ fn an_older_client_works_as_it_always_did() {
     assert_eq!(ask(&["delete-user", &id]), (200, json!({"error": "", "message": "User deleted", "status": 200})));
     assert!(!can_log_in(&server, "alice", PASSWORD));
     assert_eq!(ask(&["loaddata", "daily/all.json", "-Q", "2"]).0, 200);
+    // Its counters are new, and its files are counted since it has a quota.
+    waiting::until("the files are counted", || ask(&["get-users", "-U", "alice"]).1[0]["used_quota_size"] == 1000);
     assert!(can_log_in(&server, "alice", PASSWORD));
 }
 

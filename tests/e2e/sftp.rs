@@ -191,7 +191,7 @@ fn a_full_disk_loses_nothing_in_mode_1() {
 
 #[test]
 fn logs_have_the_documented_lines() {
-    // A21-01, A21-03, A21-04
+    // A21-01, A21-03, A21-04, A21-08
     let site = Site::new();
     let home = site.user("alice");
     let at = |name: &str| serde_json::Value::from(home.join(name).display().to_string());
@@ -210,6 +210,11 @@ fn logs_have_the_documented_lines() {
     );
     sftp_ok(&server, "alice", PASSWORD, &batch);
     let keys = |line: &serde_json::Value| line.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let login = server.wait_for(|line| line["sender"] == "login");
+    let expected = "level time sender ip username account method protocol connection_id client encrypted info";
+    assert_eq!(keys(&login), expected);
+    assert_eq!((&login["ip"], &login["protocol"]), (&"127.0.0.1".into(), &"SSH".into()));
+    assert_eq!((&login["method"], &login["encrypted"]), (&"password".into(), &true.into()));
     let upload = server.wait_for(|line| line["sender"] == "Upload");
     assert_eq!(keys(&upload), "level time sender elapsed_ms size_bytes username file_path connection_id protocol");
     assert_eq!((&upload["size_bytes"], &upload["protocol"]), (&7.into(), &"SFTP".into()));

@@ -97,6 +97,7 @@ fn written(raw: &mut RawSftp, name: &str, flags: u32, offset: u64, data: &str) -
 
 #[test]
 fn the_verdict_decides_in_every_mode() {
+    // B10-08
     for mode in MODES {
         let asked = asked(mode, &["--quota-files", "10"]);
         let server = asked.site.start();
@@ -223,6 +224,7 @@ fn leave_scp(asked: &Asked, server: &Server, name: &str) {
 
 #[test]
 fn no_way_round_the_verdict_leaves_the_file() {
+    // B10-08
     let limits: [&[&str]; 3] = [&[], &["--quota-size", "1000000"], &["--upload-bandwidth", "1000"]];
     for mode in MODES {
         for way in [Way::LeaveEarly, Way::Leave, Way::Terminate, Way::Kill, Way::CloseConnection, Way::Scp] {
@@ -237,6 +239,7 @@ fn no_way_round_the_verdict_leaves_the_file() {
 
 #[test]
 fn a_file_that_was_only_continued_is_cut_back() {
+    // B10-08
     for mode in MODES {
         for killed in [false, true] {
             let asked = asked(mode, &[]);

@@ -227,7 +227,7 @@ fn noise(length: usize) -> Vec<u8> {
 
 #[test]
 fn without_a_limit_no_volume_is_kept() {
-    // A10-01: `track_quota = 2` counts for accounts that have a limit.
+    // A10-01, A10-09: `track_quota = 2` counts for accounts that have a limit.
     for (tracking, used) in [("2", 0), ("1", 1000)] {
         let site = Site::new().config(&format!("[data_provider]\ntrack_quota = {tracking}"));
         site.user("alice");

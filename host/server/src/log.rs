@@ -357,5 +357,8 @@ mod tests {
         ] {
             check(Protocol::Sftp, what, "info", &command(sender, values));
         }
+        let of_ssh =
+            command("SSHCommand", ["", "", "-1", "-1", "cd"]).replace(r#""protocol":"SFTP""#, r#""protocol":"SSH""#);
+        check(Protocol::Ssh, FileEventKind::Command("cd"), "info", &of_ssh);
     }
 }

@@ -169,15 +169,17 @@ async fn hooks_are_told_who_changed_an_account() {
         (Some("bob"), true, Some("sales"), "__self__"),
     ] {
         let (actor, actor_role) = (actor.map(str::to_owned), role.map(str::to_owned));
-        let change = ObjectChange { actor, by_itself, actor_role, ..ObjectChange::about("bob").unwrap() };
+        let actor_address = Some("192.0.2.8".parse().unwrap());
+        let change =
+            ObjectChange { actor, by_itself, actor_role, actor_address, ..ObjectChange::about("bob").unwrap() };
         let (_, variables) = given(Compat::Current, &change).await;
-        let found = ["USERNAME", "ROLE"].map(|name| variables[&format!("SFTPGO_PROVIDER_{name}")].as_str());
-        assert_eq!(found, [executor, role.unwrap_or_default()]);
+        let found = ["USERNAME", "ROLE", "IP"].map(|name| variables[&format!("SFTPGO_PROVIDER_{name}")].as_str());
+        assert_eq!(found, [executor, role.unwrap_or_default(), "192.0.2.8"]);
         let (url, asked) = web(&["200 OK"]);
         let flavour = Flavour { compat: Compat::Current, ..Flavour::default() };
         assert_eq!(ask(&url, http_settings(), flavour, &change).await, "told");
         let role = role.map(|role| format!("&role={role}")).unwrap_or_default();
-        let query = format!("&username={executor}&ip=&object_type=user&object_name=bob{role}&timestamp=");
+        let query = format!("&username={executor}&ip=192.0.2.8&object_type=user&object_name=bob{role}&timestamp=");
         let request = asked.lock().unwrap()[0].clone();
         assert!(request.contains(&query), "{request}");
     }
@@ -216,7 +218,7 @@ async fn hooks_are_told_who_connects() {
 
 #[tokio::test]
 async fn clients_that_never_tried_by_era() {
-    // J-07
+    // A14-02, A14-03, A14-09, J-07
     let event =
         PostLogin { connection: connection("allow"), attempt: None, outcome: Err("the login took too long".into()) };
     for (compat, method) in
@@ -463,7 +465,7 @@ async fn an_empty_answer_depends_on_the_era() {
 
 #[tokio::test]
 async fn an_old_delete_hook_deletes_itself() {
-    // J-04
+    // B10-07, J-04
     let mut delete = (*action("f", None).unwrap()).clone();
     delete.kind = ActionKind::Delete;
     let delete = PreAction(Arc::new(delete));

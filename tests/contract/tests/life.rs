@@ -234,6 +234,24 @@ fn sessions_are_created_and_destroyed_in_pairs() {
 }
 
 #[test]
+fn hooks_get_the_end_of_a_connection_with_its_protocol() {
+    // B7-02
+    let site = Site::new();
+    let script = witness(&site, "$SFTPGO_CONNECTION_PROTOCOL $SFTPGO_CONNECTION_USERNAME");
+    let keys = format!("enabled_ssh_commands = [\"*\"]\n[common]\npost_disconnect_hook = \"{script}\"\n");
+    let site = site.config(&keys);
+    site.user("alice");
+    let file = site.write("local", "12345");
+    let server = site.start();
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} f\n", file.display()));
+    assert_eq!(wait_for_calls(&site, 1), ["SFTP alice"]);
+    assert!(exec(&server, "alice", PASSWORD, "pwd", b"").status.success());
+    assert_eq!(wait_for_calls(&site, 2)[1], "SSH alice");
+    tools::run_ok(openssh("scp", &server, PASSWORD).arg("-O").arg(&file).arg("alice@127.0.0.1:/g"));
+    assert_eq!(wait_for_calls(&site, 3)[2], "SCP alice");
+}
+
+#[test]
 fn hooks_get_the_end_of_a_session_by_the_server_with_its_reason() {
     // D-03
     let site = Site::new();
@@ -321,7 +339,7 @@ fn all_scripts_of_a_directory_run_and_one_failure_fails_the_set() {
 
 #[test]
 fn changes_of_accounts_are_told() {
-    // A1-13, A3-40, A15-20, A15-24, B11
+    // A1-13, A3-40, A15-20, A15-24, B11, B11-01
     let site = Site::new();
     let script = witness(&site, "$SFTPGO_USER_ACTION $SFTPGO_USER_USERNAME $1 $2 $3 $SFTPGO_USER_STATUS");
     let site = site.config(&format!(

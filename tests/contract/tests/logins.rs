@@ -181,7 +181,7 @@ fi
 
 #[test]
 fn the_sample_with_hours_runs_unmodified() {
-    // A13-05, A13-12
+    // A13-05, A13-12, C3-02
     let site = Site::new();
     let script = site.script("hours.sh", HOURS);
     let site = site.config(&format!("[data_provider]\npre_login_hook = \"{}\"", script.display()));

@@ -1,7 +1,8 @@
 """Sends authentication requests as they are named and prints what comes back, a line each.
 
 usage: auth_requests.py PORT USER REQUEST...
-requests: none, ask (begins keyboard-interactive), password:TEXT, answer:TEXT, code:SECRET (the answer is a one-time code)
+requests: none, ask (begins keyboard-interactive), password:TEXT, key:FILE (of an Ed25519 key), answer:TEXT,
+code:SECRET (the answer is a one-time code)
 """
 import base64
 import hashlib
@@ -72,13 +73,22 @@ for request in requests:
         message.add_byte(cMSG_USERAUTH_REQUEST)
         message.add_string(user)
         message.add_string("ssh-connection")
-        message.add_string({"ask": "keyboard-interactive"}.get(kind, kind))
+        message.add_string({"ask": "keyboard-interactive", "key": "publickey"}.get(kind, kind))
         if kind == "ask":
             message.add_string("")
             message.add_string("")
         elif kind == "password":
             message.add_boolean(False)
             message.add_string(text)
+        elif kind == "key":
+            key = paramiko.Ed25519Key.from_private_key_file(text)
+            message.add_boolean(True)
+            message.add_string("ssh-ed25519")
+            message.add_string(key.asbytes())
+            # The signature is over the number of the session and what the request says so far (RFC 4252 section 7).
+            session = Message()
+            session.add_string(transport.session_id)
+            message.add_string(key.sign_ssh_data(session.asbytes() + message.asbytes()).asbytes())
     try:
         transport._send_message(message)
     except (OSError, EOFError, paramiko.SSHException):

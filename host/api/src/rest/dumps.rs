@@ -332,3 +332,28 @@ pub async fn begin_scan(api: &RestApi, actor: &Actor, scope: Scope) -> Result<()
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_accounts_that_are_wanted_are_counted() {
+        // A18-11
+        let users = [
+            json!({"username": "none"}),
+            json!({"username": "zero", "quota_size": 0, "quota_files": 0}),
+            json!({"username": "size", "quota_size": 1}),
+            json!({"username": "files", "quota_files": 1}),
+        ];
+        let names = |scans: ScanAfterLoad| {
+            let scopes = users.iter().filter_map(|user| scope(user.as_object().unwrap(), scans));
+            scopes.map(|scope| scope.name().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names(ScanAfterLoad::No), "");
+        assert_eq!(names(ScanAfterLoad::All), "none zero size files");
+        assert_eq!(names(ScanAfterLoad::Limited), "size files");
+    }
+}

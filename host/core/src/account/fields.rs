@@ -277,7 +277,7 @@ mod tests {
 
         use crate::account::{AccountDraft, CredentialRule};
         const ACCOUNT_OF_U: &str = r#"{"status":1,"username":"u","home_dir":"/srv/u","permissions":{"/":["*"]}}"#;
-        // A8-16, A9-06, B3-01: for a new account and for a stored one
+        // A8-16, A9-06, A11-21, B3-01: for a new account and for a stored one
         let named = [
             "id",
             "used_quota_size",
@@ -288,6 +288,8 @@ mod tests {
             "used_download_data_transfer",
             "first_upload",
             "first_download",
+            "created_at",
+            "last_password_change",
         ];
         let with = |value: u64| {
             let mut draft = AccountDraft::from_json(ACCOUNT_OF_U).unwrap();

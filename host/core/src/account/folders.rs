@@ -203,6 +203,7 @@ mod tests {
 
     #[test]
     fn folders_are_checked() {
+        // C5-01
         check(r#"[{"name":"a","virtual_path":"/a","mapped_path":"/srv/a"}]"#, None);
         check(r#"[{"virtual_path":"/a","mapped_path":"/srv/a","exclude_from_quota":true}]"#, None);
         check(r#"[{"name":"a","virtual_path":"/a","quota_size":-1,"quota_files":-1}]"#, None);
@@ -224,5 +225,27 @@ mod tests {
         check(&with(r#"{"provider":1}"#), Some("virtual_folders.0.filesystem.s3config.bucket"));
         check(&with(r#"{"provider":4}"#), Some("virtual_folders.0.filesystem.provider"));
         check(&with(r#"{"provider":5}"#), Some("virtual_folders.0.filesystem.sftpconfig.endpoint"));
+    }
+
+    #[test]
+    fn the_files_of_a_folder_count_for_it_or_for_the_account() {
+        // C5-01: in all eras
+        let check = |fields: &str, name: &str, expected: FolderQuota| {
+            let json = format!(
+                r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},
+                "virtual_folders":[{{"virtual_path":"/f","mapped_path":"/srv/f/"{fields}}}]}}"#
+            );
+            let account = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+            let found: Vec<_> = account.folders.iter().map(|folder| (folder.name.as_str(), folder.quota)).collect();
+            assert_eq!(found, [(name, expected)], "{fields}");
+        };
+        let own = |size: i64, files: i64| FolderQuota::Own { size, files };
+        check(r#","name":"f""#, "f", own(0, 0));
+        check(r#","name":"f","quota_size":7,"quota_files":3"#, "f", own(7, 3));
+        check(r#","name":"f","quota_size":-1,"quota_files":-1"#, "f", FolderQuota::OfAccount);
+        // The first era had neither names nor quotas.
+        check("", "/srv/f", own(0, 0));
+        check(r#","exclude_from_quota":true"#, "/srv/f", own(0, 0));
+        check(r#","exclude_from_quota":false"#, "/srv/f", FolderQuota::OfAccount);
     }
 }

@@ -59,6 +59,7 @@ fn check(path: &str, own: Value, given: Value, [primary, secondary]: [Value; 2])
 
 #[test]
 fn limits_come_from_the_primary_group_where_the_account_has_none() {
+    // B9-04
     for path in [
         "max_sessions",
         "quota_size",
@@ -92,12 +93,14 @@ fn limits_come_from_the_primary_group_where_the_account_has_none() {
 
 #[test]
 fn the_home_is_that_of_the_primary_group() {
+    // B9-04
     check("home_dir", Value::Null, json!("/srv/%role%/%username%"), [json!("/srv/staff/alice"), json!("/own")]);
     check("home_dir", Value::Null, json!(""), [json!("/own"), json!("/own")]);
 }
 
 #[test]
 fn lists_are_added_by_both_kinds() {
+    // B9-04
     for (path, own, given) in [
         ("filters.allowed_ip", "10.0.0.0/8", "192.0.2.0/24"),
         ("filters.denied_ip", "10.0.0.0/8", "192.0.2.0/24"),
@@ -115,6 +118,7 @@ fn lists_are_added_by_both_kinds() {
 
 #[test]
 fn directories_get_what_the_account_has_no_rule_for() {
+    // B9-04
     let (own, given) =
         (json!({"/": ["list"], "/a": ["*"]}), json!({"/": ["upload"], "/a/": ["list"], "/%role%": ["*"]}));
     check(
@@ -174,6 +178,7 @@ fn rules_of_older_groups_restrict_their_accounts() {
 
 #[test]
 fn accounts_expire_days_after_they_were_made() {
+    // B9-04
     let expiry = |settings: Value, own: Value, kind: i64| {
         let group = group("g", &settings).unwrap();
         merged(&user(&own, &json!([{"name": "g", "type": kind}])), &[group]).unwrap().expiration_date
@@ -187,6 +192,7 @@ fn accounts_expire_days_after_they_were_made() {
 
 #[test]
 fn a_group_gives_no_credential_and_no_name() {
+    // B9-04
     let settings = json!({"username": "root", "password": "x", "public_keys": [], "status": 0, "uid": 5, "gid": 5,
         "id": 9, "role": "other", "email": "e", "used_quota_size": 5});
     let user = user(&json!({}), &json!([{"name": "g", "type": 1}]));
@@ -196,6 +202,7 @@ fn a_group_gives_no_credential_and_no_name() {
 
 #[test]
 fn the_primary_group_comes_first_and_the_others_in_their_order() {
+    // B9-04
     let groups = [
         group("a", &json!({"permissions": {"/x": ["list"], "/a": ["list"]}})).unwrap(),
         group("b", &json!({"permissions": {"/x": ["upload"], "/b": ["list"]}})).unwrap(),
@@ -219,6 +226,7 @@ fn the_primary_group_comes_first_and_the_others_in_their_order() {
 
 #[test]
 fn settings_that_no_account_could_have_are_refused() {
+    // B9-04
     let check = |settings: Value, field: &str| {
         assert_eq!(group("g", &settings).map_err(|error| error.field).err().as_deref(), Some(field), "{settings}");
     };
@@ -233,6 +241,7 @@ fn settings_that_no_account_could_have_are_refused() {
 
 #[test]
 fn what_does_not_fit_the_account_is_no_account() {
+    // B9-04
     let check = |own: Value, settings: Value, part: &str| {
         let user = user(&own, &json!([{"name": "g", "type": 1}]));
         let error = merged(&user, &[group("g", &settings).unwrap()]).unwrap_err().to_string();
@@ -259,6 +268,7 @@ fn folders_of_a_group_may_be_inside_those_of_the_account() {
 
 #[tokio::test]
 async fn a_user_is_in_force_with_its_stored_groups() {
+    // B9-04
     let store = MemoryStore::default();
     let change = |collection, name: &str, document: Value| Change {
         collection,

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_names_no_bucket_is_refused() {
-        // A16-06
+        // A16-01, A16-06
         check(json!({"bucket": "b"}), Ok("b"));
         check(json!({"bucket": "b", "access_key": "k", "access_secret": "s", "endpoint": "http://h:1"}), Ok("b"));
         check(json!({}), Err("bucket"));

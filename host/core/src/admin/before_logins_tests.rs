@@ -13,7 +13,7 @@ use crate::secret::Secret;
 
 #[tokio::test]
 async fn login_pre_hooks_are_asked_before_passwords() {
-    // D-05
+    // D-05, D-06
     let house = House::new();
     house.admin("ann").await;
     let rest = client(Door::Rest);
@@ -21,7 +21,7 @@ async fn login_pre_hooks_are_asked_before_passwords() {
         let outcome = house.authentication.basic("ann", &Secret::new(password), None, &rest).await;
         assert_eq!(outcome.is_ok(), password == "pw", "{password}");
     }
-    assert_eq!(*house.witness.0.lock().unwrap(), ["login-pre ann https://portal/"; 2]);
+    assert_eq!(*house.witness.0.lock().unwrap(), ["login-pre ann https://portal/ password 1 Firefox"; 2]);
     for _ in 0..20 {
         let _ = house.authentication.basic("ann", &Secret::new("no"), None, &rest).await;
     }

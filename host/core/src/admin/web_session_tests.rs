@@ -87,8 +87,11 @@ witness!(SessionDestroy, (), |this, event| {
     this.0.lock().unwrap().push(format!("destroy {} {}", about(&event.session), event.reason.as_str()));
 });
 witness!(LoginPre, Review, |this, event| {
-    let web = event.0.connection.web.clone().unwrap();
-    this.0.lock().unwrap().push(format!("login-pre {} {}", event.0.username, web.referer));
+    let (attempt, connection) = (&event.0, &event.0.connection);
+    let (referer, software) =
+        (&connection.web.as_ref().unwrap().referer, connection.client_software().unwrap_or_default());
+    let about = format!("{} {referer} {} {} {software}", attempt.username, attempt.method().as_str(), attempt.number);
+    this.0.lock().unwrap().push(format!("login-pre {about}"));
     let is_no = event.0.username == "none-may" || event.0.password().is_some_and(|password| password.expose() == "no");
     if is_no { Review::Deny(Denial::new("no")) } else { Review::Allow }
 });
@@ -199,7 +202,7 @@ pub(super) fn house_asking(store: &Arc<MemoryStore>, scope: LoginPreScope) -> Ho
 }
 
 pub(super) fn client(door: Door) -> DoorClient {
-    let visit = WebVisit { referer: "https://portal/".into(), ..WebVisit::default() };
+    let visit = WebVisit { referer: "https://portal/".into(), user_agent: "Firefox".into(), ..WebVisit::default() };
     DoorClient { door, address: "192.0.2.2".parse().ok(), visit }
 }
 

@@ -203,6 +203,8 @@ impl LoginService {
             protocol = "SSH",
             connection_id = attempt.connection.id.as_str(),
             client = attempt.connection.client_software(),
+            // A21-08: over SSH each is.
+            encrypted = true,
             // A8-14
             info = match &attempt.credential {
                 Credential::PublicKey(key) => key.fingerprint(),

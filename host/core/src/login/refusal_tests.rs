@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::hook_tests::says;
-use super::tests::{draft, key, name, world};
+use super::hook_tests::{converse, says};
+use super::tests::{KEY, draft, key, name, world};
 use super::*;
 use crate::hook::{Call, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::ports::{Change, Directory, USERS, Write};
@@ -153,5 +153,35 @@ async fn observers_of_a_login_delay_no_login() {
         assert_eq!(world.password("pw").await, "accepted");
         assert_eq!(world.password("no").await, "refused");
         assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+}
+
+#[tokio::test]
+async fn only_the_second_steps_that_are_not_denied_follow_a_key() {
+    // B12-03, B12-04: the step that is left, by which the attempt is counted; the other one is refused.
+    use LoginMethod::{KeyboardInteractive, Password};
+    for (denied, left) in [("publickey+keyboard-interactive", Password), ("publickey+password", KeyboardInteractive)] {
+        for step in [Password, KeyboardInteractive] {
+            let world = world(None);
+            let denied =
+                format!(r#""denied_login_methods":["publickey","password","keyboard-interactive","{denied}"]"#);
+            world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"],"filters":{{{denied}}}"#)).await;
+            let mut login = world.login();
+            match login.public_key_verified("alice", &key()).await {
+                Outcome::NextStep(next) => assert_eq!(next, [left]),
+                other => panic!("{}", name(other)),
+            }
+            assert_eq!((login.next_steps("alice"), login.next_steps("bob")), (Some(&[left][..]), None));
+            let outcome = if step == Password {
+                name(login.password("alice", Secret::new("pw")).await)
+            } else {
+                converse(&mut login, &["pw"]).await.1
+            };
+            assert_eq!(outcome, if step == left { "accepted" } else { "refused" }, "{left:?} {step:?}");
+            let counts = world.service.ports.metrics.counts().by_method;
+            let counted = LoginMethod::ALL.into_iter().zip(counts).filter(|(_, logins)| logins.attempts > 0);
+            let counted: Vec<_> = counted.map(|(method, logins)| (method, logins.accepted)).collect();
+            assert_eq!(counted, [(step.after_public_key(), u64::from(step == left))], "{left:?} {step:?}");
+        }
     }
 }

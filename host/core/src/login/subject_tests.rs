@@ -111,3 +111,37 @@ async fn hooks_are_selected_by_the_groups_of_the_account_that_logs_in() {
         assert_eq!(counts, [asked; 2], "{stored:?} {made}");
     }
 }
+
+#[tokio::test]
+async fn a_switch_of_the_primary_group_keeps_a_hook_out() {
+    // B9-01: how often external authentication, pre-login and check-password hooks are asked.
+    use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
+    use crate::hook::pre_login::{PreLogin, PreLoginVerdict};
+    use crate::ports::{Change, Directory, GROUPS, Write};
+    for (switch, is_off, expected) in [
+        ("external_auth_disabled", false, [1, 1, 1]),
+        ("external_auth_disabled", true, [0, 0, 1]),
+        ("pre_login_disabled", true, [1, 0, 1]),
+        ("check_password_disabled", true, [1, 1, 0]),
+    ] {
+        let world = world(Some(Ok(ExternalAuthVerdict::Defer)));
+        let group = serde_json::json!({"user_settings": {"filters": {"hooks": {switch: is_off}}}});
+        let (name, write) = ("staff".to_owned(), Write::Add(group.as_object().unwrap().clone()));
+        let group = Change { collection: &GROUPS, name, write, announce: false, audit: None };
+        world.store.commit(vec![group]).await.unwrap();
+        world.stored(r#","password":"$1$pw","groups":[{"name":"staff","type":1}]"#).await;
+        let [before, checked] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let (asked, compared) = (before.clone(), checked.clone());
+        says(&world.hooks.pre_login, move |_: &PreLogin| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            PreLoginVerdict::Unchanged
+        });
+        says(&world.hooks.check_password, move |_: &CheckPassword| {
+            compared.fetch_add(1, Ordering::Relaxed);
+            CheckPasswordVerdict::Defer
+        });
+        assert_eq!(world.password("pw").await, "accepted", "{switch} {is_off}");
+        let calls = [&world.hook.calls, &*before, &*checked].map(|calls| calls.load(Ordering::Relaxed));
+        assert_eq!(calls, expected, "{switch} {is_off}");
+    }
+}

@@ -202,6 +202,15 @@ fn scopes_follow_folders_and_tracking() {
     check("/mine/a", Tracking::WhereLimited, mine);
     check("/own/a", Tracking::Always, Some((Scope::Folder("own".into()), QuotaLimits { size: 0, files: 3 })));
     check("/own", Tracking::Never, None);
+    // Of an account without a limit, only where all are counted.
+    let json = r#"{"status":1,"username":"v","home_dir":"/srv/v","permissions":{"/":["*"]}}"#;
+    let user = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let account = EffectiveAccount::ungrouped(user);
+    let path = VirtualPath::parse_normalised("/a").unwrap();
+    let all = Some((Scope::Account("v".into()), QuotaLimits::default()));
+    for (tracking, expected) in [(Tracking::Never, None), (Tracking::WhereLimited, None), (Tracking::Always, all)] {
+        assert_eq!(scope_of(&account, &path, tracking), expected, "{tracking:?}");
+    }
 }
 
 #[tokio::test]

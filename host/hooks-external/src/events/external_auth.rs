@@ -120,7 +120,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+    pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
     pub fn attempt(credential: Credential, is_known: bool) -> LoginAttempt {
         let address = "192.0.2.1:5".parse().unwrap();
@@ -185,7 +185,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_empty_answer_accepts_no_key() {
-        // B0-07, B2-04, J-01
+        // A11-06, B0-07, B2-04, J-01
         let key = || Credential::PublicKey(PublicKey::parse(KEY).unwrap());
         let password = || Credential::Password(Secret::new("x"));
         let check = |credential: Credential, is_known, expected: [&str; 5]| {

@@ -68,11 +68,12 @@ mod tests {
     use std::sync::Arc;
 
     use tidegate_core::account::CredentialRule;
-    use tidegate_core::connection::Credential;
-    use tidegate_core::hook::HookEvent as _;
+    use tidegate_core::connection::{Credential, LoginMethod};
+    use tidegate_core::hook::{HookEvent as _, LoginAttempt};
+    use tidegate_core::public_key::PublicKey;
     use tidegate_core::secret::Secret;
 
-    use super::super::external_auth::tests::attempt;
+    use super::super::external_auth::tests::{KEY, attempt};
     use super::*;
 
     fn event(is_known: bool) -> PreLogin {
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn programs_are_told_who_logs_in_and_how() {
-        // A13-02, B3-07
+        // A13-02, A13-04, B3-07
         for is_known in [true, false] {
             let input = event(is_known).input(Flavour::default());
             let variables: Vec<_> =
@@ -118,6 +119,20 @@ mod tests {
                 ("SFTPGO_LOGIND_PROTOCOL", "SSH"),
             ];
             assert_eq!(rest, expected);
+        }
+        // Of the second of two steps, it is that step's own.
+        let methods = [
+            (Credential::Password(Secret::new("x")), "password"),
+            (Credential::PublicKey(PublicKey::parse(KEY).unwrap()), "publickey"),
+            (Credential::KeyboardInteractive, "keyboard-interactive"),
+        ];
+        for (credential, expected) in methods {
+            for completed_methods in [vec![], vec![LoginMethod::PublicKey]] {
+                let attempt = LoginAttempt { completed_methods, ..attempt(credential.clone(), true) };
+                let event = PreLogin::new(Arc::new(attempt));
+                assert_eq!(event.input(Flavour::default()).variables[1].1, *expected);
+                assert_eq!(event.request(Flavour::default()).query[0].1, *expected);
+            }
         }
     }
 

@@ -236,4 +236,41 @@ mod tests {
         accepts().await;
         kill();
     }
+
+    #[tokio::test]
+    async fn a_program_that_never_decides_is_killed_with_its_children() {
+        // B0-13, C6-08
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::time::Duration;
+
+        use rustix::event::{PollFd, PollFlags, poll};
+        use rustix::process::{Pid, PidfdFlags, pidfd_open};
+        use tidegate_core::hook::{Call, Hook};
+
+        use super::program::tests::event;
+        use crate::flavour::Flavour;
+        use crate::program::{Environment, ProgramHook, ProgramSettings};
+        let directory = tempfile::tempdir().unwrap();
+        let (script, child) = (directory.path().join("hook.sh"), directory.path().join("child"));
+        let question = r#"{"questions":["a"],"echos":[true]}"#;
+        let text = format!("#!/bin/sh\nsleep 300 &\necho $! > {}\necho '{question}'\nwait\n", child.display());
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = ProgramSettings {
+            args: Vec::new(),
+            environment: Environment { inherited: true, variables: Vec::new() },
+            deadline: Duration::from_secs(2),
+            flavour: Flavour::default(),
+        };
+        let hook = ProgramHook::new(script.to_str().unwrap(), settings).unwrap();
+        let outcome = Hook::<KeyboardInteractive>::call(&hook, &Call::default(), &event(0)).await;
+        assert_eq!(outcome.unwrap_err().kind(), "timeout");
+        let child = Pid::from_raw(std::fs::read_to_string(&child).unwrap().trim().parse().unwrap()).unwrap();
+        // An error: it is gone.
+        if let Ok(process) = pidfd_open(child, PidfdFlags::empty()) {
+            let wait = move || poll(&mut [PollFd::new(&process, PollFlags::IN)], None);
+            let ended = tokio::task::spawn_blocking(wait);
+            tokio::time::timeout(Duration::from_secs(60), ended).await.expect("its child goes on").unwrap().unwrap();
+        }
+    }
 }

@@ -40,6 +40,24 @@ fn hooks_of_logins_are_programs_or_urls_under_each_name() {
 }
 
 #[test]
+fn hooks_of_the_server_and_of_connections_have_a_key_each() {
+    // B7-01, B7-02, B7-03
+    for (key, kind) in [
+        ("startup_hook", HookKind::Startup),
+        ("post_connect_hook", HookKind::Connect),
+        ("post_disconnect_hook", HookKind::Disconnect),
+    ] {
+        for (value, expected) in [("/bin/true", "/bin/true"), ("http://192.0.2.1/x", "POST http://192.0.2.1/x")] {
+            let text = format!("[common]\n{key} = \"{value}\"\n");
+            for other in HookKind::ALL {
+                let found = targets(&text, other);
+                assert_eq!(found, if other == kind { vec![expected] } else { Vec::new() }, "{key} {other}");
+            }
+        }
+    }
+}
+
+#[test]
 fn scopes_choose_logins_and_protocols() {
     // A3-44, A3-45, A14-02, B5-05
     for (scope, expected) in [(0, None), (1, Some(false)), (2, Some(true))] {

@@ -231,7 +231,7 @@ fn values_are_checked_all_at_once() {
 
 #[test]
 fn hooks_of_all_spellings_become_links() {
-    // A3-17, A3-18, A3-19, A3-40, B0-02, B0-04
+    // A3-17, A3-18, A3-19, A3-40, B0-02, B0-03, B0-04
     let text = r#"
 compat = "2.0"
 [sftpd.actions]
@@ -243,7 +243,7 @@ post_login_hook = "/bin/true"
 post_login_scope = 2
 [command]
 env = ["TZ=UTC"]
-commands = [{ path = "/bin/true", timeout = 7, args = ["x"], hook = "post_login" }]
+commands = [{ path = "/bin/true", timeout = 7, env = ["A=b=c"], args = ["x"], hook = "post_login" }]
 [hook.connect]
 hook = { hook = "/bin/false", networks = ["10.0.0.0/8"], compat = "current" }
 timeout = 3
@@ -266,7 +266,8 @@ dialect = "directadmin"
     assert_eq!(of(HookKind::PostLogin)[0].settings.selector.login_succeeded, Some(true));
     let post_login = program(HookKind::PostLogin);
     assert_eq!((post_login.deadline.as_secs(), post_login.args), (7, vec!["x".to_owned()]));
-    assert_eq!(post_login.environment.variables, [("TZ".to_owned(), "UTC".to_owned())]);
+    let variables = [("TZ", "UTC"), ("A", "b=c")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(post_login.environment.variables, variables);
     let connect = program(HookKind::Connect);
     assert!(!connect.environment.inherited && connect.deadline.as_secs() == 3, "{connect:?}");
     assert_eq!(program(HookKind::SessionCreate).flavour.dialect, tidegate_hooks_external::Dialect::DirectAdmin);

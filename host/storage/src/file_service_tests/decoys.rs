@@ -123,6 +123,7 @@ async fn check(names: &str, kept: bool) {
 
 #[tokio::test]
 async fn a_hook_decides_about_no_other_file_than_the_one_that_was_written() {
+    // B10-08
     check("", true).await;
     check("put /d/b", true).await;
     check("! link /d/a /b", true).await;
@@ -142,6 +143,7 @@ async fn a_hook_decides_about_no_other_file_than_the_one_that_was_written() {
 
 #[tokio::test]
 async fn refused_content_is_left_under_no_other_name() {
+    // B10-08
     for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
         for truncate in [false, true] {
             let trusting = Arc::new(Trusting::default());
@@ -204,6 +206,7 @@ async fn the_atomic_modes_keep_the_old_file_when_a_hook_refuses() {
 
 #[tokio::test]
 async fn names_on_the_way_to_an_upload_hold_while_a_hook_looks_at_it() {
+    // B10-08
     let check = async |overwrite: OverwriteMode, name: &str, meanwhile: &'static str| {
         let trusting = Arc::new(Trusting::default());
         let on = fixture_asking(&trusting, overwrite).await;
@@ -228,6 +231,7 @@ async fn names_on_the_way_to_an_upload_hold_while_a_hook_looks_at_it() {
 
 #[tokio::test]
 async fn an_upload_is_named_where_its_hook_was_told() {
+    // B10-08
     let trusting = Arc::new(Trusting::default());
     let on = fixture_asking(&trusting, OverwriteMode::Atomic).await;
     let mut file = on.files.open_write(&path("/d/b"), PUT, SFTP).await.unwrap();

@@ -236,6 +236,7 @@ async fn pages_of_other_origins_are_refused() {
 
 #[tokio::test]
 async fn accounts_are_listed_by_pages() {
+    // A19-01
     let house = House::new().await;
     for number in 0..7 {
         house.user(&format!("u{number}")).await;

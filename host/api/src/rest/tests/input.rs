@@ -10,6 +10,7 @@ use super::*;
 
 #[tokio::test]
 async fn bodies_that_are_no_document_are_refused() {
+    // A18-07, A18-08
     let house = House::new();
     house.add("alice").await;
     let check = async |method: &str, path: &str, body: String, status: u16, error: &str, field: Option<&str>| {
@@ -120,7 +121,7 @@ async fn parameters_are_checked() {
         answer.refused(status, error);
         assert_eq!(answer.body["field"].as_str(), field, "{}", answer.text);
     };
-    // A18-06, A18-12, A18-17: with the field, and in the same shape where there is no such route or method.
+    // A18-06, A18-11, A18-12, A18-17: with the field, and in the same shape where there is no such route or method.
     check("/api/v1/user?limit=x", 400, "Invalid limit", Some("limit")).await;
     check("/api/v1/user?limit=-1", 400, "Invalid limit", Some("limit")).await;
     check("/api/v1/user?offset=1.5", 400, "Invalid offset", Some("offset")).await;

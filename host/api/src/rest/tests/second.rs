@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn changes_are_based_on_versions() {
-    // A18-17
+    // A18-12, A18-17
     let house = House::new();
     for (path, mut document, change) in [
         ("/api/v2/users/a", account("a"), ("uid", json!(7))),
@@ -93,6 +93,7 @@ async fn dumps_are_loaded_whole_or_not_at_all() {
 
 #[tokio::test]
 async fn usages_are_set() {
+    // A10-07, A18-17
     let house = House::new();
     house.add("alice").await;
     house.ask("POST", "/api/v2/folders", json!({"name": "f", "mapped_path": "/srv/f"})).await;
