@@ -64,6 +64,22 @@ fn variables_are_named_without_any_file() {
 }
 
 #[test]
+fn an_empty_variable_is_as_if_it_were_not_set() {
+    // A2-02, A2-03, A3-02
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("sftpgo.json"), "{}").unwrap();
+    let mut command = Command::new(tools::tidegate());
+    command.args(["config", "check"]).current_dir(here.path());
+    for name in ["TIDEGATE_CONFIG_DIR", "SFTPGO_CONFIG_DIR", "TIDEGATE_CONFIG_FILE", "SFTPGO_CONFIG_FILE"] {
+        command.env(name, "");
+    }
+    let output = tools::run(command.env("SFTPGO_SFTPD__BIND_PORT", ""));
+    let said = text(&output);
+    assert!(output.status.success() && said.contains("sftpgo.json is used"), "{said}");
+    assert!(said.contains("SFTPGO_SFTPD__BIND_PORT: it is empty, and is ignored"), "{said}");
+}
+
+#[test]
 fn a_named_directory_is_the_only_one() {
     // A2-02, A3-04
     let (home, here, named) =

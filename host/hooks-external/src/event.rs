@@ -125,14 +125,24 @@ impl Response {
         match self.status {
             200 => Ok(None),
             500.. => Err(self.failure()),
-            status => Ok(Some(format!("the hook answered with status {status}"))),
+            _ => Ok(Some(format!("the hook answered with {}", self.shown_status()))),
         }
     }
 
     pub fn failure(&self) -> HookError {
-        let text = format!("it answered with status {}", self.status);
+        let text = format!("it answered with {}", self.shown_status());
         // B0-09
         if matches!(self.status, 429 | 500 | 502..) { HookError::Transient(text) } else { HookError::Failed(text) }
+    }
+
+    /// The status in words. Redirects are not followed: they could take credentials to another machine.
+    fn shown_status(&self) -> String {
+        match self.status {
+            status @ 300..400 => {
+                format!("status {status}: redirects are not followed; name the URL that it leads to")
+            }
+            status => format!("status {status}"),
+        }
     }
 }
 
@@ -225,6 +235,19 @@ mod tests {
                 Err(error) => assert!(denies.is_none() && error == response.failure(), "{status}"),
             }
             assert_eq!(matches!(response.failure(), HookError::Transient(_)), may_succeed_later, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_way_out_of_a_redirect_is_said() {
+        for (status, is_redirect) in [(299, false), (301, true), (308, true), (404, false), (500, false)] {
+            let response = Response { status, body: Vec::new() };
+            let failure = response.failure().to_string();
+            let objection = response.objection().ok().flatten();
+            for said in [Some(failure), objection].into_iter().flatten() {
+                assert_eq!(said.contains("name the URL that it leads to"), is_redirect, "{said}");
+                assert!(said.contains(&format!("status {status}")), "{said}");
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::turns::Waiter;
 
 /// Makes hashes that show the password.
-struct ShownPasswords;
+pub(super) struct ShownPasswords;
 
 #[async_trait]
 impl Passwords for ShownPasswords {

@@ -69,6 +69,7 @@ mod sessions;
 mod status;
 mod storage;
 mod tokens;
+mod told_logins;
 mod use_case;
 #[cfg(test)]
 mod use_case_tests;
@@ -134,7 +135,7 @@ use std::sync::Arc;
 use crate::account::{Accounts, AddressRule};
 use crate::file_history::FileHistory;
 use crate::guard::Defender;
-use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
+use crate::hook::observation::{CredentialChanged, OneClickLoginPost, PostLogin};
 use crate::hook::review::{LoginPre, PasswordResetPre};
 use crate::hook::{Chain, Observers};
 use crate::login::{ExternalAuthCache, OneTimeCodes};
@@ -237,7 +238,9 @@ pub struct AdministrationPorts {
     pub one_click_logins: Option<Arc<Observers<OneClickLoginPost>>>,
     /// Hooks that are asked before the server checks credentials; None: there are none.
     pub login_pre: Option<Arc<Chain<LoginPre>>>,
-    /// The requests that these hooks are asked about.
+    /// Observers of the logins of users; None: there are none.
+    pub post_login: Option<Arc<Observers<PostLogin>>>,
+    /// The requests that hooks of `login_pre` are asked about.
     pub login_pre_scope: LoginPreScope,
     /// The hooks that decide about web sessions and observe them; None: this process calls none.
     pub session_hooks: Option<SessionHooks>,
@@ -318,6 +321,7 @@ impl Administration {
             tokens: tokens.clone(),
             sessions: web_sessions.clone(),
             before: before.clone(),
+            observers: ports.post_login,
             audit: audit.clone(),
             clock: ports.clock.clone(),
         });

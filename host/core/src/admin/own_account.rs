@@ -84,16 +84,22 @@ impl OwnAccount {
         code: Option<&str>,
         client: &DoorClient,
     ) -> Result<IssuedToken, AuthenticationError> {
-        let login = self.begin(username, password, code, client);
-        login_at_door(client, (username, "password"), login, AuthenticationError::outcome).await
+        let mut known = None;
+        let login = self.begin((username, password.clone()), code, client, &mut known);
+        let outcome = login_at_door(client, (username, "password"), login, AuthenticationError::outcome).await;
+        if let Err(error) = &outcome {
+            self.users.tell_of_refusal((username, password), known, client, error);
+        }
+        outcome
     }
 
+    /// `known`: gets the account, if one is found.
     async fn begin(
         &self,
-        username: &str,
-        password: Secret,
+        (username, password): (&str, Secret),
         code: Option<&str>,
         client: &DoorClient,
+        known: &mut Option<Arc<EffectiveAccount>>,
     ) -> Result<IssuedToken, AuthenticationError> {
         self.before.login(USERS.kind, username, &password, client).await?;
         match self.passwords_are_elsewhere().await {
@@ -102,6 +108,7 @@ impl OwnAccount {
             Err(_) => return Err(AuthenticationError::Hook),
         }
         let found = self.policy.found(username).await?;
+        known.clone_from(&found);
         if let Some(seconds) = found.as_ref().and_then(|account| self.codes.pause(account, code)) {
             return Err(AuthenticationError::Paused(seconds));
         }

@@ -232,7 +232,7 @@ impl Tokens {
             lifetime: LIFETIME,
             audit: actor.author.did("login", "admin", name, now),
         });
-        let issued = issued.await?;
+        let (issued, _) = issued.await?;
         self.sweep(now).await;
         Ok(issued)
     }

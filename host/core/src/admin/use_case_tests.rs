@@ -14,7 +14,7 @@ use crate::account::{Dump, ObjectKind};
 use crate::connection::{ConnectionId, LoginMethod, WebVisit};
 use crate::guard::{Defender, DefenderSettings};
 use crate::hook::Observers;
-use crate::hook::observation::ObjectChange;
+use crate::hook::observation::{ObjectChange, PostLogin};
 use crate::login::ExternalAuthCache;
 use crate::memory::MemoryStore;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
@@ -91,6 +91,15 @@ pub(super) fn administration_telling(
     passwords: Arc<dyn Passwords>,
     changes: Arc<Observers<ObjectChange>>,
 ) -> Administration {
+    administration_observed(passwords, changes, None)
+}
+
+/// All use cases; the observers are told of changes and of logins.
+pub(super) fn administration_observed(
+    passwords: Arc<dyn Passwords>,
+    changes: Arc<Observers<ObjectChange>>,
+    post_login: Option<Arc<Observers<PostLogin>>>,
+) -> Administration {
     let store = Arc::new(MemoryStore::default());
     let clock = Arc::new(SystemClock);
     let keeper = QuotaKeeper::new(store.clone(), NodeName("n".into()), clock.clone(), Tracking::WhereLimited);
@@ -114,6 +123,7 @@ pub(super) fn administration_telling(
         credential_changes: None,
         one_click_logins: None,
         login_pre: None,
+        post_login,
         login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,

@@ -16,8 +16,11 @@ use super::{Actor, AdminError, Audit, AuthenticationError, DoorClient, IssuedTok
 use super::{BeforeLogins, Tokens, UserPolicy, WebSessions};
 use crate::account::EffectiveAccount;
 use crate::connection::WebVisit;
+use crate::hook::Observers;
+use crate::hook::observation::PostLogin;
 use crate::ports::{AuditRecord, Clock, Directory, Door, StoreError, TOKENS, USERS, detail_part};
 use crate::secret::Secret;
+use crate::session::Session;
 
 /// What a token of a user is for: it names no administrator.
 const PURPOSE: &str = "user";
@@ -69,6 +72,8 @@ pub struct UserSessions {
     pub sessions: Arc<WebSessions>,
     /// Asks hooks about requests.
     pub before: BeforeLogins,
+    /// Observers of the logins of users; None: there are none.
+    pub observers: Option<Arc<Observers<PostLogin>>>,
     /// Records who acts as whom.
     pub audit: Audit,
     /// Gives the times.
@@ -101,7 +106,7 @@ impl UserSessions {
         let visit = WebVisit { impersonator, login_key: String::new(), ..client.visit.clone() };
         let acting = vec![(ACTING, acting(&*self.directory, actor).await?)];
         match self.begin_with(username, client, visit, AuditRecord { detail, ..record }, (None, acting)).await {
-            Ok(issued) => Ok(issued),
+            Ok((issued, _)) => Ok(issued),
             Err(AuthenticationError::Store(error)) => Err(error.into()),
             Err(_) => Err(StoreError::Refused(format!("a hook refuses the session of \"{username}\"")).into()),
         }
@@ -127,7 +132,10 @@ impl UserSessions {
         audit: AuditRecord,
         password: Option<Secret>,
     ) -> Result<IssuedToken, AuthenticationError> {
-        self.begin_with(username, client, visit, audit, (password, Vec::new())).await
+        let more = (password.clone(), Vec::new());
+        let (issued, session) = self.begin_with(username, client, visit, audit, more).await?;
+        self.tell_of_login(&session, password);
+        Ok(issued)
     }
 
     /// Begins the session of a user of a login link, which ends where its maker is trusted no more. `maker`: the member of
@@ -140,7 +148,10 @@ impl UserSessions {
         audit: AuditRecord,
         maker: Value,
     ) -> Result<IssuedToken, AuthenticationError> {
-        self.begin_with(username, client, visit, audit, (None, vec![(LET_IN_BY, maker)])).await
+        let more = (None, vec![(LET_IN_BY, maker)]);
+        let (issued, session) = self.begin_with(username, client, visit, audit, more).await?;
+        self.tell_of_login(&session, None);
+        Ok(issued)
     }
 
     /// `more`: the password that hooks may be given, and fields of the token's document.
@@ -151,7 +162,7 @@ impl UserSessions {
         visit: WebVisit,
         audit: AuditRecord,
         (password, more): (Option<Secret>, Vec<(&'static str, Value)>),
-    ) -> Result<IssuedToken, AuthenticationError> {
+    ) -> Result<(IssuedToken, Arc<Session>), AuthenticationError> {
         let denied = AuthenticationError::Denied;
         let stored = self.directory.find(&USERS, username).await?.ok_or(denied.clone())?;
         let id = stored.version.id;

@@ -150,6 +150,7 @@ pub(super) fn house_asking(store: &Arc<MemoryStore>, scope: LoginPreScope) -> Ho
         tokens: tokens.clone(),
         sessions: sessions.clone(),
         before: before.clone(),
+        observers: None,
         audit: audit.clone(),
         clock: clock.clone(),
     });

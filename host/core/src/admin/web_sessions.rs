@@ -97,11 +97,11 @@ impl WebSessions {
         Self { directory, accounts, clock, hooks, kept, wake, is_closed }
     }
 
-    /// Begins a session, if its hooks allow it; the token is good for it.
+    /// Begins a session, if its hooks allow it; the token is good for it. Hooks see it as the session.
     ///
     /// # Errors
     /// `Denied`: a hook refuses it, which is in the log; or a hook or the store failed.
-    pub(super) async fn begin(&self, new: NewSession<'_>) -> Result<IssuedToken, AuthenticationError> {
+    pub(super) async fn begin(&self, new: NewSession<'_>) -> Result<(IssuedToken, Arc<Session>), AuthenticationError> {
         let text = new_token().map_err(|error| StoreError::Failed(error.to_string()))?;
         let (digest, id, now) = (digest_of(text.expose()), id_of(text.expose()), self.clock.now());
         let expires_at = now.saturating_add(new.lifetime);
@@ -139,7 +139,7 @@ impl WebSessions {
         let Some(hooks) = asked else {
             self.write(&digest, Write::Add(document("open", expires_at)), Some(new.audit)).await?;
             self.keep(&digest, &session);
-            return Ok(IssuedToken { text, expires_at });
+            return Ok((IssuedToken { text, expires_at }, session));
         };
         let beginning = document("begins", 0);
         let version = self.write(&digest, Write::Add(beginning.clone()), None).await?;
@@ -167,7 +167,7 @@ impl WebSessions {
         let write = Write::Replace { document: document("open", expires_at), expected: version, reset: Vec::new() };
         self.write(&digest, write, Some(new.audit)).await?;
         self.keep(&digest, &session);
-        Ok(IssuedToken { text, expires_at })
+        Ok((IssuedToken { text, expires_at }, session))
     }
 
     /// Forgets a session that does not begin. Where one of several hooks has created it, hooks are told of its end.

@@ -9,7 +9,7 @@ use tidegate_core::hook::observation::{Disconnect, PostLogin, SessionDestroy};
 use tidegate_core::session::Session;
 
 use super::review::{Named, body, input, named, panel_name, panel_users, protocol, secret, web_fields};
-use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
+use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Compat, Dialect, Flavour};
 
 /// The fields of the panel's scripts are those of its session files (seed 003).
@@ -109,7 +109,7 @@ impl LegacyEvent for PostLogin {
             .with("SFTPGO_LOGIND_IP", self.connection.remote.ip().to_string())
             .with("SFTPGO_LOGIND_METHOD", login_method(self, flavour))
             .with("SFTPGO_LOGIND_STATUS", status(self))
-            .with("SFTPGO_LOGIND_PROTOCOL", PROTOCOL)
+            .with("SFTPGO_LOGIND_PROTOCOL", protocol(&self.connection))
     }
 
     fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
@@ -121,7 +121,7 @@ impl LegacyEvent for PostLogin {
         let query = vec![
             ("login_method", login_method(self, flavour).to_owned()),
             ("ip", self.connection.remote.ip().to_string()),
-            ("protocol", PROTOCOL.to_owned()),
+            ("protocol", protocol(&self.connection).to_owned()),
             ("status", status(self).to_owned()),
         ];
         Request::post(query, &user(self))
@@ -165,5 +165,52 @@ impl LegacyEvent for Disconnect {
 
     fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
         response.answer().map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidegate_core::connection::{Connection, Credential, WebVisit};
+    use tidegate_core::hook::LoginAttempt;
+    use tidegate_core::secret::Secret;
+
+    use super::super::external_auth::tests::attempt;
+    use super::*;
+
+    #[test]
+    fn observers_of_logins_are_told_by_which_protocol() {
+        // A14-03, A14-05, A14-08
+        let attempt = attempt(Credential::Password(Secret::new("pw")), true);
+        for (web, protocol) in [(None, "SSH"), (Some(Box::default()), "HTTP")] {
+            let web: Option<Box<WebVisit>> = web;
+            let connection = Arc::new(Connection { web, ..(*attempt.connection).clone() });
+            let attempt = LoginAttempt { connection: connection.clone(), ..attempt.clone() };
+            for (attempt, username, method) in
+                [(Some(Arc::new(attempt)), "bob", "password"), (None, "", "no_auth_tryed")]
+            {
+                let event = PostLogin { connection: connection.clone(), attempt, outcome: Err("no".to_owned()) };
+                let input = event.input(Flavour::default());
+                let variables: Vec<_> =
+                    input.variables.iter().map(|(name, value, _)| (*name, value.to_str().unwrap())).collect();
+                let user: Value = serde_json::from_str(variables[0].1).unwrap();
+                assert_eq!((&user["username"], user.get("password")), (&json!(username), None));
+                let expected = [
+                    ("SFTPGO_LOGIND_USER", variables[0].1),
+                    ("SFTPGO_LOGIND_IP", "192.0.2.1"),
+                    ("SFTPGO_LOGIND_METHOD", method),
+                    ("SFTPGO_LOGIND_STATUS", "0"),
+                    ("SFTPGO_LOGIND_PROTOCOL", protocol),
+                ];
+                assert_eq!((variables.as_slice(), input.arguments.len()), (&expected[..], 0));
+                let request = event.request(Flavour::default());
+                let query: Vec<_> =
+                    request.query.iter().map(|(name, value)| (*name, value.to_str().unwrap())).collect();
+                let expected = [("login_method", method), ("ip", "192.0.2.1"), ("protocol", protocol), ("status", "0")];
+                assert_eq!(query, expected);
+                assert_eq!(serde_json::from_slice::<Value>(&request.body.unwrap()).unwrap(), user);
+            }
+        }
     }
 }

@@ -269,7 +269,7 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let mut settings = loaded.validate(&directory, arguments.lenient)?;
     settings.warnings.extend(loaded.notes.into_iter().chain(loaded.unknown));
     state_directory::make(&settings.backups)?;
-    if arguments.grace_time.is_some() || from_environment("GRACE_TIME").is_some() {
+    if arguments.grace_time.is_some() || filled_in_environment("GRACE_TIME").is_some() {
         let seconds = ServeArguments::number(arguments.grace_time, "GRACE_TIME", 0)?;
         settings.grace_time = std::time::Duration::from_secs(seconds);
     }
@@ -329,7 +329,7 @@ const DAY: u64 = 24 * 3600;
 impl ServeArguments {
     /// The value of an option, which wins over the environment (A2-10).
     fn number<T: std::str::FromStr>(value: Option<T>, name: &str, default: T) -> anyhow::Result<T> {
-        match (value, from_environment(name)) {
+        match (value, filled_in_environment(name)) {
             (Some(value), _) => Ok(value),
             (None, Some(text)) => {
                 text.trim().parse().map_err(|_| anyhow::anyhow!("TIDEGATE_{name}: \"{text}\" is not a number"))
@@ -339,7 +339,7 @@ impl ServeArguments {
     }
 
     fn choice(value: Option<bool>, name: &str, default: bool) -> anyhow::Result<bool> {
-        match (value, from_environment(name)) {
+        match (value, filled_in_environment(name)) {
             (Some(value), _) => Ok(value),
             (None, Some(text)) => flag(text.trim()).map_err(|problem| anyhow::anyhow!("TIDEGATE_{name}: {problem}")),
             (None, None) => Ok(default),
@@ -348,7 +348,7 @@ impl ServeArguments {
 
     fn log_style(&self) -> anyhow::Result<log::Style> {
         let verbose = Self::choice(self.log_verbose, "LOG_VERBOSE", true)?;
-        let level = self.log_level.clone().or_else(|| from_environment("LOG_LEVEL"));
+        let level = self.log_level.clone().or_else(|| filled_in_environment("LOG_LEVEL"));
         let level = level.unwrap_or_else(|| if verbose { "debug" } else { "info" }.to_owned());
         let level = level.parse().context("the log level is not known")?;
         Ok(log::Style { level, utc: Self::choice(self.log_utc_time, "LOG_UTC_TIME", false)? })
@@ -390,6 +390,12 @@ async fn initprovider(place: &Place) -> anyhow::Result<()> {
 /// The value of a variable; one with this server's prefix wins over one with the older server's.
 fn from_environment(name: &str) -> Option<String> {
     ["TIDEGATE_", "SFTPGO_"].iter().find_map(|prefix| std::env::var(format!("{prefix}{name}")).ok())
+}
+
+/// As [`from_environment`], for a value that an empty text cannot be: such a variable counts as not set.
+fn filled_in_environment(name: &str) -> Option<String> {
+    let mut values = ["TIDEGATE_", "SFTPGO_"].iter().filter_map(|prefix| std::env::var(format!("{prefix}{name}")).ok());
+    values.find(|value| !value.trim().is_empty())
 }
 
 /// Reads a file; `-` is standard input.

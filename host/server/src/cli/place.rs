@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use super::from_environment;
+use super::filled_in_environment;
 use crate::config::{Loaded, Settings, other_directories};
 use crate::control::Control;
 use crate::state_directory;
@@ -27,7 +27,7 @@ impl Place {
     }
 
     fn chosen_directory(&self) -> Option<PathBuf> {
-        self.config_dir.clone().or_else(|| from_environment("CONFIG_DIR").map(PathBuf::from))
+        self.config_dir.clone().or_else(|| filled_in_environment("CONFIG_DIR").map(PathBuf::from))
     }
 
     /// The directories in which the file may be: other ones only if no directory was chosen (A3-04).
@@ -38,7 +38,7 @@ impl Place {
     }
 
     pub fn file(&self) -> Option<String> {
-        self.config_file.clone().or_else(|| from_environment("CONFIG_FILE"))
+        self.config_file.clone().or_else(|| filled_in_environment("CONFIG_FILE"))
     }
 
     pub fn load(&self, directory: &Path) -> anyhow::Result<Loaded> {

@@ -31,6 +31,9 @@ pub fn apply(value: &mut Value, defaults: &Value, environment: &[(String, String
             let path: Vec<&str> = key.split("__").collect();
             if path.len() < 2 {
                 not_taken.warnings.extend(half_a_name(prefix, &key, defaults).map(say));
+            } else if prefix == "SFTPGO_" && text.trim().is_empty() && takes_no_empty_text(defaults, &path) {
+                // As in files for containers that pass on what may not be set.
+                not_taken.warnings.push(say("it is empty, and is ignored".to_owned()));
             } else if let Some(advice) = unknown(defaults, &path) {
                 match prefix {
                     "SFTPGO_" => not_taken.warnings.push(say(format!("{advice}; it is ignored"))),
@@ -42,6 +45,11 @@ pub fn apply(value: &mut Value, defaults: &Value, environment: &[(String, String
         }
     }
     Ok(not_taken)
+}
+
+/// Whether the key has a number or a flag, which an empty text is not.
+fn takes_no_empty_text(defaults: &Value, path: &[&str]) -> bool {
+    matches!(default_at(defaults, path), Some(Value::Number(_) | Value::Bool(_)))
 }
 
 fn numbers_in_order(part: &str) -> String {
@@ -234,6 +242,25 @@ mod tests {
         let expected = json!({ "sftpd": { "bindings": [{ "port": 2022 }] } });
         check("SFTPGO_SFTPD__BINDINGS__0__PORT", "2022", expected);
         check("SFTPGO_SFTPD__HOST_KEYS", "/a,/b", json!({ "sftpd": { "host_keys": ["/a", "/b"] } }));
+    }
+
+    #[test]
+    fn an_empty_variable_of_the_older_server_sets_no_number() {
+        // A3-02
+        let check = |name: &str, text: &str, expected: Value, is_said: bool| {
+            let (value, not_taken) = apply_to(json!({}), &[(name, text)]).unwrap();
+            assert_eq!((value, not_taken.unknown.is_empty()), (expected, true), "{name}");
+            assert_eq!(not_taken.warnings.iter().any(|said| said.contains(name)), is_said, "{name}");
+        };
+        check("SFTPGO_SFTPD__BIND_PORT", "", json!({}), true);
+        check("SFTPGO_SFTPD__ENABLE_SCP", " ", json!({}), true);
+        check("SFTPGO_SFTPD__BINDINGS__0__PORT", "", json!({}), true);
+        // Here it is a value.
+        check("SFTPGO_SFTPD__BIND_ADDRESS", "", json!({ "sftpd": { "bind_address": "" } }), false);
+        check("SFTPGO_SFTPD__ACTIONS__EXECUTE_ON", "", json!({ "sftpd": { "actions": { "execute_on": [] } } }), false);
+        for name in ["TIDEGATE_SFTPD__BIND_PORT", "TIDEGATE_SFTPD__ENABLE_SCP"] {
+            assert!(apply_to(json!({}), &[(name, "")]).unwrap_err().contains(name));
+        }
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub fn admin_api(
         passwords: stores.passwords.clone(),
         one_click_logins: points.map(|points| points.one_click_logins.clone()),
         login_pre: points.map(|points| points.login.login_pre.clone()),
+        post_login: points.map(|points| points.login.post_login.clone()),
         login_pre_scope,
         session_hooks: points.map(|points| SessionHooks {
             create: points.login.session_create.clone(),

@@ -258,6 +258,7 @@ impl House {
             credential_changes: None,
             one_click_logins: None,
             login_pre: None,
+            post_login: None,
             login_pre_scope: LoginPreScope::Logins,
             session_hooks: None,
             password_resets: None,

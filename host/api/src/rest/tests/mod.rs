@@ -273,6 +273,7 @@ fn api(settings: RestSettings) -> RestApi {
         credential_changes: None,
         one_click_logins: None,
         login_pre: None,
+        post_login: None,
         login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,
