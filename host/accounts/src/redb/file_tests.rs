@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate_core::ports::{AccountKey, Directory, PageRequest, PluginStore, USERS, Write};
+use tidegate_core::ports::{AccountKey, BatchName, Directory, PageRequest, PluginStore, USERS, UsageStore, Write};
+use tidegate_core::quota::{Scope, UsedQuota};
 
 use super::open::{make_first, make_newer, open};
 use super::{OpenError, RedbDatabase};
@@ -50,6 +51,20 @@ async fn a_restart_finds_everything() {
     assert!(database.changes(Some(&token)).await.unwrap().is_empty());
     assert_eq!(add(&database, "carol").await.id, alice.id + 2, "an id is not used again");
     assert!(!database.changes(Some(&token)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_after_a_restart_is_added_once() {
+    // ADR 9
+    let (_directory, path) = file();
+    let batch = BatchName { writer: "usages of here".into(), number: 7 };
+    let by = vec![(Scope::Account("alice".into()), UsedQuota { size: 1, files: 1 })];
+    add(&RedbDatabase::open(&path).unwrap(), "alice").await;
+    for _ in 0..2 {
+        let database = RedbDatabase::open(&path).unwrap();
+        database.add_usage(Some(&batch), by.clone(), 2).await.unwrap();
+        assert_eq!(find_stored(&database, "alice").await["used_quota_size"], 1);
+    }
 }
 
 async fn find_last_login(database: &RedbDatabase) -> i64 {
