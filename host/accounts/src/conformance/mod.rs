@@ -182,6 +182,8 @@ macro_rules! adapters {
                     usages::no_usage_is_too_large_to_be_added_to,
                     usages::marks_have_an_owner,
                     usages::transfers_belong_to_one_account,
+                    usages::a_batch_is_added_once,
+                    usages::what_its_caller_has_left_is_added_once,
                     plugin_values::plugins_keep_values,
                     plugin_values::values_expire_at_their_time,
                     plugin_values::counters_lose_nothing,

@@ -1,6 +1,7 @@
 //! Usages, and the marks of those that are being changed.
 
-use tidegate_core::ports::{AccountKey, NodeName, StoreError, StoredUsage, USERS, Write};
+use futures_util::FutureExt;
+use tidegate_core::ports::{AccountKey, BatchName, NodeName, StoreError, StoredUsage, Stores, USERS, Write};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::{Adapter, add, commit, find};
@@ -107,4 +108,70 @@ pub async fn transfers_belong_to_one_account(adapter: Adapter) {
     let document = find(&*store, "alice").await.document;
     assert_eq!(document["used_upload_data_transfer"], 6);
     assert_eq!(document["used_download_data_transfer"], 6);
+}
+
+/// Sends a batch of each kind for alice, with one byte and one file.
+async fn send(store: &dyn Stores, id: i64, writer: &str, number: u64) {
+    let batch = |what: &str| BatchName { writer: format!("{what} of {writer}"), number };
+    store.add_usage(Some(&batch("usages")), vec![(scope("alice"), used(1, 1))], 2).await.unwrap();
+    let moved = vec![(AccountKey { username: "alice".into(), id }, Transferred { up: 1, down: 1 })];
+    store.add_transferred(Some(&batch("volumes")), moved).await.unwrap();
+}
+
+/// Checks how many batches of each kind have been added to alice.
+async fn check_added(store: &dyn Stores, expected: i64, after: &str) {
+    let document = find(store, "alice").await.document;
+    for field in ["used_quota_size", "used_quota_files", "used_upload_data_transfer", "used_download_data_transfer"] {
+        assert_eq!(document[field], expected, "{field} after {after}");
+    }
+}
+
+pub async fn a_batch_is_added_once(adapter: Adapter) {
+    // ADR 9
+    let store = adapter.open();
+    let id = add(&*store, "alice").await.id;
+    let mut added = 0;
+    // In the order in which they come: the numbers, and how many of them are new.
+    let cases: [(&[u64], i64); 5] = [
+        (&[7, 7], 1),
+        (&[8, 8, 9, 9], 2),
+        // One that comes late, when its writer has gone on.
+        (&[8, 7, 9, 10, 7], 1),
+        // The next process, and the one after it, when the clock was set back.
+        (&[5_000, 5_000, 5_001, 5_000, 5_001], 2),
+        (&[20, 20, 21, 20], 2),
+    ];
+    for (numbers, new) in cases {
+        for number in numbers {
+            // Two servers with the same numbers, which take turns.
+            for writer in ["here", "there"] {
+                send(&*store, id, writer, *number).await;
+            }
+        }
+        added += 2 * new;
+        check_added(&*store, added, &format!("{numbers:?}")).await;
+        // As after a restart.
+        let again = adapter.open();
+        send(&*again, id, "here", *numbers.last().unwrap()).await;
+        check_added(&*again, added, &format!("{numbers:?} and a restart")).await;
+    }
+    // A batch without a name is always new.
+    for _ in 0..2 {
+        store.add_usage(None, vec![(scope("bob"), used(1, 1)), (scope("alice"), used(1, 1))], 3).await.unwrap();
+    }
+    assert_eq!(find(&*store, "alice").await.document["used_quota_size"], added + 2);
+}
+
+pub async fn what_its_caller_has_left_is_added_once(adapter: Adapter) {
+    // ADR 9: the work may be done all the same, also after what is sent later.
+    const BATCHES: u64 = 30;
+    let store = adapter.open();
+    let id = add(&*store, "alice").await.id;
+    for number in 1..=BATCHES {
+        for _ in 0..3 {
+            let _ = send(&*store, id, "here", number).now_or_never();
+        }
+        send(&*store, id, "here", number).await;
+    }
+    check_added(&*store, BATCHES.cast_signed(), "all").await;
 }

@@ -80,21 +80,17 @@ impl Directory for RedbDatabase {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
-        let versions = self.engine.write(move |transaction| commit(transaction, &changes)).await?;
-        self.committed.notify_waiters();
-        Ok(versions)
+        self.engine.write_and_tell(&self.committed, move |transaction| commit(transaction, &changes)).await
     }
 
     async fn commit_parts(&self, parts: Arc<dyn ChangeParts>) -> Result<(), StoreError> {
-        let written = self.engine.write(move |transaction| {
+        let written = self.engine.write_and_tell(&self.committed, move |transaction| {
             for index in 0..parts.parts() {
                 commit(transaction, &parts.part(index)?)?;
             }
             Ok(())
         });
-        written.await?;
-        self.committed.notify_waiters();
-        Ok(())
+        written.await
     }
 
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tidegate_core::ports::{Stamp, StoreError};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::failure::Failure;
 use super::given_back;
@@ -129,6 +129,22 @@ impl Engine {
         work: impl FnOnce(&WriteTransaction) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.blocking(move |engine| engine.write_now(work)).await
+    }
+
+    /// As [`write`](Self::write). `told` is notified when the work has ended, also where its caller has left, and whatever it
+    /// came to: the file may have what it gave an error for.
+    pub async fn write_and_tell<T: Send + 'static>(
+        self: &Arc<Self>,
+        told: &Arc<Notify>,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let told = told.clone();
+        let work = move |engine: &Self| {
+            let done = engine.write_now(work);
+            told.notify_waiters();
+            done
+        };
+        self.blocking(work).await
     }
 
     /// As [`write`](Self::write), on the caller's thread.

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use tidegate_core::ports::{AccountKey, Directory, PageRequest, PluginStore, USERS, Write};
+use futures_util::FutureExt;
+use tidegate_core::ports::{AccountKey, BatchName, Directory, PageRequest, PluginStore, USERS, UsageStore, Write};
+use tidegate_core::quota::{Scope, UsedQuota};
 
 use super::open::{make_first, make_newer, open};
 use super::{OpenError, RedbDatabase};
-use crate::conformance::{add, commit, filters, find};
+use crate::conformance::{add, change, commit, document, filters, find};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -50,6 +52,42 @@ async fn a_restart_finds_everything() {
     assert!(database.changes(Some(&token)).await.unwrap().is_empty());
     assert_eq!(add(&database, "carol").await.id, alice.id + 2, "an id is not used again");
     assert!(!database.changes(Some(&token)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_change_is_announced_whatever_its_maker_hears_of_it() {
+    let (_directory, path) = file();
+    let database = RedbDatabase::open(&path).unwrap();
+    let begin = database.changes(None).await.unwrap().next;
+    // As one who waits for changes, and looks when it is told.
+    let told = database.committed.notified();
+    tokio::pin!(told);
+    told.as_mut().enable();
+    let write = Write::Add(document("/srv/home"));
+    assert!(database.commit(vec![change("alice", write)]).now_or_never().is_none(), "its maker has left");
+    told.await;
+    assert!(!database.changes(Some(&begin)).await.unwrap().is_empty());
+    assert_eq!(names(&database).await, ["alice"]);
+    // An error may be of a change that the file has.
+    let told = database.committed.notified();
+    tokio::pin!(told);
+    told.as_mut().enable();
+    commit(&database, "nobody", Write::Delete { expected: None }).await.unwrap_err();
+    told.await;
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_after_a_restart_is_added_once() {
+    // ADR 9
+    let (_directory, path) = file();
+    let batch = BatchName { writer: "usages of here".into(), number: 7 };
+    let by = vec![(Scope::Account("alice".into()), UsedQuota { size: 1, files: 1 })];
+    add(&RedbDatabase::open(&path).unwrap(), "alice").await;
+    for _ in 0..2 {
+        let database = RedbDatabase::open(&path).unwrap();
+        database.add_usage(Some(&batch), by.clone(), 2).await.unwrap();
+        assert_eq!(find_stored(&database, "alice").await["used_quota_size"], 1);
+    }
 }
 
 async fn find_last_login(database: &RedbDatabase) -> i64 {

@@ -2,6 +2,7 @@
 
 mod account_lists;
 mod audit;
+mod batches;
 mod changes;
 mod directory;
 mod engine;
@@ -31,8 +32,8 @@ pub use open::OpenError;
 pub struct RedbDatabase {
     engine: Arc<Engine>,
     last_logins: Arc<LastLogins>,
-    /// Notified when documents were changed.
-    committed: Notify,
+    /// Notified when documents may have been changed.
+    committed: Arc<Notify>,
     /// Says when plugins' values expire.
     clock: Arc<dyn Clock>,
 }
@@ -53,7 +54,7 @@ impl RedbDatabase {
     ) -> Result<Self, OpenError> {
         let engine = Arc::new(Engine::new(path, Box::new(open))?);
         let (last_logins, clock) = (LastLogins::new(engine.clone()), Arc::new(SystemClock));
-        Ok(Self { last_logins, engine, committed: Notify::new(), clock })
+        Ok(Self { last_logins, engine, committed: Arc::default(), clock })
     }
 
     /// Lets plugins' values expire by `clock`, and not by that of the host.

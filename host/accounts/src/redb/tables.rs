@@ -20,6 +20,8 @@ pub const CHANGES: TableDefinition<'_, i64, (Bytes, Bytes)> = TableDefinition::n
 pub const AUDIT: TableDefinition<'_, i64, Bytes> = TableDefinition::new("audit");
 /// Noun and name of scopes with a usage in change → the server that changes it.
 pub const MARKS: TableDefinition<'_, (Bytes, Bytes), Bytes> = TableDefinition::new("unsettled_usages");
+/// Writers of batches of usages → the numbers of the first and of the last batch of the writer's process that were added.
+pub const BATCHES: TableDefinition<'_, Bytes, (u64, u64)> = TableDefinition::new("usage_batches");
 /// Plugins and keys → when the value expires ([`i64::MAX`]: never), and the value.
 pub const VALUES: TableDefinition<'_, (Bytes, Bytes), (i64, Bytes)> = TableDefinition::new("plugin_values");
 /// Plugins and keys → when the value was stored last. Values of earlier versions have none.

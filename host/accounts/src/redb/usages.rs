@@ -5,9 +5,9 @@ use redb::ReadableTable;
 use tidegate_core::ports::{AccountKey, BatchName, FOLDERS, NodeName, StoreError, StoredUsage, USERS, UsageStore};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
-use super::RedbDatabase;
 use super::rows::{self, Fields, Maintained};
 use super::tables::{MARKS, opened};
+use super::{RedbDatabase, batches};
 
 const SIZE: &str = "used_quota_size";
 const FILES: &str = "used_quota_files";
@@ -43,11 +43,15 @@ impl UsageStore for RedbDatabase {
 
     async fn add_usage(
         &self,
-        _: Option<&BatchName>,
+        batch: Option<&BatchName>,
         changes: Vec<(Scope, UsedQuota)>,
         at: i64,
     ) -> Result<(), StoreError> {
+        let batch = batch.cloned();
         let added = self.engine.note(move |transaction| {
+            if !batches::begin(transaction, batch.as_ref())? {
+                return Ok(());
+            }
             for (scope, by) in &changes {
                 let mut documents = Maintained::open(transaction, scope.collection())?;
                 documents.update(scope.name(), None, |fields| {
@@ -89,10 +93,14 @@ impl UsageStore for RedbDatabase {
 
     async fn add_transferred(
         &self,
-        _: Option<&BatchName>,
+        batch: Option<&BatchName>,
         changes: Vec<(AccountKey, Transferred)>,
     ) -> Result<(), StoreError> {
+        let batch = batch.cloned();
         let added = self.engine.note(move |transaction| {
+            if !batches::begin(transaction, batch.as_ref())? {
+                return Ok(());
+            }
             let mut accounts = Maintained::open(transaction, &USERS)?;
             for (AccountKey { username, id }, by) in &changes {
                 accounts.update(username, Some(*id), |fields| {

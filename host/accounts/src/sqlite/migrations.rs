@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_206, include_str!("../../../../sql/sqlite/20261206.sql")),
     (20_261_207, include_str!("../../../../sql/sqlite/20261207.sql")),
     (REFERENCES, include_str!("../../../../sql/sqlite/20261208.sql")),
+    (20_261_209, include_str!("../../../../sql/sqlite/20261209.sql")),
 ];
 
 /// The version that the scripts lead to.

@@ -2,6 +2,7 @@
 
 mod account_lists;
 mod audit;
+mod batches;
 mod changes;
 mod directory;
 mod hook_runs;

@@ -112,7 +112,7 @@ fn four_servers_that_start_at_once_make_the_tables_once() {
     check("of the older server", &of_older_server, 2);
     let of_earlier_release = |path: &Path| {
         SqliteDatabase::open(path).unwrap();
-        let earlier = "DROP TABLE account_references; DROP INDEX users_by_status; PRAGMA user_version = 20261207";
+        let earlier = "DROP TABLE usage_batches; DROP TABLE account_references; DROP INDEX users_by_status; PRAGMA user_version = 20261207";
         Connection::open(path).unwrap().execute_batch(earlier).unwrap();
     };
     check("of an earlier release", &of_earlier_release, 0);
@@ -128,7 +128,7 @@ async fn accounts_of_an_earlier_version_are_found_by_their_role() {
     }
     drop(database);
     let raw = Connection::open(&path).unwrap();
-    raw.execute_batch("DROP TABLE account_references; DROP INDEX users_by_status; PRAGMA user_version = 20261207")
+    raw.execute_batch("DROP TABLE usage_batches; DROP TABLE account_references; DROP INDEX users_by_status; PRAGMA user_version = 20261207")
         .unwrap();
     raw.execute("UPDATE users SET other = '{' WHERE username = 'broken'", []).unwrap();
     raw.execute("UPDATE users SET username = x'ff' WHERE username = 'alice'", []).unwrap();

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tidegate_core::ports::{AccountKey, BatchName, FOLDERS, NodeName, StoreError, StoredUsage, UsageStore};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
-use super::{SqliteDatabase, classify};
+use super::{SqliteDatabase, batches, classify};
 use crate::sql::sums::most_before;
 
 #[async_trait]
@@ -51,12 +51,16 @@ impl UsageStore for SqliteDatabase {
 
     async fn add_usage(
         &self,
-        _: Option<&BatchName>,
+        batch: Option<&BatchName>,
         changes: Vec<(Scope, UsedQuota)>,
         at: i64,
     ) -> Result<(), StoreError> {
+        let batch = batch.cloned();
         self.note(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+            if !batches::begin(&transaction, batch.as_ref())? {
+                return Ok(());
+            }
             for (scope, by) in &changes {
                 let (table, column, name) = place(scope);
                 let sql = format!(
@@ -92,11 +96,15 @@ impl UsageStore for SqliteDatabase {
 
     async fn add_transferred(
         &self,
-        _: Option<&BatchName>,
+        batch: Option<&BatchName>,
         changes: Vec<(AccountKey, Transferred)>,
     ) -> Result<(), StoreError> {
+        let batch = batch.cloned();
         self.note(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+            if !batches::begin(&transaction, batch.as_ref())? {
+                return Ok(());
+            }
             for (AccountKey { username, id }, by) in &changes {
                 let sql = "UPDATE users SET used_upload_data_transfer = min(used_upload_data_transfer, ?1) + ?2, \
                      used_download_data_transfer = min(used_download_data_transfer, ?3) + ?4 \

@@ -1,12 +1,18 @@
 //! What another server has counted of accounts and folders, for those that move to this one.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use crate::account::{LoadOutcome, Loaded, ObjectKind};
 use crate::ports::{AccountKey, Directory, StoreError, USERS, UsageStore};
 use crate::quota::{Scope, Transferred, UsedQuota};
+
+/// How often a store that is away is asked.
+const TRIES: u32 = 30;
+/// How long it is left alone between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The counters and dates of one account or folder.
 pub(super) struct Counted {
@@ -48,18 +54,41 @@ impl Counted {
         }
     }
 
-    /// Stores the counters of an account or folder that was just added.
+    /// Stores the counters of an account or folder that was just added. A store that is away is asked again, since nothing
+    /// stores them later: another load finds the account.
     ///
     /// # Errors
-    /// The store fails.
+    /// The store fails, or stays away.
     pub async fn store(&self, directory: &dyn Directory, usages: &dyn UsageStore) -> Result<(), StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.try_to_store(directory, usages, tries == 1).await {
+                Err(StoreError::Unavailable(_) | StoreError::Busy(_)) if tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn try_to_store(
+        &self,
+        directory: &dyn Directory,
+        usages: &dyn UsageStore,
+        is_first: bool,
+    ) -> Result<(), StoreError> {
         if self.counted_at > 0 {
             usages.replace_usage(&self.scope, self.used, self.counted_at).await?;
         }
         let Scope::Account(username) = &self.scope else { return Ok(()) };
         let Some(stored) = directory.find(&USERS, username).await? else { return Ok(()) };
         let key = AccountKey { username: username.clone(), id: stored.version.id };
-        if self.transferred != Transferred::default() {
+        let stored = |field: &str| stored.document.get(field).and_then(Value::as_u64).unwrap_or(0);
+        // An earlier try may have been done without an answer.
+        let has_them = stored("used_upload_data_transfer") >= self.transferred.up
+            && stored("used_download_data_transfer") >= self.transferred.down;
+        if self.transferred != Transferred::default() && (is_first || !has_them) {
             usages.add_transferred(None, vec![(key.clone(), self.transferred)]).await?;
         }
         if self.last_login > 0 {

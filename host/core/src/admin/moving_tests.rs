@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::account::{Dump, LoadOutcome, Loaded, ObjectKind};
 use crate::memory::MemoryStore;
+use crate::memory::outage::{Outage, State};
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{Door, FOLDERS, Passwords, SystemClock, USERS};
 use crate::secret::Secret;
@@ -35,19 +37,23 @@ fn user(more: Value) -> Map<String, Value> {
     user
 }
 
-/// The outcomes of a load, and the store after it.
-async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
-    let store = Arc::new(MemoryStore::default());
+fn backups(store: &Arc<MemoryStore>) -> BackupAdministration {
     let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(NoPasswords), None));
     let audit = Audit::new(store.clone(), Arc::new(SystemClock));
-    let backups = BackupAdministration {
+    BackupAdministration {
         users: Arc::new(UserAdministration { accounts, audit: audit.clone() }),
         directory: store.clone(),
         usages: store.clone(),
         room: BackupRoom::default(),
         spools: Arc::new(crate::ports::SpoolsInMemory),
         audit,
-    };
+    }
+}
+
+/// The outcomes of a load, and the store after it.
+async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
+    let store = Arc::new(MemoryStore::default());
+    let backups = backups(&store);
     let root = Actor::local("root", Door::Socket);
     let (loaded, applied) = backups.load(&root, dump.clone(), false).await.unwrap();
     if applied {
@@ -142,6 +148,34 @@ async fn counters_of_the_other_server_are_kept_where_it_moves_in() {
         assert_eq!(number("last_password_change") == 5, moves_in);
         let folder = store.find(&FOLDERS, "f").await.unwrap().unwrap().document;
         assert_eq!(folder.get("used_quota_files"), Some(&json!(if moves_in { 3 } else { 0 })));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_wait_for_a_store_that_is_away() {
+    // The store is away for the usage, or for the volumes of an account that was never counted.
+    for (away, counted_at) in
+        [State::Away, State::Silent, State::Locked].into_iter().flat_map(|away| [(away, 5), (away, 0)])
+    {
+        let store = Arc::new(MemoryStore::default());
+        let outage = Outage::of(store.clone());
+        let backups = BackupAdministration { usages: outage.clone(), ..backups(&store) };
+        let counted = json!({
+            "used_quota_size": 50, "last_quota_update": counted_at,
+            "used_upload_data_transfer": 9, "used_download_data_transfer": 8,
+        });
+        let dump = Dump { users: vec![user(counted)], objects: Vec::new(), moves_in: true, ..Dump::default() };
+        let root = Actor::local("root", Door::Socket);
+        outage.becomes(away);
+        let mut loading = Box::pin(backups.load(&root, dump, false));
+        assert!(loading.as_mut().now_or_never().is_none(), "{away:?}, {counted_at}");
+        outage.becomes(State::Here);
+        loading.await.unwrap();
+        let document = store.find(&USERS, "u").await.unwrap().unwrap().document;
+        let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);
+        let usage = if counted_at > 0 { 50 } else { 0 };
+        let fields = ["used_quota_size", "used_upload_data_transfer", "used_download_data_transfer"];
+        assert_eq!(fields.map(number), [usage, 9, 8], "{away:?}, {counted_at}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
@@ -11,11 +12,13 @@ use crate::hook::events::{ActionKind, FileAction};
 use crate::hook::observation::PostAction;
 use crate::hook::observers::{ObserverWork, Untold};
 use crate::hook::{HookEvent, Observers};
-use crate::ports::Directory;
+use crate::ports::{AccountKey, Directory, StoreError, USERS};
 
 /// Transfers that may wait to be stored. A session adds at most one of each kind. If the queue is full, the
 /// transfer is not stored, and the first one of the account's next session is tried instead.
 const QUEUE: usize = 1000;
+/// How long a store that is away is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Stores first transfers in the background, and tells observers of them.
 pub struct FirstTransfers {
@@ -47,7 +50,7 @@ impl FirstTransfers {
     async fn remember(&self, mut action: FileAction) {
         let upload = action.kind == ActionKind::Upload;
         let account = &action.session.account;
-        match self.accounts.record_first_transfer(&account.key(), upload, action.at / 1_000_000).await {
+        match self.is_first(&account.key(), upload, action.at / 1_000_000).await {
             Ok(true) => {
                 action.kind = if upload { ActionKind::FirstUpload } else { ActionKind::FirstDownload };
                 let event = PostAction(Arc::new(action));
@@ -61,6 +64,39 @@ impl FirstTransfers {
                 tracing::warn!(sender = "dataprovider", message);
             }
         }
+    }
+
+    /// Stores a transfer that began at `at`, and says whether it is the first. A store that is away is asked again, until it
+    /// answers or the queue is closed.
+    async fn is_first(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        let mut is_uncertain = false;
+        loop {
+            let answer = match self.accounts.record_first_transfer(account, upload, at).await {
+                // It may be this one, stored without an answer.
+                Ok(false) if is_uncertain => self.is_stored(account, upload, at).await,
+                answer => answer,
+            };
+            match answer {
+                Err(StoreError::Unavailable(_) | StoreError::Busy(_)) if !self.is_closed() => {
+                    is_uncertain = true;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Whether the first transfer that the store knows is the one that began at `at`.
+    async fn is_stored(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        let field = if upload { "first_upload" } else { "first_download" };
+        let stored = self.accounts.find(&USERS, &account.username).await?;
+        let stored = stored.filter(|stored| stored.version.id == account.id);
+        let first = stored.and_then(|stored| stored.document.get(field)?.as_i64());
+        Ok(first == Some(at.max(1)))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 }
 
@@ -82,5 +118,47 @@ impl ObserverWork for FirstTransfers {
     fn untold(&self) -> Option<Untold> {
         let events = self.under_way.load(Ordering::Relaxed);
         (events > 0).then_some(Untold { kind: PostAction::KIND, events })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::account::{AccountDraft, CredentialRule, EffectiveAccount};
+    use crate::memory::MemoryStore;
+    use crate::memory::outage::{Outage, State};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_transfer_is_known_when_the_store_is_back() {
+        // B10-10
+        for away in [State::Away, State::Silent, State::Locked] {
+            let store = Arc::new(MemoryStore::default());
+            let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]}}"#;
+            store.put(&AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account);
+            let key = EffectiveAccount::ungrouped(store.user("u").await.unwrap()).key();
+            let outage = Outage::of(store.clone());
+            let first = FirstTransfers::new(outage.clone(), Observers::new(Arc::default()));
+            // `by_other`: when the one began that another server has stored meanwhile.
+            let check = async |upload: bool, by_other: Option<i64>, at: i64, expected: bool| {
+                outage.becomes(away);
+                let mut asked = Box::pin(first.is_first(&key, upload, at));
+                assert!(asked.as_mut().now_or_never().is_none());
+                if let Some(at) = by_other {
+                    store.record_first_transfer(&key, upload, at).await.unwrap();
+                }
+                outage.becomes(State::Here);
+                assert_eq!(asked.await, Ok(expected), "{away:?}, upload: {upload}");
+            };
+            check(true, None, 7, true).await;
+            check(true, None, 8, false).await;
+            // One that is stored without an answer is before that of the other server.
+            check(false, Some(5), 7, away == State::Silent).await;
+            // The server ends.
+            first.close();
+            outage.becomes(away);
+            assert!(first.is_first(&key, true, 9).await.is_err(), "{away:?}");
+        }
     }
 }

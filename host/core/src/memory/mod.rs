@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::ports::{Clock, HookCounter, NodeName, StoredAudit, StoredRun, SystemClock};
+use crate::ports::{AddedBatches, Clock, HookCounter, NodeName, StoredAudit, StoredRun, SystemClock};
 use crate::quota::Scope;
 
 /// The most changes that are kept for servers to read.
@@ -48,6 +48,8 @@ struct State {
     changes_forgotten: usize,
     audit: VecDeque<StoredAudit>,
     marks: BTreeMap<Scope, NodeName>,
+    /// By their writer.
+    batches: BTreeMap<String, AddedBatches>,
     values: BTreeMap<String, BTreeMap<String, PluginValue>>,
     runs: VecDeque<StoredRun>,
     runs_so_far: i64,

@@ -1,6 +1,5 @@
 //! A store in memory that can go away, for tests.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -25,8 +24,7 @@ pub enum State {
     Silent,
     /// Nothing is done, because another program has locked it.
     Locked,
-    /// Everything is done, whichever batch it is, and the answer comes when [`Outage::answers`] says so: a store that knows
-    /// of each attempt whether it succeeded remembers none.
+    /// Everything is done, and the answer comes when [`Outage::answers`] says so.
     Slow,
 }
 
@@ -39,7 +37,6 @@ pub struct Outage {
     /// Lets one call go on.
     pub answers: Notify,
     state: Mutex<State>,
-    batches: Mutex<HashSet<BatchName>>,
 }
 
 impl Outage {
@@ -68,12 +65,6 @@ impl Outage {
                 answer
             }
         }
-    }
-
-    /// Whether the batch is new, if the store is asked at all.
-    fn is_new(&self, batch: Option<&BatchName>) -> bool {
-        let remembers = *self.state.lock().unwrap() != State::Slow;
-        batch.is_none_or(|batch| !remembers || self.batches.lock().unwrap().insert(batch.clone()))
     }
 }
 
@@ -148,8 +139,7 @@ impl UsageStore for Outage {
         changes: Vec<(Scope, UsedQuota)>,
         at: i64,
     ) -> Result<(), StoreError> {
-        let add = async { if self.is_new(batch) { self.store.add_usage(batch, changes, at).await } else { Ok(()) } };
-        self.through(add).await
+        self.through(self.store.add_usage(batch, changes, at)).await
     }
     async fn replace_usage(&self, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError> {
         self.through(self.store.replace_usage(scope, used, at)).await
@@ -162,8 +152,7 @@ impl UsageStore for Outage {
         batch: Option<&BatchName>,
         changes: Vec<(AccountKey, Transferred)>,
     ) -> Result<(), StoreError> {
-        let add = async { if self.is_new(batch) { self.store.add_transferred(batch, changes).await } else { Ok(()) } };
-        self.through(add).await
+        self.through(self.store.add_transferred(batch, changes)).await
     }
     async fn unsettled_usages(&self, node: &NodeName) -> Result<Vec<Scope>, StoreError> {
         self.through(self.store.unsettled_usages(node)).await

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{MemoryStore, Row, State};
-use crate::ports::{AccountKey, BatchName, NodeName, StoreError, StoredUsage, UsageStore};
+use crate::ports::{AccountKey, AddedBatches, BatchName, NodeName, StoreError, StoredUsage, UsageStore};
 use crate::quota::{Scope, Transferred, UsedQuota};
 
 const SIZE: &str = "used_quota_size";
@@ -30,11 +30,14 @@ impl UsageStore for MemoryStore {
 
     async fn add_usage(
         &self,
-        _: Option<&BatchName>,
+        batch: Option<&BatchName>,
         changes: Vec<(Scope, UsedQuota)>,
         at: i64,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
+        if !state.begin(batch) {
+            return Ok(());
+        }
         for (scope, by) in changes {
             let Some(row) = state.row(&scope) else { continue };
             let sum = used(row, &scope) + by;
@@ -62,10 +65,13 @@ impl UsageStore for MemoryStore {
 
     async fn add_transferred(
         &self,
-        _: Option<&BatchName>,
+        batch: Option<&BatchName>,
         changes: Vec<(AccountKey, Transferred)>,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
+        if !state.begin(batch) {
+            return Ok(());
+        }
         for (account, by) in changes {
             for (field, bytes) in [("used_upload_data_transfer", by.up), ("used_download_data_transfer", by.down)] {
                 if let Some(value) = state.maintained(&account, field) {
@@ -84,6 +90,14 @@ impl UsageStore for MemoryStore {
 }
 
 impl State {
+    /// Notes a batch that is about to be added. False: it was added before.
+    fn begin(&mut self, batch: Option<&BatchName>) -> bool {
+        let Some(BatchName { writer, number }) = batch else { return true };
+        let Some(now) = AddedBatches::with(self.batches.get(writer).copied(), *number) else { return false };
+        self.batches.insert(writer.clone(), now);
+        true
+    }
+
     fn row(&mut self, scope: &Scope) -> Option<&mut Row> {
         self.collections.get_mut(scope.collection().kind)?.by_name.get_mut(scope.name())
     }

@@ -48,7 +48,7 @@ pub use session_records::{NoSessionRecords, SessionRecord, SessionRecords};
 pub use spool::{Spool, SpooledText, Spools, SpoolsInMemory, TextInMemory};
 pub use storage::StorageFactory;
 pub use unmarked_usages::{UnmarkedUsages, UnmarkedUsagesInMemory};
-pub use usage::{BatchName, NodeName, StoredUsage, UsageStore};
+pub use usage::{AddedBatches, BatchName, NodeName, StoredUsage, UsageStore};
 
 /// All the stores of a server, as one adapter implements them.
 pub trait Stores: Directory + UsageStore + PluginStore + HookRunStore + AuditStore {}

@@ -14,8 +14,32 @@ pub struct NodeName(pub String);
 pub struct BatchName {
     /// The server, and what it counts; the same over restarts.
     pub writer: String,
-    /// Rises with each batch of the writer, also over restarts.
+    /// Rises by one with each batch of a process. The next process begins with a number that no earlier one has come to,
+    /// unless the clock of the host was set back.
     pub number: u64,
+}
+
+/// The batches of one writer that a store has added, as far as they can come again: those of its last process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddedBatches {
+    /// The number of the process's first batch.
+    pub first: u64,
+    /// The number of its last batch.
+    pub last: u64,
+}
+
+impl AddedBatches {
+    /// What a store that has `before` remembers when a batch comes. None: it has added the batch before, also where the writer
+    /// has gone on since.
+    pub fn with(before: Option<Self>, number: u64) -> Option<Self> {
+        match before {
+            Some(Self { first, last }) if (first..=last).contains(&number) => None,
+            Some(Self { first, last }) if last.checked_add(1) == Some(number) => Some(Self { first, last: number }),
+            // The first of a process. Lower numbers than those of earlier ones are as new, or all would be lost after the
+            // clock was set back.
+            Some(_) | None => Some(Self { first: number, last: number }),
+        }
+    }
 }
 
 /// The usages and transferred volumes that a store keeps, and the marks of usages in change (ADR 9).
@@ -37,8 +61,9 @@ pub trait UsageStore: Send + Sync {
     /// Adds changes to usages, all or none; `at`: milliseconds since 1970. Scopes that no longer exist are
     /// left out, and a usage that was never counted stays uncounted. A usage never falls below 0.
     ///
-    /// A store that cannot always tell whether it has added them remembers the last `batch` of each writer, and adds
-    /// it once. So the caller sends a batch that was not confirmed again, as it is, before the writer's next.
+    /// In the same transaction the store remembers `batch` as one of [`AddedBatches`], and adds it once: what had no answer, or
+    /// whose caller has left, may have been done, or be done later. So the caller sends a batch that was not confirmed again, as
+    /// it is, before the writer's next.
     async fn add_usage(
         &self,
         batch: Option<&BatchName>,
@@ -75,4 +100,29 @@ pub struct StoredUsage {
     pub used: UsedQuota,
     /// Whether the usage had a mark already or was never counted: the files have to be counted.
     pub is_unsettled: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_batch_is_new_once() {
+        let check = |numbers: &[u64], new: &[u64]| {
+            let (mut added, mut found) = (None, Vec::new());
+            for number in numbers {
+                if let Some(now) = AddedBatches::with(added, *number) {
+                    added = Some(now);
+                    found.push(*number);
+                }
+            }
+            assert_eq!(found, new, "{numbers:?}");
+        };
+        check(&[7, 8, 9], &[7, 8, 9]);
+        check(&[7, 7, 8, 8, 7, 9, 8], &[7, 8, 9]);
+        // The next process, also after the clock was set back, and one that no batch follows.
+        check(&[7, 8, 5_000, 5_000, 5_001, 5_000], &[7, 8, 5_000, 5_001]);
+        check(&[5_000, 5_001, 7, 7, 8, 7], &[5_000, 5_001, 7, 8]);
+        check(&[u64::MAX, u64::MAX, 0, 0, 1], &[u64::MAX, 0, 1]);
+    }
 }

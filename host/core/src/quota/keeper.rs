@@ -432,7 +432,7 @@ impl ObserverWork for QuotaKeeper {
 
 impl QuotaKeeper {
     /// Stores changes, and settles idle usages, until the keeper is closed. What is on its way to the store then arrives
-    /// first: it would be sent again, and a store that has it already would count it twice.
+    /// first, and is not sent again.
     async fn save_changes(&self) {
         let mut closed = self.closed.subscribe();
         let mut look = tokio::time::interval(LOOK_INTERVAL);

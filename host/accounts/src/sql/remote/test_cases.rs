@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate_core::ports::{
-    AccountKey, BatchName, Change, ChangeToken, ChangedObjects, Directory, PageRequest, RunFilter, StoreError, Stores,
-    USERS, Write,
+    AccountKey, Change, ChangeToken, ChangedObjects, Directory, PageRequest, RunFilter, StoreError, Stores, USERS,
+    Write,
 };
-use tidegate_core::quota::{Scope, Transferred, UsedQuota};
+use tidegate_core::quota::{Scope, UsedQuota};
 use tidegate_core::secret::Secret;
 use tidegate_tests::databases::Database;
 use tokio::time::Instant;
@@ -60,7 +60,6 @@ macro_rules! of_every_server {
             a_host_that_hangs_is_passed_over,
             a_server_gets_all_changes_after_a_restart_of_the_database,
             several_servers_write_at_once,
-            a_batch_is_added_once,
             a_crash_between_two_steps_leaves_all_or_nothing,
             a_conversation_that_breaks_off_in_any_step_leaves_all_or_nothing,
             a_thousand_logins_around_a_restart_get_no_wrong_answer,
@@ -367,30 +366,6 @@ pub const FOREIGN: [&str; 5] = [
     "INSERT INTO shares VALUES (1), (2)",
     "CREATE VIEW folders AS SELECT id FROM shares",
 ];
-
-pub async fn a_batch_is_added_once<S: TestServer>() {
-    // ADR 9: a commit without an answer is sent again.
-    let server = S::start();
-    let store = server.store();
-    add(&*store, "alice").await;
-    let alice = Scope::Account("alice".into());
-    let id = store.find(&USERS, "alice").await.unwrap().unwrap().version.id;
-    let batch = |number| BatchName { writer: "usages of here".into(), number };
-    let by = UsedQuota { size: 1, files: 1 };
-    // The numbers of a process, each sent twice; then those of the next process.
-    for number in [7, 7, 8, 8, 5_000, 5_000, 5_001, 5_001] {
-        store.add_usage(Some(&batch(number)), vec![(alice.clone(), by)], 2).await.unwrap();
-        let writer = "volumes of here".to_owned();
-        let moved = vec![(AccountKey { username: "alice".into(), id }, Transferred { up: 1, down: 0 })];
-        store.add_transferred(Some(&BatchName { writer, number }), moved).await.unwrap();
-        // Another server has the same numbers.
-        let other = BatchName { writer: "usages of there".into(), number };
-        store.add_usage(Some(&other), vec![(alice.clone(), by)], 2).await.unwrap();
-    }
-    let document = store.find(&USERS, "alice").await.unwrap().unwrap().document;
-    assert_eq!(document.get("used_quota_size"), Some(&json!(8)));
-    assert_eq!(document.get("used_upload_data_transfer"), Some(&json!(4)));
-}
 
 /// A server that runs while a newer release changes the tables says so, and decides about no login any more.
 pub async fn a_server_beside_newer_tables_refuses(running: &dyn Directory, token: &ChangeToken) {
