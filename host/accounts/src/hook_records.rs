@@ -26,7 +26,7 @@ pub fn numbered(first: i64, text: &[u8]) -> Result<Vec<StoredRun>, StoreError> {
 /// Counters over these calls alone, in the order of their keys.
 pub fn count(runs: &[HookRun]) -> Vec<HookCounter> {
     let mut batch: BTreeMap<(&str, &str, &str, &str), HookCounter> = BTreeMap::new();
-    for run in runs {
+    for run in runs.iter().filter(|run| run.is_counted()) {
         let version = run.exchange.version.as_deref().unwrap_or_default();
         let key = (run.kind, &*run.hook, version, run.outcome);
         batch.entry(key).or_insert_with(|| HookCounter::for_run(run)).count(run);
@@ -86,6 +86,7 @@ fn is_nothing<T: Default + PartialEq>(value: &T) -> bool {
 impl<'a> From<&'a HookRun> for Record<'a> {
     fn from(run: &'a HookRun) -> Self {
         let exchange = &run.exchange;
+        let (sent, received) = exchange.texts();
         Self {
             at: run.at,
             kind: run.kind.into(),
@@ -101,8 +102,8 @@ impl<'a> From<&'a HookRun> for Record<'a> {
             is_error: run.is_error,
             decided: run.decided,
             duration_us: microseconds(run.duration),
-            sent: exchange.sent.as_str().into(),
-            received: exchange.received.as_str().into(),
+            sent,
+            received,
             standard_error: exchange.standard_error.as_str().into(),
             cpu_us: exchange.cpu.map(microseconds),
             memory: exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),

@@ -101,6 +101,19 @@ impl Request {
         let shown = crate::redaction::redacted(document);
         Self { query, body: Some(body.into_bytes()), shown }
     }
+
+    /// The query as records show it.
+    pub fn shown_query(&self) -> String {
+        let fields: Vec<_> = self.query.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
+        fields.join("&")
+    }
+
+    /// What is sent, without secrets: the query if there is one, and the body if there is one.
+    pub fn in_words(self) -> String {
+        let parts = [self.shown_query(), self.shown];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("\n")
+    }
 }
 
 fn owned<V: Into<OsString>>(query: Vec<(&'static str, V)>) -> Vec<(&'static str, OsString)> {
@@ -147,7 +160,12 @@ impl Response {
 }
 
 /// The older server's wire format of one kind of event.
-pub trait LegacyEvent: HookEvent {
+pub trait LegacyEvent: HookEvent + Clone {
+    /// The event as records may keep it for a while: without what holds a file open.
+    fn for_records(&self) -> Self {
+        self.clone()
+    }
+
     /// Whether a hook of that flavour gets this event at all.
     fn is_for(&self, _flavour: Flavour) -> bool {
         true

@@ -81,9 +81,8 @@ impl HttpHook {
     }
 
     fn shown(&self, request: &Request) -> String {
-        let query: Vec<_> = request.query.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
         let method = if request.body.is_some() { "POST" } else { "GET" };
-        format!("{method} {} {}\n{}", self.name, query.join("&"), request.shown)
+        format!("{method} {} {}\n{}", self.name, request.shown_query(), request.shown)
     }
 
     fn classify(&self, error: reqwest::Error) -> HookError {

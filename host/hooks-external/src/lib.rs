@@ -12,6 +12,7 @@ mod interpreter;
 mod process;
 mod program;
 mod redaction;
+mod shown_event;
 mod stderr_log;
 
 pub use event::{LegacyEvent, ProgramOutput, Response};
@@ -20,4 +21,6 @@ pub use http::{HttpHook, HttpHookError, check_url};
 pub use http_client::{HttpClientError, HttpClients, HttpSettings, UrlHeader};
 pub use interactive::is_message as is_conversation_message;
 pub use program::{Environment, ProgramHook, ProgramHookError, ProgramSettings};
+pub use redaction::redacted;
 pub use reqwest::header::{HeaderName, HeaderValue};
+pub use shown_event::ShownEvent;

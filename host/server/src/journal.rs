@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tidegate_core::hook::rendering::Later;
 use tidegate_core::hook::{HookJournal, HookKind, HookRun};
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::HookRunStore;
@@ -18,6 +19,9 @@ const BATCH: usize = 2048;
 const GATHERING_TIME: Duration = Duration::from_millis(20);
 const BUSY: usize = 16;
 const BUSY_GATHERING_TIME: Duration = Duration::from_millis(100);
+/// Most records of a batch whose texts are still to be made, and are: making one takes as long as a call of a component. They
+/// are a twentieth of the records that are kept.
+const MADE_TEXTS: usize = 500;
 const DROPS_A_LINE: u64 = 10_000;
 
 pub struct Journal {
@@ -78,8 +82,79 @@ async fn write(store: Arc<dyn HookRunStore>, mut receiver: mpsc::Receiver<HookRu
             batch.push(run);
         }
         gathering_time = if batch.len() < BUSY { GATHERING_TIME } else { BUSY_GATHERING_TIME };
+        leave_out_texts(&mut batch, MADE_TEXTS);
         if let Err(error) = store.append(batch).await {
             tracing::warn!(sender = "hook", message = format!("records of hook calls were not stored: {error}"));
         }
+    }
+}
+
+/// Leaves out texts that are still to be made, where there are more than so many. Those of calls that decided or failed, and
+/// of logins, come before those of file operations, of which there may be thousands at once; the newest come first.
+fn leave_out_texts(batch: &mut [HookRun], mut most: usize) {
+    let is_of_many = |run: &HookRun| {
+        let is_of_file = [HookKind::PreAction, HookKind::PostAction].iter().any(|kind| kind.as_str() == run.kind);
+        is_of_file && !run.decided && !run.is_error
+    };
+    for of_many in [false, true] {
+        let runs = batch.iter_mut().rev().filter(|run| is_of_many(run) == of_many);
+        for run in runs.filter(|run| run.exchange.later.is_something()) {
+            match most.checked_sub(1) {
+                Some(left) => most = left,
+                None => run.exchange.later = Later::default(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::hook::Exchange;
+
+    use super::*;
+
+    #[test]
+    fn what_decided_and_the_newest_calls_keep_their_texts() {
+        let check = |most: usize, expected: [bool; 7]| {
+            let run = |(kind, decided, is_error, has_texts): (&'static str, bool, bool, bool)| {
+                let later = if has_texts { Later::new(|| (String::new(), String::new())) } else { Later::default() };
+                HookRun {
+                    at: 0,
+                    kind,
+                    hook: "a".into(),
+                    adapter: "plugin",
+                    connection: None,
+                    username: None,
+                    address: None,
+                    about: None,
+                    outcome: "allow",
+                    detail: String::new(),
+                    is_error,
+                    decided,
+                    duration: Duration::ZERO,
+                    exchange: Exchange { later, ..Exchange::default() },
+                }
+            };
+            let mut batch = [
+                ("login-pre", false, false, true),
+                ("pre-action", false, false, true),
+                ("pre-action", true, false, true),
+                ("post-action", false, true, true),
+                ("post-action", false, false, true),
+                // Of a program.
+                ("pre-action", false, false, false),
+                ("pre-action", false, false, true),
+            ]
+            .map(run);
+            leave_out_texts(&mut batch, most);
+            assert_eq!(batch.map(|run| run.exchange.later.is_something()), expected, "{most}");
+        };
+        check(9, [true, true, true, true, true, false, true]);
+        check(6, [true, true, true, true, true, false, true]);
+        check(5, [true, false, true, true, true, false, true]);
+        check(4, [true, false, true, true, false, false, true]);
+        check(3, [true, false, true, true, false, false, false]);
+        check(2, [false, false, true, true, false, false, false]);
+        check(0, [false; 7]);
     }
 }

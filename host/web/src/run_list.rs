@@ -3,6 +3,7 @@
 use axum::response::Response;
 use tidegate_core::admin::UseCase;
 use tidegate_core::hook::HookKind;
+use tidegate_core::hook::keyboard_interactive::ROUND;
 use tidegate_core::ports::{RunFilter, StoredRun};
 
 use crate::guard::Need;
@@ -38,7 +39,7 @@ pub fn routes() -> Vec<Route> {
 /// There is no such kind or number.
 fn filter(fields: &Fields) -> Result<Option<RunFilter>, Problem> {
     let points = HookKind::ALL.map(|point| point.to_string());
-    let kinds: Vec<_> = [LOGIN, ACCEPT].into_iter().chain(points.iter().map(String::as_str)).collect();
+    let kinds: Vec<_> = [LOGIN, ACCEPT, ROUND].into_iter().chain(points.iter().map(String::as_str)).collect();
     fields.choice("kind", &kinds)?;
     let time = |name: &str| match fields.given(name) {
         Some(text) => at_time(&text).map(Some),
@@ -89,6 +90,7 @@ fn control(fields: &Fields, (name, label): (&'static str, &'static str)) -> Cont
                 (String::new(), "all".to_owned()),
                 (LOGIN.to_owned(), "login: outcomes of attempts".to_owned()),
                 (ACCEPT.to_owned(), "accept: connections that were closed at once".to_owned()),
+                (ROUND.to_owned(), "round: questions to users".to_owned()),
             ];
             InputKind::Choice { options: whole.into_iter().chain(points).collect() }
         }

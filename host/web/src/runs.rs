@@ -3,6 +3,7 @@
 use axum::response::Response;
 use tidegate_core::admin::{LoginQuestion, UseCase};
 use tidegate_core::connection::LoginMethod;
+use tidegate_core::hook::keyboard_interactive::ROUND;
 use tidegate_core::ports::StoredRun;
 
 use crate::guard::Need;
@@ -58,7 +59,12 @@ pub fn step(asked: &Asked, run: &StoredRun, is_alone: bool) -> Step {
         fact("Memory", Cell::Number(bytes(natural(memory))));
     }
     if !run.detail.is_empty() {
-        fact(if run.is_error { "Error" } else { "Reason" }, Cell::text(run.detail.clone()));
+        let name = match run.kind.as_str() {
+            _ if run.is_error => "Error",
+            ROUND => "Questions",
+            _ => "Reason",
+        };
+        fact(name, Cell::text(run.detail.clone()));
     }
     if run.decided {
         fact("Decided", Cell::text("the answer of this call decided"));
@@ -81,6 +87,7 @@ pub fn step(asked: &Asked, run: &StoredRun, is_alone: bool) -> Step {
     }
     let title = match run.kind.as_str() {
         LOGIN => "Outcome of the attempt".to_owned(),
+        ROUND => "Questions to the user".to_owned(),
         kind => kind.to_owned(),
     };
     Step { title, tone: tone(run), verdict: run.outcome.clone(), facts, folds, links }

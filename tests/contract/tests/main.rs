@@ -7,6 +7,7 @@ mod eras;
 mod life;
 mod logins;
 mod names;
+mod records;
 mod table;
 mod told;
 mod watch;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tidegate_core::hook::keyboard_interactive::ROUND;
+use tidegate_core::hook::rendering::Later;
 use tidegate_core::hook::{Exchange, HookRun};
 use tidegate_core::ports::{RUNS_KEPT, RunFilter};
 
@@ -54,11 +56,25 @@ pub async fn the_last_calls_are_kept(adapter: Adapter) {
     assert!(store.run(4).await.unwrap().is_none(), "it is a ring");
     let oldest = 18_004 - i64::try_from(RUNS_KEPT).unwrap() + 1;
     assert!(store.run(oldest).await.unwrap().is_some(), "of ten thousand");
+    // Texts that are made as the record is stored, and questions to a user.
+    let later = Later::new(|| ("made".to_owned(), "later".to_owned()));
+    let made = HookRun {
+        kind: ROUND,
+        exchange: Exchange { later, ..Exchange::default() },
+        ..run("d", "x", "answered", 90_000_000)
+    };
+    store.append(vec![made]).await.unwrap();
+    let found = store.run(18_005).await.unwrap().unwrap();
+    assert_eq!((found.kind.as_str(), found.sent.as_str(), found.received.as_str()), (ROUND, "made", "later"));
     let newest = RunFilter { after: 18_002, limit: 9, ..RunFilter::default() };
-    assert_eq!(store.runs(newest).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), [18_003, 18_004]);
+    assert_eq!(
+        store.runs(newest).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>(),
+        [18_003, 18_004, 18_005]
+    );
     let counters = store.counters().await.unwrap();
     let allow = counters.iter().find(|counter| counter.outcome == "allow" && counter.hook == "a").unwrap();
     assert_eq!((allow.calls, allow.total_us, allow.max_us, &allow.histogram[..2]), (2, 100, 60, &[1, 1][..]));
+    assert!(counters.iter().all(|counter| counter.kind != ROUND), "questions are no calls");
     let late = counters.iter().find(|counter| counter.outcome == "timeout").unwrap();
     assert_eq!((late.is_error, late.histogram.last()), (true, Some(&1)));
 }

@@ -86,6 +86,6 @@ pub use size::MAX_DOCUMENT;
 pub use stored::{AccountPage, InvalidStored, find_stored, find_user, list_users, list_users_of, user_of};
 pub use user::User;
 pub use values::{AccountValues, AddressRule, Usage};
-pub use view::{Audience, compact_json, redacted, redacted_object, unknown_account};
+pub use view::{Audience, compact_json, is_secret_field, redacted, redacted_object, unknown_account};
 pub use write::PlannedChanges;
 pub(crate) use write::{changed_of, disabled_again, missing_reference};

@@ -129,11 +129,16 @@ fn beginning_with(known: &[Field], object: &Map<String, Value>) -> Map<String, V
     all
 }
 
+/// Whether the field of a document, whoever wrote it, holds a secret of an account, at whatever depth it is.
+pub fn is_secret_field(name: &str, value: &Value) -> bool {
+    fields::is_secret(name) || endpoints::is_secret(name, value)
+}
+
 /// Replaces the values of fields that hold secrets, at any depth.
 fn redact(object: &mut Map<String, Value>) {
     for (name, value) in object {
         match value {
-            value if fields::is_secret(name) || endpoints::is_secret(name, value) => *value = json!(REDACTED),
+            value if is_secret_field(name, value) => *value = json!(REDACTED),
             Value::Object(inner) => redact(inner),
             Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(redact),
             _ => {}

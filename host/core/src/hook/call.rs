@@ -1,6 +1,7 @@
 //! One call of one link: what its adapter notes, and the record of it.
 
 use core::net::IpAddr;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::keyboard_interactive::ROUND;
+use super::rendering::Later;
 use super::{HookError, HookKind};
 use crate::connection::ConnectionId;
 use crate::trace::trace_of;
@@ -103,10 +106,12 @@ impl Delivery {
 /// What one call sent, received and used; texts are cut at 4096 characters, and hold no secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
-    /// What was sent to the hook.
+    /// What was sent to the hook, if the adapter has noted it.
     pub sent: String,
-    /// What the hook answered.
+    /// What the hook answered, if the adapter has noted it.
     pub received: String,
+    /// Makes both, if the adapter has noted neither; see [`texts`](Self::texts).
+    pub later: Later,
     /// What a program wrote to its standard error.
     pub standard_error: String,
     /// The digest of the component that answered; None: the hook is no component.
@@ -117,6 +122,27 @@ pub struct Exchange {
     pub cpu: Option<Duration>,
     /// The trace that the call was part of, as 32 hexadecimal digits (W3C Trace Context).
     pub trace: Option<String>,
+}
+
+impl Exchange {
+    /// What was sent and what was received. Called where a record is stored: making them may take longer than the call.
+    pub fn texts(&self) -> (Cow<'_, str>, Cow<'_, str>) {
+        match self.later.texts() {
+            Some((sent, received)) => (kept(&sent).into(), kept(&received).into()),
+            None => (self.sent.as_str().into(), self.received.as_str().into()),
+        }
+    }
+
+    /// The exchange with its texts, for those who store nothing.
+    #[must_use]
+    pub fn rendered(self) -> Self {
+        match self.later.texts() {
+            Some((sent, received)) => {
+                Self { sent: kept(&sent), received: kept(&received), later: Later::default(), ..self }
+            }
+            None => self,
+        }
+    }
 }
 
 impl Call {
@@ -228,7 +254,8 @@ impl Call {
     }
 }
 
-fn kept(text: &str) -> String {
+/// As much of the text as records keep.
+pub(crate) fn kept(text: &str) -> String {
     match text.char_indices().nth(MAX_KEPT) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -240,8 +267,8 @@ fn kept(text: &str) -> String {
 pub struct HookRun {
     /// When the call began, in milliseconds since 1970.
     pub at: i64,
-    /// The name of the hook point, or `login` for the outcome of a login, or `accept` for a connection that was closed as it
-    /// arrived.
+    /// The name of the hook point, or `login` for the outcome of a login, `accept` for a connection that was closed as it
+    /// arrived, or [`ROUND`](super::keyboard_interactive::ROUND) for questions to a user.
     pub kind: &'static str,
     /// The name of the hook.
     pub hook: Arc<str>,
@@ -267,6 +294,14 @@ pub struct HookRun {
     pub duration: Duration,
     /// What was sent, received and used.
     pub exchange: Exchange,
+}
+
+impl HookRun {
+    /// Whether the record is that of a call, or of an outcome, and is counted. How long a user takes to answer says nothing
+    /// about a hook.
+    pub fn is_counted(&self) -> bool {
+        self.kind != ROUND
+    }
 }
 
 /// Stores the records of hook calls. It never waits, and drops records that it has no room for.

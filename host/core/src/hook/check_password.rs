@@ -43,6 +43,13 @@ impl HookEvent for CheckPassword {
             CheckPasswordVerdict::Deny(denial) => ("deny", &denial.reason),
         }
     }
+
+    fn client_message(verdict: &CheckPasswordVerdict) -> Option<&str> {
+        match verdict {
+            CheckPasswordVerdict::Deny(denial) => denial.client_message.as_deref(),
+            CheckPasswordVerdict::Defer | CheckPasswordVerdict::Accept | CheckPasswordVerdict::Verify(_) => None,
+        }
+    }
 }
 
 impl GateEvent for CheckPassword {

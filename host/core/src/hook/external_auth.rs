@@ -41,6 +41,13 @@ impl HookEvent for ExternalAuth {
         }
     }
 
+    fn client_message(verdict: &ExternalAuthVerdict) -> Option<&str> {
+        match verdict {
+            ExternalAuthVerdict::Reject(denial) => denial.client_message.as_deref(),
+            ExternalAuthVerdict::Defer | ExternalAuthVerdict::Accept(_) | ExternalAuthVerdict::VerifyStored(_) => None,
+        }
+    }
+
     fn account(verdict: &mut ExternalAuthVerdict) -> Option<&mut AccountDraft> {
         match verdict {
             ExternalAuthVerdict::Accept(draft) => draft.as_deref_mut(),

@@ -47,6 +47,27 @@ pub enum ConversationError {
     TooMany,
 }
 
+/// The kind of the records of rounds.
+pub const ROUND: &str = "round";
+
+/// Who asks in a conversation, for the records of its rounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// The name of the hook.
+    pub hook: Arc<str>,
+    /// `program`, `http`, `plugin`, or `server` for the server's own questions.
+    pub adapter: &'static str,
+    /// The digest of a component, as records have it.
+    pub version: Option<Arc<str>>,
+}
+
+impl Asker {
+    /// The server itself.
+    pub fn server() -> Self {
+        Self { hook: "tidegate".into(), adapter: "server", version: None }
+    }
+}
+
 /// The conversation of a hook with the client. It ends with the call.
 #[async_trait]
 pub trait Conversation: Send + Sync {
@@ -62,6 +83,9 @@ pub trait Conversation: Send + Sync {
 
     /// Whether `answer` is a valid one-time code of the account, which is used up by that.
     async fn verify_one_time_code(&self, answer: &Secret) -> bool;
+
+    /// Says whose rounds come next, for their records.
+    fn next_asks(&self, _asker: Asker) {}
 
     /// The time that counts for the deadlines of hooks, without that of the client; None: all time counts.
     fn own_time(&self) -> Option<&OwnTime> {
@@ -103,11 +127,22 @@ impl HookEvent for KeyboardInteractive {
         self.conversation.own_time()
     }
 
+    fn next_asks(&self, asker: &dyn Fn() -> Asker) {
+        self.conversation.next_asks(asker());
+    }
+
     fn label(verdict: &KeyboardInteractiveVerdict) -> (&'static str, &str) {
         match verdict {
             KeyboardInteractiveVerdict::Defer => ("defer", ""),
             KeyboardInteractiveVerdict::Accept(_) => ("accept", ""),
             KeyboardInteractiveVerdict::Reject(denial) => ("reject", &denial.reason),
+        }
+    }
+
+    fn client_message(verdict: &KeyboardInteractiveVerdict) -> Option<&str> {
+        match verdict {
+            KeyboardInteractiveVerdict::Reject(denial) => denial.client_message.as_deref(),
+            KeyboardInteractiveVerdict::Defer | KeyboardInteractiveVerdict::Accept(_) => None,
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use tracing::{Instrument as _, Span};
 
 use super::deadline::{Late, in_time_of};
+use super::keyboard_interactive::Asker;
+use super::rendering::Rendering;
 use super::{
     Call, Delivery, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector, WaitsFor,
 };
@@ -104,6 +106,7 @@ pub struct Link<E: HookEvent> {
     name: Arc<str>,
     settings: LinkSettings,
     calls: Places,
+    rendering: Option<Rendering<E>>,
 }
 
 /// The answer of a link, and its record, in which only `decided` is still to be set.
@@ -122,7 +125,13 @@ impl<E: HookEvent> Link<E> {
     /// A link to this hook with the places of an earlier link of these settings, whose calls may still be under way.
     pub fn with_places(hook: Arc<dyn Hook<E>>, settings: LinkSettings, calls: Places) -> Self {
         let name = hook.name().into();
-        Self { hook, name, settings, calls }
+        Self { hook, name, settings, calls, rendering: None }
+    }
+
+    /// The link with records that tell its calls in this way, since its hook has no text of them.
+    #[must_use]
+    pub fn rendered(self, rendering: Rendering<E>) -> Self {
+        Self { rendering: Some(rendering), ..self }
     }
 
     /// The name of the hook.
@@ -234,6 +243,10 @@ impl<E: HookEvent> Link<E> {
             Err(error) => (error.kind(), error.to_string()),
         };
         span.record("outcome", label);
+        let (duration, mut exchange) = (started.elapsed(), call.finish());
+        if let Some(rendering) = &self.rendering {
+            exchange.later = rendering.of(event, &mut outcome);
+        }
         let subject = event.subject();
         let run = HookRun {
             at,
@@ -248,8 +261,8 @@ impl<E: HookEvent> Link<E> {
             detail,
             is_error: outcome.is_err(),
             decided: false,
-            duration: started.elapsed(),
-            exchange: call.finish(),
+            duration,
+            exchange,
         };
         if let Err(error) = &outcome {
             trace::failed(&span, error);
@@ -263,6 +276,12 @@ impl<E: HookEvent> Link<E> {
             );
         }
         Answer { outcome, run }
+    }
+
+    fn as_asker(&self) -> Asker {
+        let digest = self.hook.description().version;
+        let version = digest.as_deref().and_then(|digest| digest.get(..12)).map(Arc::from);
+        Asker { hook: self.name.clone(), adapter: self.hook.adapter(), version }
     }
 
     fn span(&self, event: &E) -> Span {
@@ -294,6 +313,7 @@ impl<E: HookEvent> Link<E> {
                 }
             };
             call.occupy(place);
+            event.next_asks(&|| self.as_asker());
             let outcome = self.hook.call(call, event).await;
             drop(call.take_place());
             outcome

@@ -19,6 +19,7 @@ pub mod observers;
 mod own_time;
 pub mod pre_login;
 mod queue;
+pub mod rendering;
 pub mod review;
 mod selector;
 mod telling;
@@ -31,6 +32,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use attempt::{Comparisons, LoginAttempt};
+pub(crate) use call::kept;
 pub use call::{Call, CallPlace, Delivery, Exchange, HookJournal, HookRun, NoJournal, Waiting, WaitsFor};
 pub use chain::{Chain, GateFailure};
 pub use decision::{DecidingCall, LastDecision};
@@ -41,6 +43,7 @@ pub use observers::Observers;
 pub use own_time::OwnTime;
 pub use selector::{Selectable, Selector, Subject};
 
+use self::keyboard_interactive::Asker;
 use crate::account::{AccountDraft, AccountRights};
 use crate::path::VirtualPath;
 use crate::turns::Waiter;
@@ -83,6 +86,14 @@ pub trait HookEvent: Send + Sync + 'static {
 
     /// The verdict's name and reason, for records.
     fn label(verdict: &Self::Verdict) -> (&'static str, &str);
+
+    /// What a verdict has the client told.
+    fn client_message(_verdict: &Self::Verdict) -> Option<&str> {
+        None
+    }
+
+    /// A hook is asked next.
+    fn next_asks(&self, _asker: &dyn Fn() -> Asker) {}
 
     /// The account that the verdict makes, if any, to be bound to the rights of the hook.
     fn account(_verdict: &mut Self::Verdict) -> Option<&mut AccountDraft> {
@@ -260,6 +271,11 @@ impl HookError {
     /// The error of a hook that decides, and cannot take this path.
     pub fn not_text(path: &VirtualPath) -> Self {
         Self::NotText(format!("{:?}", path.as_os_str()))
+    }
+
+    /// Whether the hook was not even asked.
+    fn comes_before_the_call(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Waited(_, WaitsFor::Place) | Self::Saturated)
     }
 
     /// The kind, as a label in logs, records and metrics.

@@ -73,6 +73,13 @@ impl HookEvent for PreLogin {
         }
     }
 
+    fn client_message(verdict: &PreLoginVerdict) -> Option<&str> {
+        match verdict {
+            PreLoginVerdict::Deny(denial) => denial.client_message.as_deref(),
+            PreLoginVerdict::Unchanged | PreLoginVerdict::Replace(_) => None,
+        }
+    }
+
     fn account(verdict: &mut PreLoginVerdict) -> Option<&mut AccountDraft> {
         match verdict {
             PreLoginVerdict::Replace(draft) => Some(draft),

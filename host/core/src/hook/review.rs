@@ -42,6 +42,13 @@ macro_rules! review {
                     Review::Deny(denial) => ("deny", &denial.reason),
                 }
             }
+
+            fn client_message(verdict: &Review) -> Option<&str> {
+                match verdict {
+                    Review::Deny(denial) => denial.client_message.as_deref(),
+                    Review::Allow | Review::Done => None,
+                }
+            }
         }
 
         impl GateEvent for $name {

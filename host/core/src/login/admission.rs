@@ -223,7 +223,7 @@ impl LoginService {
     }
 
     /// Whether logins are decided by hooks as well.
-    fn asks_hooks(&self) -> bool {
+    pub(super) fn asks_hooks(&self) -> bool {
         let hooks = &self.ports.hooks;
         !hooks.login_pre.is_empty()
             || !hooks.external_auth.is_empty()

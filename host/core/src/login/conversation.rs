@@ -13,7 +13,7 @@ use super::one_time_code::RightCode;
 use super::{LoginService, Outcome, Proved, Refusal, RefusalReason};
 use crate::account::EffectiveAccount;
 use crate::hook::keyboard_interactive::{
-    Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
+    Asker, Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
 };
 use crate::hook::{LoginAttempt, OwnTime};
 use crate::presented::check_password;
@@ -137,6 +137,8 @@ struct WithClient {
     attempt: Arc<LoginAttempt>,
     account: Option<Arc<EffectiveAccount>>,
     rounds: mpsc::Sender<Asked>,
+    /// The hook that asks; None: none does yet.
+    hook: Mutex<Option<Asker>>,
     asked: AtomicUsize,
     own_time: OwnTime,
     /// Whether a valid code of the account was among the answers.
@@ -148,17 +150,12 @@ struct WithClient {
 #[async_trait]
 impl Conversation for WithClient {
     async fn ask(&self, round: Round) -> Result<Vec<Secret>, ConversationError> {
-        let texts = round.prompts.iter().map(|prompt| prompt.text.len()).sum::<usize>() + round.instruction.len();
-        if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_ROUNDS
-            || round.prompts.len() > MAX_PROMPTS
-            || texts > MAX_TEXT
-        {
-            return Err(ConversationError::TooMany);
-        }
-        let round = round.for_a_terminal();
-        let (answers, answered) = oneshot::channel();
-        self.rounds.send(Asked { round, answers }).await.map_err(|_| ConversationError::Closed)?;
-        self.own_time.paused(answered).await.map_err(|_| ConversationError::Closed)
+        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.ask_as(hook.unwrap_or_else(Asker::server), round).await
+    }
+
+    fn next_asks(&self, asker: Asker) {
+        *self.hook.lock().unwrap_or_else(PoisonError::into_inner) = Some(asker);
     }
 
     async fn verify_password(&self, answer: &Secret) -> bool {
@@ -187,6 +184,23 @@ impl Conversation for WithClient {
 }
 
 impl WithClient {
+    async fn ask_as(&self, asker: Asker, round: Round) -> Result<Vec<Secret>, ConversationError> {
+        let texts = round.prompts.iter().map(|prompt| prompt.text.len()).sum::<usize>() + round.instruction.len();
+        if self.asked.fetch_add(1, Ordering::Relaxed) >= MAX_ROUNDS
+            || round.prompts.len() > MAX_PROMPTS
+            || texts > MAX_TEXT
+        {
+            return Err(ConversationError::TooMany);
+        }
+        let round = round.for_a_terminal();
+        let open = self.service.open_round(&self.attempt, asker, &round);
+        let (answers, answered) = oneshot::channel();
+        self.rounds.send(Asked { round, answers }).await.map_err(|_| ConversationError::Closed)?;
+        let answers = self.own_time.paused(answered).await.map_err(|_| ConversationError::Closed)?;
+        open.is_answered(answers.len());
+        Ok(answers)
+    }
+
     async fn check_code(&self, account: &EffectiveAccount, code: &Secret) -> Result<(), Refusal> {
         let code = self.service.codes.check(account, code, self.service.ports.clock.now())?;
         if account.id > 0 {
@@ -220,7 +234,8 @@ impl WithClient {
     async fn ask_one(&self, text: &str) -> Result<Secret, Refusal> {
         let prompts = vec![Prompt { text: text.to_owned(), echo: false }];
         let closed = |_| Refusal::new(RefusalReason::WrongCredential, "the question was not answered");
-        let answers = self.ask(Round { instruction: String::new(), prompts }).await.map_err(closed)?;
+        let answers = self.ask_as(Asker::server(), Round { instruction: String::new(), prompts }).await;
+        let answers = answers.map_err(closed)?;
         let answer = answers.into_iter().next().ok_or_else(|| closed(ConversationError::Closed))?;
         match check_password(&answer) {
             Ok(()) => Ok(answer),
@@ -247,6 +262,7 @@ impl LoginService {
             attempt: attempt.clone(),
             account,
             rounds,
+            hook: Mutex::default(),
             asked: AtomicUsize::new(0),
             own_time: OwnTime::default(),
             has_code: AtomicBool::new(false),

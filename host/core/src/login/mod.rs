@@ -11,6 +11,7 @@ mod one_time_code;
 mod outcome;
 mod public_keys;
 mod refusal;
+mod rounds;
 mod scoring;
 mod session_records;
 mod store_probe;

@@ -17,6 +17,9 @@ impl HookRunStore for MemoryStore {
             if state.runs.len() > RUNS_KEPT {
                 state.runs.pop_front();
             }
+            if !run.is_counted() {
+                continue;
+            }
             let counter = HookCounter::for_run(run);
             let key = [&counter.kind, &counter.hook, &counter.version, &counter.outcome].map(String::clone);
             state.counters.entry(key).or_insert(counter).count(run);

@@ -20,7 +20,7 @@ pub const RUNS_KEPT: usize = 10_000;
 /// As those of [`Directory`](super::Directory).
 #[async_trait]
 pub trait HookRunStore: Send + Sync {
-    /// Appends records and counts them.
+    /// Appends records, and counts those that [are counted](HookRun::is_counted).
     async fn append(&self, runs: Vec<HookRun>) -> Result<(), StoreError>;
 
     /// The newest records that match, or the oldest, if the filter wants them; the oldest of them first.
@@ -36,7 +36,8 @@ pub trait HookRunStore: Send + Sync {
 /// Selects records; each field that is set has to match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// The hook point, or `login` for the outcomes of logins, or `accept` for connections that were closed as they arrived.
+    /// The hook point, or `login` for the outcomes of logins, `accept` for connections that were closed as they arrived, or
+    /// `round` for questions to users.
     pub kind: Option<String>,
     /// The username that the call was about.
     pub username: Option<String>,
@@ -69,7 +70,8 @@ pub struct StoredRun {
     pub id: i64,
     /// When the call began, in milliseconds since 1970.
     pub at: i64,
-    /// The hook point, or `login` for the outcome of a login, or `accept` for a connection that was closed as it arrived.
+    /// The hook point, or `login` for the outcome of a login, `accept` for a connection that was closed as it arrived, or
+    /// `round` for questions to a user.
     pub kind: String,
     /// The name of the hook.
     pub hook: String,
@@ -157,6 +159,7 @@ impl StoredRun {
     /// The record to store under this id.
     pub fn of(id: i64, run: &HookRun) -> Self {
         let exchange = &run.exchange;
+        let (sent, received) = exchange.texts();
         Self {
             id,
             at: run.at,
@@ -173,8 +176,8 @@ impl StoredRun {
             is_error: run.is_error,
             decided: run.decided,
             duration_us: microseconds(run.duration),
-            sent: exchange.sent.clone(),
-            received: exchange.received.clone(),
+            sent: sent.into_owned(),
+            received: received.into_owned(),
             standard_error: exchange.standard_error.clone(),
             cpu_us: exchange.cpu.map(microseconds),
             memory: exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),

@@ -1,6 +1,7 @@
 //! Events about files, before and after the action (A15, B10).
 
 use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tidegate_core::account::EffectiveAccount;
@@ -171,12 +172,21 @@ fn query(fields: &Fields<'_>) -> Vec<(&'static str, OsString)> {
     query
 }
 
+/// Without the file, which would stay open, and on the disk, until the record is stored.
+fn for_records(action: &FileAction) -> Arc<FileAction> {
+    Arc::new(FileAction { contents: None, ..action.clone() })
+}
+
 /// JSON has text only; the query of a GET has bytes.
 fn told_wrongly(action: &FileAction, flavour: Flavour) -> Option<&VirtualPath> {
     if flavour.get { None } else { action.not_text() }
 }
 
 impl LegacyEvent for PreAction {
+    fn for_records(&self) -> Self {
+        Self(for_records(&self.0))
+    }
+
     fn input(&self, flavour: Flavour) -> ProgramInput {
         input(&self.0, flavour)
     }
@@ -211,6 +221,10 @@ impl LegacyEvent for PreAction {
 }
 
 impl LegacyEvent for PostAction {
+    fn for_records(&self) -> Self {
+        Self(for_records(&self.0))
+    }
+
     /// The first era reported only actions that succeeded (A15-01).
     fn is_for(&self, flavour: Flavour) -> bool {
         flavour.compat > Compat::Seed || self.0.status == Some(ActionStatus::Ok)

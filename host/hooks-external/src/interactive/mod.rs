@@ -5,6 +5,7 @@ mod over_http;
 mod program;
 
 use serde_json::Value;
+use tidegate_core::account::EffectiveAccount;
 use tidegate_core::hook::keyboard_interactive::{
     Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
 };
@@ -119,8 +120,8 @@ fn rejected(reason: &str) -> Next {
 }
 
 /// The stored password hash, which the older server passes to these hooks as well (A12-01).
-fn stored_hash(event: &KeyboardInteractive) -> String {
-    let password = event.account.as_ref().and_then(|account| account.password.as_ref());
+fn stored_hash(account: Option<&EffectiveAccount>) -> String {
+    let password = account.and_then(|account| account.password.as_ref());
     password.map(|hash| hash.expose().to_owned()).unwrap_or_default()
 }
 

@@ -2,14 +2,17 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tidegate_core::account::EffectiveAccount;
 use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
-use tidegate_core::hook::{Call, Hook, HookDescription, HookError};
+use tidegate_core::hook::rendering::MakesText;
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError, LoginAttempt};
 use tidegate_core::secret::Secret;
 
 use super::{Next, carry_out, message, stored_hash};
 use crate::event::Request;
 use crate::http::HttpHook;
+use crate::shown_event::ShownEvent;
 
 /// Most rounds of one conversation, in case the server never ends it.
 const MAX_STEPS: u32 = 100;
@@ -32,7 +35,8 @@ impl Hook<KeyboardInteractive> for HttpHook {
         let request_id = request_id()?;
         let mut answered: Option<(Vec<Secret>, Vec<String>)> = None;
         for step in 1..=MAX_STEPS {
-            let body = body(event, &request_id, step, answered.take());
+            let account = event.account.as_deref();
+            let body = body(&event.attempt, account, &request_id, step, answered.take());
             let response = self.exchange(call, &Request::post(Vec::new(), &body)).await?;
             let message = message(&String::from_utf8_lossy(response.answer()?))?;
             let questions = message.round.prompts.iter().map(|prompt| prompt.text.clone()).collect();
@@ -47,7 +51,8 @@ impl Hook<KeyboardInteractive> for HttpHook {
 
 /// The body of a step. The first step has no answers and questions, later ones have no address.
 fn body(
-    event: &KeyboardInteractive,
+    attempt: &LoginAttempt,
+    account: Option<&EffectiveAccount>,
     request_id: &str,
     step: u32,
     answered: Option<(Vec<Secret>, Vec<String>)>,
@@ -55,18 +60,30 @@ fn body(
     let mut body = crate::events::object([
         ("request_id", json!(request_id)),
         ("step", json!(step)),
-        ("username", json!(event.attempt.username)),
+        ("username", json!(attempt.username)),
     ]);
     if step == 1 {
-        body.insert("ip".to_owned(), json!(event.attempt.connection.remote.ip().to_string()));
+        body.insert("ip".to_owned(), json!(attempt.connection.remote.ip().to_string()));
     }
-    body.insert("password".to_owned(), json!(stored_hash(event)));
+    body.insert("password".to_owned(), json!(stored_hash(account)));
     if let Some((answers, questions)) = answered {
         let answers: Vec<_> = answers.iter().map(Secret::expose).collect();
         body.insert("answers".to_owned(), json!(answers));
         body.insert("questions".to_owned(), json!(questions));
     }
     body
+}
+
+/// What the first step has, but for the ID. The conversation ends with the call, so that the record does not keep it.
+impl ShownEvent for KeyboardInteractive {
+    fn shown_later(&self) -> MakesText {
+        let (attempt, account) = (self.attempt.clone(), self.account.clone());
+        Box::new(move || {
+            let mut body = body(&attempt, account.as_deref(), "", 1, None);
+            body.retain(|name, _| name != "request_id");
+            Request::post(Vec::new(), &body).in_words()
+        })
+    }
 }
 
 /// A random ID, the same in all steps of one login (B4-06).

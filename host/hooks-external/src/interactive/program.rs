@@ -204,7 +204,7 @@ impl Hook<KeyboardInteractive> for ProgramHook {
     async fn call(&self, call: &Call, event: &KeyboardInteractive) -> Result<KeyboardInteractiveVerdict, HookError> {
         let input = ProgramInput::default()
             .with("SFTPGO_AUTHD_USERNAME", &event.attempt.username)
-            .with_secret("SFTPGO_AUTHD_PASSWORD", stored_hash(event))
+            .with_secret("SFTPGO_AUTHD_PASSWORD", stored_hash(event.account.as_deref()))
             .with("SFTPGO_AUTHD_IP", event.attempt.connection.remote.ip().to_string());
         let input = checked(input)?;
         call.sent(shown(&input));

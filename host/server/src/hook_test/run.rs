@@ -31,7 +31,8 @@ impl HookJournal for Recorder {
 
 impl Recorder {
     pub fn take(&self) -> Vec<HookRun> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let runs = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        runs.into_iter().map(|run| HookRun { exchange: run.exchange.rendered(), ..run }).collect()
     }
 }
 

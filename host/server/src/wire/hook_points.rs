@@ -15,6 +15,7 @@ use tidegate_core::hook::observation::{
 };
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::pre_login::PreLogin;
+use tidegate_core::hook::rendering::Rendering;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate};
 use tidegate_core::hook::{
     Chain, Family, GateEvent, Hook, HookDescription, HookEvent, HookHost, HookKind, Link, LinkSettings, Observers,
@@ -23,15 +24,15 @@ use tidegate_core::hook::{
 use tidegate_core::login::LoginHooks;
 use tidegate_core::ports::Directory;
 use tidegate_core::turns::Places;
-use tidegate_hooks_external::{HttpClients, HttpHook, HttpSettings, ProgramHook};
+use tidegate_hooks_external::{HttpClients, HttpHook, HttpSettings, ProgramHook, ShownEvent, redacted};
 use tidegate_hooks_wasm::{GuestEvent, PluginDirectory, PluginHook};
 
 use crate::config::settings::{HookSettings, HookTarget};
 use crate::hook_test::{self, Case, Known, Testable, Tested};
 
 /// What the event of every hook point has to offer.
-trait AnyHookEvent: GuestEvent + Testable {}
-impl<E: GuestEvent + Testable> AnyHookEvent for E
+trait AnyHookEvent: GuestEvent + ShownEvent + Testable {}
+impl<E: GuestEvent + ShownEvent + Testable> AnyHookEvent for E
 where
     ProgramHook: Hook<E>,
     HttpHook: Hook<E>,
@@ -132,7 +133,7 @@ impl<E: HookEvent> Place<E> {
 }
 
 #[async_trait]
-impl<E: GuestEvent> HookPoint for Point<E> {
+impl<E: GuestEvent + ShownEvent> HookPoint for Point<E> {
     fn kind(&self) -> HookKind {
         E::KIND
     }
@@ -184,8 +185,14 @@ fn info<E: HookEvent>(link: &Link<E>) -> LinkInfo {
     LinkInfo { adapter: link.adapter(), on_error, selectors, description: link.description() }
 }
 
-fn plugin_link<E: GuestEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings, places: Places) -> Arc<Link<E>> {
-    Arc::new(Link::with_places(E::hook(plugin), settings.clone(), places))
+/// Components ask for what they want to know of an event: records tell what a web server would be sent.
+fn plugin_link<E: GuestEvent + ShownEvent>(
+    plugin: Arc<PluginHook>,
+    settings: &LinkSettings,
+    places: Places,
+) -> Arc<Link<E>> {
+    let rendering = Rendering { event: E::shown_later, answer: redacted };
+    Arc::new(Link::with_places(E::hook(plugin), settings.clone(), places).rendered(rendering))
 }
 
 struct Builder<'a> {
@@ -231,7 +238,7 @@ impl Builder<'_> {
         Ok(observers)
     }
 
-    fn point<E: GuestEvent>(&mut self, place: Place<E>, test: Test) -> anyhow::Result<()>
+    fn point<E: GuestEvent + ShownEvent>(&mut self, place: Place<E>, test: Test) -> anyhow::Result<()>
     where
         ProgramHook: Hook<E>,
         HttpHook: Hook<E>,

@@ -314,7 +314,7 @@ async fn filters_that_a_list_does_not_know_are_refused() {
     for (path, name, known, unknown) in [
         ("/web/users", "status", &["", "enabled", "disabled"][..], &["none", "1", "Enabled"][..]),
         ("/web/users", "qlimit", &["", "0", "7", "99999999999"], &["x", "-1", "7.5"]),
-        ("/web/runs", "kind", &["", "login", "accept", "login-pre"], &["none", "Login"]),
+        ("/web/runs", "kind", &["", "login", "accept", "round", "login-pre"], &["none", "Login"]),
         ("/web/runs", "before", &["", "0", "7"], &["x", "-1"]),
         ("/web/audit", "before", &["", "0", "7"], &["x", "-1"]),
         ("/web/audit/export", "before", &["", "0", "7"], &["x", "-1"]),

@@ -104,7 +104,8 @@ async fn the_steps_of_an_attempt_stand_in_their_order() {
         "login-pre",
         "external-auth",
         "pre-login",
-        "keyboard-interactive",
+        "round",
+        "round",
         "keyboard-interactive",
         "check-password",
         "session-create",
@@ -112,11 +113,19 @@ async fn the_steps_of_an_attempt_stand_in_their_order() {
         "post-login",
         "pre-action",
     ];
-    let outcome = |kind: &'static str| if kind == "login" { "accepted" } else { "allow" };
+    let outcome = |kind: &'static str| match kind {
+        "login" => "accepted",
+        "round" => "answered",
+        _ => "allow",
+    };
     let (house, root) = House::with(kinds.map(|kind| run("c", kind, outcome(kind), "password")).into()).await;
     let page = house.get("/web/refused?who=c", &root).await.text;
     let titles = page.split("<h3>").skip(1).map(|rest| rest.split(" <").next().unwrap());
-    let expected = kinds.map(|kind| if kind == "login" { "Outcome of the attempt" } else { kind });
+    let expected = kinds.map(|kind| match kind {
+        "login" => "Outcome of the attempt",
+        "round" => "Questions to the user",
+        _ => kind,
+    });
     assert_eq!(titles.collect::<Vec<_>>(), expected, "{page}");
 }
 

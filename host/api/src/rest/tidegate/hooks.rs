@@ -80,7 +80,11 @@ pub fn routes() -> Vec<Route> {
             runs,
         )
         .needs(UseCase::ListRuns)
-        .query("kind", text(), "Only calls of this hook point; login: the outcomes of logins.")
+        .query(
+            "kind",
+            text(),
+            "Only calls of this hook point; login: the outcomes of logins; round: questions to users.",
+        )
         .query("username", text(), "Only calls about this user.")
         .query("address", address_or_none(), "Only calls about clients at this address.")
         .query("connection", text(), "Only calls about this connection.")
