@@ -95,6 +95,7 @@ impl OwnAccount {
         code: Option<&str>,
         client: &DoorClient,
     ) -> Result<IssuedToken, AuthenticationError> {
+        self.before.limit(client)?;
         self.before.login(USERS.kind, username, &password, client).await?;
         match self.passwords_are_elsewhere().await {
             Ok(false) => {}
