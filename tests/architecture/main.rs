@@ -11,6 +11,7 @@
 mod concrete_types;
 mod decisions;
 mod dependencies;
+mod doors;
 mod file_operations;
 mod kinds;
 mod specification;

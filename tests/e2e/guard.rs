@@ -168,6 +168,49 @@ fn an_address_that_connects_too_often_is_refused_and_scores() {
     closed_on_arrival(&site, "127.0.0.1", reason);
 }
 
+/// The status that curl gets for a path of the server.
+fn status(server: &Server, arguments: &[&str], path: &str) -> String {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "30", "--output", "/dev/null", "--write-out", "%{http_code}"]);
+    tools::run_ok(curl.args(arguments).arg(format!("http://127.0.0.1:{}{path}", server.http_port)))
+}
+
+#[test]
+fn an_address_that_logs_in_over_http_too_often_has_to_wait_and_scores() {
+    // B14-05
+    let limits = "[[common.rate_limiters]]\naverage = 1\nperiod = 3600000\nburst = 3\nprotocols = [\"HTTP\"]\n\
+                  generate_defender_events = true\n";
+    let site = Site::new().defender("enabled = true\nthreshold = 9").config(limits);
+    site.user("alice");
+    let add = ["admin", "add", "--username", "root", "--password", "a-long-password", "--permissions", "*"];
+    tools::run_ok(&mut site.tidegate(&add));
+    let key: serde_json::Value =
+        serde_json::from_str(&tools::run_ok(&mut site.tidegate(&["apikey", "add", "--name", "ci", "--json"]))).unwrap();
+    let key = format!("X-SFTPGO-API-KEY: {}", key["key"].as_str().unwrap());
+    let server = site.start();
+    let basic = ["--user", "root:a-long-password"];
+    // A token is asked for with Basic, and a request with Basic is a log-in.
+    for path in ["/api/v2/token", "/api/v1/version", "/api/v2/token"] {
+        assert_eq!(status(&server, &basic, path), "200", "{path}: {}", server.log());
+    }
+    for path in ["/api/v2/token", "/api/v1/version"] {
+        assert_eq!(status(&server, &basic, path), "429", "{path}: {}", server.log());
+    }
+    let refused = server.wait_for(|line| line["sender"] == "rate_limiter");
+    assert!(refused["client_ip"] == "127.0.0.1" && refused["protocol"] == "HTTP", "{refused}");
+    let scored = server.wait_for(|line| line["sender"] == "defender");
+    assert!(scored["event"] == "LimitExceeded" && scored["protocol"] == "HTTP", "{scored}");
+    // Neither a key, nor another address, nor SSH is limited.
+    for _ in 0..5 {
+        assert_eq!(status(&server, &["--header", &key], "/api/v2/users"), "200");
+    }
+    assert_eq!(status(&server, &["--interface", "127.0.0.2", basic[0], basic[1]], "/api/v2/token"), "200");
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    // A third one above the limit reaches the threshold.
+    assert_eq!(status(&server, &basic, "/api/v2/token"), "429");
+    assert_eq!(bans(&site)[0]["ip"], "127.0.0.1", "three times three points");
+}
+
 #[test]
 fn administrators_ban_addresses_and_end_bans() {
     // E-20

@@ -13,6 +13,7 @@ mod administration;
 mod algorithms;
 mod clients;
 mod command_line;
+mod commands_of_server;
 mod configuration;
 mod confinement;
 mod crash;

@@ -68,15 +68,30 @@ pub struct ExplainedLink {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListHookRuns {
+    /// Only calls of this hook point; `login`: the outcomes of logins.
+    #[serde(default)]
+    pub kind: Option<String>,
     /// Only calls about this user.
     #[serde(default)]
     pub username: Option<String>,
+    /// Only calls about clients at this address.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// Only calls about this connection.
+    #[serde(default)]
+    pub connection: Option<String>,
     /// Only calls of this hook: a path, a URL or the name of a plugin.
     #[serde(default)]
     pub hook: Option<String>,
     /// Only calls with this outcome.
     #[serde(default)]
     pub outcome: Option<String>,
+    /// Only calls that began then or later, in milliseconds since 1970.
+    #[serde(default)]
+    pub since: Option<i64>,
+    /// Only calls that began earlier, in milliseconds since 1970.
+    #[serde(default)]
+    pub until: Option<i64>,
     /// Only records with a greater number.
     #[serde(default)]
     pub after: i64,

@@ -43,15 +43,15 @@ pub use hooks::{
     HookCounters, HookLink, HookLinks, HookRun, HookRuns, ListHookCounters, ListHookLinks, ListHookRuns, ShowHookRun,
 };
 pub use login_links::{
-    AddLoginLink, DeleteLoginLink, DeletedLoginLink, ListLoginLinks, LoginLink, LoginLinks, MakeResetCode,
-    NewLoginLink, ResetCode,
+    AddLoginLink, DeleteLoginLink, DeletedLoginLink, Impersonate, ListLoginLinks, LoginLink, LoginLinks, MakeResetCode,
+    NewLoginLink, OneClickLogin, ResetCode, UserToken,
 };
 pub use objects::{
     AddObject, DeleteObject, DeletedObject, DumpObjects, DumpedObjects, ListObjects, ObjectKind, Objects, ShowObject,
     ShownObject, StoredObject, UpdateObject,
 };
 pub use operation::{Operation, path_of};
-pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, PluginWant, Plugins};
+pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, PluginWant, Plugins, ReloadPlugins};
 pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, SetUsage, UsedQuota};
 pub use schema::openapi;
 pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};

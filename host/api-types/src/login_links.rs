@@ -57,6 +57,39 @@ impl std::fmt::Debug for NewLoginLink {
     }
 }
 
+/// The login of a portal's user by one click: a link that is good once and for a minute.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneClickLogin {
+    /// The user whom the link logs in.
+    pub username: String,
+    /// What the login is for, as hooks are told; empty: the account.
+    #[serde(default)]
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Impersonate {
+    /// The user as whom the administrator acts.
+    pub username: String,
+}
+
+/// A token of a user, for `Authorization: Bearer`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UserToken {
+    /// The token, which is shown only now.
+    pub access_token: String,
+    /// Milliseconds since 1970.
+    pub expires_at: i64,
+}
+
+impl std::fmt::Debug for UserToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListLoginLinks {

@@ -66,6 +66,7 @@ operations! {
     "list-hook-counters" ListHookCounters -> HookCounters: "Count all calls of hooks by hook, version and outcome.";
     "forget-credentials" ForgetCredentials -> ForgottenCredentials: "Forget what external authentication has decided, so that its hooks are asked again.";
     "list-plugins" ListPlugins -> Plugins: "List the plugins.";
+    "reload-plugins" ReloadPlugins -> Plugins: "Read the plugin directory again, and list the plugins.";
     "forget-plugin" ForgetPlugin -> ForgottenPlugin: "Let go of the gates that a plugin served.";
     "dump-users" DumpUsers -> Dumped: "Give accounts with their password hashes, a page at a time.";
     "dump-objects" DumpObjects -> DumpedObjects: "Give folders, groups or roles with their secrets, a page at a time.";
@@ -87,6 +88,8 @@ operations! {
     "add-login-link" AddLoginLink -> NewLoginLink: "Make a link that logs a user in.";
     "list-login-links" ListLoginLinks -> LoginLinks: "List the login links of a user.";
     "delete-login-link" DeleteLoginLink -> DeletedLoginLink: "Revoke a login link.";
+    "one-click-login" OneClickLogin -> NewLoginLink: "Make a link, good once and for a minute, by which a portal logs its user in.";
+    "impersonate" Impersonate -> UserToken: "Give a token with which the administrator acts as a user.";
     "make-reset-code" MakeResetCode -> ResetCode: "Make a code with which a new password is set once.";
     "list-audit" ListAudit -> AuditEntries: "List what was changed by whom, newest first.";
     "list-file-events" ListFileEvents -> FileEvents: "List what sessions did to files most recently, newest first.";

@@ -38,6 +38,11 @@ pub struct PluginWant {
     pub is_granted: bool,
 }
 
+/// Answered when everything in the plugin directory is loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadPlugins {}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForgetPlugin {

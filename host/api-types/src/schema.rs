@@ -12,11 +12,11 @@ use crate::operation::{Operation, path_of};
 use crate::{
     AddAdmin, AddApiKey, AddBan, AddExemptNetwork, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession,
     DeleteAdmin, DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer,
-    ExplainLogin, ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks,
-    ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans,
-    ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, RemoveBan, RemoveExemptNetwork, RevokeToken,
-    RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser,
-    SweepStorage, UpdateAdmin, UpdateApiKey, UpdateObject, UpdateUser,
+    ExplainLogin, ForgetCredentials, ForgetPlugin, Impersonate, ListAdmins, ListApiKeys, ListAudit, ListBans,
+    ListExemptNetworks, ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects,
+    ListPlugins, ListScans, ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, OneClickLogin, ReloadPlugins,
+    RemoveBan, RemoveExemptNetwork, RevokeToken, RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey,
+    ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateApiKey, UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

@@ -111,14 +111,16 @@ fn refused(asked: &Asked, username: &str, next: &str, error: &AuthenticationErro
         AuthenticationError::SecondFactorMissing | AuthenticationError::PasswordElsewhere => {
             (StatusCode::FORBIDDEN, sentence(&error.to_string()))
         }
-        AuthenticationError::Paused(_) => (StatusCode::TOO_MANY_REQUESTS, sentence(&error.to_string())),
+        AuthenticationError::Paused(_) | AuthenticationError::TooOften(_) => {
+            (StatusCode::TOO_MANY_REQUESTS, sentence(&error.to_string()))
+        }
         AuthenticationError::Hook | AuthenticationError::Store(_) | AuthenticationError::Password(_) => {
             return Err(unavailable(error));
         }
     };
     let note = Block::Note(Tone::Bad, text);
     let mut response = asked.answer(form(asked, username, next, Some(note)).with_status(status));
-    if let AuthenticationError::Paused(seconds) = error {
+    if let AuthenticationError::Paused(seconds) | AuthenticationError::TooOften(seconds) = error {
         response.headers_mut().insert(RETRY_AFTER, (*seconds).into());
     }
     Ok(response)

@@ -1,5 +1,6 @@
 //! Hands each request of the interface to its use case.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tidegate_api_types::{
@@ -7,9 +8,10 @@ use tidegate_api_types::{
     ClosedSession, DeleteUser, DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ExemptNetwork, ExemptNetworks,
     ExplainLogin, ExplainedLogin, FileEvents, ForgetCredentials, ForgetPlugin, ForgottenCredentials, ForgottenPlugin,
     HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListBans, ListExemptNetworks, ListFileEvents,
-    ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan,
-    RemoveExemptNetwork, RemovedBan, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, SetUsage,
-    ShowHookRun, ShowStatus, ShowUser, StorageReport, SweepStorage, SweptStorage, UpdateUser, User, Users,
+    ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins,
+    ReloadPlugins, RemoveBan, RemoveExemptNetwork, RemovedBan, Scan, ScanProgress, ScanReport, Scans, ServerStatus,
+    Sessions, SetUsage, ShowHookRun, ShowStatus, ShowUser, StorageReport, SweepStorage, SweptStorage, UpdateUser, User,
+    Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange, LoginQuestion};
 use tidegate_core::connection::{ConnectionId, LoginMethod};
@@ -145,8 +147,23 @@ impl Handle<ExplainLogin> for AdminApi {
 
 impl Handle<ListHookRuns> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListHookRuns) -> Result<HookRuns, AdminError> {
-        let ListHookRuns { username, hook, outcome, after, limit } = request;
-        let filter = RunFilter { username, hook, outcome, after, limit, ..RunFilter::default() };
+        let ListHookRuns { kind, username, address, connection, hook, outcome, since, until, after, limit } = request;
+        // Records have addresses in one spelling.
+        let no_address = |text: String| AdminError::InvalidForHooks(format!("\"{text}\" is not an address"));
+        let address = address.map(|text| text.parse::<IpAddr>().map(|ip| ip.to_string()).map_err(|_| no_address(text)));
+        let filter = RunFilter {
+            kind,
+            username,
+            hook,
+            outcome,
+            address: address.transpose()?,
+            connection,
+            since,
+            until,
+            after,
+            limit,
+            ..RunFilter::default()
+        };
         let runs = self.administration.hook_runs.list(actor, filter).await?;
         Ok(HookRuns { runs: runs.into_iter().map(answers::hook_run).collect() })
     }
@@ -177,6 +194,13 @@ impl Handle<ListPlugins> for AdminApi {
     async fn handle(&self, actor: &Actor, _: ListPlugins) -> Result<Plugins, AdminError> {
         let plugins = self.administration.plugins.list(actor).await?;
         Ok(Plugins { plugins: plugins.into_iter().map(answers::plugin).collect() })
+    }
+}
+
+impl Handle<ReloadPlugins> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ReloadPlugins) -> Result<Plugins, AdminError> {
+        self.administration.plugins.reload(actor).await?;
+        self.handle(actor, ListPlugins {}).await
     }
 }
 

@@ -21,11 +21,12 @@ use axum::{Json, body::Bytes};
 use tidegate_api_types::{
     AddAdmin, AddApiKey, AddBan, AddExemptNetwork, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession,
     DeleteAdmin, DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode,
-    ExplainLogin, ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks,
-    ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans,
-    ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork,
-    RevokeToken, RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject,
-    ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateApiKey, UpdateObject, UpdateUser, path_of,
+    ExplainLogin, ForgetCredentials, ForgetPlugin, Impersonate, ListAdmins, ListApiKeys, ListAudit, ListBans,
+    ListExemptNetworks, ListFileEvents, ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects,
+    ListPlugins, ListScans, ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode, OneClickLogin, Operation,
+    ReloadPlugins, RemoveBan, RemoveExemptNetwork, RevokeToken, RotateApiKey, Scan, SetAdminCodes, SetUsage, ShowAdmin,
+    ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateApiKey, UpdateObject,
+    UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 

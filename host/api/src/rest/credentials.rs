@@ -232,7 +232,7 @@ pub fn refusal(error: AuthenticationError) -> Refusal {
         AuthenticationError::Denied
         | AuthenticationError::SecondFactorNeeded
         | AuthenticationError::SecondFactorMissing => ErrorCode::Unauthenticated,
-        AuthenticationError::Paused(_) => ErrorCode::TooMany,
+        AuthenticationError::Paused(_) | AuthenticationError::TooOften(_) => ErrorCode::TooMany,
         AuthenticationError::Hook | AuthenticationError::PasswordElsewhere | AuthenticationError::Password(_) => {
             ErrorCode::Unavailable
         }

@@ -53,6 +53,9 @@ pub enum AuthenticationError {
     /// Too many one-time codes of the account or administrator were wrong: nothing is looked at for so many seconds.
     #[error("too many one-time codes were wrong: none is looked at for {0} seconds")]
     Paused(i64),
+    /// Log-ins come too often, from the address or in all (B14-05): nothing is looked at for so many seconds.
+    #[error("too many log-ins in a short time: none is looked at for {0} seconds")]
+    TooOften(i64),
     /// A hook that decides about logins failed: the credentials were not judged.
     #[error("a hook that decides about logins failed; the log says more")]
     Hook,
@@ -74,9 +77,11 @@ impl AuthenticationError {
     pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Denied => "denied",
-            Self::SecondFactorNeeded | Self::SecondFactorMissing | Self::Paused(_) | Self::PasswordElsewhere => {
-                "refused"
-            }
+            Self::SecondFactorNeeded
+            | Self::SecondFactorMissing
+            | Self::Paused(_)
+            | Self::TooOften(_)
+            | Self::PasswordElsewhere => "refused",
             Self::Hook | Self::Store(_) | Self::Password(_) => "failure",
         }
     }
@@ -88,6 +93,7 @@ impl AuthenticationError {
             Self::SecondFactorNeeded
             | Self::SecondFactorMissing
             | Self::Paused(_)
+            | Self::TooOften(_)
             | Self::Hook
             | Self::PasswordElsewhere
             | Self::Store(_)
@@ -178,6 +184,7 @@ impl Authentication {
     /// # Errors
     /// See [`AuthenticationError`].
     pub async fn ask(&self, username: &str, password: &Secret, client: &DoorClient) -> Result<(), AuthenticationError> {
+        self.before.limit(client)?;
         self.before.login(ADMINS.kind, username, password, client).await
     }
 

@@ -1,4 +1,5 @@
-//! What is asked before credentials at the doors over HTTP are looked at: the `login-pre` hooks (D-05).
+//! What is asked before credentials at the doors over HTTP are looked at: limits on the rate of log-ins (B14-05), and the
+//! `login-pre` hooks (D-05).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,6 +44,12 @@ pub struct BeforeLogins {
 }
 
 impl BeforeLogins {
+    /// Refuses a log-in that comes too soon after others (B14-05), before anything is looked at.
+    pub(super) fn limit(&self, client: &DoorClient) -> Result<(), AuthenticationError> {
+        let wait = client.address.and_then(|address| self.defender.exceeds_http_rate(address));
+        wait.map_or(Ok(()), |seconds| Err(AuthenticationError::TooOften(seconds)))
+    }
+
     /// Asks about a log-in. A denial is a failed login, whatever the password is (D-05), as is a name or a password that
     /// no hook could be given. `kind`: whose log-in it is, an administrator's or a user's.
     pub(super) async fn login(

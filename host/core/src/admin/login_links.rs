@@ -300,6 +300,7 @@ impl LoginLinks {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<IssuedToken, AuthenticationError> {
+        self.before.limit(client)?;
         if let Some(username) = self.username(text).await? {
             tracing::Span::current().record("username", username.as_str());
             self.before.login(USERS.kind, &username, &Secret::new(""), client).await?;

@@ -101,6 +101,7 @@ impl OwnAccount {
         client: &DoorClient,
         known: &mut Option<Arc<EffectiveAccount>>,
     ) -> Result<IssuedToken, AuthenticationError> {
+        self.before.limit(client)?;
         self.before.login(USERS.kind, username, &password, client).await?;
         match self.passwords_are_elsewhere().await {
             Ok(false) => {}

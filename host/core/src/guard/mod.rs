@@ -1,6 +1,6 @@
 //! The defender (B14): denied logins score by the address of the client, and an address with too high a score is
 //! refused for a while, before any handshake. Sessions that are open are left alone. Beside it, limits on the rate of
-//! connections, in the same table.
+//! connections, and of log-ins over HTTP, in the same table.
 
 mod addresses;
 mod rates;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use addresses::Source;
-pub use rates::{MAX_RATE_LIMITS, RateLimit, RateScope};
+pub use rates::{MAX_RATE_LIMITS, RateLimit, RateProtocol, RateProtocols, RateScope};
 pub use scores::{Ban, BanRule};
 
 use self::scores::{ScoreTable, Scoring};
@@ -41,7 +41,7 @@ pub struct DefenderSettings {
     pub points: Points,
     /// Networks whose offences do not score, and whose connections are not limited.
     pub exempt: Vec<IpNet>,
-    /// Limits on the rate of connections, at most [`MAX_RATE_LIMITS`]. They hold whether or not offences score.
+    /// Limits on the rate of connections and log-ins, at most [`MAX_RATE_LIMITS`]. They hold whether or not offences score.
     pub rates: Vec<RateLimit>,
 }
 
@@ -52,7 +52,7 @@ pub struct Points {
     pub valid: u32,
     /// A login of an account that does not exist.
     pub invalid: u32,
-    /// A connection above a limit.
+    /// A connection or a log-in above a limit.
     pub limit_exceeded: u32,
     /// A connection without an attempt to log in.
     pub no_auth: u32,
@@ -196,24 +196,38 @@ impl Defender {
     /// Counts a connection, and says whether it is refused because its address, or all together, connect too often
     /// (B14-05). One that is refused does not count, but scores where the limit says so.
     pub fn exceeds_rate(&self, address: IpAddr) -> bool {
-        if self.settings.rates.is_empty() || self.is_exempt(address) {
-            return false;
+        let is_refused = self.exceeded(RateProtocol::Ssh, address).is_some();
+        if is_refused {
+            self.metrics.rate_limited_connection();
         }
-        let taken = self.table().take(address.into(), &self.settings.rates, self.clock.steady());
-        let Err(limit) = taken else { return false };
-        self.metrics.rate_limited_connection();
+        is_refused
+    }
+
+    /// As [`exceeds_rate`](Self::exceeds_rate), of a log-in over HTTP: in how many seconds the next one may come at the
+    /// latest; None: it is not refused.
+    pub fn exceeds_http_rate(&self, address: IpAddr) -> Option<i64> {
+        self.exceeded(RateProtocol::Http, address).map(|limit| limit.seconds())
+    }
+
+    /// Counts what comes from the address; the answer is a limit that it exceeds.
+    fn exceeded(&self, protocol: RateProtocol, address: IpAddr) -> Option<RateLimit> {
+        let is_limited = self.settings.rates.iter().any(|limit| limit.is_for(protocol));
+        if !is_limited || self.is_exempt(address) {
+            return None;
+        }
+        let limit = self.table().take(address.into(), &self.settings.rates, protocol, self.clock.steady()).err()?;
         tracing::debug!(
             sender = "rate_limiter",
             client_ip = %address,
-            protocol = "SSH",
+            protocol = protocol.as_str(),
             event = "refused",
             average = limit.average,
             period = limit.period,
         );
         if limit.scores {
-            self.score(address, Offence::LimitExceeded);
+            self.score_over(protocol.as_str(), address, Offence::LimitExceeded);
         }
-        true
+        Some(limit)
     }
 
     /// Scores an offence over SSH, and logs it (B14-04).

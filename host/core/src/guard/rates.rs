@@ -1,12 +1,15 @@
-//! Limits on the rate of connections (B14-05), as token buckets. A bucket is kept as the time at which it is full
-//! again, so that it needs no timer. Time is a parameter: nanoseconds of a clock that is never set back.
+//! Limits on the rate of connections over SSH and of log-ins over HTTP (B14-05), as token buckets. A bucket is kept as
+//! the time at which it is full again, so that it needs no timer. Time is a parameter: nanoseconds of a clock that is
+//! never set back.
 
 /// Most limits; more are refused by the configuration.
 pub const MAX_RATE_LIMITS: usize = 8;
 
-/// A limit on the rate of connections.
+/// A limit on the rate of connections over SSH, or of log-ins over HTTP, or of both together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
+    /// What the limit is for.
+    pub protocols: RateProtocols,
     /// Which connections share a bucket.
     pub scope: RateScope,
     /// Connections in a `period`; at least 1.
@@ -19,6 +22,46 @@ pub struct RateLimit {
     pub scores: bool,
 }
 
+/// What a limit is for. One that is for several has one bucket for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateProtocols {
+    /// Connections over SSH.
+    pub ssh: bool,
+    /// Log-ins over HTTP.
+    pub http: bool,
+}
+
+impl RateProtocols {
+    /// For connections over SSH alone.
+    pub const SSH: Self = Self { ssh: true, http: false };
+
+    fn has(self, protocol: RateProtocol) -> bool {
+        match protocol {
+            RateProtocol::Ssh => self.ssh,
+            RateProtocol::Http => self.http,
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateProtocol {
+    /// A connection over SSH.
+    Ssh,
+    /// A log-in over HTTP.
+    Http,
+}
+
+impl RateProtocol {
+    /// The word in the log.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "SSH",
+            Self::Http => "HTTP",
+        }
+    }
+}
+
 /// Which connections share a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateScope {
@@ -29,6 +72,16 @@ pub enum RateScope {
 }
 
 impl RateLimit {
+    /// Whether the limit is for what is counted.
+    pub(super) fn is_for(&self, protocol: RateProtocol) -> bool {
+        self.protocols.has(protocol)
+    }
+
+    /// The seconds, rounded up, in which a token is added at the latest.
+    pub(super) fn seconds(&self) -> i64 {
+        self.interval().saturating_add(999_999_999) / 1_000_000_000
+    }
+
     /// The time in which one token is added.
     fn interval(&self) -> i64 {
         (i64::from(self.period) * 1_000_000 / i64::from(self.average.max(1))).max(1)
@@ -48,14 +101,21 @@ impl RateLimit {
 pub(super) struct Buckets([i64; MAX_RATE_LIMITS]);
 
 impl Buckets {
-    /// Takes a token from the bucket of each limit of this scope, or from none.
+    /// Takes a token from the bucket of each limit of this scope that is for the protocol, or from none.
     ///
     /// # Errors
     /// A limit whose bucket is empty; one that scores, if there is one.
-    pub fn take(&mut self, limits: &[RateLimit], scope: RateScope, now: i64) -> Result<(), RateLimit> {
+    pub fn take(
+        &mut self,
+        limits: &[RateLimit],
+        protocol: RateProtocol,
+        scope: RateScope,
+        now: i64,
+    ) -> Result<(), RateLimit> {
         let mut taken = *self;
         let mut exceeded: Option<RateLimit> = None;
-        let of_scope = limits.iter().zip(&mut taken.0).filter(|(limit, _)| limit.scope == scope);
+        let of_scope =
+            limits.iter().zip(&mut taken.0).filter(|(limit, _)| limit.scope == scope && limit.is_for(protocol));
         for (limit, full_at) in of_scope {
             match limit.take(*full_at, now) {
                 Some(later) => *full_at = later,
@@ -85,7 +145,7 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     fn limit(scope: RateScope, average: u32, period: u32, burst: u32) -> RateLimit {
-        RateLimit { scope, average, period, burst, scores: false }
+        RateLimit { protocols: RateProtocols::SSH, scope, average, period, burst, scores: false }
     }
 
     /// `times`: when connections come, in milliseconds; `expected`: `+` for each that is let in, `-` for the others.
@@ -93,7 +153,13 @@ mod tests {
         let mut buckets = Buckets::default();
         let found: String = times
             .iter()
-            .map(|at| if buckets.take(&[limit], limit.scope, 9 * SECOND + at * 1_000_000).is_ok() { '+' } else { '-' })
+            .map(|at| {
+                if buckets.take(&[limit], RateProtocol::Ssh, limit.scope, 9 * SECOND + at * 1_000_000).is_ok() {
+                    '+'
+                } else {
+                    '-'
+                }
+            })
             .collect();
         assert_eq!(found, expected, "{limit:?}");
     }
@@ -117,14 +183,43 @@ mod tests {
         // B14-05
         let limits = [limit(RateScope::All, 1, 1000, 5), limit(RateScope::All, 1, 1000, 2)];
         let mut buckets = Buckets::default();
-        let found: Vec<_> = (0..4).map(|_| buckets.take(&limits, RateScope::All, SECOND).err()).collect();
+        let found: Vec<_> =
+            (0..4).map(|_| buckets.take(&limits, RateProtocol::Ssh, RateScope::All, SECOND).err()).collect();
         assert_eq!(found, [None, None, Some(limits[1]), Some(limits[1])]);
         assert_eq!(buckets.full_at(), 3 * SECOND);
-        assert_eq!(buckets.take(&limits, RateScope::Source, SECOND), Ok(()), "the other scope has no limit");
+        assert_eq!(
+            buckets.take(&limits, RateProtocol::Ssh, RateScope::Source, SECOND),
+            Ok(()),
+            "the other scope has no limit"
+        );
         let scoring = RateLimit { scores: true, ..limits[1] };
         let limits = [limits[1], scoring];
         let mut buckets = Buckets::default();
-        let found: Vec<_> = (0..3).map(|_| buckets.take(&limits, RateScope::All, SECOND).err()).collect();
+        let found: Vec<_> =
+            (0..3).map(|_| buckets.take(&limits, RateProtocol::Ssh, RateScope::All, SECOND).err()).collect();
         assert_eq!(found, [None, None, Some(scoring)]);
+    }
+
+    #[test]
+    fn a_limit_is_for_its_protocols_which_share_a_bucket() {
+        // B14-05
+        let check = |ssh: bool, http: bool, expected: [bool; 3]| {
+            let limit = RateLimit { protocols: RateProtocols { ssh, http }, ..limit(RateScope::All, 1, 1000, 1) };
+            let mut buckets = Buckets::default();
+            let found = [RateProtocol::Http, RateProtocol::Ssh, RateProtocol::Http]
+                .map(|protocol| buckets.take(&[limit], protocol, RateScope::All, SECOND).is_ok());
+            assert_eq!(found, expected, "SSH: {ssh}, HTTP: {http}");
+        };
+        check(true, false, [true, true, true]);
+        check(false, true, [true, true, false]);
+        check(true, true, [true, false, false]);
+        check(false, false, [true, true, true]);
+    }
+
+    #[test]
+    fn the_time_until_the_next_token_is_in_whole_seconds() {
+        for (average, period, expected) in [(1, 1000, 1), (10, 1000, 1), (2, 3000, 2), (1, 3_600_000, 3600)] {
+            assert_eq!(limit(RateScope::All, average, period, 1).seconds(), expected, "{average} in {period}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use core::cmp::Reverse;
 
 use super::Offence;
 use super::addresses::{Addresses, Source};
-use super::rates::{Buckets, RateLimit, RateScope};
+use super::rates::{Buckets, RateLimit, RateProtocol, RateScope};
 use crate::hook::observation::Offences;
 
 /// When an address is banned, and for how long. Times are in milliseconds.
@@ -118,17 +118,23 @@ impl ScoreTable {
         self.banned.get(source).copied().filter(|ban| now < ban.until)
     }
 
-    /// Counts a connection. In a table that is full of scores and bans, that of a further address counts for the limits
+    /// Counts a connection, or a log-in over HTTP. In a table that is full of scores and bans, that of a further address counts for the limits
     /// on all connections only.
     ///
     /// # Errors
     /// A limit that the connection exceeds: it does not count.
-    pub fn take(&mut self, source: Source, limits: &[RateLimit], now: i64) -> Result<(), RateLimit> {
+    pub fn take(
+        &mut self,
+        source: Source,
+        limits: &[RateLimit],
+        protocol: RateProtocol,
+        now: i64,
+    ) -> Result<(), RateLimit> {
         let now = now.saturating_mul(NANOSECONDS);
         // First those of the address, so that one that connects too often uses up nothing of what all share.
         let mut own = self.connected.get(source).copied().unwrap_or_default();
-        own.take(limits, RateScope::Source, now)?;
-        self.shared.take(limits, RateScope::All, now)?;
+        own.take(limits, protocol, RateScope::Source, now)?;
+        self.shared.take(limits, protocol, RateScope::All, now)?;
         if own.full_at() > now {
             while self.connected.pop_up_to(now).is_some() {}
             let is_known = self.connected.remove(source).is_some();

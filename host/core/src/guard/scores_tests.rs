@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::Offence::LoginFailed;
 use super::*;
+use crate::guard::RateProtocols;
 
 const MINUTE: i64 = 60_000;
 
@@ -97,7 +98,8 @@ fn the_lowest_score_makes_room() {
 }
 
 fn rate() -> RateLimit {
-    RateLimit { scope: RateScope::Source, average: 1, period: 60_000, burst: 2, scores: false }
+    let protocols = RateProtocols::SSH;
+    RateLimit { protocols, scope: RateScope::Source, average: 1, period: 60_000, burst: 2, scores: false }
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn connections_of_an_address_are_limited_beside_those_of_all() {
     // B14-05
     let shared = RateLimit { scope: RateScope::All, burst: 5, ..rate() };
     let mut table = ScoreTable::new(rule(), 10);
-    let mut take = |number: u32, now: i64| table.take(source(number), &[shared, rate()], now).err();
+    let mut take = |number: u32, now: i64| table.take(source(number), &[shared, rate()], RateProtocol::Ssh, now).err();
     assert_eq!([(); 4].map(|()| take(1, 0)), [None, None, Some(rate()), Some(rate())]);
     // What address 1 was refused has taken nothing from the others.
     assert_eq!([(); 2].map(|()| take(2, 0)), [None, None]);
@@ -118,7 +120,9 @@ fn connections_of_an_address_are_limited_beside_those_of_all() {
 fn connections_make_room_for_scores_and_not_the_other_way_round() {
     // B14-05
     let mut table = ScoreTable::new(rule(), 2);
-    let take = |table: &mut ScoreTable, number: u32, now: i64| table.take(source(number), &[rate()], now).is_ok();
+    let take = |table: &mut ScoreTable, number: u32, now: i64| {
+        table.take(source(number), &[rate()], RateProtocol::Ssh, now).is_ok()
+    };
     assert!(take(&mut table, 1, 0) && take(&mut table, 1, 0) && !take(&mut table, 1, 0));
     assert!(take(&mut table, 2, 1) && take(&mut table, 3, 2), "the one that is full again first makes room");
     assert_eq!((table.len(), table.connected.get(source(2)).is_some()), (2, false));
@@ -134,8 +138,8 @@ fn connections_make_room_for_scores_and_not_the_other_way_round() {
 #[test]
 fn full_buckets_are_forgotten() {
     let mut table = ScoreTable::new(rule(), 10);
-    assert!((1..=5).all(|number| table.take(source(number), &[rate()], 0).is_ok()));
-    assert!(table.take(source(6), &[rate()], MINUTE).is_ok());
+    assert!((1..=5).all(|number| table.take(source(number), &[rate()], RateProtocol::Ssh, 0).is_ok()));
+    assert!(table.take(source(6), &[rate()], RateProtocol::Ssh, MINUTE).is_ok());
     assert_eq!(table.connected.len(), 1);
 }
 
@@ -152,7 +156,7 @@ proptest! {
                 bans.push((source(number), ban));
             }
             // A connection of another address each time.
-            let _ = table.take(source(1000 + u32::try_from(now % 1000).unwrap_or_default()), &[rate()], now);
+            let _ = table.take(source(1000 + u32::try_from(now % 1000).unwrap_or_default()), &[rate()], RateProtocol::Ssh, now);
             prop_assert!(table.len() <= 8);
             bans.retain(|(_, ban)| now < ban.until);
             for (source, ban) in &bans {

@@ -121,7 +121,10 @@ fn offences_at_once_ban_once() {
 #[test]
 fn connections_above_a_rate_are_refused_and_may_score() {
     // B14-05
-    let per_source = |scores| RateLimit { scope: RateScope::Source, average: 1, period: 1000, burst: 3, scores };
+    let per_source = |scores| {
+        let protocols = RateProtocols::SSH;
+        RateLimit { protocols, scope: RateScope::Source, average: 1, period: 1000, burst: 3, scores }
+    };
     let check = |enabled: bool, scores: bool, from: &str, refused: usize, banned: bool| {
         let metrics = Arc::new(Metrics::default());
         let settings = DefenderSettings { enabled, rates: vec![per_source(scores)], ..self::enabled() };
@@ -137,6 +140,27 @@ fn connections_above_a_rate_are_refused_and_may_score() {
     check(true, true, "::ffff:192.0.2.1", 5, true);
     check(true, true, "10.1.2.3", 0, false);
     assert!(!defender(enabled()).exceeds_rate(address("192.0.2.1")));
+}
+
+#[test]
+fn log_ins_over_http_above_a_rate_have_to_wait_and_may_score() {
+    // B14-05
+    let check = |ssh: bool, http: bool, from: &str, refused: usize, banned: bool| {
+        let protocols = RateProtocols { ssh, http };
+        let rate =
+            RateLimit { protocols, scope: RateScope::Source, average: 1, period: 30_000, burst: 3, scores: true };
+        let defender = defender(DefenderSettings { rates: vec![rate], ..enabled() });
+        let waits: Vec<_> = (0..8).filter_map(|_| defender.exceeds_http_rate(address(from))).collect();
+        assert_eq!(waits, vec![30; refused], "{from}");
+        assert_eq!(defender.refuses(address(from)), banned, "{from}");
+        // What both protocols share is used up for both.
+        assert_eq!(defender.exceeds_rate(address(from)), ssh && refused > 0, "{from}");
+    };
+    check(false, true, "192.0.2.1", 5, true);
+    check(true, true, "192.0.2.1", 5, true);
+    check(true, false, "192.0.2.1", 0, false);
+    check(false, true, "10.1.2.3", 0, false);
+    assert_eq!(defender(enabled()).exceeds_http_rate(address("192.0.2.1")), None);
 }
 
 /// The clock on the wall, and a steady one.

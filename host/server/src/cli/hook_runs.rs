@@ -1,5 +1,6 @@
 //! `tidegate hook runs`, `run` and `stats`: the records of hook calls.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tidegate_api_types::{HookCounter, HookRun, ListHookCounters, ListHookRuns, ShowHookRun};
@@ -8,6 +9,7 @@ use tidegate_core::terminal::{neutralised, on_one_line};
 use super::Place;
 use super::door::{Door, Purpose};
 use super::lines::print_line;
+use super::times::milliseconds;
 
 /// How often `--follow` looks for new records.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -16,15 +18,30 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub struct RunsArguments {
     #[command(flatten)]
     place: Place,
+    /// Only of this hook point, such as login-pre; login: the outcomes of logins
+    #[arg(long, visible_alias = "point")]
+    kind: Option<String>,
     /// Only of this user
     #[arg(long, visible_alias = "username")]
     user: Option<String>,
+    /// Only about clients at this address
+    #[arg(long, visible_alias = "ip")]
+    address: Option<IpAddr>,
+    /// Only about this connection
+    #[arg(long)]
+    connection: Option<String>,
     /// Only of this hook: a path, a URL or the name of a plugin
     #[arg(long)]
     hook: Option<String>,
     /// Only with this outcome, such as deny, accept, timeout or failed
     #[arg(long)]
     outcome: Option<String>,
+    /// Only calls that began then or later: a time as in RFC 3339, or milliseconds since 1970
+    #[arg(long)]
+    since: Option<String>,
+    /// Only calls that began earlier
+    #[arg(long, conflicts_with = "follow")]
+    until: Option<String>,
     /// How many
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -48,8 +65,12 @@ pub struct RunArguments {
 }
 
 pub async fn runs(arguments: RunsArguments) -> anyhow::Result<()> {
-    let RunsArguments { place, user: username, hook, outcome, limit, follow, json } = arguments;
-    let mut request = ListHookRuns { username, hook, outcome, after: 0, limit };
+    let RunsArguments { place, kind, address, connection, hook, outcome, limit, follow, json, .. } = arguments;
+    let (username, address) = (arguments.user, address.map(|address| address.to_string()));
+    let since = arguments.since.as_deref().map(milliseconds).transpose()?;
+    let until = arguments.until.as_deref().map(milliseconds).transpose()?;
+    let mut request =
+        ListHookRuns { kind, username, address, connection, hook, outcome, since, until, after: 0, limit };
     loop {
         // Opened anew each time: a server may have started or stopped, and must not have to wait for this command.
         let mut door = Door::open(&place, Purpose::Look).await?;

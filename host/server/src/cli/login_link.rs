@@ -1,19 +1,25 @@
-//! `tidegate login-link`, and codes for lost passwords.
+//! `tidegate login-link`, acting as a user, and codes for lost passwords.
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tidegate_api_types::{AddLoginLink, DeleteLoginLink, ListLoginLinks, MakeResetCode};
+use tidegate_api_types::{
+    AddLoginLink, DeleteLoginLink, Impersonate, ListLoginLinks, MakeResetCode, NewLoginLink, OneClickLogin,
+};
 
 use super::Place;
 use super::door::{Door, Purpose};
 use super::lines::print_line;
 use super::times::{date, milliseconds};
 use super::user::change;
+use crate::control::Control;
 
 #[derive(Debug, Subcommand)]
 pub enum LoginLinkCommand {
     /// Make a link that logs a user in without a password, and show its code once
     Add(AddArguments),
+    /// Log a portal's user in by one click: a link that is good once and for a minute
+    OneClick(OneClickArguments),
     /// List the links of a user that are still good
     List(ListArguments),
     /// Revoke a link
@@ -40,6 +46,33 @@ pub struct AddArguments {
     /// A network that it may be used from (repeatable)
     #[arg(long)]
     ip: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OneClickArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The account
+    #[arg(long, short)]
+    username: String,
+    /// What the login is for, such as webmail, as hooks are told; the account if left out
+    #[arg(long, short)]
+    name: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ImpersonateArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The account
+    #[arg(long, short)]
+    username: String,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -84,6 +117,7 @@ pub struct ResetCodeArguments {
 pub async fn run(command: LoginLinkCommand) -> anyhow::Result<()> {
     match command {
         LoginLinkCommand::Add(arguments) => add(arguments).await,
+        LoginLinkCommand::OneClick(arguments) => one_click(arguments).await,
         LoginLinkCommand::List(arguments) => list(arguments).await,
         LoginLinkCommand::Delete(arguments) => delete(arguments).await,
     }
@@ -93,7 +127,40 @@ async fn add(arguments: AddArguments) -> anyhow::Result<()> {
     let AddArguments { place, username, name, max_uses, expires, ip, json } = arguments;
     let expires_at = expires.as_deref().map(milliseconds).transpose()?;
     let request = AddLoginLink { username, name: name.unwrap_or_default(), max_uses, expires_at, ips: ip };
-    let made = change(&place, request).await?;
+    print_link(change(&place, request).await?, json)
+}
+
+async fn one_click(arguments: OneClickArguments) -> anyhow::Result<()> {
+    let OneClickArguments { place, username, name, json } = arguments;
+    // A command ends before a click, and calls no hook of logins.
+    let mut control = running(&place, "logins by one click are served by the running server").await?;
+    let made = control.call(&OneClickLogin { username, name: name.unwrap_or_default() }).await?;
+    print_link(made, json)
+}
+
+/// Gives a token with which the one who runs the command acts as the user.
+pub async fn impersonate(arguments: ImpersonateArguments) -> anyhow::Result<()> {
+    let mut control = running(&arguments.place, "sessions of users are kept by the running server").await?;
+    let token = control.call(&Impersonate { username: arguments.username }).await?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&token)?);
+    } else {
+        eprintln!(
+            "The token is shown only now; it is good as \"Authorization: Bearer\" until {}:",
+            date(token.expires_at)
+        );
+        println!("{}", token.access_token);
+    }
+    Ok(())
+}
+
+/// The server that runs. `reason`: why nothing else will do.
+async fn running(place: &Place, reason: &str) -> anyhow::Result<Control> {
+    let server = place.server().await?;
+    server.with_context(|| format!("{reason}, and none runs in {}", place.directory().display()))
+}
+
+fn print_link(made: NewLoginLink, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(&made)?);
     } else {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use serde_json::json;
-use tidegate_api_types::{ForgetPlugin, ListPlugins};
+use tidegate_api_types::{ForgetPlugin, ListPlugins, Plugin, ReloadPlugins};
 use tidegate_core::hook::HookKind;
 use tidegate_core::terminal::on_one_line;
 use tidegate_hooks_wasm::{Inspection, PluginSettings, TrustedKeys, componentize, inspect, sign, world};
@@ -30,12 +30,23 @@ pub enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let the running server read the plugin directory again, and list what it has loaded
+    Reload {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Let go of the gates that a plugin served, which refuse while its file is gone
     Forget {
         #[command(flatten)]
         place: Place,
         /// The plugin's name: that of its file without .wasm
         name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Write a project for a new plugin: a hook that builds, with a test that passes
     New(plugin_new::NewArguments),
@@ -84,7 +95,8 @@ pub enum PluginCommand {
 pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
     match command {
         PluginCommand::List { place, json } => list(&place, json).await,
-        PluginCommand::Forget { place, name } => forget(&place, &name).await,
+        PluginCommand::Reload { place, json } => reload(&place, json).await,
+        PluginCommand::Forget { place, name, json } => forget(&place, &name, json).await,
         PluginCommand::New(arguments) => plugin_new::write(&arguments),
         PluginCommand::Check { file, json } => check(&file, json).await,
         PluginCommand::Inspect { file, wit } => print_world(&file, wit),
@@ -102,11 +114,25 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
             as_at_start(&directory, &settings).await?.plugin_states().into_iter().map(tidegate_api::plugin).collect()
         }
     };
+    print_plugins(&plugins, json)
+}
+
+/// Returns when the server has loaded everything.
+async fn reload(place: &Place, json: bool) -> anyhow::Result<()> {
+    let server = place.server().await?;
+    let mut control = server.with_context(|| {
+        let directory = place.directory();
+        format!("plugins are loaded by the running server, and none runs in {}", directory.display())
+    })?;
+    print_plugins(&control.call(&ReloadPlugins {}).await?.plugins, json)
+}
+
+fn print_plugins(plugins: &[Plugin], json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(&plugins)?);
+        println!("{}", serde_json::to_string_pretty(plugins)?);
         return Ok(());
     }
-    for plugin in &plugins {
+    for plugin in plugins {
         let digest = plugin.sha256.as_deref().and_then(|digest| digest.get(..12)).unwrap_or("-");
         let mut state = plugin.error.clone().unwrap_or_else(|| format!("exports {}", plugin.hooks.join(", ")));
         if !plugin.closed_gates.is_empty() {
@@ -118,7 +144,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
 }
 
 /// Asks the running server to let go of gates, or changes the record that the next server reads.
-async fn forget(place: &Place, name: &str) -> anyhow::Result<()> {
+async fn forget(place: &Place, name: &str, json: bool) -> anyhow::Result<()> {
     ensure!(
         name.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character)),
         "\"{name}\" is not the name of a plugin; see: tidegate plugin list"
@@ -126,8 +152,12 @@ async fn forget(place: &Place, name: &str) -> anyhow::Result<()> {
     let mut door = Door::open(place, Purpose::Look).await?;
     let forgotten = door.call(ForgetPlugin { name: name.to_owned() }).await;
     door.finish().await;
-    forgotten?;
-    println!("No gate waits for the plugin \"{name}\" any longer.");
+    let forgotten = forgotten?;
+    if json {
+        println!("{}", json!(forgotten));
+    } else {
+        println!("No gate waits for the plugin \"{name}\" any longer.");
+    }
     Ok(())
 }
 

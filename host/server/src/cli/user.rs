@@ -34,6 +34,9 @@ pub enum UserCommand {
     Totp(user_totp::TotpArguments),
     /// Make a code with which the user sets a new password once
     ResetCode(login_link::ResetCodeArguments),
+    /// Act as the user: print a token for the REST interface
+    #[command(visible_alias = "login-as")]
+    Impersonate(login_link::ImpersonateArguments),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +91,7 @@ pub async fn run(command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Delete(arguments) => delete(arguments).await,
         UserCommand::Totp(arguments) => user_totp::run(arguments).await,
         UserCommand::ResetCode(arguments) => login_link::reset_code(arguments, false).await,
+        UserCommand::Impersonate(arguments) => login_link::impersonate(arguments).await,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tidegate_core::guard::{BanRule, DefenderSettings, MAX_RATE_LIMITS, Points, RateLimit, RateScope};
+use tidegate_core::guard::{BanRule, DefenderSettings, MAX_RATE_LIMITS, Points, RateLimit, RateProtocols, RateScope};
 use tidegate_core::network::exemption;
 use tidegate_ssh::LoginDelay;
 
@@ -129,8 +129,9 @@ fn rate(index: usize, limiter: &RateLimiter, check: &mut Check<'_>) -> Option<Ra
     if scope == RateScope::All && limiter.generate_defender_events {
         check.warning(&key("generate_defender_events"), "has no effect with type 1: no address is to blame");
     }
-    let is_for_ssh = is_for_ssh(limiter, &key("protocols"), check);
-    is_for_ssh.then_some(RateLimit {
+    let protocols = protocols(limiter, &key("protocols"), check);
+    (protocols != RateProtocols::default()).then_some(RateLimit {
+        protocols,
         scope,
         average: limiter.average,
         period: limiter.period,
@@ -139,23 +140,24 @@ fn rate(index: usize, limiter: &RateLimiter, check: &mut Check<'_>) -> Option<Ra
     })
 }
 
-/// Whether the limit is one on SSH. The older server's other protocols are known, but not limited.
-fn is_for_ssh(limiter: &RateLimiter, key: &str, check: &mut Check<'_>) -> bool {
-    let mut is_for_ssh = false;
+/// What the limit is for. The older server's other protocols are known, but not limited.
+fn protocols(limiter: &RateLimiter, key: &str, check: &mut Check<'_>) -> RateProtocols {
+    let mut protocols = RateProtocols::default();
     let mut others = Vec::new();
     for protocol in &limiter.protocols {
         match protocol.as_str() {
-            "SSH" => is_for_ssh = true,
-            "FTP" | "DAV" | "HTTP" => others.push(protocol.as_str()),
-            other => check.problem(key, format!("\"{other}\" is not a protocol; use \"SSH\"")),
+            "SSH" => protocols.ssh = true,
+            "HTTP" => protocols.http = true,
+            "FTP" | "DAV" => others.push(protocol.as_str()),
+            other => check.problem(key, format!("\"{other}\" is not a protocol; use \"SSH\" or \"HTTP\"")),
         }
     }
     if !others.is_empty() {
-        check.warning(key, format!("only SSH is limited, not {}", others.join(", ")));
-    } else if !is_for_ssh {
+        check.warning(key, format!("only SSH and HTTP are limited, not {}", others.join(", ")));
+    } else if protocols == RateProtocols::default() {
         check.warning(key, "is empty: the table has no effect");
     }
-    is_for_ssh
+    protocols
 }
 
 pub(super) fn login_delay(config: &Config, check: &mut Check<'_>) -> LoginDelay {
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_limits_on_ssh() {
+    fn rates_are_limits_on_ssh_and_http() {
         // B14-05
         let check = |table: &str, expected: Option<RateLimit>, warned: &str| {
             let read = read("/srv/tidegate.toml", &format!("[common]\nrate_limiters = [{{ {table} }}]\n"));
@@ -275,7 +277,9 @@ mod tests {
             let warnings = read.warnings.join("\n");
             assert!(warnings.contains(warned) && (warned.is_empty() == warnings.is_empty()), "{table}: {warnings}");
         };
-        let limit = RateLimit { scope: RateScope::Source, average: 10, period: 1000, burst: 1, scores: false };
+        let protocols = RateProtocols::SSH;
+        let limit =
+            RateLimit { protocols, scope: RateScope::Source, average: 10, period: 1000, burst: 1, scores: false };
         check("average = 10", Some(limit), "");
         check("average = 0, burst = 0", None, "");
         check(
@@ -290,6 +294,11 @@ mod tests {
         check("average = 10, type = 1, generate_defender_events = true", Some(shared), no_effect);
         check("average = 10, protocols = [\"SSH\", \"FTP\"]", Some(limit), "not FTP");
         check("average = 10, protocols = [\"DAV\"]", None, "not DAV");
+        let http = RateLimit { protocols: RateProtocols { ssh: false, http: true }, ..limit };
+        check("average = 10, protocols = [\"HTTP\"]", Some(http), "");
+        check("average = 10, protocols = [\"DAV\", \"HTTP\"]", Some(http), "not DAV");
+        let both = RateLimit { protocols: RateProtocols { ssh: true, http: true }, ..limit };
+        check("average = 10, protocols = [\"SSH\", \"HTTP\"]", Some(both), "");
         check("average = 10, protocols = []", None, "common.rate_limiters[0].protocols");
         check("average = 10, entries_hard_limit = 9", Some(limit), "entries_hard_limit");
     }

@@ -97,7 +97,7 @@ async fn log_in(asked: Asked) -> Result<Response, Problem> {
                 refusal(&error, "The name, the password or the code is wrong, or may not be used here.")?;
             let note = Block::Note(Tone::Bad, text);
             let mut response = page(&asked, form(username, Some(note)).with_status(status));
-            if let AuthenticationError::Paused(seconds) = error {
+            if let AuthenticationError::Paused(seconds) | AuthenticationError::TooOften(seconds) = error {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
             Ok(response)
@@ -116,7 +116,9 @@ fn refusal(error: &AuthenticationError, denied: &str) -> Result<(StatusCode, Str
         AuthenticationError::SecondFactorMissing | AuthenticationError::PasswordElsewhere => {
             (StatusCode::FORBIDDEN, sentence(&error.to_string()))
         }
-        AuthenticationError::Paused(_) => (StatusCode::TOO_MANY_REQUESTS, sentence(&error.to_string())),
+        AuthenticationError::Paused(_) | AuthenticationError::TooOften(_) => {
+            (StatusCode::TOO_MANY_REQUESTS, sentence(&error.to_string()))
+        }
         AuthenticationError::Hook | AuthenticationError::Store(_) | AuthenticationError::Password(_) => {
             return Err(unavailable(error));
         }
@@ -187,7 +189,7 @@ async fn use_link(asked: Asked) -> Result<Response, Problem> {
                 blocks.push(link_form(link, vec![Control::Input(input)]));
             }
             let mut response = page(&asked, Page::new("Login link", blocks).with_status(status));
-            if let AuthenticationError::Paused(seconds) = error {
+            if let AuthenticationError::Paused(seconds) | AuthenticationError::TooOften(seconds) = error {
                 response.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
             Ok(response)

@@ -63,7 +63,7 @@ impl Default for Defender {
     }
 }
 
-/// Refuses connections that come too often, before the handshake (not from networks in `common.defender.exempt` or in
+/// Refuses connections over SSH that come too often, before the handshake, and log-ins over HTTP, with 429 (not from networks in `common.defender.exempt` or in
 /// `proxy_allowed`). Behind a proxy it is about the client, as soon as it is known. At most 8 tables.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -77,7 +77,9 @@ pub struct RateLimiter {
     pub burst: u32,
     /// 1: all connections count together. 2: those of each address, or of each IPv6 network of 64 bits.
     pub r#type: u32,
-    /// The limited protocols; only `SSH` is. Without it, the table has no effect.
+    /// What is limited: `SSH`, the connections over it, and `HTTP`, log-ins over it: with Basic, for a token, on the web
+    /// pages and with a login link, each request with Basic being one. Requests with a token or a key are none, nor is what
+    /// comes over a unix socket. With both, all count together. Without either, the table has no effect.
     pub protocols: Vec<String>,
     /// With `type` 2, whether a refused connection scores `score_limit_exceeded`.
     pub generate_defender_events: bool,
