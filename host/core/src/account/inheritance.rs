@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::draft::{InvalidAccount, invalid};
+
 /// The group that settings come from, as the account belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
@@ -62,6 +64,24 @@ const INHERITED: &[(&str, Rule)] = &[
     ("filters.access_time", Adds),
     ("filters.bandwidth_limits", Adds),
 ];
+
+/// Restrictions that a group cannot give: accepted and without effect, they would leave accounts more open than they
+/// look.
+const NOT_GIVEN: &[(&str, &str)] = &[(
+    "filters.require_password_change",
+    "has no effect in a group, since each account's password is changed by itself; set it in the accounts",
+)];
+
+/// `settings`: of a group, as an administrator gives them.
+pub(super) fn check_given(settings: &Map<String, Value>) -> Result<(), InvalidAccount> {
+    for (path, problem) in NOT_GIVEN {
+        let names: Vec<&str> = path.split('.').collect();
+        if at(settings, &names).is_some_and(|given| !is_unset(given)) {
+            return Err(invalid(format!("user_settings.{path}"), *problem));
+        }
+    }
+    Ok(())
+}
 
 /// The two forms of rules on the names in a directory.
 const NAME_RULES: [&str; 2] = ["file_patterns", "file_extensions"];
@@ -203,5 +223,27 @@ fn take_expiry(account: &mut Map<String, Value>, settings: &Map<String, Value>) 
     if days > 0 && made > 0 && number(account, "expiration_date") == 0 {
         let expiry = made.saturating_add(days.saturating_mul(MILLISECONDS_PER_DAY));
         account.insert("expiration_date".to_owned(), json!(expiry));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::filter_table::FILTERS;
+
+    /// Fields of `filters` that accounts do not take: they are of one person, or have no effect in an account either.
+    const OWN: [&str; 6] =
+        ["tls_certs", "user_type", "totp_config", "recovery_codes", "data_transfer_limits", "additional_emails"];
+
+    #[test]
+    fn each_filter_is_taken_from_groups_or_is_known_not_to_be() {
+        for field in FILTERS {
+            let path = format!("filters.{}", field.name);
+            let is_taken = NAME_RULES.contains(&field.name)
+                || INHERITED.iter().any(|(taken, _)| *taken == path || taken.starts_with(&format!("{path}.")));
+            let is_refused = NOT_GIVEN.iter().any(|(refused, _)| *refused == path);
+            let ways = [is_taken, is_refused, OWN.contains(&field.name)];
+            assert_eq!(ways.iter().filter(|way| **way).count(), 1, "{path}: {ways:?}");
+        }
     }
 }

@@ -185,7 +185,7 @@ impl Accounts {
         };
         let validated = merged.map_err(|error| error.to_string()).and_then(|mut merged| {
             kind.keep_secrets(stored.as_ref(), &mut merged);
-            let validated = if plan.is_whole { unserved::validated(kind, merged) } else { kind.validated(merged) };
+            let validated = if plan.is_whole { unserved::validated(kind, merged) } else { kind.accepted(merged) };
             validated.map_err(|error| error.to_string())
         });
         let (name, document) = match validated {

@@ -9,6 +9,7 @@ use super::draft::{InvalidAccount, invalid};
 use super::fields::{self, ACCOUNT, Field, Maintainer};
 use super::folders::{MAX_NAME, check_folder, is_local};
 use super::group::Group;
+use super::inheritance;
 use super::kept_secrets;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
 use super::size::check_depth;
@@ -128,6 +129,19 @@ impl ObjectKind {
         Ok((name, document))
     }
 
+    /// As [`Self::validated`], for what administrators give: a setting that accounts would not take is refused. One that
+    /// is stored already, or that moves in, keeps no account out.
+    ///
+    /// # Errors
+    /// The document is not valid, or asks for what a group does not give; the field is named.
+    pub fn accepted(self, document: Map<String, Value>) -> Result<(String, Map<String, Value>), InvalidAccount> {
+        let (name, document) = self.validated(document)?;
+        if let (Self::Group, Some(Value::Object(settings))) = (self, document.get("user_settings")) {
+            inheritance::check_given(settings)?;
+        }
+        Ok((name, document))
+    }
+
     /// Why the stored object is not valid, in a sentence; None: it is valid.
     pub fn problem_of(self, stored: &StoredDocument) -> Option<String> {
         let judged = || self.validated(stored.document.clone()).err().map(|error| error.to_string());
@@ -237,6 +251,19 @@ mod tests {
         check(Group, json!({"name": ""}), Err("name"));
         check(Role, json!({"NAME": "r", "description": "d"}), Ok(json!({"name": "r", "description": "d"})));
         check(Role, json!({"description": "d"}), Err("name"));
+    }
+
+    #[test]
+    fn settings_that_accounts_do_not_take_are_refused_to_administrators() {
+        // B9-04
+        let check = |flag: Value, is_accepted: bool| {
+            let document = json!({"name": "g", "user_settings": {"filters": {"require_password_change": flag}}});
+            let document = document.as_object().cloned().unwrap();
+            assert!(ObjectKind::Group.validated(document.clone()).is_ok(), "{flag}");
+            assert_eq!(ObjectKind::Group.accepted(document).is_ok(), is_accepted, "{flag}");
+        };
+        check(json!(true), false);
+        check(json!(false), true);
     }
 
     #[test]

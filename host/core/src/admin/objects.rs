@@ -251,7 +251,7 @@ pub(super) fn validated(
     document: Map<String, Value>,
 ) -> Result<(String, Map<String, Value>), AdminError> {
     let invalid = |problem| AdminError::Object { noun: kind.collection().noun, problem };
-    kind.validated(document).map_err(invalid)
+    kind.accepted(document).map_err(invalid)
 }
 
 /// The document after the change.
