@@ -11,12 +11,18 @@ use crate::{Moved, NoteKind, ObjectKind};
 pub fn read(text: &str) -> Moved {
     let mut moved = Moved::default();
     let mut without_shell = HashSet::new();
+    let mut names = HashSet::new();
     for (number, line) in lines(text) {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, hash, uid, gid, gecos, home, shell] = fields.as_slice() else {
             moved.leave(ObjectKind::Account, format!("line {number}"), "it has not seven fields");
             continue;
         };
+        // Also after one that stays behind: that server takes the first one.
+        if !names.insert(*name) {
+            moved.leave(ObjectKind::Account, about(&printable(name)), "it is there twice; the first one is used");
+            continue;
+        }
         let line = Line { name, hash, uid, gid, gecos, home };
         match line.document(&mut moved) {
             Ok(document) => {
@@ -54,14 +60,14 @@ mod tests {
     fn accounts_are_read() {
         // A18-16
         let text = "# comment\n\nalice:$6$s$h:1001:1002:Alice,,,:/srv/alice:/bin/false\nbob:rqXexS6ZhobKA:1:1::/b:\nshort:x\n\
-                    carol:$1$a$b:x:1::/c:\r\n";
+                    carol:$1$a$b:x:1::/c:\ncarol:$1$a$b:1:1::/c:\r\n";
         let moved = read(text);
         assert_eq!(
             serde_json::to_string(&moved.users).unwrap(),
             r#"[{"username":"alice","status":1,"home_dir":"/srv/alice","uid":1001,"gid":1002,"permissions":{"/":["*"]},"description":"Alice","password":"$6$s$h"},{"username":"bob","status":1,"home_dir":"/b","uid":1,"gid":1,"permissions":{"/":["*"]}}]"#
         );
         let about: Vec<_> = moved.notes.iter().map(|note| note.about.as_str()).collect();
-        assert_eq!(about, ["account \"bob\"", "line 5", "account \"carol\"", "proftpd.conf"]);
+        assert_eq!(about, ["account \"bob\"", "line 5", "account \"carol\"", "account \"carol\"", "proftpd.conf"]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Pure-FTPd's file of virtual users: 18 fields a line, empty where nothing is limited.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::account::{Line, about, lines};
+use crate::account::{Line, about, lines, printable};
 use crate::apart::keep_apart;
 use crate::{Moved, NoteKind, ObjectKind};
 
@@ -15,8 +16,14 @@ const BANDWIDTH_UNIT: u64 = 1000;
 
 pub fn read(text: &str) -> Moved {
     let mut moved = Moved::default();
+    let mut names = HashSet::new();
     for (number, line) in lines(text) {
         let mut fields: Vec<&str> = line.split(':').collect();
+        // Also after one that stays behind: that server takes the first one.
+        if let Some(name) = fields.first().filter(|name| !names.insert(**name)) {
+            moved.leave(ObjectKind::Account, about(&printable(name)), "it is there twice; the first one is used");
+            continue;
+        }
         if fields.len() < 6 || fields.len() > FIELDS {
             moved.leave(ObjectKind::Account, format!("line {number}"), "it has not the 18 fields of an account");
             continue;
@@ -181,6 +188,7 @@ mod tests {
         check("joe:*:1:1::/a::::::::::::ü900-1", "not of the form");
         check("joe:*:1:1::/a:99999999999999999999999:::::::::::", "is no number");
         check("joe", "18 fields");
+        check("joe:*:1:1::/a/./:x:::::::::::\njoe:*:1:1::/b/./::::::::::::", "it is there twice");
         check(&":".repeat(40), "18 fields");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
 use tidegate_core::ports::{PageRequest, StoreError, StoredDocument, USERS};
 
 use super::Reader;
-use crate::sql::documents::{self, NAME, text_of};
+use crate::sql::documents::{self, NAME, OTHER, text_of};
 use crate::sql::{Cell, Patience, Row, placeholders};
 
 /// The columns without which there is no account.
@@ -108,18 +109,40 @@ impl<R: Reader> AccountTable<R> {
     ) -> Result<Vec<StoredDocument>, StoreError> {
         let sql = format!("SELECT {} FROM {{users}} WHERE {condition}", self.columns);
         let rows = self.reader.query(patience, &sql, values).await?;
-        Ok(rows.into_iter().map(read).collect())
+        Ok(rows.into_iter().map(|row| read(row, &self.has)).collect())
     }
 }
 
-fn read(row: Row) -> StoredDocument {
+/// `has`: the columns of the table.
+fn read(mut row: Row, has: &[String]) -> StoredDocument {
     let has_id = matches!(row.0.first(), Some(Cell::Integer(1..)));
     let has_name = matches!(row.0.get(NAME), Some(Cell::Text(_)));
+    let doubled = row.0.get(OTHER).and_then(|other| field_with_column(other, has));
+    if let (Some(_), Some(other)) = (&doubled, row.0.get_mut(OTHER)) {
+        *other = Cell::Null;
+    }
     let mut stored = documents::read(&USERS, row);
     if !has_id && has_name {
         stored.problem = Some("column id: it is no whole number above 0".to_owned());
+    } else if let Some(field) = doubled {
+        stored.problem =
+            Some(format!("column other: it has {field}, for which there is a column; remove it from other"));
     }
     stored
+}
+
+/// A field in the column `other` that the table has a column for, and would override.
+fn field_with_column(other: &Cell, has: &[String]) -> Option<String> {
+    let fields = match other {
+        Cell::Text(text) => serde_json::from_str::<Map<String, Value>>(text),
+        Cell::Bytes(bytes) => serde_json::from_slice(bytes),
+        Cell::Null | Cell::Integer(_) | Cell::Real(_) => return None,
+    };
+    let columns = documents::columns(&USERS);
+    let has_column = |field: &String| {
+        columns.split(", ").any(|column| column.eq_ignore_ascii_case(field) && has.iter().any(|one| one == column))
+    };
+    fields.ok()?.into_iter().map(|(field, _)| field).find(has_column)
 }
 
 /// The columns in which rows are read, from those that there are.

@@ -9,7 +9,8 @@ use super::{Cell, Row, placeholders};
 
 /// Position of the name among the [columns]; before it come `id` and `revision`.
 pub const NAME: usize = 2;
-const OTHER: usize = 3;
+/// Position of the fields without a column.
+pub const OTHER: usize = 3;
 /// Number of the columns before the collection's own: `id`, `revision`, the name and `other`.
 const LEADING: usize = 4;
 

@@ -396,18 +396,30 @@ fn planned(told: Told, user: &User) -> Planned {
 }
 
 /// Decodes a document; in errors, `users.INDEX` stands for an account without a name.
-pub(super) fn draft_of(index: usize, mut document: Map<String, Value>, restores: bool) -> Result<AccountDraft, Loaded> {
-    // Its logins were refused, and would not be without the restriction.
-    if restores && unknown_restriction(&document).is_some() {
-        document.insert("status".to_owned(), Value::from(0));
+pub(super) fn draft_of(
+    index: usize,
+    mut document: Map<String, Value>,
+    Plan { restores, moves_in, .. }: &Plan,
+) -> Result<AccountDraft, Loaded> {
+    let restores = *restores;
+    let named = document.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let named = named.map_or_else(|| format!("users.{index}"), str::to_owned);
+    match unknown_restriction(&document) {
+        // Its logins were refused, and would not be without the restriction.
+        Some(_) if restores => drop(document.insert("status".to_owned(), Value::from(0))),
+        Some(restriction) if !moves_in => {
+            let problem = format!(
+                "filters.{restriction} is not known here, and may restrict the account; remove it from the document"
+            );
+            return Err(failed(None, &named, problem));
+        }
+        Some(_) | None => {}
     }
     // The dump has the folders themselves, which say where their files are.
     let folders = document.get_mut("virtual_folders").filter(|_| restores).and_then(Value::as_array_mut);
     for folder in folders.into_iter().flatten().filter_map(Value::as_object_mut) {
         folder.remove("filesystem");
     }
-    let named = document.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
-    let named = named.map_or_else(|| format!("users.{index}"), str::to_owned);
     let mut draft = AccountDraft::default();
     draft.merge_document(document).map_err(|error| failed(None, &named, error))?;
     if draft.username().is_empty() { Err(failed(None, &named, "it has no username")) } else { Ok(draft) }

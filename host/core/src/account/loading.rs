@@ -77,7 +77,7 @@ impl Loading<'_> {
     }
 
     async fn account(&mut self, index: usize, document: Map<String, Value>) -> Result<Loaded, AccountError> {
-        let draft = match draft_of(index, document, self.plan.restores) {
+        let draft = match draft_of(index, document, &self.plan) {
             Ok(draft) => draft,
             Err(failed) => return Ok(failed),
         };

@@ -199,6 +199,21 @@ async fn a_restored_account_does_not_lose_a_restriction_that_is_not_known() {
 }
 
 #[tokio::test]
+async fn a_loaded_account_with_a_restriction_that_is_not_known_is_refused() {
+    // A18-10
+    for (filters, is_loaded) in [
+        (json!({"brand_new": ["x"]}), false),
+        (json!({"brand_new": true}), false),
+        (json!({"brand_new": [], "other": false}), true),
+    ] {
+        let (outcomes, store) =
+            load(Dump { users: vec![user(json!({"filters": filters, "password": "pw"}))], ..Dump::default() }).await;
+        assert_eq!(outcomes == [LoadOutcome::Added], is_loaded, "{filters} {outcomes:?}");
+        assert_eq!(store.find(&USERS, "u").await.unwrap().is_some(), is_loaded, "{filters}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_does_not_lose_what_its_groups_demand() {
     // B9-04
     let check = async |groups: Value, is_loaded: bool| {

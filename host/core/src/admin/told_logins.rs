@@ -64,13 +64,14 @@ fn attempt(
     })
 }
 
-/// Whether the login was refused, and not left half done or undecided, as while the store is away.
+/// Whether the login was refused, and not left half done or undecided, as while the store is away or too many come.
 fn is_failed_login(error: &AuthenticationError) -> bool {
     match error {
         AuthenticationError::Denied | AuthenticationError::Paused(_) | AuthenticationError::Hook => true,
         AuthenticationError::SecondFactorNeeded
         | AuthenticationError::SecondFactorMissing
         | AuthenticationError::PasswordElsewhere
+        | AuthenticationError::TooOften(_)
         | AuthenticationError::Store(_)
         | AuthenticationError::Password(_) => false,
     }
