@@ -197,7 +197,7 @@ impl WithClient {
         let (answers, answered) = oneshot::channel();
         self.rounds.send(Asked { round, answers }).await.map_err(|_| ConversationError::Closed)?;
         let answers = self.own_time.paused(answered).await.map_err(|_| ConversationError::Closed)?;
-        open.is_answered(answers.len());
+        open.close(answers.len());
         Ok(answers)
     }
 

@@ -44,7 +44,7 @@ impl LoginService {
 
 impl OpenRound<'_> {
     /// The client has given so many answers.
-    pub(super) fn is_answered(mut self, answers: usize) {
+    pub(super) fn close(mut self, answers: usize) {
         if let Some(run) = &mut self.run {
             run.outcome = "answered";
             run.exchange.received = match answers {

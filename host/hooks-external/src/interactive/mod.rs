@@ -7,7 +7,7 @@ mod program;
 use serde_json::Value;
 use tidegate_core::account::EffectiveAccount;
 use tidegate_core::hook::keyboard_interactive::{
-    Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
+    Conversation, ConversationError, KeyboardInteractiveVerdict, Prompt, Round,
 };
 use tidegate_core::hook::{Denial, HookError};
 use tidegate_core::secret::Secret;
@@ -129,6 +129,7 @@ fn stored_hash(account: Option<&EffectiveAccount>) -> String {
 mod tests {
     use async_trait::async_trait;
     use tidegate_core::hook::HookEvent as _;
+    use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
 
     use super::*;
 
