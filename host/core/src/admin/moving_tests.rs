@@ -201,13 +201,15 @@ async fn a_restored_account_does_not_lose_a_restriction_that_is_not_known() {
 #[tokio::test]
 async fn a_loaded_account_with_a_restriction_that_is_not_known_is_refused() {
     // A18-10
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
     for (filters, is_loaded) in [
         (json!({"brand_new": ["x"]}), false),
         (json!({"brand_new": true}), false),
         (json!({"brand_new": [], "other": false}), true),
     ] {
         let (outcomes, store) =
-            load(Dump { users: vec![user(json!({"filters": filters, "password": "pw"}))], ..Dump::default() }).await;
+            load(Dump { users: vec![user(json!({"filters": filters, "public_keys": [key]}))], ..Dump::default() })
+                .await;
         assert_eq!(outcomes == [LoadOutcome::Added], is_loaded, "{filters} {outcomes:?}");
         assert_eq!(store.find(&USERS, "u").await.unwrap().is_some(), is_loaded, "{filters}");
     }
