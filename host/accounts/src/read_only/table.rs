@@ -22,6 +22,7 @@ pub struct AccountTable<R: Reader> {
     reader: R,
     /// The columns in which rows are read, NULL for those that are not there.
     columns: String,
+    /// Those of them that are there.
     has: Vec<String>,
 }
 
@@ -31,8 +32,9 @@ impl<R: Reader> AccountTable<R> {
     /// # Errors
     /// `Refused` if it lacks what accounts need; otherwise the database cannot be asked.
     pub async fn open(reader: R) -> Result<Self, StoreError> {
-        let has = reader.columns().await?;
+        let mut has = reader.columns().await?;
         let columns = columns(&has, &reader.place())?;
+        has.retain(|found| documents::columns(&USERS).split(", ").any(|column| column == found));
         let table = Self { reader, columns, has };
         table.find("").await?;
         Ok(table)
@@ -113,7 +115,7 @@ impl<R: Reader> AccountTable<R> {
     }
 }
 
-/// `has`: the columns of the table.
+/// `has`: the columns of an account that there are.
 fn read(mut row: Row, has: &[String]) -> StoredDocument {
     let has_id = matches!(row.0.first(), Some(Cell::Integer(1..)));
     let has_name = matches!(row.0.get(NAME), Some(Cell::Text(_)));
@@ -131,18 +133,15 @@ fn read(mut row: Row, has: &[String]) -> StoredDocument {
     stored
 }
 
-/// A field in the column `other` that the table has a column for, and would override.
+/// A field in the column `other` that would take the place of a column.
 fn field_with_column(other: &Cell, has: &[String]) -> Option<String> {
     let fields = match other {
         Cell::Text(text) => serde_json::from_str::<Map<String, Value>>(text),
         Cell::Bytes(bytes) => serde_json::from_slice(bytes),
         Cell::Null | Cell::Integer(_) | Cell::Real(_) => return None,
     };
-    let columns = documents::columns(&USERS);
-    let has_column = |field: &String| {
-        columns.split(", ").any(|column| column.eq_ignore_ascii_case(field) && has.iter().any(|one| one == column))
-    };
-    fields.ok()?.into_iter().map(|(field, _)| field).find(has_column)
+    let mut fields = fields.ok()?.into_iter().map(|(field, _)| field);
+    fields.find(|field| has.iter().any(|column| column.eq_ignore_ascii_case(field)))
 }
 
 /// The columns in which rows are read, from those that there are.

@@ -229,6 +229,47 @@ async fn what_is_no_account_is_said() {
     assert!(!directory.path().join("gone.db").exists());
 }
 
+#[tokio::test]
+async fn no_further_field_takes_the_place_of_a_column() {
+    // A8-17
+    let directory = tempfile::tempdir().unwrap();
+    let path = shop(directory.path());
+    let shop = rusqlite::Connection::open(&path).unwrap();
+    for (number, (other, expected)) in [
+        ("{}", None),
+        (r#"{"groups": [{"name": "staff", "type": 1}]}"#, None),
+        // There is no column for it.
+        (r#"{"max_sessions": 3}"#, None),
+        (r#"{"status": 1}"#, Some("status")),
+        (r#"{"Status": 1}"#, Some("Status")),
+        (r#"{"username": "Bob"}"#, Some("username")),
+        (r#"{"id": 1}"#, Some("id")),
+        (r#"{"home_dir": "/"}"#, Some("home_dir")),
+        (r#"{"permissions": {"/": ["*"]}}"#, Some("permissions")),
+        (r#"{"email": "a@example.org", "filters": {}}"#, Some("filters")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sql = format!(
+            "CREATE VIEW v{number} AS SELECT number AS id, login AS username, 0 AS status, '/srv' AS home_dir, \
+             '{{}}' AS permissions, '{{\"denied_ip\": [\"0.0.0.0/0\"]}}' AS filters, '{other}' AS other FROM customers"
+        );
+        shop.execute_batch(&sql).unwrap();
+        let stores = in_file(&path, &format!("v{number}")).unwrap();
+        match (find_user(&*stores, "alice").await, expected) {
+            (Ok(Some(alice)), None) => {
+                assert_eq!((alice.username.as_str(), alice.enabled), ("alice", false), "{other}")
+            }
+            (Err(StoreError::Invalid { username, problem }), Some(field)) => {
+                assert_eq!(username, "alice", "{other}");
+                assert!(problem.starts_with(&format!("column other: it has {field}, ")), "{problem}");
+            }
+            (found, _) => panic!("{other}: {found:?}"),
+        }
+    }
+}
+
 /// The names as pages of one account give them, which end although a page begins after any name.
 async fn in_pages(stores: &dyn Stores) -> Vec<String> {
     let mut names = Vec::new();
