@@ -88,18 +88,27 @@ impl AccountDraft {
         placeholders: Placeholders<'_>,
     ) -> Result<(), InvalidAccount> {
         let settings = placeholders.replaced(settings)?;
-        let mut taken = Map::new();
-        super::document::merge_object_of(&mut taken, &settings).map_err(|error| match error {
-            DocumentError::Type { path, expected, found } => {
-                invalid(format!("user_settings.{path}"), format!("expected {expected}, found {found}"))
-            }
-            DocumentError::Syntax(_) | DocumentError::NotAnObject => invalid("user_settings", error.to_string()),
-        })?;
+        let mut taken = as_accounts_take(&settings)?;
         // No account has that field.
         taken.extend(settings.get("expires_in").map(|days| ("expires_in".to_owned(), days.clone())));
         inheritance::take(&mut self.document, source, &taken);
         Ok(())
     }
+}
+
+/// The settings of a group under the names that accounts know, whose case may be another one.
+///
+/// # Errors
+/// A field has another type.
+pub(super) fn as_accounts_take(settings: &Map<String, Value>) -> Result<Map<String, Value>, InvalidAccount> {
+    let mut taken = Map::new();
+    super::document::merge_object_of(&mut taken, settings).map_err(|error| match error {
+        DocumentError::Type { path, expected, found } => {
+            invalid(format!("user_settings.{path}"), format!("expected {expected}, found {found}"))
+        }
+        DocumentError::Syntax(_) | DocumentError::NotAnObject => invalid("user_settings", error.to_string()),
+    })?;
+    Ok(taken)
 }
 
 /// What is in force for a user in these groups. The primary group comes first, the others in the order in

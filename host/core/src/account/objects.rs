@@ -8,7 +8,7 @@ use super::document::merge_fields;
 use super::draft::{InvalidAccount, invalid};
 use super::fields::{self, ACCOUNT, Field, Maintainer};
 use super::folders::{MAX_NAME, check_folder, is_local};
-use super::group::Group;
+use super::group::{Group, as_accounts_take};
 use super::inheritance;
 use super::kept_secrets;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
@@ -137,7 +137,7 @@ impl ObjectKind {
     pub fn accepted(self, document: Map<String, Value>) -> Result<(String, Map<String, Value>), InvalidAccount> {
         let (name, document) = self.validated(document)?;
         if let (Self::Group, Some(Value::Object(settings))) = (self, document.get("user_settings")) {
-            inheritance::check_given(settings)?;
+            inheritance::check_given(&as_accounts_take(settings)?)?;
         }
         Ok((name, document))
     }
@@ -256,14 +256,16 @@ mod tests {
     #[test]
     fn settings_that_accounts_do_not_take_are_refused_to_administrators() {
         // B9-04
-        let check = |flag: Value, is_accepted: bool| {
-            let document = json!({"name": "g", "user_settings": {"filters": {"require_password_change": flag}}});
-            let document = document.as_object().cloned().unwrap();
-            assert!(ObjectKind::Group.validated(document.clone()).is_ok(), "{flag}");
-            assert_eq!(ObjectKind::Group.accepted(document).is_ok(), is_accepted, "{flag}");
+        let check = |settings: Value, is_accepted: bool| {
+            let document = json!({"name": "g", "user_settings": settings}).as_object().cloned().unwrap();
+            assert!(ObjectKind::Group.validated(document.clone()).is_ok(), "{settings}");
+            assert_eq!(ObjectKind::Group.accepted(document).is_ok(), is_accepted, "{settings}");
         };
-        check(json!(true), false);
-        check(json!(false), true);
+        check(json!({"filters": {"require_password_change": true}}), false);
+        check(json!({"filters": {"Require_Password_Change": true}}), false);
+        check(json!({"Filters": {"require_password_CHANGE": true}}), false);
+        check(json!({"filters": {"require_password_change": false}}), true);
+        check(json!({"filters": {"require_password_change": null, "is_anonymous": true}}), true);
     }
 
     #[test]
