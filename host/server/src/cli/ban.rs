@@ -1,6 +1,5 @@
 //! `tidegate ban`.
 
-use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 use tidegate_api_types::{
@@ -191,7 +190,5 @@ async fn remove(place: &Place, ip: String, json: bool) -> anyhow::Result<()> {
 
 /// The running server, which alone has bans.
 async fn server(place: &Place) -> anyhow::Result<Control> {
-    let directory = place.directory();
-    let control = place.server().await?;
-    control.with_context(|| format!("bans are kept by the running server, and none runs in {}", directory.display()))
+    place.running_server("bans are kept by the running server").await
 }

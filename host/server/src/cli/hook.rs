@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tidegate_api::{explained_login, hook_link as answer};
@@ -93,10 +93,7 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
 }
 
 async fn forget_credentials(place: &Place, username: Option<String>, json: bool) -> anyhow::Result<()> {
-    let directory = place.directory();
-    let mut control = place.server().await?.with_context(|| {
-        format!("credentials are remembered by the running server, and none runs in {}", directory.display())
-    })?;
+    let mut control = place.running_server("credentials are remembered by the running server").await?;
     let answer = control.call(&ForgetCredentials { username }).await?;
     if json {
         println!("{}", json!(answer));

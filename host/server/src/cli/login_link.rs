@@ -1,6 +1,5 @@
 //! `tidegate login-link`, acting as a user, and codes for lost passwords.
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tidegate_api_types::{
@@ -11,8 +10,7 @@ use super::Place;
 use super::door::{Door, Purpose};
 use super::lines::print_line;
 use super::times::{date, milliseconds};
-use super::user::change;
-use crate::control::Control;
+use super::user::{NameArguments, change};
 
 #[derive(Debug, Subcommand)]
 pub enum LoginLinkCommand {
@@ -21,7 +19,7 @@ pub enum LoginLinkCommand {
     /// Log a portal's user in by one click: a link that is good once and for a minute
     OneClick(OneClickArguments),
     /// List the links of a user that are still good
-    List(ListArguments),
+    List(NameArguments),
     /// Revoke a link
     #[command(visible_alias = "revoke")]
     Delete(DeleteArguments),
@@ -61,30 +59,6 @@ pub struct OneClickArguments {
     /// What the login is for, such as webmail, as hooks are told; the account if left out
     #[arg(long, short)]
     name: Option<String>,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ImpersonateArguments {
-    #[command(flatten)]
-    place: Place,
-    /// The account
-    #[arg(long, short)]
-    username: String,
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct ListArguments {
-    #[command(flatten)]
-    place: Place,
-    /// The account
-    #[arg(long, short)]
-    username: String,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -133,16 +107,17 @@ async fn add(arguments: AddArguments) -> anyhow::Result<()> {
 async fn one_click(arguments: OneClickArguments) -> anyhow::Result<()> {
     let OneClickArguments { place, username, name, json } = arguments;
     // A command ends before a click, and calls no hook of logins.
-    let mut control = running(&place, "logins by one click are served by the running server").await?;
+    let mut control = place.running_server("logins by one click are served by the running server").await?;
     let made = control.call(&OneClickLogin { username, name: name.unwrap_or_default() }).await?;
     print_link(made, json)
 }
 
 /// Gives a token with which the one who runs the command acts as the user.
-pub async fn impersonate(arguments: ImpersonateArguments) -> anyhow::Result<()> {
-    let mut control = running(&arguments.place, "sessions of users are kept by the running server").await?;
-    let token = control.call(&Impersonate { username: arguments.username }).await?;
-    if arguments.json {
+pub async fn impersonate(arguments: NameArguments) -> anyhow::Result<()> {
+    let NameArguments { place, username, json } = arguments;
+    let mut control = place.running_server("sessions of users are kept by the running server").await?;
+    let token = control.call(&Impersonate { username }).await?;
+    if json {
         println!("{}", serde_json::to_string_pretty(&token)?);
     } else {
         eprintln!(
@@ -152,12 +127,6 @@ pub async fn impersonate(arguments: ImpersonateArguments) -> anyhow::Result<()> 
         println!("{}", token.access_token);
     }
     Ok(())
-}
-
-/// The server that runs. `reason`: why nothing else will do.
-async fn running(place: &Place, reason: &str) -> anyhow::Result<Control> {
-    let server = place.server().await?;
-    server.with_context(|| format!("{reason}, and none runs in {}", place.directory().display()))
 }
 
 fn print_link(made: NewLoginLink, json: bool) -> anyhow::Result<()> {
@@ -183,7 +152,7 @@ fn print_link(made: NewLoginLink, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(arguments: ListArguments) -> anyhow::Result<()> {
+async fn list(arguments: NameArguments) -> anyhow::Result<()> {
     let mut door = Door::open(&arguments.place, Purpose::Look).await?;
     let found = door.call(ListLoginLinks { username: arguments.username }).await;
     door.finish().await;

@@ -58,6 +58,15 @@ impl Place {
         Control::connect(&directory).await
     }
 
+    /// The server that runs. `reason`: why nothing else will do.
+    ///
+    /// # Errors
+    /// None runs, or it cannot be asked.
+    pub async fn running_server(&self, reason: &str) -> anyhow::Result<Control> {
+        let server = self.server().await?;
+        server.with_context(|| format!("{reason}, and none runs in {}", self.directory().display()))
+    }
+
     /// As [`settings`](Self::settings), for a command that only looks: it makes no place of a server where there is
     /// none.
     ///

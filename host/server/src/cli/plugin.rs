@@ -119,11 +119,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
 
 /// Returns when the server has loaded everything.
 async fn reload(place: &Place, json: bool) -> anyhow::Result<()> {
-    let server = place.server().await?;
-    let mut control = server.with_context(|| {
-        let directory = place.directory();
-        format!("plugins are loaded by the running server, and none runs in {}", directory.display())
-    })?;
+    let mut control = place.running_server("plugins are loaded by the running server").await?;
     print_plugins(&control.call(&ReloadPlugins {}).await?.plugins, json)
 }
 

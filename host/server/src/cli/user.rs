@@ -36,19 +36,19 @@ pub enum UserCommand {
     ResetCode(login_link::ResetCodeArguments),
     /// Act as the user: print a token for the REST interface
     #[command(visible_alias = "login-as")]
-    Impersonate(login_link::ImpersonateArguments),
+    Impersonate(NameArguments),
 }
 
 #[derive(Debug, Args)]
 pub struct NameArguments {
     #[command(flatten)]
-    place: Place,
+    pub(super) place: Place,
     /// The account
     #[arg(long, short)]
-    username: String,
+    pub(super) username: String,
     /// As JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
