@@ -24,7 +24,7 @@ const FOR_PROGRAMS: Door = Lacks("for portals and scripts; a person in a browser
 const IN_LIST: Door = Lacks("the list of the web admin shows all of it");
 const LINK_INSTEAD: Door = Lacks("the web admin makes login links, and sets passwords");
 const OF_FILE: Door = Lacks("the command reads the files themselves, as a server that starts does");
-const OWN_FILE: Door = Lacks("whoever runs commands puts the file into the plugin directory, or takes it away");
+const OWN_FILE: Door = Lacks("a command has the plugin directory at hand: the file is put there, or taken away");
 const OWN_PROCESS: Door = Lacks("the command loads the hooks in a process of its own, beside the server");
 const WAITS: Door = Lacks("the command waits until its scan is over");
 

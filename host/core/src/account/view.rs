@@ -129,7 +129,7 @@ fn beginning_with(known: &[Field], object: &Map<String, Value>) -> Map<String, V
     all
 }
 
-/// Whether the field of a document, whoever wrote it, holds a secret of an account, at whatever depth it is.
+/// Whether the field holds a secret of an account, at whatever depth of a document it is, also in one of a hook.
 pub fn is_secret_field(name: &str, value: &Value) -> bool {
     fields::is_secret(name) || endpoints::is_secret(name, value)
 }

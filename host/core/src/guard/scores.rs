@@ -118,11 +118,11 @@ impl ScoreTable {
         self.banned.get(source).copied().filter(|ban| now < ban.until)
     }
 
-    /// Counts a connection, or a log-in over HTTP. In a table that is full of scores and bans, that of a further address counts for the limits
-    /// on all connections only.
+    /// Counts a connection, or a log-in over HTTP. In a table that is full of scores and bans, that of a further address
+    /// counts for the limits on all addresses only.
     ///
     /// # Errors
-    /// A limit that the connection exceeds: it does not count.
+    /// A limit that it exceeds: it does not count.
     pub fn take(
         &mut self,
         source: Source,

@@ -63,8 +63,8 @@ impl Default for Defender {
     }
 }
 
-/// Refuses connections over SSH that come too often, before the handshake, and log-ins over HTTP, with 429 (not from networks in `common.defender.exempt` or in
-/// `proxy_allowed`). Behind a proxy it is about the client, as soon as it is known. At most 8 tables.
+/// Refuses connections over SSH that come too often, before the handshake, and log-ins over HTTP, with 429 (not from
+/// networks in `common.defender.exempt` or in `proxy_allowed`). Behind a proxy it is about the client, as soon as it is known. At most 8 tables.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RateLimiter {
