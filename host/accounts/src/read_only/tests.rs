@@ -253,7 +253,7 @@ async fn no_further_field_takes_the_place_of_a_column() {
     {
         let sql = format!(
             "CREATE VIEW v{number} AS SELECT number AS id, login AS username, 0 AS status, '/srv' AS home_dir, \
-             '{{}}' AS permissions, '{{\"denied_ip\": [\"0.0.0.0/0\"]}}' AS filters, '{other}' AS other FROM customers"
+             '{{\"/\": [\"*\"]}}' AS permissions, '{{\"denied_ip\": [\"0.0.0.0/0\"]}}' AS filters, '{other}' AS other FROM customers"
         );
         shop.execute_batch(&sql).unwrap();
         let stores = in_file(&path, &format!("v{number}")).unwrap();
