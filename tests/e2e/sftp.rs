@@ -135,20 +135,30 @@ fn extensions_are_advertised_and_answered() {
 #[test]
 fn an_upload_that_is_cut_off_leaves_what_the_mode_says() {
     // A1-15, A3-16, A5-10, A5-11
-    for (mode, expected) in [("0", "half"), ("1", "older content"), ("2", "half")] {
+    const EMPTIED: u32 = fxf::WRITE | fxf::CREAT | fxf::TRUNC;
+    // As OpenSSH's `scp` opens files.
+    const KEPT: u32 = fxf::WRITE | fxf::CREAT;
+    for (mode, flags, expected) in [
+        ("0", EMPTIED, "half"),
+        ("0", KEPT, "halfr content"),
+        ("1", EMPTIED, "older content"),
+        ("1", KEPT, "older content"),
+        ("2", EMPTIED, "half"),
+        ("2", KEPT, "halfr content"),
+    ] {
         let site = Site::new().config(&format!("upload_mode = {mode}"));
         let home = site.user("alice");
         std::fs::create_dir_all(&home).unwrap();
         std::fs::write(home.join("file"), "older content").unwrap();
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
-        let handle = raw.open_file("file", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
+        let handle = raw.open_file("file", flags).handle();
         let write =
             |handle: &[u8], offset: u64, data: &str| fields(&[&string(handle), &offset.to_be_bytes(), &string(data)]);
         assert_eq!(raw.request(fxp::WRITE, &write(&handle, 0, "half")).status(), fx::OK);
         drop(raw);
         server.wait_for_text("the transfer was not completed");
-        assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), expected, "mode {mode}");
+        assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), expected, "mode {mode}, flags {flags}");
         // Resumed by its size, as lftp, curl and OpenSSH's client do it, it is the new file.
         if expected == "half" {
             let mut raw = RawSftp::connect(&server, "alice", "pw");

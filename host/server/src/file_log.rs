@@ -27,7 +27,7 @@ impl FileLog for FileLogLines {
                 command("Chmod", event, Fields { mode: format!("{mode:o}"), ..Fields::default() });
             }
             FileEventKind::SetOwner { uid, gid } => {
-                let owner = (i64::from(uid), i64::from(gid));
+                let owner = (uid.map_or(-1, i64::from), gid.map_or(-1, i64::from));
                 command("Chown", event, Fields { owner, ..Fields::default() });
             }
             FileEventKind::SetTimes { accessed, modified } => {

@@ -352,7 +352,8 @@ mod tests {
             (FileEventKind::Rename { target: "/srv/b" }, "Rename", with_target),
             (FileEventKind::Symlink { target: "/srv/b" }, "Symlink", with_target),
             (FileEventKind::SetMode(0o640), "Chmod", ["", "640", "-1", "-1", ""]),
-            (FileEventKind::SetOwner { uid: 7, gid: 8 }, "Chown", ["", "", "7", "8", ""]),
+            (FileEventKind::SetOwner { uid: Some(7), gid: Some(8) }, "Chown", ["", "", "7", "8", ""]),
+            (FileEventKind::SetOwner { uid: None, gid: Some(8) }, "Chown", ["", "", "-1", "8", ""]),
             (FileEventKind::Command("md5sum"), "SSHCommand", ["", "", "-1", "-1", "md5sum"]),
         ] {
             check(Protocol::Sftp, what, "info", &command(sender, values));

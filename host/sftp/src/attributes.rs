@@ -36,7 +36,7 @@ pub fn read(packet: &mut Reader<'_>) -> Result<SetAttributes, Status> {
         attributes.size = Some(packet.u64()?);
     }
     if flags & OWNER != 0 {
-        attributes.owner = Some((packet.u32()?, packet.u32()?));
+        (attributes.uid, attributes.gid) = (given(packet.u32()?), given(packet.u32()?));
     }
     if flags & PERMISSIONS != 0 {
         attributes.mode = Some(packet.u32()? & 0o7777);
@@ -54,6 +54,12 @@ pub fn read(packet: &mut Reader<'_>) -> Result<SetAttributes, Status> {
         }
     }
     Ok(attributes)
+}
+
+/// The number of a user or group: the largest one leaves what the file has, as with chown(2). sshfs sends it for the one of
+/// both that does not change.
+fn given(number: u32) -> Option<u32> {
+    Some(number).filter(|number| *number != u32::MAX)
 }
 
 /// A time as the wire has it: 32 bits without a sign.
@@ -83,6 +89,11 @@ mod tests {
         check(SIZE, &[0, 0, 0, 0, 0, 0, 0, 5], Some(SetAttributes { size: Some(5), ..Default::default() }));
         check(SIZE, &[0; 7], None);
         check(OWNER, &[0; 4], None);
+        let owner = |uid, gid| Some(SetAttributes { uid, gid, ..Default::default() });
+        check(OWNER, &[0, 0, 0, 1, 0, 0, 0, 2], owner(Some(1), Some(2)));
+        check(OWNER, &[0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff], owner(Some(1), None));
+        check(OWNER, &[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 2], owner(None, Some(2)));
+        check(OWNER, &[0xff; 8], nothing);
         check(PERMISSIONS, &[0; 3], None);
         check(TIMES, &[0; 4], None);
         // Extended attributes: the count, then pairs of strings.

@@ -228,7 +228,7 @@ impl Storage for S3Storage {
     }
 
     fn capabilities(&self, _path: &VirtualPath) -> Capabilities {
-        Capabilities { in_place: false, uploads: Uploads::Sequential }
+        Capabilities { in_place: false, uploads: Uploads::Sequential, keeps_old: true }
     }
 
     fn is_remote(&self) -> bool {

@@ -59,10 +59,17 @@ pub fn new_mode(asked: Option<u32>, umask: u32) -> Attributes {
     Attributes { mode: asked.map(|mode| mode & SETTABLE & !umask), ..Attributes::default() }
 }
 
-/// The requests that set attributes, each by itself, in this order: size, mode, times, owner (A5-02).
-pub fn changes(wanted: &SetAttributes, kind: FileKind) -> [Option<Result<Attributes, StorageError>>; 4] {
+/// The requests that set attributes, each by itself, in this order: size, mode, times, owner (A5-02). `had`: the user and
+/// group until now, since a request names both; none: the other server has not said.
+pub fn changes(
+    wanted: &SetAttributes,
+    kind: FileKind,
+    had: Option<(u32, u32)>,
+) -> [Option<Result<Attributes, StorageError>>; 4] {
     let none = Attributes::default();
-    let SetAttributes { size, mode, owner, times } = *wanted;
+    let SetAttributes { size, mode, uid, gid, times } = *wanted;
+    // OpenSSH's server leaves what has the largest number.
+    let (user, group) = had.unwrap_or((u32::MAX, u32::MAX));
     let invalid = |text: &str| failed(StorageErrorKind::Invalid, text);
     [
         size.map(|size| match kind {
@@ -74,11 +81,11 @@ pub fn changes(wanted: &SetAttributes, kind: FileKind) -> [Option<Result<Attribu
             let in_range = |time: i64| u32::try_from(time).map_err(|_| invalid("the time is out of range"));
             Ok(Attributes { times: Some((in_range(accessed)?, in_range(modified)?)), ..none })
         }),
-        owner.map(|owner| {
-            if owner.0 == u32::MAX || owner.1 == u32::MAX {
+        uid.or(gid).map(|_| {
+            if [uid, gid].contains(&Some(u32::MAX)) {
                 return Err(invalid("the number of the owner is out of range"));
             }
-            Ok(Attributes { owner: Some(owner), ..none })
+            Ok(Attributes { owner: Some((uid.unwrap_or(user), gid.unwrap_or(group))), ..none })
         }),
     ]
 }

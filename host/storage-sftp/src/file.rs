@@ -232,7 +232,11 @@ impl StorageFile for OpenFile {
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
         self.flush().await?;
         let mut outcomes = Vec::new();
-        for change in changes(attributes, FileKind::File).into_iter().flatten() {
+        let had = match attributes.uid.is_some() != attributes.gid.is_some() {
+            true => self.attributes().await?.owner,
+            false => None,
+        };
+        for change in changes(attributes, FileKind::File, had).into_iter().flatten() {
             outcomes.push(match change {
                 Ok(change) => {
                     let done = self.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&change)).done().await;

@@ -180,7 +180,8 @@ impl Storage for SftpStorage {
     /// A server that cannot replace a file in one step has no uploads without a name: a file must never be lost.
     fn capabilities(&self, _path: &VirtualPath) -> Capabilities {
         let is_atomic = self.tree.manner.atomic && self.tree.remote.can_replace();
-        Capabilities { in_place: true, uploads: if is_atomic { Uploads::AnyOrder } else { Uploads::None } }
+        let uploads = if is_atomic { Uploads::AnyOrder } else { Uploads::None };
+        Capabilities { in_place: true, uploads, keeps_old: is_atomic && !self.tree.manner.keep_partial }
     }
 
     fn is_remote(&self) -> bool {
@@ -353,7 +354,8 @@ impl Storage for SftpStorage {
             return Err(unsupported("the SFTP server that has the files cannot change attributes of symbolic links"));
         }
         let mut outcomes = Vec::new();
-        for change in changes(attributes, kind).into_iter().flatten() {
+        let had = found.attributes.and_then(|found| found.owner);
+        for change in changes(attributes, kind, had).into_iter().flatten() {
             outcomes.push(match change {
                 Ok(change) => {
                     let done = match is_link {

@@ -98,7 +98,7 @@ impl SftpUpload {
         match found.kind() {
             Some(_) if is_exclusive => return Err(exists()),
             Some(FileKind::File) if options.truncate => {}
-            Some(FileKind::File) if options.provisional => {
+            Some(FileKind::File) if options.begins_with_old() => {
                 old = Some(storage.open_to_read(session.clone(), &found.path).await?);
             }
             // Another program made the file after it was looked for; its content stays.

@@ -93,7 +93,7 @@ pub(super) fn check_permissions(permissions: PermissionSet, attributes: &SetAttr
         (attributes.size.is_some(), Permission::Upload),
         (attributes.size.is_some(), Permission::Overwrite),
         (attributes.mode.is_some(), Permission::Chmod),
-        (attributes.owner.is_some(), Permission::Chown),
+        (attributes.uid.is_some() || attributes.gid.is_some(), Permission::Chown),
         (attributes.times.is_some(), Permission::Chtimes),
     ];
     let allowed = needed.iter().all(|(asked, permission)| !asked || permissions.allows(*permission));
@@ -105,7 +105,8 @@ pub(super) fn record(changed: &SetAttributes, record: impl Fn(FileEventKind<'_>)
     if let Some(mode) = changed.mode {
         record(FileEventKind::SetMode(mode));
     }
-    if let Some((uid, gid)) = changed.owner {
+    let (uid, gid) = (changed.uid, changed.gid);
+    if uid.is_some() || gid.is_some() {
         record(FileEventKind::SetOwner { uid, gid });
     }
     if let Some((accessed, modified)) = changed.times {
@@ -127,7 +128,7 @@ mod tests {
         // A3-24
         let none = SetAttributes::default();
         let (mode, size) = (SetAttributes { mode: Some(0o600), ..none }, SetAttributes { size: Some(1), ..none });
-        let all = SetAttributes { size: Some(1), mode: Some(0o600), owner: Some((2, 3)), times: Some((4, 5)) };
+        let all = SetAttributes { size: Some(1), mode: Some(0o600), uid: Some(2), gid: Some(3), times: Some((4, 5)) };
         for (policy, wanted, expected) in [
             (Apply, all, Some(all)),
             (Apply, mode, Some(mode)),
@@ -164,10 +165,11 @@ mod tests {
     fn each_attribute_needs_its_own_permission() {
         // A5-05
         let none = SetAttributes::default();
-        let all = SetAttributes { size: Some(1), mode: Some(0o600), owner: Some((2, 3)), times: Some((4, 5)) };
+        let all = SetAttributes { size: Some(1), mode: Some(0o600), uid: Some(2), gid: Some(3), times: Some((4, 5)) };
         for (wanted, needed) in [
             (SetAttributes { mode: all.mode, ..none }, &["chmod"][..]),
-            (SetAttributes { owner: all.owner, ..none }, &["chown"]),
+            (SetAttributes { uid: all.uid, ..none }, &["chown"]),
+            (SetAttributes { gid: all.gid, ..none }, &["chown"]),
             (SetAttributes { times: all.times, ..none }, &["chtimes"]),
             (SetAttributes { size: all.size, ..none }, &["upload", "overwrite"]),
             (all, &["chmod", "chown", "chtimes", "upload", "overwrite"]),

@@ -336,17 +336,21 @@ fn is_taken(error: &StorageError) -> bool {
     matches!(error.kind, StorageErrorKind::AlreadyExists | StorageErrorKind::IsADirectory)
 }
 
-/// Whether a file gets its name only when it is complete (A3-16): new files do, those that are emptied, and
-/// those that hooks decide about, which begin with the old content. Others are changed in place, if the storage
-/// can do that.
+/// Whether a file gets its name only when it is complete (A3-16): new files do, and those that are emptied. So do,
+/// with the old content to begin with, those that hooks decide about, and those that a client writes anew without
+/// emptying them (`scp` of OpenSSH), where what breaks off leaves the old file (A5-10). Others are changed in place,
+/// if the storage can do that.
 fn is_upload(capabilities: Capabilities, before: Option<&Metadata>, options: OpenOptions) -> bool {
-    let replaces_all = match before {
+    // Data that is appended leaves what the file has, and a client that does not ask for a new file changes this one.
+    let keeps_old = capabilities.keeps_old && options.create && !options.append;
+    let is_upload = match before {
         Some(before) => {
-            (options.truncate || options.provisional || !capabilities.in_place) && before.kind == FileKind::File
+            let replaces = options.truncate || options.provisional || keeps_old || !capabilities.in_place;
+            replaces && before.kind == FileKind::File
         }
         None => options.create,
     };
-    capabilities.uploads != Uploads::None && replaces_all
+    capabilities.uploads != Uploads::None && is_upload
 }
 
 /// Checks that the quota has room for an upload to begin (A10-02). `before`: the file that it overwrites.

@@ -73,12 +73,12 @@ pub enum FileEventKind<'a> {
     },
     /// The permission bits were set.
     SetMode(u32),
-    /// Owner and group were set.
+    /// The owner, the group or both were set.
     SetOwner {
-        /// The owner's number on the host.
-        uid: u32,
-        /// The group's number on the host.
-        gid: u32,
+        /// The owner's number on the host; none: the owner stayed.
+        uid: Option<u32>,
+        /// The group's number on the host; none: the group stayed.
+        gid: Option<u32>,
     },
     /// The times were set; both are in seconds since 1970.
     SetTimes {

@@ -349,7 +349,10 @@ async fn what_object_storage_lacks_is_refused() {
         assert_eq!(kind(storage.space(&path(there)).await), Ok(()), "{there}");
     }
     assert_eq!(set(SetAttributes { size: Some(0), ..Default::default() }).await, refused);
-    assert_eq!(set(SetAttributes { mode: Some(0o600), owner: Some((1, 1)), ..Default::default() }).await, Ok(()));
+    assert_eq!(
+        set(SetAttributes { mode: Some(0o600), uid: Some(1), gid: Some(1), ..Default::default() }).await,
+        Ok(())
+    );
     assert_eq!(set(SetAttributes { times: Some((1, 1)), ..Default::default() }).await, Ok(()));
     let (one, other) = (storage.metadata(&path("/f")).await.unwrap(), storage.metadata(&path("/")).await.unwrap());
     assert_ne!(one.id, other.id);

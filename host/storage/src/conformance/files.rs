@@ -111,7 +111,15 @@ async fn attributes_are_kept() {
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("12\0\0"), "{name}");
         assert_eq!(set("/d", size(2)).await, Err(StorageErrorKind::IsADirectory), "{name}");
         assert_eq!(set("/none", size(2)).await, Err(StorageErrorKind::NotFound), "{name}");
-        let invalid_owner = SetAttributes { owner: Some((u32::MAX, 0)), ..Default::default() };
+        // One of owner and group alone: the other one stays.
+        for (uid, gid) in [(Some(7), Some(8)), (None, Some(9)), (Some(10), None)] {
+            let before = of("/f").await;
+            set("/f", SetAttributes { uid, gid, ..Default::default() }).await.unwrap();
+            let after = of("/f").await;
+            let expected = (uid.unwrap_or(before.uid), gid.unwrap_or(before.gid));
+            assert_eq!((after.uid, after.gid), expected, "{name}: {uid:?} {gid:?}");
+        }
+        let invalid_owner = SetAttributes { uid: Some(u32::MAX), gid: Some(0), ..Default::default() };
         assert_eq!(set("/f", invalid_owner).await, Err(StorageErrorKind::Invalid), "{name}");
         // A5-02, A5-14: an attribute that cannot be set leaves no other one unset.
         for (at, attributes, expected, after) in [

@@ -117,6 +117,37 @@ async fn a_replacement_keeps_the_mode() {
 }
 
 #[tokio::test]
+async fn an_upload_that_empties_nothing_is_a_copy_of_the_old_file_at_first() {
+    // A5-10
+    let keeping = OpenOptions { read: true, truncate: false, ..PUT };
+    for Subject { name, storage, .. } in storages().await {
+        if !storage.capabilities(&path("/f")).keeps_old {
+            continue;
+        }
+        put(&*storage, "/f", "older content").await;
+        for is_complete in [false, true] {
+            let upload = storage.begin_upload(&path("/f"), keeping).await.unwrap();
+            upload.write_at(0, b"half").await.unwrap();
+            let mut begun = Vec::new();
+            upload.read_at(0, 100, &mut begun).await.unwrap();
+            assert_eq!(begun, b"halfr content", "{name}");
+            assert_eq!(content(&*storage, "/f").await.as_deref(), Some("older content"), "{name}");
+            if is_complete {
+                upload.finish().await.unwrap();
+            } else {
+                assert!(upload.abandon().await.is_none(), "{name}");
+            }
+            drop(upload);
+            let expected = if is_complete { "halfr content" } else { "older content" };
+            assert_eq!(content(&*storage, "/f").await.as_deref(), Some(expected), "{name}");
+        }
+        // Nothing had the name when it was looked for: the file of another program stays.
+        let refused = storage.begin_upload(&path("/f"), OpenOptions { is_new: true, ..keeping }).await.map(drop);
+        assert_eq!(kind(refused), Err(StorageErrorKind::AlreadyExists), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_verdict_nothing_stays_of_an_upload() {
     // B10-08
     let emptied = OpenOptions { provisional: true, ..PUT };

@@ -144,7 +144,7 @@ impl Operation {
             Self::HardLink => files.hard_link(&at("f"), &at("new"), SFTP).await,
             Self::Symlink => files.create_symlink(b"f", &at("new"), SFTP).await,
             Self::Chmod => set(SetAttributes { mode: Some(0o600), ..Default::default() }).await,
-            Self::Chown => set(SetAttributes { owner: Some((7, 8)), ..Default::default() }).await,
+            Self::Chown => set(SetAttributes { uid: Some(7), gid: Some(8), ..Default::default() }).await,
             Self::Chtimes => set(SetAttributes { times: Some((7, 8)), ..Default::default() }).await,
             Self::Truncate => set(SetAttributes { size: Some(1), ..Default::default() }).await,
             Self::ChmodOpened => {

@@ -66,7 +66,7 @@ fn given<T>(value: Option<T>, set: impl FnOnce(T) -> Result<(), StorageError>) -
 
 /// Sets attributes by an `O_PATH` descriptor. The owner first: a change of it clears bits of the mode.
 fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
-    let owned = given(attributes.owner, |(uid, gid)| {
+    let owned = given(owner_in(attributes), |(uid, gid)| {
         fs::chownat(file, "", user(uid)?, group(gid)?, AtFlags::EMPTY_PATH).map_err(from_errno)
     });
     let permitted = given(attributes.mode, |mode| {
@@ -84,7 +84,7 @@ fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Own
 /// Sets attributes of an open file.
 pub fn set_by_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
     let sized = given(attributes.size, |size| fs::ftruncate(file, size).map_err(from_errno));
-    let owned = given(attributes.owner, |(uid, gid)| fs::fchown(file, user(uid)?, group(gid)?).map_err(from_errno));
+    let owned = given(owner_in(attributes), |(uid, gid)| fs::fchown(file, user(uid)?, group(gid)?).map_err(from_errno));
     let permitted =
         given(attributes.mode, |mode| fs::fchmod(file, permission_bits(file, mode, owner)?).map_err(from_errno));
     let timed = given(attributes.times, |times| fs::futimens(file, &timestamps(times)).map_err(from_errno));
@@ -144,12 +144,22 @@ fn permission_bits(file: &OwnedFd, mode: u32, owner: Owner) -> Result<Mode, Stor
 }
 
 /// Refuses `u32::MAX`, which means "unchanged" to the system call.
-fn user(uid: u32) -> Result<Option<Uid>, StorageError> {
-    if uid == u32::MAX { Err(from_errno(Errno::INVAL)) } else { Ok(Some(Uid::from_raw(uid))) }
+/// The user and group to set; one of them may stay.
+fn owner_in(attributes: &SetAttributes) -> Option<(Option<u32>, Option<u32>)> {
+    Some((attributes.uid, attributes.gid)).filter(|owner| *owner != (None, None))
 }
 
-fn group(gid: u32) -> Result<Option<Gid>, StorageError> {
-    if gid == u32::MAX { Err(from_errno(Errno::INVAL)) } else { Ok(Some(Gid::from_raw(gid))) }
+fn user(uid: Option<u32>) -> Result<Option<Uid>, StorageError> {
+    number(uid).map(|uid| uid.map(Uid::from_raw))
+}
+
+fn group(gid: Option<u32>) -> Result<Option<Gid>, StorageError> {
+    number(gid).map(|gid| gid.map(Gid::from_raw))
+}
+
+/// A number that is not the one by which the system leaves what a file has.
+fn number(number: Option<u32>) -> Result<Option<u32>, StorageError> {
+    if number == Some(u32::MAX) { Err(from_errno(Errno::INVAL)) } else { Ok(number) }
 }
 
 fn timestamps((accessed, modified): (i64, i64)) -> Timestamps {

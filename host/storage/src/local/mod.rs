@@ -221,7 +221,8 @@ impl Storage for LocalStorage {
 
     fn capabilities(&self, _path: &VirtualPath) -> Capabilities {
         let uploads = if self.is_atomic() { Uploads::AnyOrder } else { Uploads::None };
-        Capabilities { in_place: true, uploads }
+        let keeps_old = self.settings.overwrite == OverwriteMode::Atomic;
+        Capabilities { in_place: true, uploads, keeps_old }
     }
 
     fn host_path(&self, path: &VirtualPath) -> OsString {

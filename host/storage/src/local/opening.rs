@@ -23,8 +23,8 @@ impl LocalStorage {
         self.open_existing(path, OpenOptions { read: true, ..OpenOptions::default() })
     }
 
-    /// Begins an upload that replaces the file with this name, or is a new file. A hook that decides about an
-    /// upload decides about the whole file: returns the old file, if the upload begins with its content.
+    /// Begins an upload that replaces the file with this name, or is a new file. Returns the old file, if the upload
+    /// begins with its content.
     pub(super) fn begin(
         &self,
         path: &VirtualPath,
@@ -50,7 +50,7 @@ impl LocalStorage {
             Some(_) if is_exclusive => Err(from_errno(Errno::EXIST)),
             Some(found) => match found.metadata.kind {
                 FileKind::File if options.truncate => Ok((self.replacement(path, options, Some(&found))?, None)),
-                FileKind::File if options.provisional => {
+                FileKind::File if options.begins_with_old() => {
                     let old = found.reopened()?;
                     Ok((self.replacement(path, options, Some(&found))?, Some(old)))
                 }

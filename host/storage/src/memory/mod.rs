@@ -194,7 +194,7 @@ impl MemoryStorage {
         let mut nodes = self.tree.nodes();
         let (found, node) = self.find_openable(&nodes, path, options)?;
         let keeps = node.filter(|_| !options.truncate);
-        if keeps.is_some() && !options.provisional && self.tree.settings.random_writes {
+        if keeps.is_some() && !options.begins_with_old() && self.tree.settings.random_writes {
             // Another session made the file after it was looked for; its content stays.
             return Err(error(StorageErrorKind::AlreadyExists));
         }
@@ -224,7 +224,8 @@ impl Storage for MemoryStorage {
             (true, true) => Uploads::AnyOrder,
             (false, true) => Uploads::None,
         };
-        Capabilities { in_place, uploads }
+        let keeps_old = self.tree.settings.overwrite == OverwriteMode::Atomic;
+        Capabilities { in_place, uploads, keeps_old }
     }
 
     fn is_remote(&self) -> bool {

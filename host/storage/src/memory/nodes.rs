@@ -291,11 +291,10 @@ impl Nodes {
         if let Some((accessed, modified)) = wanted.times {
             (node.accessed, node.modified) = (accessed, modified);
         }
-        let owned = match wanted.owner {
-            None => Ok(()),
-            Some((uid, gid)) if uid == u32::MAX || gid == u32::MAX => Err(error(StorageErrorKind::Invalid)),
-            Some((uid, gid)) => {
-                (node.uid, node.gid) = (uid, gid);
+        let owned = match [wanted.uid, wanted.gid].contains(&Some(u32::MAX)) {
+            true => Err(error(StorageErrorKind::Invalid)),
+            false => {
+                (node.uid, node.gid) = (wanted.uid.unwrap_or(node.uid), wanted.gid.unwrap_or(node.gid));
                 Ok(())
             }
         };

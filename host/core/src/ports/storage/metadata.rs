@@ -60,8 +60,10 @@ pub struct SetAttributes {
     pub size: Option<u64>,
     /// The permission bits, without the file type.
     pub mode: Option<u32>,
-    /// The numbers of user and group.
-    pub owner: Option<(u32, u32)>,
+    /// The number of the user.
+    pub uid: Option<u32>,
+    /// The number of the group.
+    pub gid: Option<u32>,
     /// Access and modification time, seconds since 1970.
     pub times: Option<(i64, i64)>,
 }

@@ -45,6 +45,9 @@ pub struct Capabilities {
     /// In what order uploads can be written that get their name when they are complete
     /// ([`Storage::begin_upload`]); these are new files, and files that are emptied first.
     pub uploads: Uploads,
+    /// Whether an upload that breaks off leaves the file that had the name, so that one that does not empty it first
+    /// should begin as a copy of it.
+    pub keeps_old: bool,
 }
 
 /// In what order uploads may be written that get their name when they are complete.
@@ -335,6 +338,12 @@ impl OpenOptions {
     pub fn of_copy(mode: Option<u32>, replaces: bool) -> Self {
         let (write, create, truncate, provisional) = (true, true, true, true);
         Self { write, create, truncate, exclusive: !replaces, is_new: !replaces, provisional, mode, ..Self::default() }
+    }
+
+    /// Whether an upload begins with the content of the file that has the name. Where it does not, and is not to empty
+    /// the file either, another program has made the file since it was looked for: its content stays.
+    pub fn begins_with_old(&self) -> bool {
+        !self.truncate && (self.provisional || !self.is_new)
     }
 }
 
