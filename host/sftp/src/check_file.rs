@@ -78,7 +78,7 @@ impl SftpServer {
         question: Question<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        let target = Target::Path(self.path(&path)?);
+        let target = Target::Path(self.followed(&path).await?);
         self.answer_check_file(&target, &question, reply).await
     }
 
@@ -127,7 +127,7 @@ impl SftpServer {
         quick_check: ByteString<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        let target = Target::Path(self.path(&path)?);
+        let target = Target::Path(self.followed(&path).await?);
         let hash = self.md5_of(&target, offset, length, quick_check.as_bytes()).await?;
         put_md5(reply, b"md5-hash", &hash);
         Ok(())

@@ -5,6 +5,7 @@ use tidegate_core::files::{CopyRange, Protocol};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{SetAttributes, Space};
 
+use crate::directory_paths::is_of_directory;
 use crate::fields::{ByteString, Handle, RawPath};
 use crate::handles::Target;
 use crate::packet::{Reader, Reply, Status, fill_u32, put_string, put_u32, put_u64};
@@ -23,13 +24,14 @@ impl SftpServer {
         to: RawPath<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        self.files.rename(&self.path(&from)?, &self.path(&to)?, true, Protocol::Sftp).await?;
+        let (from, to) = self.renamed(&from, &to).await?;
+        self.files.rename(&from, &to, true, Protocol::Sftp).await?;
         reply.ok();
         Ok(())
     }
 
     pub(crate) async fn statvfs(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        put_space(reply, &self.files.space(&self.path(&path)?).await?);
+        put_space(reply, &self.files.space(&self.followed(&path).await?).await?);
         Ok(())
     }
 
@@ -44,7 +46,8 @@ impl SftpServer {
         new: RawPath<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        self.files.hard_link(&self.path(&existing)?, &self.path(&new)?, Protocol::Sftp).await?;
+        let (existing, new) = (self.named(&existing).await?, self.named(&new).await?);
+        self.files.hard_link(&existing, &new, Protocol::Sftp).await?;
         reply.ok();
         Ok(())
     }
@@ -62,12 +65,12 @@ impl SftpServer {
         attributes: SetAttributes,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        let path = self.path(&path)?;
+        let (path, follow) = (self.followed(&path).await?, is_of_directory(&path));
         if attributes.size.is_some() {
             // A link has no size of its own to be set; OpenSSH answers the same.
             return Err(Status::new(StatusCode::BadMessage, "the size of a link cannot be set"));
         }
-        self.set_attributes_at(&path, &attributes, false).await?;
+        self.set_attributes_at(&path, &attributes, follow).await?;
         reply.ok();
         Ok(())
     }

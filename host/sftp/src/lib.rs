@@ -11,6 +11,7 @@ mod check_file;
 #[cfg(test)]
 mod client_for_tests;
 mod digest;
+mod directory_paths;
 mod engine;
 mod extensions;
 mod fields;

@@ -7,6 +7,7 @@ use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{DirectoryEntry, Metadata, SetAttributes};
 
 use crate::attributes;
+use crate::directory_paths::{is_of_directory, require_directory};
 use crate::fields::{ByteString, Handle, OpenFlags, RawPath};
 use crate::handles::Target;
 use crate::listing;
@@ -35,7 +36,7 @@ impl SftpServer {
         attributes: SetAttributes,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        let path = self.path(&path)?;
+        let path = self.opened(&path, flags).await?;
         self.handles.require_room()?;
         let mut file = self.files.open(&path, flags.options(attributes.mode), Protocol::Sftp).await?;
         // Some clients say here how large an upload will be. Nothing but the view of administrators depends on it.
@@ -90,16 +91,22 @@ impl SftpServer {
         Ok(())
     }
 
-    pub(crate) async fn stat(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let path = self.path(&path)?;
+    pub(crate) async fn stat(&mut self, raw: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        let path = self.path(&raw)?;
         let found = self.files.metadata(&path).await;
         let metadata = self.or_unnamed(&path, found).await?;
+        if is_of_directory(&raw) {
+            require_directory(&metadata)?;
+        }
         attributes::put(reply.begin(fxp::ATTRS), &metadata);
         Ok(())
     }
 
-    pub(crate) async fn lstat(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let path = self.path(&path)?;
+    pub(crate) async fn lstat(&mut self, raw: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        if is_of_directory(&raw) {
+            return self.stat(raw, reply).await;
+        }
+        let path = self.path(&raw)?;
         let found = self.files.symlink_metadata(&path).await;
         let metadata = self.or_unnamed(&path, found).await?;
         attributes::put(reply.begin(fxp::ATTRS), &metadata);
@@ -134,7 +141,7 @@ impl SftpServer {
         attributes: SetAttributes,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        self.set_attributes_at(&self.path(&path)?, &attributes, true).await?;
+        self.set_attributes_at(&self.followed(&path).await?, &attributes, true).await?;
         reply.ok();
         Ok(())
     }
@@ -198,7 +205,7 @@ impl SftpServer {
     }
 
     pub(crate) async fn remove(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        self.files.remove_file(&self.path(&path)?, Protocol::Sftp).await?;
+        self.files.remove_file(&self.named(&path).await?, Protocol::Sftp).await?;
         reply.ok();
         Ok(())
     }
@@ -215,7 +222,7 @@ impl SftpServer {
     }
 
     pub(crate) async fn rmdir(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        self.files.remove_directory(&self.path(&path)?, Protocol::Sftp).await?;
+        self.files.remove_directory(&self.named(&path).await?, Protocol::Sftp).await?;
         reply.ok();
         Ok(())
     }
@@ -233,13 +240,14 @@ impl SftpServer {
         to: RawPath<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        self.files.rename(&self.path(&from)?, &self.path(&to)?, false, Protocol::Sftp).await?;
+        let (from, to) = self.renamed(&from, &to).await?;
+        self.files.rename(&from, &to, false, Protocol::Sftp).await?;
         reply.ok();
         Ok(())
     }
 
     pub(crate) async fn readlink(&mut self, path: RawPath<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let target = self.files.read_link(&self.path(&path)?).await?;
+        let target = self.files.read_link(&self.named(&path).await?).await?;
         put_single_name(reply, &target);
         Ok(())
     }

@@ -326,3 +326,50 @@ async fn denials_are_answered_as_such() {
         Client::new(files(r#","filters":{"file_patterns":[{"path":"/","denied_patterns":["*.exe"]}]}"#)).await;
     assert_eq!(client.open("a.exe", fxf::WRITE | fxf::CREAT).await.status(), PERMISSION_DENIED);
 }
+
+#[tokio::test]
+async fn a_slash_at_the_end_of_a_path_means_a_directory() {
+    // As OpenSSH's server, which hands the slash to the system: A5-08, A5-09
+    let mut client = Client::new(files("")).await;
+    client.put("f", b"file").await;
+    assert_eq!(client.ask(fxp::MKDIR, &[text("d"), Field::U32(0)]).await.status(), OK);
+    for (to, link) in [("d", "to-d"), ("f", "to-f")] {
+        assert_eq!(client.ask(fxp::SYMLINK, &[text(to), text(link)]).await.status(), OK);
+    }
+    let no_attributes = Field::U32(0);
+    let open = |flags: u32| Field::U32(flags);
+    let (making, mode) = (fxf::WRITE | fxf::CREAT | fxf::TRUNC, MODE);
+    for (kind, fields, expected) in [
+        (fxp::STAT, &[text("f/")][..], NO_SUCH_FILE),
+        (fxp::STAT, &[text("f/.")], NO_SUCH_FILE),
+        (fxp::STAT, &[text("to-f/")], NO_SUCH_FILE),
+        (fxp::STAT, &[text("d/")], OK),
+        (fxp::STAT, &[text("/")], OK),
+        (fxp::LSTAT, &[text("f/")], NO_SUCH_FILE),
+        (fxp::LSTAT, &[text("to-d/")], OK),
+        (fxp::SETSTAT, &[text("f/"), mode[0], mode[1]], NO_SUCH_FILE),
+        (fxp::SETSTAT, &[text("to-d/"), Field::U32(4), Field::U32(0o750)], OK),
+        (fxp::OPEN, &[text("f/"), open(fxf::READ), no_attributes], NO_SUCH_FILE),
+        (fxp::OPEN, &[text("f/"), open(making), no_attributes], NO_SUCH_FILE),
+        (fxp::OPEN, &[text("new/"), open(making), no_attributes], FAILURE),
+        (fxp::OPEN, &[text("new/"), open(fxf::WRITE), no_attributes], NO_SUCH_FILE),
+        (fxp::REMOVE, &[text("f/")], NO_SUCH_FILE),
+        (fxp::REMOVE, &[text("to-f/")], NO_SUCH_FILE),
+        (fxp::REMOVE, &[text("to-d/")], NO_SUCH_FILE),
+        (fxp::RMDIR, &[text("to-d/")], NO_SUCH_FILE),
+        (fxp::READLINK, &[text("to-d/")], NO_SUCH_FILE),
+        (fxp::RENAME, &[text("f/"), text("new")], NO_SUCH_FILE),
+        (fxp::RENAME, &[text("to-d/"), text("new")], NO_SUCH_FILE),
+        (fxp::RENAME, &[text("f"), text("new/")], NO_SUCH_FILE),
+        (fxp::EXTENDED, &[text("posix-rename@openssh.com"), text("f"), text("to-d/")], NO_SUCH_FILE),
+        (fxp::EXTENDED, &[text("hardlink@openssh.com"), text("f/"), text("new")], NO_SUCH_FILE),
+        (fxp::EXTENDED, &[text("statvfs@openssh.com"), text("f/")], NO_SUCH_FILE),
+        (fxp::MKDIR, &[text("new/"), no_attributes], OK),
+        (fxp::RENAME, &[text("new/"), text("newer/")], OK),
+        (fxp::RMDIR, &[text("newer/")], OK),
+    ] {
+        assert_eq!(client.ask(kind, fields).await.status(), expected, "{kind} {fields:?}");
+    }
+    assert_eq!(size_and_mode(&client.ask(fxp::LSTAT, &[text("to-d/")]).await).1, 0o040750);
+    assert_eq!(client.get("to-f").await, b"file", "nothing was changed");
+}
