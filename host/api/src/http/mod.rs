@@ -11,6 +11,7 @@ mod serving;
 mod serving_tests;
 mod shares;
 mod stalled;
+mod to_its_end;
 
 use axum::http::HeaderName;
 
@@ -23,6 +24,7 @@ pub use serving::{HttpLimits, serve};
 
 pub(crate) use repeated::{Changed, Repeats};
 pub(crate) use requests::{number, record};
+pub(crate) use to_its_end::ToItsEnd;
 
 /// The header with an API key.
 pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-sftpgo-api-key");

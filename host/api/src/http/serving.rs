@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::{Method, StatusCode};
 use futures_util::future::{BoxFuture, Either};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,7 +19,7 @@ use tidegate_core::guard::Defender;
 use tidegate_core::ports::DescriptorUse;
 use tidegate_core::recurring::Recurring;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -30,6 +30,7 @@ use super::repeated::{Afterwards, Look};
 use super::requests::Banned;
 use super::shares::{Share, Shares};
 use super::stalled::WithWriteTime;
+use super::to_its_end::ToItsEnd;
 use super::{Binding, Client, TrustedProxies};
 use crate::site::Served;
 
@@ -106,6 +107,7 @@ async fn accept_until(binding: Binding, site: Served, limits: HttpLimits, stop: 
         };
         let connection = Connection {
             other,
+            seat: Arc::new(Seat { _place: place, _share: share }),
             site: site.clone(),
             proxies: proxies.clone(),
             defender: defender.clone(),
@@ -114,10 +116,7 @@ async fn accept_until(binding: Binding, site: Served, limits: HttpLimits, stop: 
         };
         // A handshake that has begun is completed with the certificate of its beginning.
         let acceptor = certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.current()));
-        connections.spawn(async move {
-            connection.accept(stream, acceptor).await;
-            drop((place, share));
-        });
+        connections.spawn(connection.accept(stream, acceptor));
     }
     drop(socket);
     // Tasks that are cut off have no effect that has to be completed.
@@ -145,8 +144,15 @@ fn admitted(
     shares.take(address.into()).map(Some).ok_or("its address has as many as it may")
 }
 
+/// What a connection takes of the binding's room, until the last of its requests has ended.
+struct Seat {
+    _place: Result<OwnedSemaphorePermit, AcquireError>,
+    _share: Option<Share>,
+}
+
 struct Connection {
     other: Other,
+    seat: Arc<Seat>,
     site: Served,
     proxies: Arc<TrustedProxies>,
     defender: Option<Arc<Defender>>,
@@ -176,7 +182,7 @@ impl Connection {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, is_encrypted: bool) {
-        let Self { other, site: Served { router, repeats }, proxies, defender, limits, stop } = self;
+        let Self { other, seat, site: Served { router, repeats }, proxies, defender, limits, stop } = self;
         let stream = WithWriteTime::new(stream, limits.write_time);
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |request: Request<Incoming>| {
@@ -198,8 +204,11 @@ impl Connection {
                 None => Afterwards::Nothing,
             };
             request.extensions_mut().insert(client);
+            let is_question = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+            let seat = seat.clone();
             let (answered, pending) = (router.call(request), repeats.map(|repeats| repeats.pending(afterwards)));
-            Either::Right(async move {
+            let answer = async move {
+                let _seat = seat;
                 let Ok(mut response) = answered.await;
                 if let Some(pending) = pending {
                     pending.learn(&mut response);
@@ -209,7 +218,12 @@ impl Connection {
                     response.headers_mut().remove(CONTENT_LENGTH);
                 }
                 Ok::<_, Infallible>(response)
-            })
+            };
+            if is_question {
+                Either::Right(Either::Left(answer))
+            } else {
+                Either::Right(Either::Right(ToItsEnd::new(answer)))
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use super::RestApi;
 use super::guard::{self, Guarded};
 use super::shown_again::ShownAgain;
 use super::versions::{self, Shows};
-use crate::http::Changed;
+use crate::http::{Changed, ToItsEnd};
 
 /// An interface: a set of routes below one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +232,7 @@ impl Interface {
                 handler = handler.layer(from_fn_with_state(shows, versions::shown));
             }
             if route.changes_by_get {
-                handler = handler.layer(map_response(changed));
+                handler = handler.layer(from_fn(changed));
             }
             let handler = handler.layer(from_fn_with_state(guarded, guard::check));
             router = router.route(&format!("{}{}", self.path(), route.path), handler);
@@ -240,8 +241,10 @@ impl Interface {
     }
 }
 
-/// Also where it failed: a part of it may have been done.
-async fn changed(mut response: Response) -> Response {
+/// Carries out a change that is asked for by GET, and marks its answer, also where it failed: a part of it may have been
+/// done.
+async fn changed(request: Request, next: Next) -> Response {
+    let mut response = ToItsEnd::new(next.run(request)).await;
     response.extensions_mut().insert(Changed);
     response
 }
