@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use tidegate_core::account::{AccountDraft, CredentialRule};
@@ -10,8 +9,6 @@ use tidegate_core::password::PasswordHash;
 
 use crate::account::about;
 use crate::{MigrateError, Moved, NoteKind, read_proftpd, read_pureftpd, read_system};
-
-const DAY_MS: i64 = 86_400_000;
 
 /// What the file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,23 +84,11 @@ pub fn convert(
     Ok(moved)
 }
 
-/// A load wants a credential, or a word that there is none, and takes a password as new.
+/// A load wants a credential, or a word that there is none.
 fn make_loadable(user: &mut Map<String, Value>, name: &str, moved: &mut Moved) {
     if !["password", "public_keys"].iter().any(|field| user.contains_key(*field)) {
         user.insert("password".to_owned(), json!("!"));
         moved.note(NoteKind::Changed, about(name), "it has neither a password nor a key, and gets a locked password");
-    }
-    let Some(changed) = user.remove("last_password_change").and_then(|at| at.as_i64()) else { return };
-    let Some(Value::Object(filters)) = user.get_mut("filters") else { return };
-    let days = filters.get("password_expiration").and_then(Value::as_i64).unwrap_or(0);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(i64::MAX, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-    if changed.saturating_add(days.saturating_mul(DAY_MS)) < now {
-        filters.insert("require_password_change".to_owned(), json!(true));
-    } else {
-        let text = "its password expires that number of days after the load, which knows nothing of its age";
-        moved.note(NoteKind::Changed, about(name), text);
     }
 }
 
@@ -172,9 +157,11 @@ mod tests {
         let moved = convert(&path, UserFormat::UnixPasswd, &Selection::default(), |_| true).unwrap();
         let user = |index: usize| serde_json::to_string(&moved.users[index]).unwrap();
         assert!(user(0).contains(r#""password":"!""#), "{}", user(0));
-        // Its time has passed, and does not begin anew.
-        assert!(user(1).contains(r#""require_password_change":true"#), "{}", user(1));
-        assert!(user(2).contains(r#""password_expiration":9"#) && !user(2).contains("require"), "{}", user(2));
-        assert!(moved.users.iter().all(|user| !user.contains_key("last_password_change")));
+        // Its time has passed, and does not begin anew: the load keeps the age.
+        for (index, days, changed) in [(1, 1, 19_000_i64), (2, 9, 90_000)] {
+            let document = &moved.users[index];
+            let found = [&document["filters"]["password_expiration"], &document["last_password_change"]];
+            assert_eq!(found.map(Value::as_i64), [Some(days), Some(changed * 86_400_000)], "{}", user(index));
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::packed::Planned;
 use super::registry::{note_creation, note_password_change};
 use super::stored::{complete_folders, has_credential, stored_of, unknown_restriction};
 use super::view::redacted_object;
-use super::write::{PlannedChanges, changed_fields, changed_of};
+use super::write::{PlannedChanges, changed_fields, changed_of, is_unset};
 use super::{
     AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User, check_new_name,
     unserved,
@@ -20,8 +20,10 @@ use crate::hook::observation::Change as Told;
 use crate::ports::{Author, GROUPS, StoreError, StoredDocument};
 use crate::turns::Waiter;
 
-/// What another server knows of an account, and no load can know.
-const KNOWN_THERE: [&str; 2] = ["created_at", "last_password_change"];
+/// The age of an account and of its password, which decide whether they have expired: what a document says of them holds,
+/// since nothing is younger for having been loaded.
+const AGES: [&str; 2] = ["created_at", PASSWORD_AGE];
+const PASSWORD_AGE: &str = "last_password_change";
 
 /// Documents that are looked at together. What is made of one takes ten times the memory of its text.
 const PART: usize = 500;
@@ -33,8 +35,7 @@ pub struct Dump {
     pub users: Vec<Map<String, Value>>,
     /// Folders, groups and roles, which are loaded in the order of [`ObjectKind::ALL`] before the accounts.
     pub objects: Vec<(ObjectKind, Map<String, Value>)>,
-    /// Whether the documents are those of another server whose place this one takes: accounts and passwords keep
-    /// their age, no credential is needed, groups that give an account something have to be there, and file systems
+    /// Whether the documents are those of another server whose place this one takes: no credential is needed, groups that give an account something have to be there, and file systems
     /// that this version does not serve are stored whole, though logins to them are refused.
     pub moves_in: bool,
     /// Whether the documents are those of a dump of this server: as what they were made of, accounts need no
@@ -275,8 +276,7 @@ impl Accounts {
         if plan.moves_in {
             self.check_groups_are_there(plan, &draft).await?;
         }
-        let known = |field: &'static str| Some((field.to_owned(), draft.document.get(field)?.clone()));
-        let known: Vec<_> = KNOWN_THERE.into_iter().filter_map(known).filter(|_| plan.moves_in).collect();
+        let ages = ages_in(&draft.document);
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
         if !plan.keeps_names {
@@ -286,8 +286,7 @@ impl Accounts {
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_creation(&mut user, self.now());
         note_password_change(&mut user, None, self.now());
-        // The age of the account and of its password decide whether they have expired.
-        user.other.extend(known);
+        user.other.extend(ages);
         let changes = self.writing(author).changes_to_add(&user, &plan.changes).await?;
         plan.changes.extend(changes);
         plan.planned.extend(plan.is_told.then(|| planned(Told::Add, &user)));
@@ -334,12 +333,15 @@ impl Accounts {
         author: &Author,
     ) -> Result<LoadOutcome, AccountError> {
         draft.base = Some(stored.clone());
+        let ages = ages_in(&draft.document);
         draft.keep_maintained_fields_in(Some(&stored.document));
         draft.keep_secrets_in(Some(&stored.document));
         let rule =
             if has_credential(&stored) && !plan.is_whole { CredentialRule::Required } else { CredentialRule::Optional };
         let mut user = self.prepare_load(plan, draft, rule).await?;
-        note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str), self.now());
+        if note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str), self.now()) {
+            user.other.extend(ages.into_iter().filter(|(field, _)| field == PASSWORD_AGE));
+        }
         let mut given = stored_of(&user);
         let mut completed = [given.clone()];
         complete_folders(self.directory(), &mut completed).await?;
@@ -379,6 +381,12 @@ impl Accounts {
         }
         Ok(user)
     }
+}
+
+/// The ages that a document has; 0 says that one is not known.
+fn ages_in(document: &Map<String, Value>) -> Vec<(String, Value)> {
+    let age = |field: &str| Some((field.to_owned(), document.get(field).filter(|at| !is_unset(at))?.clone()));
+    AGES.into_iter().filter_map(age).collect()
 }
 
 /// Whether no entry of a folder names another directory than the stored folders have.

@@ -473,12 +473,15 @@ pub(super) fn note_creation(account: &mut User, now: i64) {
     account.other.entry("created_at").or_insert_with(|| now.into());
 }
 
-/// Notes the time of a new password, from which its age is reckoned. `before`: the stored hash.
-pub(super) fn note_password_change(account: &mut User, before: Option<&str>, now: i64) {
+/// Notes the time of a new password, from which its age is reckoned. `before`: the stored hash. The answer is whether the
+/// password is a new one.
+pub(super) fn note_password_change(account: &mut User, before: Option<&str>, now: i64) -> bool {
     let hash = account.password.as_ref().map(PasswordHash::expose);
-    if hash.is_some() && hash != before {
+    let is_new = hash.is_some() && hash != before;
+    if is_new {
         account.other.insert("last_password_change".to_owned(), now.into());
     }
+    is_new
 }
 
 mod from_hooks;

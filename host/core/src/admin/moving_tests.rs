@@ -133,7 +133,7 @@ async fn counters_of_the_other_server_are_kept_where_it_moves_in() {
     // A9-06
     let counted = json!({
         "used_quota_size": 50, "used_quota_files": 2, "last_quota_update": 9, "last_login": 8, "first_upload": 7,
-        "used_upload_data_transfer": 6, "last_password_change": 5, "password": "$1$salt$hash",
+        "used_upload_data_transfer": 6, "password": "$1$salt$hash",
     });
     for (moves_in, expected) in [(true, [50, 2, 9, 8, 7, 6]), (false, [0; 6])] {
         let folder = map(json!({"name": "f", "mapped_path": "/f", "used_quota_files": 3, "last_quota_update": 4}));
@@ -145,9 +145,43 @@ async fn counters_of_the_other_server_are_kept_where_it_moves_in() {
         let mut found: Vec<_> = names.map(number).to_vec();
         found.push(number("used_upload_data_transfer"));
         assert_eq!(found, expected);
-        assert_eq!(number("last_password_change") == 5, moves_in);
         let folder = store.find(&FOLDERS, "f").await.unwrap().unwrap().document;
         assert_eq!(folder.get("used_quota_files"), Some(&json!(if moves_in { 3 } else { 0 })));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_younger_for_having_been_loaded() {
+    // A18-10, B9-04, C3-01: a password that had expired is not good again after a dump was restored.
+    let of = |hash: &str, ages: Value| {
+        let mut document = user(json!({ "password": hash }));
+        document.extend(map(ages));
+        document
+    };
+    let ages = |made: i64, changed: i64| json!({"created_at": made, "last_password_change": changed});
+    for rules in
+        [Dump::default(), Dump { restores: true, ..Dump::default() }, Dump { moves_in: true, ..Dump::default() }]
+    {
+        let store = Arc::new(MemoryStore::default());
+        let backups = backups(&store);
+        let root = Actor::local("root", Door::Socket);
+        let load = async |document: Map<String, Value>| {
+            let dump = Dump { users: vec![document], ..rules.clone() };
+            let (loaded, is_stored) = backups.load(&root, dump, false).await.unwrap();
+            assert!(is_stored, "{loaded:?}");
+            let stored = store.find(&USERS, "u").await.unwrap().unwrap().document;
+            ["created_at", "last_password_change"].map(|field| stored.get(field).and_then(Value::as_i64).unwrap_or(0))
+        };
+        assert_eq!(load(of("$1$a$b", ages(4, 5))).await, [4, 5]);
+        // What is known here of the account and of its password stays.
+        assert_eq!(load(of("$1$a$b", ages(6, 7))).await, [4, 5]);
+        assert_eq!(load(of("$1$a$c", ages(6, 7))).await, [4, 7]);
+        // A document that does not know the age has a new password.
+        for unknown in [json!({}), ages(0, 0)] {
+            let hash = format!("$1$a${}", unknown.as_object().map_or(0, Map::len));
+            let [made, changed] = load(of(&hash, unknown)).await;
+            assert!(made == 4 && changed > 7, "{made} {changed}");
+        }
     }
 }
 
