@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, CredentialRule, InvalidAccount, invalid};
-use super::inheritance::{self, Source};
+use super::inheritance::{self, EXPIRES_IN, Source};
 use super::placeholders::Placeholders;
 use super::{AccountValues, Audience, DocumentError, User};
 use crate::ports::{StoredDocument, Version};
@@ -88,10 +88,7 @@ impl AccountDraft {
         placeholders: Placeholders<'_>,
     ) -> Result<(), InvalidAccount> {
         let settings = placeholders.replaced(settings)?;
-        let mut taken = as_accounts_take(&settings)?;
-        // No account has that field.
-        taken.extend(settings.get("expires_in").map(|days| ("expires_in".to_owned(), days.clone())));
-        inheritance::take(&mut self.document, source, &taken);
+        inheritance::take(&mut self.document, source, &as_accounts_take(&settings)?);
         Ok(())
     }
 }
@@ -108,6 +105,16 @@ pub(super) fn as_accounts_take(settings: &Map<String, Value>) -> Result<Map<Stri
         }
         DocumentError::Syntax(_) | DocumentError::NotAnObject => invalid("user_settings", error.to_string()),
     })?;
+    let days = settings.iter().find(|(name, _)| name.eq_ignore_ascii_case(EXPIRES_IN)).map(|(_, days)| days);
+    if let Some(days) = days.filter(|days| !days.is_null()) {
+        if days.as_i64().is_none_or(|days| days < 0) {
+            return Err(invalid(
+                format!("user_settings.{EXPIRES_IN}"),
+                "must be a whole number of days; 0 means never",
+            ));
+        }
+        taken.insert(EXPIRES_IN.to_owned(), days.clone());
+    }
     Ok(taken)
 }
 

@@ -185,6 +185,7 @@ fn accounts_expire_days_after_they_were_made() {
     };
     let two_days = 1000 + 2 * 24 * 3_600_000;
     assert_eq!(expiry(json!({"expires_in": 2}), json!({}), 1), two_days);
+    assert_eq!(expiry(json!({"Expires_In": 2}), json!({}), 1), two_days);
     assert_eq!(expiry(json!({"expires_in": 2}), json!({}), 2), 0);
     assert_eq!(expiry(json!({"expires_in": 2}), json!({"expiration_date": 5}), 1), 5);
     assert_eq!(expiry(json!({}), json!({}), 1), 0);

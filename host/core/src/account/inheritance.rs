@@ -65,22 +65,62 @@ const INHERITED: &[(&str, Rule)] = &[
     ("filters.bandwidth_limits", Adds),
 ];
 
-/// Restrictions that a group cannot give: accepted and without effect, they would leave accounts more open than they
-/// look.
-const NOT_GIVEN: &[(&str, &str)] = &[(
-    "filters.require_password_change",
-    "has no effect in a group, since each account's password is changed by itself; set it in the accounts",
-)];
+/// Days after an account was made. No account has the field.
+pub(super) const EXPIRES_IN: &str = "expires_in";
+
+const OF_ONE: &str = "is of one account alone, and no account takes it from a group; set it in the accounts";
+
+/// Fields of accounts that a group does not give: accepted and without effect, they would leave accounts more open than
+/// they look. What only the server maintains is in no document from outside, a group's or another one.
+const NOT_GIVEN: &[(&str, &str)] = &[
+    ("status", "has no effect in a group; disable the accounts, or deny them something in the group's filters"),
+    ("username", OF_ONE),
+    (
+        "expiration_date",
+        "has no effect in a group; set expires_in, the days after an account was made, or the accounts' dates",
+    ),
+    ("password", OF_ONE),
+    ("public_keys", OF_ONE),
+    ("uid", OF_ONE),
+    ("gid", OF_ONE),
+    ("email", OF_ONE),
+    ("virtual_folders", "has no effect here; the group's folders are in virtual_folders beside user_settings"),
+    ("description", "has no effect here; the group's note is in description beside user_settings"),
+    ("additional_info", OF_ONE),
+    ("groups", "has no effect in a group, which is in no other group"),
+    ("role", OF_ONE),
+    ("filters.totp_config", OF_ONE),
+    ("filters.recovery_codes", OF_ONE),
+    (
+        "filters.require_password_change",
+        "has no effect in a group, since each account's password is changed by itself; set it in the accounts",
+    ),
+    ("filters.additional_emails", OF_ONE),
+];
+
+/// Whether no account takes the field of that path, such as `filters.totp_config`, from a group.
+pub fn is_of_one_account(path: &str) -> bool {
+    NOT_GIVEN.iter().any(|(refused, _)| *refused == path)
+}
 
 /// `settings`: of a group, as an administrator gives them.
 pub(super) fn check_given(settings: &Map<String, Value>) -> Result<(), InvalidAccount> {
     for (path, problem) in NOT_GIVEN {
         let names: Vec<&str> = path.split('.').collect();
-        if at(settings, &names).is_some_and(|given| !is_unset(given)) {
+        // A status of 0 asks for most.
+        let asks = |given: &Value| if *path == "status" { !given.is_null() } else { !asks_for_nothing(given) };
+        if at(settings, &names).is_some_and(asks) {
             return Err(invalid(format!("user_settings.{path}"), *problem));
         }
     }
     Ok(())
+}
+
+fn asks_for_nothing(given: &Value) -> bool {
+    match given {
+        Value::Object(fields) => fields.values().all(asks_for_nothing),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => is_unset(given),
+    }
 }
 
 /// The two forms of rules on the names in a directory.
@@ -216,10 +256,10 @@ fn take_file_system(account: &mut Map<String, Value>, settings: &Map<String, Val
     }
 }
 
-/// `expires_in`: days after the account was made, for accounts without a date.
+/// For accounts without a date.
 fn take_expiry(account: &mut Map<String, Value>, settings: &Map<String, Value>) {
     let number = |document: &Map<String, Value>, field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);
-    let (days, made) = (number(settings, "expires_in"), number(account, "created_at"));
+    let (days, made) = (number(settings, EXPIRES_IN), number(account, "created_at"));
     if days > 0 && made > 0 && number(account, "expiration_date") == 0 {
         let expiry = made.saturating_add(days.saturating_mul(MILLISECONDS_PER_DAY));
         account.insert("expiration_date".to_owned(), json!(expiry));
@@ -229,21 +269,35 @@ fn take_expiry(account: &mut Map<String, Value>, settings: &Map<String, Value>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::filter_table::FILTERS;
+    use crate::account::fields::{ACCOUNT, Kind, Maintainer};
 
-    /// Fields of `filters` that accounts do not take: they are of one person, or have no effect in an account either.
-    const OWN: [&str; 6] =
-        ["tls_certs", "user_type", "totp_config", "recovery_codes", "data_transfer_limits", "additional_emails"];
+    /// Fields that accounts do not take, and which have no effect in an account either.
+    const KEPT: [&str; 3] = ["filters.tls_certs", "filters.user_type", "filters.data_transfer_limits"];
+    /// Fields that accounts take by rules of their own.
+    const TAKEN: [&str; 4] = ["permissions", "filesystem", "filters.file_patterns", "filters.file_extensions"];
 
     #[test]
-    fn each_filter_is_taken_from_groups_or_is_known_not_to_be() {
-        for field in FILTERS {
-            let path = format!("filters.{}", field.name);
-            let is_taken = NAME_RULES.contains(&field.name)
-                || INHERITED.iter().any(|(taken, _)| *taken == path || taken.starts_with(&format!("{path}.")));
-            let is_refused = NOT_GIVEN.iter().any(|(refused, _)| *refused == path);
-            let ways = [is_taken, is_refused, OWN.contains(&field.name)];
+    fn each_field_is_taken_from_groups_or_is_refused_in_them() {
+        // B9-04
+        let mut paths = Vec::new();
+        for field in ACCOUNT.iter().filter(|field| field.maintainer == Maintainer::Administrator) {
+            match field.kind {
+                Kind::Object(inner) if field.name == "filters" => {
+                    paths.extend(inner.iter().map(|inner| format!("filters.{}", inner.name)));
+                }
+                _ => paths.push(field.name.to_owned()),
+            }
+        }
+        for path in &paths {
+            // Folders are taken from beside the settings, where `Group::of_stored` puts them.
+            let is_of_group = path == "virtual_folders";
+            let is_taken = TAKEN.contains(&path.as_str())
+                || INHERITED.iter().any(|(taken, _)| taken == path || taken.starts_with(&format!("{path}.")));
+            let ways = [is_taken && !is_of_group, is_of_one_account(path), KEPT.contains(&path.as_str())];
             assert_eq!(ways.iter().filter(|way| **way).count(), 1, "{path}: {ways:?}");
+        }
+        for (path, _) in NOT_GIVEN {
+            assert!(paths.iter().any(|known| known == path), "{path}");
         }
     }
 }

@@ -68,6 +68,7 @@ pub(crate) use group_places::Coming;
 pub use group_places::GroupPlace;
 pub use home_check::HomeCheck;
 pub use homes::{HomeRule, Occupied};
+pub use inheritance::is_of_one_account;
 pub use kept_secrets::{keep_credentials, keep_password};
 pub use load::{Dump, LoadOutcome, Loaded};
 pub use loading::{Loading, PlannedLoad};

@@ -9,11 +9,11 @@ use super::draft::{InvalidAccount, invalid};
 use super::fields::{self, ACCOUNT, Field, Maintainer};
 use super::folders::{MAX_NAME, check_folder, is_local};
 use super::group::{Group, as_accounts_take};
-use super::inheritance;
+use super::inheritance::{self, EXPIRES_IN};
 use super::kept_secrets;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
 use super::size::check_depth;
-use super::stored::folder_name;
+use super::stored::{folder_name, unknown_restriction};
 use crate::ports::{Collection, FOLDERS, GROUPS, ROLES, StoredDocument, Version};
 
 /// A kind of object that accounts refer to by name.
@@ -138,6 +138,10 @@ impl ObjectKind {
         let (name, document) = self.validated(document)?;
         if let (Self::Group, Some(Value::Object(settings))) = (self, document.get("user_settings")) {
             inheritance::check_given(&as_accounts_take(settings)?)?;
+            if let Some(restriction) = unknown_restriction(settings) {
+                let problem = "is not known here, and would restrict no account; remove it";
+                return Err(invalid(format!("user_settings.filters.{restriction}"), problem));
+            }
         }
         Ok((name, document))
     }
@@ -166,7 +170,11 @@ impl ObjectKind {
 /// The settings of a group under the names of an account's fields: accounts take them in any case (B15), and what looks
 /// at the group has to see the same.
 fn under_known_names(settings: Map<String, Value>) -> Map<String, Value> {
-    let known = |name: String| fields::find(ACCOUNT, &name).map_or(name, |field| field.name.to_owned());
+    let known = |name: String| match fields::find(ACCOUNT, &name) {
+        Some(field) => field.name.to_owned(),
+        None if name.eq_ignore_ascii_case(EXPIRES_IN) => EXPIRES_IN.to_owned(),
+        None => name,
+    };
     settings.into_iter().map(|(name, value)| (known(name), value)).collect()
 }
 
@@ -237,9 +245,12 @@ mod tests {
             json!({"name": "g", "user_settings": settings}),
             Ok(json!({"name": "g", "user_settings": settings, "description": ""})),
         );
+        for wrong in [json!("3"), json!(-3), json!(1.5), json!(true)] {
+            check(Group, json!({"name": "g", "user_settings": {"expires_in": wrong}}), Err("user_settings.expires_in"));
+        }
         check(
             Group,
-            json!({"name": "g", "user_settings": {"HOME_DIR": "/srv/g", "expires_in": 3}}),
+            json!({"name": "g", "user_settings": {"HOME_DIR": "/srv/g", "Expires_In": 3}}),
             Ok(json!({"name": "g", "user_settings": {"home_dir": "/srv/g", "expires_in": 3}, "description": ""})),
         );
         check(Group, json!({"name": "g", "user_settings": {"max_sessions": "3"}}), Err("user_settings"));
@@ -261,11 +272,37 @@ mod tests {
             assert!(ObjectKind::Group.validated(document.clone()).is_ok(), "{settings}");
             assert_eq!(ObjectKind::Group.accepted(document).is_ok(), is_accepted, "{settings}");
         };
-        check(json!({"filters": {"require_password_change": true}}), false);
-        check(json!({"filters": {"Require_Password_Change": true}}), false);
-        check(json!({"Filters": {"require_password_CHANGE": true}}), false);
-        check(json!({"filters": {"require_password_change": false}}), true);
-        check(json!({"filters": {"require_password_change": null, "is_anonymous": true}}), true);
+        for (settings, is_accepted) in [
+            (json!({"filters": {"require_password_change": true}}), false),
+            (json!({"filters": {"Require_Password_Change": true}}), false),
+            (json!({"Filters": {"require_password_CHANGE": true}}), false),
+            (json!({"filters": {"require_password_change": false}}), true),
+            (json!({"filters": {"require_password_change": null, "is_anonymous": true}}), true),
+            (json!({"status": 0}), false),
+            (json!({"status": 1}), false),
+            (json!({"STATUS": 0}), false),
+            (json!({"status": null}), true),
+            (json!({"expiration_date": 7}), false),
+            (json!({"expiration_date": 0, "email": "", "public_keys": [], "role": null, "uid": 0}), true),
+            (json!({"expires_in": 7}), true),
+            (
+                json!({"public_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio"]}),
+                false,
+            ),
+            (json!({"password": "x"}), false),
+            (json!({"virtual_folders": [{"name": "f", "virtual_path": "/f"}]}), false),
+            (json!({"role": "r"}), false),
+            (json!({"gid": 5}), false),
+            (json!({"filters": {"totp_config": {"enabled": true, "protocols": ["SSH"]}}}), false),
+            (json!({"filters": {"totp_config": {"enabled": false, "protocols": []}}}), true),
+            (json!({"filters": {"recovery_codes": [{"secret": "x"}]}}), false),
+            (json!({"filters": {"user_type": "OSUser", "tls_certs": ["x"], "data_transfer_limits": [{}]}}), true),
+            // C3-01: not known
+            (json!({"filters": {"allowed_ips": ["10.0.0.0/8"]}}), false),
+            (json!({"filters": {"allowed_ips": []}}), true),
+        ] {
+            check(settings, is_accepted);
+        }
     }
 
     #[test]

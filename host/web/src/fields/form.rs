@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tidegate_core::account::fields::{Field, Kind, Maintainer};
+use tidegate_core::account::is_of_one_account;
 use tidegate_core::permission::TOKENS;
 
 use super::shown::{has_lines, text_of};
@@ -34,12 +35,16 @@ pub fn controls(
 }
 
 impl Making<'_> {
-    /// The inputs of a field; None: administrators do not set it.
+    /// The inputs of a field; None: administrators do not set it there.
     fn control(&self, field: &'static Field, value: Option<&Value>, path: &str) -> Option<Control> {
         if field.maintainer == Maintainer::Server {
             return None;
         }
         let path = &within(path, field.name);
+        // What a group has all the same can be taken out.
+        if value.is_none() && path.strip_prefix("user_settings.").is_some_and(is_of_one_account) {
+            return None;
+        }
         match field.kind {
             Kind::Permissions => Some(self.permissions(field, value, path)),
             Kind::Object(fields) => Some(self.object(field, fields, value, path)),

@@ -139,3 +139,26 @@ fn a_new_object_has_what_its_form_shows() {
         check(kind.fields(), json!({}));
     }
 }
+
+#[test]
+fn a_group_has_no_input_for_what_it_does_not_give() {
+    // B9-04
+    let page = |document: Value| {
+        let document = document.as_object().cloned().unwrap_or_default();
+        let inputs = controls(ObjectKind::Group.fields(), &document, &Errors::default(), |_| Vec::new(), true);
+        Rendered::controls(&inputs).html().to_owned()
+    };
+    let new = page(json!({"name": "g"}));
+    for (path, is_shown) in [
+        ("home_dir", true),
+        ("filters.allowed_ip", true),
+        ("status", false),
+        ("public_keys", false),
+        ("filters.require_password_change", false),
+    ] {
+        assert_eq!(new.contains(&format!("name=\"user_settings.{path}\"")), is_shown, "{path}");
+    }
+    // What is there all the same can be taken out.
+    let stored = page(json!({"name": "g", "user_settings": {"email": "a@b"}}));
+    assert!(stored.contains("name=\"user_settings.email\""), "{stored}");
+}
