@@ -13,8 +13,8 @@ use super::stored::{complete_folders, has_credential, stored_of, unknown_restric
 use super::view::redacted_object;
 use super::write::{PlannedChanges, changed_fields, changed_of, is_unset};
 use super::{
-    AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User, check_new_name,
-    unserved,
+    AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User, check_given,
+    check_new_name, unserved,
 };
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, GROUPS, StoreError, StoredDocument};
@@ -407,21 +407,19 @@ fn planned(told: Told, user: &User) -> Planned {
 pub(super) fn draft_of(
     index: usize,
     mut document: Map<String, Value>,
-    Plan { restores, moves_in, .. }: &Plan,
+    &Plan { restores, moves_in, .. }: &Plan,
 ) -> Result<AccountDraft, Loaded> {
-    let restores = *restores;
     let named = document.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
     let named = named.map_or_else(|| format!("users.{index}"), str::to_owned);
-    match unknown_restriction(&document) {
+    if restores && unknown_restriction(&document).is_some() {
         // Its logins were refused, and would not be without the restriction.
-        Some(_) if restores => drop(document.insert("status".to_owned(), Value::from(0))),
-        Some(restriction) if !moves_in => {
-            let problem = format!(
-                "filters.{restriction} is not known here, and may restrict the account; remove it from the document"
-            );
-            return Err(failed(None, &named, problem));
-        }
-        Some(_) | None => {}
+        document.insert("status".to_owned(), Value::from(0));
+    }
+    if !restores
+        && !moves_in
+        && let Err(problem) = check_given(&document)
+    {
+        return Err(failed(None, &named, problem));
     }
     // The dump has the folders themselves, which say where their files are.
     let folders = document.get_mut("virtual_folders").filter(|_| restores).and_then(Value::as_array_mut);

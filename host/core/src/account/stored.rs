@@ -142,9 +142,10 @@ pub fn user_of(stored: StoredDocument) -> Result<User, StoreError> {
 
 /// A filter that another program has stored, and that would have no effect.
 pub(super) fn unknown_restriction(document: &Map<String, Value>) -> Option<String> {
-    let Some(Value::Object(filters)) = document.get("filters") else { return None };
+    let filters = document.iter().filter(|(name, _)| name.eq_ignore_ascii_case("filters"));
     let known = fields::find(fields::ACCOUNT, "filters").map(Field::fields).unwrap_or_default();
-    let unknown = filters.iter().find(|(name, value)| fields::find(known, name).is_none() && !is_unset(value));
+    let mut given = filters.filter_map(|(_, filters)| filters.as_object()).flatten();
+    let unknown = given.find(|(name, value)| fields::find(known, name).is_none() && !is_unset(value));
     let plain = |name: &String| name.chars().take(80).filter(|character| !character.is_control()).collect();
     unknown.map(|(name, _)| plain(name))
 }

@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::users::of_actor;
 use super::{Actor, AdminError, PAGE, ShownUser, UseCase, UserAdministration};
-use crate::account::{AccountDraft, AccountPage, OffsetPage, OnConflict, keep_credentials, keep_password};
+use crate::account::{
+    AccountDraft, AccountError, AccountPage, OffsetPage, OnConflict, check_given, keep_credentials, keep_password,
+};
 use crate::ports::{AccountFilter, ObjectName, StoreError, StoredDocument, USERS, Version};
 
 /// How often a whole document is tried again because another writer was first.
@@ -196,6 +198,8 @@ impl UserAdministration {
 
 impl UserEdit {
     pub(super) fn applied_to(&self, stored: StoredDocument) -> Result<AccountDraft, AdminError> {
+        let (Self::Merge { document, .. } | Self::Replace(document)) = self;
+        check_given(document).map_err(AccountError::Invalid)?;
         match self {
             Self::Merge { document, replaced } => {
                 let mut document = document.clone();

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Actor, AdminError, Audit, PAGE, PAGE_AND_ONE, UseCase};
 use crate::account::{
-    AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, keep_credentials, redacted,
+    AccountDraft, AccountError, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, check_given,
+    keep_credentials, redacted,
 };
 use crate::key_options::KeyOptions;
 use crate::ports::{AccountFilter, PageRequest, StoreError, StoredDocument, USERS};
@@ -137,6 +138,7 @@ impl UserAdministration {
     ) -> Result<ShownUser, AdminError> {
         let given = document.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.audit.allow(actor, UseCase::AddUser, &given).await?;
+        check_given(&document).map_err(AccountError::Invalid)?;
         let mut draft = AccountDraft::default();
         draft.merge_value(&Value::Object(document))?;
         if let Some(role) = actor.role.as_ref().filter(|_| draft.role().is_empty()) {
@@ -170,6 +172,7 @@ impl UserAdministration {
                 let mut draft = AccountDraft::of_stored(stored);
                 replaced.iter().for_each(|field| draft.set(field, json!({})));
                 for patch in patches {
+                    check_given(&patch).map_err(AccountError::Invalid)?;
                     draft.merge_value(&Value::Object(patch))?;
                 }
                 (draft, OnConflict::Merge)
@@ -178,6 +181,7 @@ impl UserAdministration {
                 return Err(StoreError::Conflict(USERS.object(username)).into());
             }
             DocumentChange::Document { mut document, .. } => {
+                check_given(&document).map_err(AccountError::Invalid)?;
                 keep_credentials(&mut document, &stored.document);
                 (AccountDraft::replacing(stored, &Value::Object(document))?, OnConflict::Refuse)
             }

@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tidegate_api_types::{AddUser, ClearPassword, DocumentChange};
-use tidegate_core::account::AccountDraft;
+use tidegate_core::account::{AccountDraft, check_given};
 use tidegate_core::password::PasswordText;
 use tidegate_migrate::older::decrypt_file_systems;
 
@@ -121,6 +121,8 @@ fn document_of(source: &str) -> anyhow::Result<Map<String, Value>> {
     AccountDraft::from_json(&text).with_context(unreadable)?;
     match tidegate_core::json::parse(&text).with_context(unreadable)? {
         Value::Object(mut document) => {
+            // A draft leaves out what is not known.
+            check_given(&document).with_context(unreadable)?;
             decrypt_file_systems(&mut document);
             Ok(document)
         }
