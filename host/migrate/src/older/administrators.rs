@@ -11,10 +11,16 @@ use crate::{NoteKind, ObjectKind};
 
 type Document = Map<String, Value>;
 
-/// Fields of administrators that have no counterpart, and do not limit what they can do.
-const LEFT: [&str; 7] = ["id", "last_login", "updated_at", "additional_info", "groups", "deleted_at", "role_id"];
-/// The same of their filters.
-const FILTERS_LEFT: [&str; 2] = ["preferences", "allow_api_key_auth"];
+/// Fields of administrators that have no counterpart and do not limit what they can do, and that say nothing that would be
+/// missed.
+const LEFT: [&str; 5] = ["id", "last_login", "updated_at", "deleted_at", "role_id"];
+/// The same that would be missed, with what it means that they do not move.
+const MISSED: [(&str, &str); 2] = [
+    ("additional_info", "its additional_info has no counterpart"),
+    ("groups", "its groups have no counterpart: users that it adds are in those groups alone that they are given"),
+];
+/// The same of their filters. Here each administrator may have keys.
+const FILTERS_LEFT: [&str; 1] = ["allow_api_key_auth"];
 
 impl Documents {
     /// Takes in an administrator.
@@ -40,10 +46,12 @@ impl Documents {
             _ => Document::new(),
         };
         let permissions = self.permissions(&document, &about);
-        for (field, value) in &document {
+        for (field, value) in document.iter().filter(|(_, value)| !is_empty(value)) {
             let is_known = ADMIN_OBJECT.iter().any(|known| known.name == field) || LEFT.contains(&field.as_str());
-            if !is_known && !is_empty(value) {
-                unknown.push(printable(field));
+            match MISSED.iter().find(|(missed, _)| missed.eq_ignore_ascii_case(field)) {
+                Some((_, text)) => self.moved.note(NoteKind::NoCounterpart, &about, *text),
+                None if is_known => {}
+                None => unknown.push(printable(field)),
             }
         }
         let mut moved = Document::new();
@@ -109,12 +117,25 @@ impl Documents {
                     let text = "it had to change its password, which is not asked for here";
                     self.moved.note(NoteKind::NoCounterpart, about, text);
                 }
+                "preferences" => self.preferences(&value, about),
                 known if FILTERS_LEFT.contains(&known) => {}
                 _ if is_empty(&value) => {}
                 _ => unknown.push(format!("filters.{}", printable(&field))),
             }
         }
         moved
+    }
+}
+
+impl Documents {
+    /// How the older server's pages look to the administrator, and what they fill in for new users.
+    fn preferences(&mut self, preferences: &Value, about: &str) {
+        let Some(preferences) = preferences.as_object() else { return };
+        let set: Vec<_> = preferences.iter().filter(|(_, value)| !is_empty(value)).map(|(name, _)| &**name).collect();
+        if !set.is_empty() {
+            let text = format!("its preferences {} have no counterpart", printable_list(&set));
+            self.moved.note(NoteKind::NoCounterpart, about, text);
+        }
     }
 }
 
@@ -182,8 +203,12 @@ mod tests {
             &[
                 r#"{"username":"root","password":"$2a$10$x","permissions":["view_users"],"email":"a@b","description":"d","role":"staff","created_at":7,"status":1,"filters":{"allow_list":["10.0.0.0/8"],"require_two_factor":true}}"#,
                 "disable_mfa have no counterpart",
+                "its additional_info has no counterpart",
+                "its preferences a have no counterpart",
             ],
         );
+        let groups = json!([{"name": "g", "options": {"add_to_users_as": 1}}]);
+        check(admin(json!({ "groups": groups })), &[r#""status":1"#, "its groups have no counterpart"]);
         check(admin(json!({"status": 0})), &[r#""status":0"#]);
         check(admin(json!({"filters": {"brand_new": ["x"]}})), &[r#""status":0"#, "filters.brand_new may protect it"]);
         check(admin(json!({"brand_new": true})), &[r#""status":0"#, "brand_new may protect it"]);

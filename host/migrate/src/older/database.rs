@@ -25,7 +25,7 @@ pub struct Names {
 }
 
 /// Tables whose rows move, beside that of accounts.
-const READ: [&str; 8] = [
+const READ: [&str; 10] = [
     "folders",
     "users_folders_mapping",
     "folders_mapping",
@@ -34,6 +34,8 @@ const READ: [&str; 8] = [
     "groups",
     "users_groups_mapping",
     "admins",
+    "admins_groups_mapping",
+    "configs",
 ];
 
 /// Tables whose rows have no counterpart, and how they are called in the report.
@@ -136,6 +138,9 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
         let text = format!("{count} accounts have a value in this column, which is not known");
         documents.moved.note(NoteKind::NoCounterpart, format!("column {}", printable_name(&column)), text);
     }
+    if let Some(mapping) = table("admins_groups_mapping") {
+        joined.add_groups_of_admins(tables.rows(&mapping)?);
+    }
     if let Some(admins) = table("admins") {
         for (index, mut row) in tables.rows(&admins)?.into_iter().enumerate() {
             let name = row.get("username").and_then(Value::as_str).unwrap_or_default();
@@ -144,6 +149,16 @@ pub fn read_tables(tables: &dyn Tables, place: &Path, names: &Names) -> Result<M
                 continue;
             }
             administrator(row, &joined, &mut documents);
+        }
+    }
+    if let Some(configs) = table("configs") {
+        // There is a row, whether anything was set or not.
+        let is_filled = |row: &Row| {
+            let text = row.get("configs").and_then(Value::as_str).unwrap_or_default();
+            !matches!(text.trim(), "" | "{}" | "null")
+        };
+        if tables.rows(&configs)?.iter().any(is_filled) {
+            documents.moved.note(NoteKind::NoCounterpart, "configs", counted("configs", 1));
         }
     }
     for (name, noun) in LEFT_BEHIND {
@@ -229,6 +244,8 @@ fn administrator(mut row: Row, joined: &Joined, documents: &mut Documents) {
     if row.remove("deleted_at").and_then(|at| at.as_i64()).is_some_and(|at| at > 0) {
         return documents.moved.note(NoteKind::NoCounterpart, about, "it was deleted, and does not come back");
     }
+    let groups = row.get("id").and_then(Value::as_i64).and_then(|id| joined.groups_of_admins.get(&id));
+    row.extend(groups.map(|names| ("groups".to_owned(), json!(names))));
     for column in ["permissions", "filters"] {
         if !parse(&mut row, column, ObjectKind::Administrator, &about, documents) {
             return;

@@ -119,6 +119,24 @@ fn the_last_schemas_are_joined() {
 }
 
 #[test]
+fn what_has_no_counterpart_is_said() {
+    // A18-17, B9-04
+    let base = format!("{SEED}{ALICE}{LATE}");
+    let more = "CREATE TABLE admins_groups_mapping (id INTEGER PRIMARY KEY, admin_id INT, group_id INT, options TEXT); \
+         INSERT INTO admins_groups_mapping VALUES (1, 1, 3, '{}'); CREATE TABLE configs (id INTEGER PRIMARY KEY, configs \
+         TEXT); INSERT INTO configs VALUES (1, '{\"smtp\":{\"host\":\"h\"}}'); UPDATE groups SET user_settings = \
+         '{\"status\":0,\"later\":3,\"expires_in\":5,\"filters\":{\"recovery_codes\":[1],\"denied_ip\":[\"192.0.2.0/24\"]}}';";
+    let expected = [
+        "its groups have no counterpart",
+        "what was set on the older server's pages stays behind",
+        "status, later, filters.recovery_codes in its user_settings has no effect",
+    ];
+    check(&format!("{base}{more}"), &expected, "current");
+    let empty = "CREATE TABLE configs (id INTEGER PRIMARY KEY, configs TEXT); INSERT INTO configs VALUES (1, '{}');";
+    assert!(read(&format!("{base}{empty}")).notes.iter().all(|note| note.about != "configs"));
+}
+
+#[test]
 fn the_version_of_a_database_is_detected() {
     // A9-01, C1
     let column = |name: &str| format!("ALTER TABLE users ADD COLUMN {name} TEXT;");

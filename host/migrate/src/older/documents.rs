@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 use tidegate_core::account::fields::{ACCOUNT, Field, Kind};
+use tidegate_core::account::{ObjectKind as Shared, is_of_one_account};
 
 use super::secrets::{self, Outcome};
-use crate::account::{about, password, printable, public_keys};
+use crate::account::{about, password, printable, printable_list, public_keys};
 use crate::{Moved, NoteKind, ObjectKind};
 
 type Document = Map<String, Value>;
@@ -18,6 +19,11 @@ const UNSERVED: [(i64, &str); 4] = [(2, "GCS"), (3, "Azure Blob"), (4, "local an
 const SEALED: [&str; 2] = ["filesystem.", "filters.totp_config."];
 /// Fields of a folder that its entry in an account has.
 const OF_ENTRY: [&str; 5] = ["name", "virtual_path", "quota_size", "quota_files", "exclude_from_quota"];
+
+/// Fields of folders, groups and roles that say nothing that would be missed.
+const NOT_MISSED: [&str; 6] = ["users", "groups", "admins", "created_at", "updated_at", "deleted_at"];
+/// The field of a group's settings that no account has.
+const EXPIRES_IN: &str = "expires_in";
 
 /// Makes documents ready and keeps them.
 pub struct Documents {
@@ -44,6 +50,7 @@ impl Documents {
         };
         folder.insert("name".to_owned(), json!(name));
         let about = format!("folder \"{}\"", printable(&name));
+        self.note_unknown(&folder, Shared::Folder, &about);
         self.set_right(&mut folder, "filesystem", &about);
         self.note_unserved(&folder, &about, "accounts that have it are refused");
         if self.folders.contains_key(&name) {
@@ -67,7 +74,7 @@ impl Documents {
             return self.moved.leave(ObjectKind::Group, about, problem);
         }
         if let Some(Value::Object(settings)) = group.get_mut("user_settings") {
-            let mut taken = std::mem::take(settings);
+            let mut taken = in_known_case(std::mem::take(settings), ACCOUNT);
             self.set_right(&mut taken, "filesystem", &about);
             self.note_unserved(&taken, &about, "accounts that have it as their primary group are refused");
             let unknown = self.restrictions(&mut taken, &about);
@@ -78,6 +85,8 @@ impl Documents {
                 return self.moved.leave(ObjectKind::Group, about, text);
             }
         }
+        self.note_settings(&group, &about);
+        self.note_unknown(&group, Shared::Group, &about);
         self.moved.groups.push(group);
     }
 
@@ -88,6 +97,7 @@ impl Documents {
         };
         let about = format!("role \"{}\"", printable(&name));
         if self.is_first(ObjectKind::Role, "role", name, &about) {
+            self.note_unknown(&role, Shared::Role, &about);
             self.moved.roles.push(role);
         }
     }
@@ -161,6 +171,40 @@ impl Documents {
             self.moved.note(NoteKind::Changed, about, "it is anonymous, and so may not use SSH (denied_protocols)");
         }
         unknown
+    }
+
+    /// Notes fields of a folder, group or role that are not known.
+    fn note_unknown(&mut self, document: &Document, kind: Shared, about: &str) {
+        let is_known = |name: &str| {
+            NOT_MISSED.contains(&name) || kind.fields().iter().any(|field| field.name.eq_ignore_ascii_case(name))
+        };
+        let unknown = document.iter().filter(|(name, value)| !is_known(name) && !is_empty(value));
+        let unknown: Vec<_> = unknown.map(|(name, _)| &**name).collect();
+        if !unknown.is_empty() {
+            let text = format!("what it has in {} is not known, and does not move", printable_list(&unknown));
+            self.moved.note(NoteKind::NoCounterpart, about, text);
+        }
+    }
+
+    /// Notes settings of a group that no account takes from it.
+    fn note_settings(&mut self, group: &Document, about: &str) {
+        let Some(Value::Object(settings)) = group.get("user_settings") else { return };
+        let has_effect = |name: &str| {
+            let is_known = ACCOUNT.iter().any(|field| field.name == name) || name.eq_ignore_ascii_case(EXPIRES_IN);
+            is_known && !is_of_one_account(name)
+        };
+        // A status of 0 is a value, too.
+        let is_set = |name: &str, value: &Value| if name == "status" { !value.is_null() } else { !is_empty(value) };
+        let outer = settings.iter().filter(|(name, value)| !has_effect(name) && is_set(name, value));
+        let mut left: Vec<String> = outer.map(|(name, _)| name.clone()).collect();
+        let filters = settings.get("filters").and_then(Value::as_object).into_iter().flatten();
+        let filters = filters.filter(|(_, value)| !is_empty(value)).map(|(name, _)| format!("filters.{name}"));
+        left.extend(filters.filter(|path| is_of_one_account(path)));
+        if !left.is_empty() {
+            let left: Vec<_> = left.iter().map(String::as_str).collect();
+            let text = format!("{} in its user_settings has no effect on accounts", printable_list(&left));
+            self.moved.note(NoteKind::NoCounterpart, about, text);
+        }
     }
 
     pub(super) fn is_first(&mut self, kind: ObjectKind, noun: &'static str, name: String, about: &str) -> bool {

@@ -127,6 +127,11 @@ fn sentence(error: DumpError) -> String {
 /// How many objects of a kind, named as the older server's tables and lists, stay behind.
 pub(super) fn counted(kind: &str, count: usize) -> String {
     let why = match kind {
+        "configs" => {
+            return "what was set on the older server's pages stays behind; what has a counterpart is set in the \
+                    configuration"
+                .to_owned();
+        }
         "api_keys" => "only the older server can check their stored form; make new ones with: tidegate apikey add",
         _ => "this version has nothing of the kind",
     };
@@ -164,6 +169,7 @@ mod tests {
     #[test]
     fn what_stays_behind_is_reported_with_what_to_do() {
         assert!(counted("api_keys", 2).starts_with("2 stay behind") && counted("api_keys", 1).contains("apikey add"));
+        assert!(counted("configs", 1).starts_with("what was set on the older server's pages"));
         assert_eq!(counted("shares", 1), "one stays behind: this version has nothing of the kind");
     }
 

@@ -16,6 +16,8 @@ pub struct Joined {
     pub folders_of_users: HashMap<i64, Vec<Value>>,
     pub folders_of_groups: HashMap<i64, Vec<Value>>,
     pub groups_of_users: HashMap<i64, Vec<Value>>,
+    /// Names alone; U+2026 stands for a group that is not there.
+    pub groups_of_admins: HashMap<i64, Vec<String>>,
     /// Accounts that cannot move without meaning something else, by number, and why.
     pub broken: HashMap<i64, String>,
 }
@@ -68,6 +70,16 @@ impl Joined {
             }
             let lists = if owner == "user_id" { &mut self.folders_of_users } else { &mut self.folders_of_groups };
             lists.entry(of).or_default().push(entry);
+        }
+    }
+
+    /// The groups of administrators, which do not move.
+    pub fn add_groups_of_admins(&mut self, rows: Vec<Row>) {
+        for row in rows {
+            let number = |column: &str| row.get(column).and_then(Value::as_i64);
+            let Some(admin) = number("admin_id") else { continue };
+            let name = number("group_id").and_then(|group| self.groups.get(&group));
+            self.groups_of_admins.entry(admin).or_default().push(name.map_or_else(|| "…".to_owned(), Clone::clone));
         }
     }
 
