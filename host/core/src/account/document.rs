@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::fields::{self, ACCOUNT, Field, Kind};
+use super::fields::{self, ACCOUNT, Field, Kind, field};
 use crate::json;
 
 /// Why a document could not be read.
@@ -123,7 +123,12 @@ fn merge_field(target: &mut Map<String, Value>, field: &Field, value: Value, pat
         Kind::Texts => {
             target.insert(name.to_owned(), texts(value, path)?);
         }
-        Kind::Whole(_) | Kind::List(_) | Kind::SecretText | Kind::Anything => {
+        Kind::Whole(_) | Kind::List(_) | Kind::SecretText => {
+            let mut value = value;
+            in_known_case(&mut value, inner_fields(field));
+            target.insert(name.to_owned(), value);
+        }
+        Kind::Anything => {
             target.insert(name.to_owned(), value);
         }
         Kind::Permissions => {
@@ -148,6 +153,46 @@ fn merge_field(target: &mut Map<String, Value>, field: &Field, value: Value, pat
         },
     }
     Ok(())
+}
+
+/// The fields of a secret that is an object (C4-02).
+const SECRET: &[Field] = &[
+    field("status", Kind::Text, "How the payload is encrypted"),
+    field("payload", Kind::Text, "The secret"),
+    field("key", Kind::Text, "Of another server"),
+    field("additional_data", Kind::Text, "Of another server"),
+    field("mode", Kind::Anything, "Of another server"),
+];
+
+fn inner_fields(field: &Field) -> &'static [Field] {
+    if matches!(field.kind, Kind::SecretText) { SECRET } else { field.fields() }
+}
+
+/// Gives the keys of what is replaced as a whole their known case (B15-01): under another one a value would be kept
+/// without effect, and a secret in clear. Unknown keys stay.
+pub(super) fn in_known_case(value: &mut Value, known: &'static [Field]) {
+    if known.is_empty() {
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| in_known_case(item, known)),
+        Value::Object(object) => {
+            let is_other = |key: &String| fields::find(known, key).is_some_and(|field| field.name != key);
+            if object.keys().any(is_other) {
+                let renamed = |(key, value): (String, Value)| {
+                    let name = fields::find(known, &key).map(|field| field.name.to_owned());
+                    (name.unwrap_or(key), value)
+                };
+                *object = std::mem::take(object).into_iter().map(renamed).collect();
+            }
+            for (key, value) in object.iter_mut() {
+                if let Some(field) = fields::find(known, key) {
+                    in_known_case(value, inner_fields(field));
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// A slash at the end of a directory does not count (A8-04); with both spellings in one document, the
@@ -220,6 +265,22 @@ mod tests {
         // B3-02, B15-01, B15-02, B15-08
         check("{}", r#"{"STATUS":1,"nobody":"knows"}"#, r#"{"status":1}"#);
         check("{}", r#"{"uid":1,"uid":2}"#, r#"{"uid":2}"#);
+        check(
+            "{}",
+            r#"{"filters":{"File_Patterns":[{"Path":"/","Denied_Patterns":["*.exe"],"Later":1}]}}"#,
+            r#"{"filters":{"file_patterns":[{"path":"/","denied_patterns":["*.exe"],"Later":1}]}}"#,
+        );
+        check(
+            "{}",
+            r#"{"filesystem":{"Provider":1,"S3Config":{"Key_Prefix":"p/","Access_Secret":{"Status":"Plain","Payload":"s"}}}}"#,
+            r#"{"filesystem":{"provider":1,"s3config":{"key_prefix":"p/","access_secret":{"status":"Plain","payload":"s"}}}}"#,
+        );
+        check(
+            "{}",
+            r#"{"virtual_folders":[{"Name":"f","Filesystem":{"SFTPConfig":{"Prefix":"/p"}}}],"groups":[{"NAME":"g","Type":1}]}"#,
+            r#"{"virtual_folders":[{"name":"f","filesystem":{"sftpconfig":{"prefix":"/p"}}}],"groups":[{"name":"g","type":1}]}"#,
+        );
+        check("{}", r#"{"groups":[{"Name":"g","name":"h"}]}"#, r#"{"groups":[{"name":"h"}]}"#);
         // B15-03
         check(r#"{"status":1}"#, r#"{"status":null}"#, r#"{"status":1}"#);
         check(r#"{"public_keys":["a"]}"#, r#"{"public_keys":null}"#, "{}");

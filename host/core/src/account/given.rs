@@ -1,29 +1,85 @@
-//! What administrators give an account without effect: it would be more open than its document looks.
+//! What administrators give an account, a folder or a group without effect: it would be more open than it looks.
 
 use serde_json::{Map, Value};
 
+use super::document::in_known_case;
 use super::draft::{InvalidAccount, invalid};
-use super::stored::unknown_restriction;
+use super::fields::{self, ACCOUNT, Field};
+use super::filesystem_table::FILESYSTEM;
+use super::filter_table::FILTERS;
+use super::write::is_unset;
 
-/// Refuses restrictions that are not known, and groups of which it is not said what they give. Hooks may answer with
-/// both: those of a later version, and names for selectors.
+/// Configurations of file systems that are served.
+const SERVED: [&str; 2] = ["s3config", "sftpconfig"];
+
+/// Refuses restrictions and settings of file systems that are not known, and groups of which it is not said what they
+/// give. Hooks may answer with all of them: those of a later version, and names for selectors.
 ///
 /// # Errors
 /// The field that would have no effect.
 pub fn check_given(document: &Map<String, Value>) -> Result<(), InvalidAccount> {
-    if let Some(restriction) = unknown_restriction(document) {
-        let problem = "is not known here, and may restrict the account; correct the name, or leave it out";
-        return Err(invalid(format!("filters.{restriction}"), problem));
+    for (name, value) in document {
+        match fields::find(ACCOUNT, name).map(|field| field.name) {
+            Some("filters") => check_filters(value, "")?,
+            Some("filesystem") => check_file_system(value, "")?,
+            Some("groups") => check_groups(value)?,
+            Some(_) | None => {}
+        }
     }
-    let groups = document.iter().filter(|(name, _)| name.eq_ignore_ascii_case("groups"));
-    let groups = groups.filter_map(|(_, groups)| groups.as_array()).flatten();
-    for (index, group) in groups.enumerate() {
+    Ok(())
+}
+
+/// `prefix`: what the names of fields begin with in errors.
+pub(super) fn check_filters(filters: &Value, prefix: &str) -> Result<(), InvalidAccount> {
+    let problem = "is not known here, and may restrict the account; correct the name, or leave it out";
+    unknown_in(filters, FILTERS, format!("{prefix}filters")).map_or(Ok(()), |path| Err(invalid(path, problem)))
+}
+
+/// As [`check_filters`]: with a prefix that is spelt otherwise, an account would have all of a bucket.
+pub(super) fn check_file_system(filesystem: &Value, prefix: &str) -> Result<(), InvalidAccount> {
+    let mut filesystem = filesystem.clone();
+    in_known_case(&mut filesystem, FILESYSTEM);
+    for field in FILESYSTEM.iter().filter(|field| SERVED.contains(&field.name)) {
+        let config = filesystem.get(field.name).unwrap_or(&Value::Null);
+        if let Some(path) = unknown_in(config, field.fields(), format!("{prefix}filesystem.{}", field.name)) {
+            return Err(invalid(path, "is not known here; correct the name, or leave it out"));
+        }
+    }
+    Ok(())
+}
+
+fn check_groups(groups: &Value) -> Result<(), InvalidAccount> {
+    let field = fields::find(ACCOUNT, "groups").map(Field::fields).unwrap_or_default();
+    let mut groups = groups.clone();
+    in_known_case(&mut groups, field);
+    for (index, group) in groups.as_array().into_iter().flatten().enumerate() {
         if !matches!(group.get("type").and_then(Value::as_i64), Some(1..=3)) {
             let problem = "must be 1 (the primary group), 2 (a secondary one) or 3 (a name alone, which gives nothing)";
             return Err(invalid(format!("groups.{index}.type"), problem));
         }
     }
     Ok(())
+}
+
+/// The path of a field that is not known and asks for something, at any depth. `path`: of the value.
+fn unknown_in(value: &Value, known: &'static [Field], path: String) -> Option<String> {
+    match value {
+        Value::Object(object) => object.iter().find_map(|(name, value)| match fields::find(known, name) {
+            None => (!is_unset(value)).then(|| format!("{path}.{}", plain(name))),
+            Some(field) if field.fields().is_empty() => None,
+            Some(field) => unknown_in(value, field.fields(), format!("{path}.{}", field.name)),
+        }),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| unknown_in(item, known, format!("{path}.{index}")))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+/// A name of a document in a message.
+fn plain(name: &str) -> String {
+    name.chars().take(80).filter(|character| !character.is_control()).collect()
 }
 
 #[cfg(test)]
@@ -34,7 +90,7 @@ mod tests {
 
     #[test]
     fn what_would_have_no_effect_is_refused() {
-        // B9-04, C3-01
+        // B9-04, C3-01, C4-01
         let check = |document: Value, expected: Option<&str>| {
             let found = check_given(document.as_object().unwrap()).err().map(|error| error.field);
             assert_eq!(found.as_deref(), expected, "{document}");
@@ -45,10 +101,22 @@ mod tests {
         check(json!({"filters": {}, "FILTERS": {"later": true}}), Some("filters.later"));
         check(json!({"filters": {"later": []}}), None);
         check(json!({"filters": {"Denied_IP": ["10.0.0.0/8"]}}), None);
-        check(json!({"groups": [{"name": "g", "type": 1}, {"name": "h", "type": 3}]}), None);
+        check(json!({"filters": {"hooks": {"pre_login": true}}}), Some("filters.hooks.pre_login"));
+        let patterns = |rule: Value| json!({"filters": {"file_patterns": [{"path": "/a"}, rule]}});
+        check(patterns(json!({"path": "/", "Denied_Patterns": ["*.exe"]})), None);
+        check(patterns(json!({"path": "/", "denied_pattern": ["*"]})), Some("filters.file_patterns.1.denied_pattern"));
+        check(json!({"groups": [{"name": "g", "type": 1}, {"Name": "h", "Type": 3}]}), None);
         check(json!({"groups": [{"name": "g", "type": 2}, {"name": "h"}]}), Some("groups.1.type"));
         check(json!({"GROUPS": [{"name": "g", "type": 0}]}), Some("groups.0.type"));
         check(json!({"groups": [{"name": "g", "type": "1"}]}), Some("groups.0.type"));
         check(json!({"groups": null}), None);
+        for config in SERVED {
+            let path = format!("filesystem.{config}.key_prefx");
+            check(json!({"filesystem": {"provider": 1, config: {"key_prefx": "a/"}}}), Some(&path));
+            check(json!({"filesystem": {"provider": 1, config: {"key_prefx": ""}}}), None);
+        }
+        check(json!({"filesystem": {"S3Config": {"prefix": "a/"}}}), Some("filesystem.s3config.prefix"));
+        check(json!({"filesystem": {"s3config": {"KEY_PREFIX": "a/", "access_secret": {"later": 1}}}}), None);
+        check(json!({"filesystem": {"gcsconfig": {"later": 1}}}), None);
     }
 }

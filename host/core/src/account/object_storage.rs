@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::draft::{InvalidAccount, invalid};
 use super::endpoints;
+use super::filter_words::flag;
 use super::sealed::SEALED;
 use crate::ports::storage::S3Location;
 use crate::secret::Secret;
@@ -47,7 +48,7 @@ pub(super) fn s3_location(filesystem: &Map<String, Value>, prefix: &str) -> Resu
         storage_class: text("storage_class")?,
         acl: text("acl")?,
         // A16-05: a store of one's own is rarely known by a name for each bucket.
-        path_style: !text("endpoint")?.is_empty() || config.get("force_path_style") == Some(&Value::Bool(true)),
+        path_style: flag(config, &name(""), "force_path_style")? || !text("endpoint")?.is_empty(),
         upload_part_size: number("upload_part_size")?,
         upload_concurrency: number("upload_concurrency")?,
     };
@@ -144,6 +145,7 @@ mod tests {
         check(json!({"bucket": "b", "key_prefix": "a/../b"}), Err("key_prefix"));
         check(json!({"bucket": "b", "upload_part_size": -1}), Err("upload_part_size"));
         check(json!({"bucket": "b", "region": "a\nb"}), Err("region"));
+        check(json!({"bucket": "b", "force_path_style": "true"}), Err("force_path_style"));
         for (field, set, unset) in [
             ("role_arn", json!("r"), json!("")),
             ("skip_tls_verify", json!(true), json!(false)),

@@ -8,12 +8,13 @@ use super::document::merge_fields;
 use super::draft::{InvalidAccount, invalid};
 use super::fields::{self, ACCOUNT, Field, Maintainer};
 use super::folders::{MAX_NAME, check_folder, is_local};
+use super::given::{check_file_system, check_filters};
 use super::group::{Group, as_accounts_take};
 use super::inheritance::{self, EXPIRES_IN};
 use super::kept_secrets;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
 use super::size::check_depth;
-use super::stored::{folder_name, unknown_restriction};
+use super::stored::folder_name;
 use crate::ports::{Collection, FOLDERS, GROUPS, ROLES, StoredDocument, Version};
 
 /// A kind of object that accounts refer to by name.
@@ -136,12 +137,14 @@ impl ObjectKind {
     /// The document is not valid, or asks for what a group does not give; the field is named.
     pub fn accepted(self, document: Map<String, Value>) -> Result<(String, Map<String, Value>), InvalidAccount> {
         let (name, document) = self.validated(document)?;
-        if let (Self::Group, Some(Value::Object(settings))) = (self, document.get("user_settings")) {
-            inheritance::check_given(&as_accounts_take(settings)?)?;
-            if let Some(restriction) = unknown_restriction(settings) {
-                let problem = "is not known here, and would restrict no account; remove it";
-                return Err(invalid(format!("user_settings.filters.{restriction}"), problem));
+        match (self, document.get("user_settings")) {
+            (Self::Folder, _) => check_file_system(document.get("filesystem").unwrap_or(&Value::Null), "")?,
+            (Self::Group, Some(Value::Object(settings))) => {
+                inheritance::check_given(&as_accounts_take(settings)?)?;
+                check_filters(settings.get("filters").unwrap_or(&Value::Null), "user_settings.")?;
+                check_file_system(settings.get("filesystem").unwrap_or(&Value::Null), "user_settings.")?;
             }
+            (Self::Group | Self::Role, _) => {}
         }
         Ok((name, document))
     }
@@ -300,6 +303,8 @@ mod tests {
             // C3-01: not known
             (json!({"filters": {"allowed_ips": ["10.0.0.0/8"]}}), false),
             (json!({"filters": {"allowed_ips": []}}), true),
+            (json!({"filesystem": {"provider": 1, "s3config": {"bucket": "b", "key_prefx": "p/"}}}), false),
+            (json!({"filesystem": {"provider": 1, "s3config": {"bucket": "b", "Key_Prefix": "p/"}}}), true),
         ] {
             check(settings, is_accepted);
         }

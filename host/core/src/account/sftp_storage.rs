@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::draft::{InvalidAccount, invalid};
+use super::filter_words::flag;
 use super::object_storage::secret;
 use crate::ports::storage::SftpLocation;
 
@@ -37,7 +38,7 @@ pub(super) fn sftp_location(filesystem: &Map<String, Value>, prefix: &str) -> Re
         key_passphrase: secret(config, "key_passphrase", name)?,
         fingerprints: fingerprints(config, name)?,
         prefix: directory(&text("prefix")?).ok_or_else(|| invalid(name("prefix"), "must not contain \"..\""))?,
-        one_read_at_a_time: config.get("disable_concurrent_reads") == Some(&Value::Bool(true)),
+        one_read_at_a_time: flag(config, &name(""), "disable_concurrent_reads")?,
         buffer_size,
     };
     if location.endpoint.is_empty() || location.endpoint.contains(['/', '@', ' ']) {
@@ -121,6 +122,7 @@ mod tests {
         check(&json!({"buffer_size": 5000}), Ok(""));
         check(&json!({"buffer_size": 5001}), Err("buffer_size"));
         check(&json!({"buffer_size": "2"}), Err("buffer_size"));
+        check(&json!({"disable_concurrent_reads": 1}), Err("disable_concurrent_reads"));
         for endpoint in ["u@h:22", "h/d", "h 22"] {
             check(&json!({"endpoint": endpoint}), Err("endpoint"));
         }
