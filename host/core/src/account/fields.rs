@@ -37,6 +37,8 @@ pub struct Field {
     pub has_option: bool,
     /// Whether documents for hooks always have the field, empty or not (C1-04).
     pub is_always_shown: bool,
+    /// Whether the server does something with the value; otherwise it is only kept, for other servers.
+    pub has_effect: bool,
     /// Another spelling of the key, in old documents (A8-16).
     pub alias: Option<&'static str>,
     pub(super) member: Member,
@@ -116,6 +118,7 @@ pub(crate) const fn field(name: &'static str, kind: Kind, about: &'static str) -
         has_column: false,
         has_option: false,
         is_always_shown: false,
+        has_effect: true,
         alias: None,
         member: Member::Kept,
     }
@@ -148,6 +151,10 @@ impl Field {
 
     pub(super) const fn always(self) -> Self {
         Self { is_always_shown: true, ..self }
+    }
+
+    pub(super) const fn without_effect(self) -> Self {
+        Self { has_effect: false, ..self }
     }
 
     pub(super) const fn alias(self, alias: &'static str) -> Self {

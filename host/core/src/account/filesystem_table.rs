@@ -17,7 +17,10 @@ pub const FILESYSTEM: &[Field] = &[
     field("httpconfig", Kind::Whole(HTTP), "Of provider 6"),
 ];
 
-const LOCAL: &[Field] = &[field("read_buffer_size", NATURAL, "MB"), field("write_buffer_size", NATURAL, "MB")];
+const LOCAL: &[Field] = &[
+    field("read_buffer_size", NATURAL, "MB").without_effect(),
+    field("write_buffer_size", NATURAL, "MB").without_effect(),
+];
 
 const S3: &[Field] = &[
     field("bucket", Kind::Text, "The bucket's name"),
@@ -37,14 +40,15 @@ const S3: &[Field] = &[
         "MB of the first parts, from 5 to an eighth of `common.upload_memory`; 0 means 8",
     ),
     field("upload_concurrency", NATURAL, "Parts at once, at most 64 and as far as there is memory; 0 means 4"),
-    field("upload_part_max_time", NATURAL, "Seconds; kept for other servers, here it is 300"),
-    field("download_part_size", NATURAL, "MB; kept for other servers, here it follows the reader"),
+    field("upload_part_max_time", NATURAL, "Seconds; kept for other servers, here it is 300").without_effect(),
+    field("download_part_size", NATURAL, "MB; kept for other servers, here it follows the reader").without_effect(),
     field(
         "download_concurrency",
         NATURAL,
         "Parts at once; kept for other servers, here it is up to 8, as memory allows",
-    ),
-    field("download_part_max_time", NATURAL, "Seconds; kept for other servers, here it is 300"),
+    )
+    .without_effect(),
+    field("download_part_max_time", NATURAL, "Seconds; kept for other servers, here it is 300").without_effect(),
     field("force_path_style", Kind::Flag, "The bucket's name stands in the path of URLs, as always with an endpoint"),
     field("skip_tls_verify", Kind::Flag, "The store's certificate is not checked; not supported"),
 ];
@@ -91,7 +95,7 @@ const SFTP: &[Field] = &[
     field("prefix", Kind::Text, "The directory on the other server; empty means /"),
     field("disable_concurrent_reads", Kind::Flag, "A file is read by one request at a time"),
     field("buffer_size", NATURAL, "MB that a file reads or writes ahead, at most 16; 0 means 2"),
-    field("equality_check_mode", Kind::Integer(0, 1), "Kept for other servers"),
+    field("equality_check_mode", Kind::Integer(0, 1), "Kept for other servers").without_effect(),
 ];
 
 const HTTP: &[Field] = &[

@@ -11,6 +11,13 @@ use super::write::is_unset;
 
 /// Configurations of file systems that are served.
 const SERVED: [&str; 2] = ["s3config", "sftpconfig"];
+/// Numbers in them with the least and the most that hold; 0 is what is usual. What is stored already with another one has
+/// the nearest.
+const BOUNDS: [(&str, &str, i64, i64); 3] = [
+    ("s3config", "upload_part_size", 5, 5000),
+    ("s3config", "upload_concurrency", 1, 64),
+    ("sftpconfig", "buffer_size", 1, 16),
+];
 
 /// Refuses restrictions and settings of file systems that are not known, and groups of which it is not said what they
 /// give. Hooks may answer with all of them: those of a later version, and names for selectors.
@@ -43,6 +50,13 @@ pub(super) fn check_file_system(filesystem: &Value, prefix: &str) -> Result<(), 
         let config = filesystem.get(field.name).unwrap_or(&Value::Null);
         if let Some(path) = unknown_in(config, field.fields(), format!("{prefix}filesystem.{}", field.name)) {
             return Err(invalid(path, "is not known here; correct the name, or leave it out"));
+        }
+    }
+    for (config, field, least, most) in BOUNDS {
+        let number = filesystem.get(config).and_then(|config| config.get(field)).and_then(Value::as_i64).unwrap_or(0);
+        if number != 0 && !(least..=most).contains(&number) {
+            let problem = format!("must be from {least} to {most}, or 0 for what is usual");
+            return Err(invalid(format!("{prefix}filesystem.{config}.{field}"), problem));
         }
     }
     Ok(())
@@ -118,5 +132,13 @@ mod tests {
         check(json!({"filesystem": {"S3Config": {"prefix": "a/"}}}), Some("filesystem.s3config.prefix"));
         check(json!({"filesystem": {"s3config": {"KEY_PREFIX": "a/", "access_secret": {"later": 1}}}}), None);
         check(json!({"filesystem": {"gcsconfig": {"later": 1}}}), None);
+        for (config, field, least, most) in BOUNDS {
+            let path = format!("filesystem.{config}.{field}");
+            for (number, is_refused) in
+                [(0, false), (least, false), (most, false), (least - 1, least > 1), (most + 1, true)]
+            {
+                check(json!({"filesystem": {config: {field: number}}}), Some(path.as_str()).filter(|_| is_refused));
+            }
+        }
     }
 }

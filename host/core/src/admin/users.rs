@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Actor, AdminError, Audit, PAGE, PAGE_AND_ONE, UseCase};
 use crate::account::{
     AccountDraft, AccountError, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, check_given,
-    keep_credentials, redacted,
+    keep_credentials, redacted, without_effect,
 };
 use crate::key_options::KeyOptions;
 use crate::ports::{AccountFilter, PageRequest, StoreError, StoredDocument, USERS};
@@ -60,7 +60,8 @@ impl ShownUser {
     /// What administrators see of a valid account.
     pub fn of(user: &User) -> Self {
         let document = user.to_document(Audience::Redacted);
-        Self { revision: user.revision, document, problem: None, notes: notes_of(user) }
+        let notes = notes_of(user, &document);
+        Self { revision: user.revision, document, problem: None, notes }
     }
 }
 
@@ -239,8 +240,8 @@ impl UserAdministration {
     }
 }
 
-/// Warnings about keys that can be stored, but admit no login.
-fn notes_of(user: &User) -> Vec<String> {
+/// Warnings about what can be stored, but has no effect: keys that admit no login, and what is only kept for other servers.
+fn notes_of(user: &User, document: &Map<String, Value>) -> Vec<String> {
     let untouched = user.public_keys.iter().filter(|key| key.needs_presence()).map(|key| {
         format!(
             "The security key {} will be refused, because it cannot be seen whether it was touched; begin its line with \
@@ -256,7 +257,9 @@ fn notes_of(user: &User) -> Vec<String> {
         let problem = key.weakness()?;
         Some(format!("The key {} admits no login: {problem}.", key.fingerprint()))
     });
-    untouched.chain(unusable).chain(weak).collect()
+    let kept = without_effect(document).into_iter();
+    let kept = kept.map(|path| format!("{path} is kept, and has no effect on this server."));
+    untouched.chain(unusable).chain(weak).chain(kept).collect()
 }
 
 /// The filter as it is for the actor, who sees only accounts of the own role; None: it names another role.
