@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, InvalidAccount, invalid};
 use super::filter_validation::{directory, objects};
+use super::filter_words::flag;
 use super::object_storage::s3_location;
 use super::sftp_storage::sftp_location;
 use crate::path::VirtualPath;
@@ -88,14 +89,16 @@ impl AccountDraft {
 }
 
 fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, InvalidAccount> {
-    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let virtual_path = directory(object, prefix, "virtual_path")?;
     if virtual_path.is_root() {
         return Err(invalid(format!("{prefix}virtual_path"), "must not be \"/\": that is the home directory"));
     }
     let mapped_path = check_folder(object, prefix)?;
     // In documents of the first era the path of a folder is its name.
-    let name = if text("name").is_empty() { mapped_path.clone() } else { text("name").to_owned() };
+    let name = match text(object, prefix, "name")? {
+        "" => mapped_path.clone(),
+        name => name.to_owned(),
+    };
     if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
         return Err(invalid(
             format!("{prefix}name"),
@@ -105,7 +108,8 @@ fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, In
     let quota = folder_quota(object, prefix)?;
     let filesystem = match object.get("filesystem") {
         Some(Value::Object(filesystem)) if !is_local(filesystem) => filesystem.clone(),
-        Some(_) | None => Map::new(),
+        Some(Value::Object(_) | Value::Null) | None => Map::new(),
+        Some(_) => return Err(invalid(format!("{prefix}filesystem"), "must be an object")),
     };
     Ok(VirtualFolder { name, virtual_path, mapped_path, filesystem, quota })
 }
@@ -113,13 +117,16 @@ fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, In
 /// The path of a folder's document, or of an entry of an account; empty where it names none. Checks where the
 /// files are.
 pub(super) fn check_folder(object: &Map<String, Value>, prefix: &str) -> Result<String, InvalidAccount> {
-    let text = object.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
-    let mapped_path = text.trim_end_matches('/').to_owned();
+    let mapped_path = text(object, prefix, "mapped_path")?.trim_end_matches('/').to_owned();
     let climbs = mapped_path.contains('\0') || mapped_path.split('/').any(|component| component == "..");
     if !mapped_path.is_empty() && (!mapped_path.starts_with('/') || climbs) {
         return Err(invalid(format!("{prefix}mapped_path"), "must be an absolute path without \"..\""));
     }
     if let Some(Value::Object(filesystem)) = object.get("filesystem") {
+        // Another type would mean the host's disk.
+        if filesystem.get("provider").is_some_and(|provider| !provider.is_null() && provider.as_i64().is_none()) {
+            return Err(invalid(format!("{prefix}filesystem.provider"), "must be an integer"));
+        }
         match provider(filesystem) {
             0 => {}
             1 => drop(s3_location(filesystem, prefix)?),
@@ -131,6 +138,15 @@ pub(super) fn check_folder(object: &Map<String, Value>, prefix: &str) -> Result<
         }
     }
     Ok(mapped_path)
+}
+
+/// The text of a field; empty where there is none.
+fn text<'a>(object: &'a Map<String, Value>, prefix: &str, field: &str) -> Result<&'a str, InvalidAccount> {
+    match object.get(field) {
+        None | Some(Value::Null) => Ok(""),
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(_) => Err(invalid(format!("{prefix}{field}"), "must be a text")),
+    }
 }
 
 fn provider(filesystem: &Map<String, Value>) -> i64 {
@@ -150,14 +166,15 @@ fn folder_quota(object: &Map<String, Value>, prefix: &str) -> Result<FolderQuota
             .filter(|value| *value >= -1)
             .ok_or_else(|| invalid(format!("{prefix}{field}"), "must be an integer of at least -1")),
     };
-    let excluded = object.get("exclude_from_quota").and_then(Value::as_bool);
+    let is_said = object.get("exclude_from_quota").is_some_and(|value| !value.is_null());
+    let counts_for_account = is_said && !flag(object, prefix, "exclude_from_quota")?;
     match (number("quota_size")?, number("quota_files")?) {
         (-1, -1) => Ok(FolderQuota::OfAccount),
         (-1, _) | (_, -1) => {
             Err(invalid(format!("{prefix}quota_size"), "-1 must be the value of quota_size and quota_files both"))
         }
         // The way of the first era to count the files for the account.
-        (0, 0) if excluded == Some(false) => Ok(FolderQuota::OfAccount),
+        (0, 0) if counts_for_account => Ok(FolderQuota::OfAccount),
         (size, files) => Ok(FolderQuota::Own { size, files }),
     }
 }
@@ -225,6 +242,14 @@ mod tests {
         check(&with(r#"{"provider":1}"#), Some("virtual_folders.0.filesystem.s3config.bucket"));
         check(&with(r#"{"provider":4}"#), Some("virtual_folders.0.filesystem.provider"));
         check(&with(r#"{"provider":5}"#), Some("virtual_folders.0.filesystem.sftpconfig.endpoint"));
+        // Another type is no value that is left out.
+        check(&with(r#"{"provider":"1"}"#), Some("virtual_folders.0.filesystem.provider"));
+        check(&with("7"), Some("virtual_folders.0.filesystem"));
+        check(&with("null"), None);
+        let also = |field: &str| format!(r#"[{{"virtual_path":"/a","mapped_path":"/srv/a",{field}}}]"#);
+        check(&also(r#""name":7"#), Some("virtual_folders.0.name"));
+        check(&also(r#""exclude_from_quota":"false""#), Some("virtual_folders.0.exclude_from_quota"));
+        check(r#"[{"name":"a","virtual_path":"/a","mapped_path":7}]"#, Some("virtual_folders.0.mapped_path"));
     }
 
     #[test]

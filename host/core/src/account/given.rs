@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::document::in_known_case;
 use super::draft::{InvalidAccount, invalid};
+use super::field_table::FOLDER;
 use super::fields::{self, ACCOUNT, Field};
 use super::filesystem_table::FILESYSTEM;
 use super::filter_table::FILTERS;
@@ -11,6 +12,8 @@ use super::write::is_unset;
 
 /// Configurations of file systems that are served.
 const SERVED: [&str; 2] = ["s3config", "sftpconfig"];
+/// What the older server shows of a folder beside its fields (C5-01).
+const REFERENCES: [&str; 2] = ["users", "groups"];
 /// Numbers in them with the least and the most that hold; 0 is what is usual. What is stored already with another one has
 /// the nearest.
 const BOUNDS: [(&str, &str, i64, i64); 3] = [
@@ -30,6 +33,7 @@ pub fn check_given(document: &Map<String, Value>) -> Result<(), InvalidAccount> 
             Some("filters") => check_filters(value, "")?,
             Some("filesystem") => check_file_system(value, "")?,
             Some("groups") => check_groups(value)?,
+            Some("virtual_folders") => check_folders(value)?,
             Some(_) | None => {}
         }
     }
@@ -57,6 +61,25 @@ pub(super) fn check_file_system(filesystem: &Value, prefix: &str) -> Result<(), 
         if number != 0 && !(least..=most).contains(&number) {
             let problem = format!("must be from {least} to {most}, or 0 for what is usual");
             return Err(invalid(format!("{prefix}filesystem.{config}.{field}"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// As [`check_filters`]: a quota that is spelt otherwise would not hold.
+pub(super) fn check_folders(folders: &Value) -> Result<(), InvalidAccount> {
+    for (index, entry) in folders.as_array().into_iter().flatten().enumerate() {
+        let prefix = format!("virtual_folders.{index}.");
+        for (name, value) in entry.as_object().into_iter().flatten() {
+            match fields::find(FOLDER, name).map(|field| field.name) {
+                Some("filesystem") => check_file_system(value, &prefix)?,
+                Some(_) => {}
+                None if is_unset(value) || REFERENCES.contains(&name.as_str()) => {}
+                None => {
+                    let problem = "is not known here; correct the name, or leave it out";
+                    return Err(invalid(format!("{prefix}{}", plain(name)), problem));
+                }
+            }
         }
     }
     Ok(())
@@ -132,6 +155,18 @@ mod tests {
         check(json!({"filesystem": {"S3Config": {"prefix": "a/"}}}), Some("filesystem.s3config.prefix"));
         check(json!({"filesystem": {"s3config": {"KEY_PREFIX": "a/", "access_secret": {"later": 1}}}}), None);
         check(json!({"filesystem": {"gcsconfig": {"later": 1}}}), None);
+        let folder = |more: Value| {
+            let mut entry = json!({"name": "f", "virtual_path": "/f", "users": ["a"], "id": 3, "Quota_Size": 5});
+            entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"virtual_folders": [{"name": "e"}, entry]})
+        };
+        check(folder(json!({})), None);
+        check(folder(json!({"quota_sise": 0})), None);
+        check(folder(json!({"quota_sise": 5})), Some("virtual_folders.1.quota_sise"));
+        check(
+            folder(json!({"filesystem": {"s3config": {"key_prefx": "a/"}}})),
+            Some("virtual_folders.1.filesystem.s3config.key_prefx"),
+        );
         for (config, field, least, most) in BOUNDS {
             let path = format!("filesystem.{config}.{field}");
             for (number, is_refused) in

@@ -8,7 +8,7 @@ use super::document::merge_fields;
 use super::draft::{InvalidAccount, invalid};
 use super::fields::{self, ACCOUNT, Field, Maintainer};
 use super::folders::{MAX_NAME, check_folder, is_local};
-use super::given::{check_file_system, check_filters};
+use super::given::{check_file_system, check_filters, check_folders};
 use super::group::{Group, as_accounts_take};
 use super::inheritance::{self, EXPIRES_IN};
 use super::kept_secrets;
@@ -145,6 +145,9 @@ impl ObjectKind {
                 check_file_system(settings.get("filesystem").unwrap_or(&Value::Null), "user_settings.")?;
             }
             (Self::Group | Self::Role, _) => {}
+        }
+        if self == Self::Group {
+            check_folders(document.get("virtual_folders").unwrap_or(&Value::Null))?;
         }
         Ok((name, document))
     }
