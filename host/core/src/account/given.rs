@@ -43,7 +43,9 @@ pub fn check_given(document: &Map<String, Value>) -> Result<(), InvalidAccount> 
 /// `prefix`: what the names of fields begin with in errors.
 pub(super) fn check_filters(filters: &Value, prefix: &str) -> Result<(), InvalidAccount> {
     let problem = "is not known here, and may restrict the account; correct the name, or leave it out";
-    unknown_in(filters, FILTERS, format!("{prefix}filters")).map_or(Ok(()), |path| Err(invalid(path, problem)))
+    let mut filters = filters.clone();
+    in_known_case(&mut filters, FILTERS);
+    unknown_in(&filters, FILTERS, format!("{prefix}filters")).map_or(Ok(()), |path| Err(invalid(path, problem)))
 }
 
 /// As [`check_filters`]: with a prefix that is spelt otherwise, an account would have all of a bucket.
@@ -107,8 +109,12 @@ fn unknown_in(value: &Value, known: &'static [Field], path: String) -> Option<St
             Some(field) => unknown_in(value, field.fields(), format!("{path}.{}", field.name)),
         }),
         Value::Array(items) => {
-            let mut items = items.iter().enumerate();
-            items.find_map(|(index, item)| unknown_in(item, known, format!("{path}.{index}")))
+            // What a later server knows of a rule stays beside what is known here, if that is anything but its first field,
+            // which says what the rule is for.
+            let has_more =
+                |item: &Value| known.iter().skip(1).any(|field| item.get(field.name).is_some_and(|it| !is_unset(it)));
+            let mut bare = items.iter().enumerate().filter(|(_, item)| !has_more(item));
+            bare.find_map(|(index, item)| unknown_in(item, known, format!("{path}.{index}")))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
@@ -142,6 +148,9 @@ mod tests {
         let patterns = |rule: Value| json!({"filters": {"file_patterns": [{"path": "/a"}, rule]}});
         check(patterns(json!({"path": "/", "Denied_Patterns": ["*.exe"]})), None);
         check(patterns(json!({"path": "/", "denied_pattern": ["*"]})), Some("filters.file_patterns.1.denied_pattern"));
+        check(patterns(json!({"path": "/", "denied_patterns": ["*.exe"], "later": "kept"})), None);
+        let limits = json!([{"sources": ["10.0.0.0/8"], "upload_bandwith": 5}]);
+        check(json!({"filters": {"bandwidth_limits": limits}}), Some("filters.bandwidth_limits.0.upload_bandwith"));
         check(json!({"groups": [{"name": "g", "type": 1}, {"Name": "h", "Type": 3}]}), None);
         check(json!({"groups": [{"name": "g", "type": 2}, {"name": "h"}]}), Some("groups.1.type"));
         check(json!({"GROUPS": [{"name": "g", "type": 0}]}), Some("groups.0.type"));
