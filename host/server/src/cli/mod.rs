@@ -31,6 +31,7 @@ mod storage;
 mod times;
 mod token;
 mod typed_password;
+mod unknown_fields;
 mod user;
 mod user_arguments;
 mod user_fields;

@@ -6,10 +6,12 @@ use serde_json::{Map, Value, json};
 use tidegate_api_types::{
     AddObject, DeleteObject, DocumentChange, ListObjects, ObjectKind, ShowObject, StoredObject, UpdateObject,
 };
+use tidegate_core::account::ObjectKind as Known;
 use tidegate_migrate::older::decrypt_file_systems;
 
 use super::door::{Door, Purpose};
 use super::lines::{print_line, warn_line};
+use super::unknown_fields::warn_of_object;
 use super::user::{PAGE, change};
 use super::{Place, read_source};
 
@@ -147,6 +149,12 @@ fn document(kind: ObjectKind, arguments: &impl Given) -> anyhow::Result<Map<Stri
             let Value::Object(mut document) = document else {
                 return Err(anyhow::anyhow!("it must be a JSON object")).with_context(unreadable);
             };
+            let known = match kind {
+                ObjectKind::Folder => Known::Folder,
+                ObjectKind::Group => Known::Group,
+                ObjectKind::Role => Known::Role,
+            };
+            warn_of_object(source, known.fields(), &document);
             decrypt_file_systems(&mut document);
             document
         }

@@ -8,6 +8,7 @@ use tidegate_core::account::{AccountDraft, check_given};
 use tidegate_core::password::PasswordText;
 use tidegate_migrate::older::decrypt_file_systems;
 
+use super::unknown_fields::warn_of_account;
 use super::user_fields::FieldArguments;
 use super::{Place, public_key_lines, read_source, typed_password};
 
@@ -123,6 +124,7 @@ fn document_of(source: &str) -> anyhow::Result<Map<String, Value>> {
         Value::Object(mut document) => {
             // A draft leaves out what is not known.
             check_given(&document).with_context(unreadable)?;
+            warn_of_account(source, &document);
             decrypt_file_systems(&mut document);
             Ok(document)
         }
