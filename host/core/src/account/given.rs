@@ -22,17 +22,28 @@ const BOUNDS: [(&str, &str, i64, i64); 3] = [
     ("sftpconfig", "buffer_size", 1, 16),
 ];
 
-/// Refuses restrictions and settings of file systems that are not known, and groups of which it is not said what they
-/// give. Hooks may answer with all of them: those of a later version, and names for selectors.
+/// Refuses what [`check_known`] finds, and groups of which it is not said what they give. Hooks may answer with all of
+/// that: with settings of a later version, and with names for selectors.
 ///
 /// # Errors
 /// The field that would have no effect.
 pub fn check_given(document: &Map<String, Value>) -> Result<(), InvalidAccount> {
+    check_known(document)?;
+    document
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("groups"))
+        .try_for_each(|(_, groups)| check_groups(groups))
+}
+
+/// Finds restrictions and settings of file systems that are not known, or beyond their bounds.
+///
+/// # Errors
+/// The field that would have no effect.
+pub fn check_known(document: &Map<String, Value>) -> Result<(), InvalidAccount> {
     for (name, value) in document {
         match fields::find(ACCOUNT, name).map(|field| field.name) {
             Some("filters") => check_filters(value, "")?,
             Some("filesystem") => check_file_system(value, "")?,
-            Some("groups") => check_groups(value)?,
             Some("virtual_folders") => check_folders(value)?,
             Some(_) | None => {}
         }

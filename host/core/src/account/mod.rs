@@ -65,7 +65,7 @@ pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
 pub use effective::{EffectiveAccount, in_force};
 pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdict, OneTimeCodes, PatternRule};
 pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
-pub use given::check_given;
+pub use given::{check_given, check_known};
 pub use group::{Group, Membership, MembershipKind};
 pub(crate) use group_places::Coming;
 pub use group_places::GroupPlace;
