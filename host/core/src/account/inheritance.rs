@@ -116,7 +116,8 @@ pub(super) fn check_given(settings: &Map<String, Value>) -> Result<(), InvalidAc
     Ok(())
 }
 
-fn asks_for_nothing(given: &Value) -> bool {
+/// Whether a value is unset, or an object of nothing else.
+pub(super) fn asks_for_nothing(given: &Value) -> bool {
     match given {
         Value::Object(fields) => fields.values().all(asks_for_nothing),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => is_unset(given),

@@ -76,7 +76,7 @@ pub use kept_secrets::{keep_credentials, keep_password};
 pub use load::{Dump, LoadOutcome, Loaded};
 pub use loading::{Loading, PlannedLoad};
 pub(crate) use new_name::check_new_name;
-pub(crate) use no_effect::without_effect;
+pub(crate) use no_effect::notes_of;
 pub use object_writing::{ObjectReferences, ObjectWriting};
 pub use objects::ObjectKind;
 pub use offset_page::{OffsetPage, documents_at};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Actor, AdminError, Audit, PAGE, PAGE_AND_ONE, UseCase};
 use crate::account::{
     AccountDraft, AccountError, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, check_given,
-    keep_credentials, redacted, without_effect,
+    keep_credentials, notes_of, redacted,
 };
 use crate::key_options::KeyOptions;
 use crate::ports::{AccountFilter, PageRequest, StoreError, StoredDocument, USERS};
@@ -60,8 +60,7 @@ impl ShownUser {
     /// What administrators see of a valid account.
     pub fn of(user: &User) -> Self {
         let document = user.to_document(Audience::Redacted);
-        let notes = notes_of(user, &document);
-        Self { revision: user.revision, document, problem: None, notes }
+        Self { revision: user.revision, document, problem: None, notes: all_notes_of(user) }
     }
 }
 
@@ -240,8 +239,8 @@ impl UserAdministration {
     }
 }
 
-/// Warnings about what can be stored, but has no effect: keys that admit no login, and what is only kept for other servers.
-fn notes_of(user: &User, document: &Map<String, Value>) -> Vec<String> {
+/// Warnings about what can be stored, but has no effect: keys that admit no login, and others.
+fn all_notes_of(user: &User) -> Vec<String> {
     let untouched = user.public_keys.iter().filter(|key| key.needs_presence()).map(|key| {
         format!(
             "The security key {} will be refused, because it cannot be seen whether it was touched; begin its line with \
@@ -257,9 +256,7 @@ fn notes_of(user: &User, document: &Map<String, Value>) -> Vec<String> {
         let problem = key.weakness()?;
         Some(format!("The key {} admits no login: {problem}.", key.fingerprint()))
     });
-    let kept = without_effect(document).into_iter();
-    let kept = kept.map(|path| format!("{path} is kept, and has no effect on this server."));
-    untouched.chain(unusable).chain(weak).chain(kept).collect()
+    untouched.chain(unusable).chain(weak).chain(notes_of(&user.filters.document, &user.filesystem)).collect()
 }
 
 /// The filter as it is for the actor, who sees only accounts of the own role; None: it names another role.
