@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
+use tidegate_core::account::fields::{ACCOUNT, Maintainer};
 use tidegate_core::ports::{PageRequest, StoreError, StoredDocument, USERS};
 
 use super::Reader;
@@ -34,6 +35,15 @@ impl<R: Reader> AccountTable<R> {
     pub async fn open(reader: R) -> Result<Self, StoreError> {
         let mut has = reader.columns().await?;
         let columns = columns(&has, &reader.place())?;
+        let unread = unread(&has);
+        if !unread.is_empty() {
+            let (place, unread) = (reader.place(), unread.join(", "));
+            let message = format!(
+                "{place} has columns that are not read, and have no effect on its accounts: {unread}; a field of an account \
+                 that is among them belongs into the column other"
+            );
+            tracing::warn!(sender = "data_provider", message);
+        }
         has.retain(|found| documents::columns(&USERS).split(", ").any(|column| column == found));
         let table = Self { reader, columns, has };
         table.find("").await?;
@@ -144,6 +154,14 @@ fn field_with_column(other: &Cell, has: &[String]) -> Option<String> {
     fields.find(|field| has.iter().any(|column| column.eq_ignore_ascii_case(field)))
 }
 
+/// The columns that are not read, but for those that a server that counts would have.
+fn unread(has: &[String]) -> Vec<&str> {
+    let is_read = |column: &str| documents::columns(&USERS).split(", ").any(|known| known == column);
+    let is_counted =
+        |column: &str| ACCOUNT.iter().any(|field| field.name == column && field.maintainer == Maintainer::Server);
+    has.iter().map(String::as_str).filter(|column| !is_read(column) && !is_counted(column)).collect()
+}
+
 /// The columns in which rows are read, from those that there are.
 fn columns(has: &[String], place: &str) -> Result<String, StoreError> {
     if has.is_empty() {
@@ -162,4 +180,24 @@ fn columns(has: &[String], place: &str) -> Result<String, StoreError> {
     let wanted = documents::columns(&USERS);
     let columns = wanted.split(", ").map(|column| if is_there(column) { column } else { "NULL" });
     Ok(columns.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_without_effect_are_found() {
+        // A8-17
+        let check = |has: &[&str], expected: &[&str]| {
+            let has: Vec<String> = has.iter().map(|column| (*column).to_owned()).collect();
+            assert_eq!(unread(&has), expected, "{has:?}");
+        };
+        check(&NEEDED, &[]);
+        check(&["id", "username", "filters", "other", "used_quota_size", "last_login", "created_at"], &[]);
+        check(
+            &["username", "groups", "deleted_at", "total_data_transfer"],
+            &["groups", "deleted_at", "total_data_transfer"],
+        );
+    }
 }
