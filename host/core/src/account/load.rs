@@ -35,8 +35,9 @@ pub struct Dump {
     pub users: Vec<Map<String, Value>>,
     /// Folders, groups and roles, which are loaded in the order of [`ObjectKind::ALL`] before the accounts.
     pub objects: Vec<(ObjectKind, Map<String, Value>)>,
-    /// Whether the documents are those of another server whose place this one takes: no credential is needed, groups that give an account something have to be there, and file systems
-    /// that this version does not serve are stored whole, though logins to them are refused.
+    /// Whether the documents are those of another server whose place this one takes: no credential is needed, groups that
+    /// give an account something have to be there, and file systems that this version does not serve are stored whole,
+    /// though logins to them are refused.
     pub moves_in: bool,
     /// Whether the documents are those of a dump of this server: as what they were made of, accounts need no
     /// credential, and file systems that this version does not serve are stored whole.
