@@ -16,7 +16,7 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::interpreter;
+use crate::{interpreter, open_files};
 
 /// Time for a killed program to end.
 const REAP_TIME: Duration = Duration::from_secs(5);
@@ -116,9 +116,15 @@ async fn start(run: &Run) -> Result<Program, RunError> {
     let path = run.program.clone();
     // Loading a program from a slow disk takes time. The runtime has no part in this: while it ends, it would
     // refuse the program's streams, and forget a program that has just begun.
-    let started = tokio::task::spawn_blocking(move || command.spawn().map(|child| Program::new(child, path)));
+    let started = tokio::task::spawn_blocking(move || begin(command, path));
     let started = started.await.unwrap_or_else(|error| Err(io::Error::other(error)));
     started.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
+}
+
+fn begin(mut command: Command, path: PathBuf) -> io::Result<Program> {
+    let child = command.spawn()?;
+    open_files::give_to(child.id());
+    Ok(Program::new(child, path))
 }
 
 /// A program that runs, with its process group. If it is no longer supervised, because the server ends, it is killed.
@@ -253,6 +259,18 @@ mod tests {
             max_stderr: 1000,
         };
         super::run(run, CallPlace::default(), None).await
+    }
+
+    #[tokio::test]
+    async fn programs_have_the_limit_on_open_files_that_the_server_had_at_first() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(256), ..limit }).unwrap();
+        open_files::keep_for_programs();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(512), ..limit }).unwrap();
+        let output = shell("until [ $(ulimit -n) = 256 ]; do :; done; echo same", PATIENCE).await.unwrap();
+        assert_eq!(output.stdout, b"same\n");
     }
 
     const SOON: Duration = Duration::from_secs(2);

@@ -15,8 +15,10 @@ const FEW: u64 = 1024;
 const LEAST_RESERVE: u64 = 16;
 const LARGEST_RESERVE: u64 = 256;
 
-/// Raises the limit as far as it goes, since every connection and every open file is a descriptor.
+/// Raises the limit as far as it goes, since every connection and every open file is a descriptor. Programs run with the
+/// one until then.
 pub fn raise_limit() {
+    tidegate_hooks_external::keep_for_programs();
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {

@@ -19,9 +19,9 @@ use tokio::time::timeout;
 
 use super::{Next, carry_out, message, stored_hash};
 use crate::event::ProgramInput;
-use crate::interpreter;
 use crate::program::{ProgramHook, checked, shown};
 use crate::stderr_log;
+use crate::{interpreter, open_files};
 
 /// Longest line of a program, in bytes (A12-05).
 const MAX_LINE: u64 = 64 << 10;
@@ -210,7 +210,11 @@ impl Hook<KeyboardInteractive> for ProgramHook {
         call.sent(shown(&input));
         let (exec, place) = (start(self, &input), call.take_place());
         // If the caller leaves meanwhile, what has begun is killed all the same.
-        let begun = move || exec.start().map(|job| Started { job: Some(job), place });
+        let begun = move || {
+            let job = exec.start()?;
+            open_files::give_to(job.pid());
+            Ok::<_, std::io::Error>(Started { job: Some(job), place })
+        };
         let begun = tokio::task::spawn_blocking(begun).await.map_err(|error| HookError::Failed(error.to_string()))?;
         let explained = |error: std::io::Error| HookError::Unavailable(interpreter::explain(self.path(), &error));
         let mut running = running(begun.map_err(explained)?)?;
