@@ -46,7 +46,7 @@ impl Documents {
             _ => Document::new(),
         };
         let permissions = self.permissions(&document, &about);
-        for (field, value) in document.iter().filter(|(_, value)| !is_empty(value)) {
+        for (field, _) in document.iter().filter(|(_, value)| !is_empty(value)) {
             let is_known = ADMIN_OBJECT.iter().any(|known| known.name == field) || LEFT.contains(&field.as_str());
             match MISSED.iter().find(|(missed, _)| missed.eq_ignore_ascii_case(field)) {
                 Some((_, text)) => self.moved.note(NoteKind::NoCounterpart, &about, *text),
