@@ -34,6 +34,10 @@ printf mid | dd of="$M/zero" bs=1 seek=50000 conv=notrunc status=none
 step "modes, times, links, statfs, sync"
 chmod 600 "$M/zero"; touch -d '2001-02-03 04:05:06' "$M/zero"
 [ "$(stat -c '%a %Y' "$M/zero")" = "600 $(date -d '2001-02-03 04:05:06' +%s)" ] || fail "mode or time"
+owner=$(stat -c '%u %g' "$M/zero")
+chgrp "${owner#* }" "$M/zero" || fail "the group alone"
+chown "${owner% *}" "$M/zero" || fail "the owner alone"
+[ "$(stat -c '%u %g' "$M/zero")" = "$owner" ] || fail "the owner or group has changed"
 ln -s zero "$M/sym"; [ "$(readlink "$M/sym")" = zero ] || fail symlink
 ln "$M/zero" "$M/hard"; cmp "$M/zero" "$M/hard" || fail "hard link"
 df "$M" >/dev/null || fail statfs

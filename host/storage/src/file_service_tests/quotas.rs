@@ -77,6 +77,13 @@ async fn uploads_count_what_they_leave() {
         file.close().await.unwrap();
     };
     check(patched, [(80, 1); 3]).await;
+    // Resized though the owner cannot be set.
+    let resized = async |on: &Fixture| {
+        on.put("/f", 20).await.unwrap();
+        let wanted = SetAttributes { size: Some(50), uid: Some(u32::MAX), ..SetAttributes::default() };
+        on.files.set_attributes(&path("/f"), &wanted, true, SFTP).await.unwrap_err();
+    };
+    check(resized, [(50, 1); 3]).await;
 }
 
 #[tokio::test]
