@@ -7,6 +7,7 @@ use super::fields::{Field, HAS_PASSWORD, Kind, field};
 use super::filesystem_table::FILESYSTEM;
 use super::filter_table::FILTERS;
 use crate::password::PasswordHash;
+use crate::quota::Limit;
 
 pub(super) const ANY: Kind = Kind::Integer(i64::MIN, i64::MAX);
 pub(super) const NATURAL: Kind = Kind::Integer(0, i64::MAX);
@@ -57,7 +58,7 @@ macro_rules! narrow {
 macro_rules! megabytes {
     ($field:expr, $($member:ident).+) => {
         $field.derived(|draft, field, values| {
-            values.$($member).+ = draft.megabytes(field)?;
+            values.$($member).+ = Limit::of(draft.megabytes(field)?);
             Ok(())
         })
     };

@@ -12,6 +12,7 @@ use crate::connection::LoginMethod;
 use crate::network::canonical;
 use crate::path::VirtualPath;
 use crate::pattern::Pattern;
+use crate::quota::Limit;
 
 impl AccountDraft {
     pub(super) fn validated_filters(&self) -> Result<Filters, InvalidAccount> {
@@ -41,7 +42,7 @@ impl AccountDraft {
             password_expiration: natural(document, "filters.", "password_expiration")?,
             denies_ssh: denied_protocols.iter().any(|protocol| protocol == "SSH"),
             file_patterns: self.file_patterns(document)?,
-            max_upload_file_size: natural(document, "filters.", "max_upload_file_size")?.unsigned_abs(),
+            max_upload_file_size: Limit::stored(natural(document, "filters.", "max_upload_file_size")?),
             start_directory: start_directory(document)?,
             access_time: access_time(document)?,
             bandwidth_limits: self.bandwidth_limits(document)?,

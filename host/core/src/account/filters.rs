@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::connection::LoginMethod;
 use crate::path::VirtualPath;
 use crate::pattern::Pattern;
+use crate::quota::Limit;
 use crate::secret::Secret;
 
 /// Restrictions on logins and files (C3). Fields that the server does not use are in `document` alone.
@@ -39,8 +40,8 @@ pub struct Filters {
     pub denies_ssh: bool,
     /// Which names may be used in which directories.
     pub file_patterns: FilePatterns,
-    /// Bytes of the largest file that may be uploaded; 0: unlimited.
-    pub max_upload_file_size: u64,
+    /// Bytes of the largest file that may be uploaded.
+    pub max_upload_file_size: Limit,
     /// The directory in which sessions begin.
     pub start_directory: VirtualPath,
     /// When the account may be used; empty: always.

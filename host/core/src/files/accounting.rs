@@ -33,8 +33,8 @@ impl Opened {
         }
         let length = length as u64;
         let end = if self.options.append {
-            let max = self.files.account().filters.max_upload_file_size;
-            if max > 0 { self.file.file().metadata().await?.size.saturating_add(length) } else { length }
+            let is_limited = self.files.account().filters.max_upload_file_size.is_set();
+            if is_limited { self.file.file().metadata().await?.size.saturating_add(length) } else { length }
         } else {
             let end = offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok());
             let invalid = || FileError::Invalid("the offset is larger than any file".into());

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::{FileError, FileService};
 use crate::path::VirtualPath;
-use crate::quota::{Moved, ProgramQuota, QuotaError, QuotaLimits, limits_of};
+use crate::quota::{Moved, ProgramQuota, QuotaError, QuotaLimits, limits_of, natural};
 
 /// The quota of a program that changes the files at a path. It must be [ended](Self::end).
 pub struct ProgramRoom {
@@ -26,7 +26,7 @@ impl FileService {
         if let Some(counted) = self.counted(path) {
             let used = room.quota().await?.map(ProgramQuota::used).unwrap_or_default();
             let QuotaLimits { size, files } = counted.limits;
-            if (files > 0 && used.files > files) || (size > 0 && used.size >= size) {
+            if files.is_exceeded(natural(used.files)) || size.left(natural(used.size)) == Some(0) {
                 room.give_up();
                 return Err(QuotaError::Exceeded.into());
             }
@@ -43,9 +43,7 @@ impl ProgramRoom {
 
     /// Bytes that may still be stored; None: no limit.
     pub fn bytes(&self) -> Option<u64> {
-        let limit = self.limits().size;
-        let used = self.quota.get()?.used().size;
-        (limit > 0).then(|| u64::try_from(limit.saturating_sub(used)).unwrap_or(0))
+        self.limits().size.left(natural(self.quota.get()?.used().size))
     }
 
     /// Whether there is a limit now: an administrator may set one while the program runs.

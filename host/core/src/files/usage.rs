@@ -7,7 +7,7 @@ use crate::path::VirtualPath;
 use crate::ports::storage::{Metadata, Space, Writing};
 use crate::quota::{
     AccountFiles, Ledger, NamespaceGuard, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred,
-    Unanswered, UploadQuota, UsedQuota, scope_of,
+    Unanswered, UploadQuota, UsedQuota, natural, scope_of,
 };
 
 /// The ledger in which a path is counted, and its limits.
@@ -161,11 +161,12 @@ impl FileService {
 
     /// Checks a file's size against `max_upload_file_size` (C3).
     pub(super) fn check_size(&self, size: u64) -> Result<(), FileError> {
-        let max = self.account().filters.max_upload_file_size;
-        if max > 0 && size > max {
-            return Err(FileError::QuotaExceeded(format!("the file is larger than the {max} bytes allowed")));
+        match self.account().filters.max_upload_file_size.most() {
+            Some(most) if size > most => {
+                Err(FileError::QuotaExceeded(format!("the file is larger than the {most} bytes allowed")))
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -174,18 +175,17 @@ impl Space {
     fn within(self, limits: QuotaLimits, used: UsedQuota) -> Self {
         let mut space = self;
         let unit = self.fragment_size.max(1);
-        let natural = |number: i64| u64::try_from(number).unwrap_or(0);
-        if limits.size > 0 {
-            let left = natural(limits.size.saturating_sub(used.size)) / unit;
-            space.blocks = natural(limits.size).div_ceil(unit).min(self.blocks);
+        let (used_size, used_files) = (natural(used.size), natural(used.files));
+        if let (Some(most), Some(left)) = (limits.size.most(), limits.size.left(used_size)) {
+            let left = left / unit;
+            space.blocks = most.div_ceil(unit).min(self.blocks);
             space.blocks_free = left.min(self.blocks_free);
             space.blocks_available = left.min(self.blocks_available);
         }
-        if limits.files > 0 {
-            let left = natural(limits.files.saturating_sub(used.files));
+        if let (Some(most), Some(left)) = (limits.files.most(), limits.files.left(used_files)) {
             // A file system without a limit of files reports 0: the quota is the only limit then.
             let at_most = |files: u64, here: u64| if self.files == 0 { files } else { files.min(here) };
-            space.files = at_most(natural(limits.files), self.files);
+            space.files = at_most(most, self.files);
             space.files_free = at_most(left, self.files_free);
             space.files_available = at_most(left, self.files_available);
         }
@@ -212,8 +212,7 @@ mod tests {
             flags: 0,
             name_max: 255,
         };
-        let (limits, used) =
-            (QuotaLimits { size: limits.0, files: limits.1 }, UsedQuota { size: used.0, files: used.1 });
+        let (limits, used) = (QuotaLimits::stored(limits.0, limits.1), UsedQuota { size: used.0, files: used.1 });
         let space = disk.within(limits, used);
         let found = (space.blocks, space.blocks_available, space.files, space.files_available);
         assert_eq!(found, expected, "{limits:?} {used:?}");

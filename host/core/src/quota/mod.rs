@@ -7,6 +7,7 @@
 mod doubt;
 mod keeper;
 mod ledger;
+mod limit;
 mod namespace;
 mod program;
 mod scan;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use keeper::{AccountFiles, BegunScan, NewUsage, QuotaKeeper, QuotaPorts, RunningScan, ScanError, ScanReport};
 pub use ledger::Ledger;
+pub use limit::Limit;
 pub use namespace::NamespaceGuard;
 pub use program::{Moved, ProgramQuota};
 pub use scan::{ScanProgress, ScanTree, Survey, survey};
@@ -109,16 +111,21 @@ impl std::ops::Neg for UsedQuota {
 /// can add up, so that a write far behind the end of a file is refused before it is counted, whatever the limits are.
 const MOST_AT_ONCE: i64 = 1 << 60;
 
-/// The limits of a usage; 0: unlimited.
+/// The limits of a usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuotaLimits {
     /// The most bytes.
-    pub size: i64,
+    pub size: Limit,
     /// The most files.
-    pub files: i64,
+    pub files: Limit,
 }
 
 impl QuotaLimits {
+    /// The limits of an account or a folder, as it is stored.
+    pub fn stored(size: i64, files: i64) -> Self {
+        Self { size: Limit::stored(size), files: Limit::stored(files) }
+    }
+
     /// Whether there is no limit at all.
     pub fn is_unlimited(self) -> bool {
         self == Self::default()
@@ -126,14 +133,21 @@ impl QuotaLimits {
 
     /// Whether `by` more may be used. `credit`: bytes that the operation will free later.
     fn check(self, used: UsedQuota, by: UsedQuota, credit: i64) -> Result<(), QuotaError> {
-        let exceeds = |used: i64, by: i64, limit: i64| limit > 0 && by > 0 && used.saturating_add(by) > limit;
-        let size = exceeds(used.size, by.size, if self.size > 0 { self.size.saturating_add(credit) } else { 0 });
+        let exceeds = |limit: Limit, used: i64, by: i64, credit: i64| {
+            by > 0 && limit.is_exceeded(natural(used.saturating_add(by).saturating_sub(credit)))
+        };
+        let size = exceeds(self.size, used.size, by.size, credit);
         let is_no_usage = by.size > MOST_AT_ONCE || used.size.checked_add(by.size).is_none();
-        if is_no_usage || size || exceeds(used.files, by.files, self.files) {
+        if is_no_usage || size || exceeds(self.files, used.files, by.files, 0) {
             return Err(QuotaError::Exceeded);
         }
         Ok(())
     }
+}
+
+/// What is used, which is never less than nothing.
+pub(crate) fn natural(used: i64) -> u64 {
+    u64::try_from(used).unwrap_or(0)
 }
 
 /// By how many bytes a file grows from one size to another.
@@ -174,8 +188,8 @@ pub enum QuotaError {
 /// The limits for files at `path`.
 pub fn limits_of(account: &EffectiveAccount, path: &VirtualPath) -> QuotaLimits {
     match account.folders.at(path).map(|folder| folder.quota) {
-        Some(FolderQuota::Own { size, files }) => QuotaLimits { size, files },
-        Some(FolderQuota::OfAccount) | None => QuotaLimits { size: account.quota_size, files: account.quota_files },
+        Some(FolderQuota::Own { size, files }) => QuotaLimits::stored(size, files),
+        Some(FolderQuota::OfAccount) | None => QuotaLimits::stored(account.quota_size, account.quota_files),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::ledger::{Abandoned, Ledger, WrittenInPlace};
 use super::program::ProgramId;
 use super::scan::{self, ScanProgress, ScanTree};
-use super::{NewUsage, QuotaError, QuotaLimits, UsedQuota, difference};
+use super::{NewUsage, QuotaError, QuotaLimits, UsedQuota, difference, natural};
 use crate::ports::storage::{FileId, FileKind, Metadata, Upload};
 
 /// The result of a count of the files.
@@ -38,7 +38,7 @@ impl NamespaceGuard<'_> {
     /// `Exceeded`
     pub fn check_new_file(&self, limits: QuotaLimits) -> Result<(), QuotaError> {
         // No new file may begin when the quota of bytes is used up (A10-02).
-        let by = UsedQuota { size: i64::from(limits.size > 0), files: 1 };
+        let by = UsedQuota { size: i64::from(limits.size.is_set()), files: 1 };
         limits.check(self.ledger.state().used, by, 0)
     }
 
@@ -47,7 +47,7 @@ impl NamespaceGuard<'_> {
     /// # Errors
     /// `Exceeded`
     pub fn check_overwrite(&self, old: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
-        let by = UsedQuota { size: i64::from(limits.size > 0), files: 0 };
+        let by = UsedQuota { size: i64::from(limits.size.is_set()), files: 0 };
         limits.check(self.ledger.state().used, by, i64::try_from(old).unwrap_or(i64::MAX))
     }
 
@@ -360,8 +360,8 @@ impl NamespaceGuard<'_> {
         let freed_size = freed.map_or(0, |freed| i64::try_from(freed.size).unwrap_or(i64::MAX));
         let files = used.files + 1 - reserved.files - i64::from(freed.is_some());
         let grows = reserved.size > freed_size;
-        let too_large = limits.size > 0 && grows && used.size.saturating_sub(freed_size) > limits.size;
-        let too_many = limits.files > 0 && freed.is_none() && files > limits.files;
+        let too_large = grows && limits.size.is_exceeded(natural(used.size.saturating_sub(freed_size)));
+        let too_many = freed.is_none() && limits.files.is_exceeded(natural(files));
         if too_large || too_many { Err(QuotaError::Exceeded) } else { Ok(()) }
     }
 }

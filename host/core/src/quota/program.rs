@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
-use super::{QuotaError, QuotaLimits, UsedQuota};
+use super::{QuotaError, QuotaLimits, UsedQuota, natural};
 
 /// Bytes that may be on their way through a program and not yet in its files.
 const IN_FLIGHT: u64 = 512 << 10;
@@ -164,8 +164,7 @@ impl ProgramQuota {
         // Reservations of uploads are left out: they may be for files that replace others, and each upload
         // checks its own.
         let files = names.count(tree, &ScanProgress::default()).await?.files;
-        let exceeds = |used: i64, limit: i64| limit > 0 && used > limit;
-        if exceeds(files.size, limits.size) || exceeds(files.files, limits.files) {
+        if limits.size.is_exceeded(natural(files.size)) || limits.files.is_exceeded(natural(files.files)) {
             return Err(QuotaError::Exceeded);
         }
         Ok(())

@@ -50,7 +50,7 @@ impl Paper {
     }
 }
 
-pub(super) const LIMITS: QuotaLimits = QuotaLimits { size: 100, files: 2 };
+pub(super) const LIMITS: QuotaLimits = QuotaLimits { size: Limit::of(100), files: Limit::of(2) };
 
 #[tokio::test]
 async fn an_unnamed_upload_is_counted_as_it_grows() {
@@ -164,7 +164,7 @@ async fn what_a_program_removed_while_it_was_written_counts_nothing() {
 async fn limits_hold_when_many_reserve_at_once() {
     // A10-03
     let paper = paper().await;
-    let limits = QuotaLimits { size: 1000, files: 7 };
+    let limits = QuotaLimits::stored(1000, 7);
     let ledger = paper.keeper.ledger(&paper.scope);
     drop(ledger.names(no_tree).await.unwrap());
     let made: Vec<bool> = std::thread::scope(|scope| {
@@ -197,10 +197,10 @@ fn scopes_follow_folders_and_tracking() {
         let path = VirtualPath::parse_normalised(path).unwrap();
         assert_eq!(scope_of(&account, &path, tracking), expected, "{path:?}");
     };
-    let mine = Some((Scope::Account("u".into()), QuotaLimits { size: 5, files: 0 }));
+    let mine = Some((Scope::Account("u".into()), QuotaLimits::stored(5, 0)));
     check("/a", Tracking::WhereLimited, mine.clone());
     check("/mine/a", Tracking::WhereLimited, mine);
-    check("/own/a", Tracking::Always, Some((Scope::Folder("own".into()), QuotaLimits { size: 0, files: 3 })));
+    check("/own/a", Tracking::Always, Some((Scope::Folder("own".into()), QuotaLimits::stored(0, 3))));
     check("/own", Tracking::Never, None);
     // Of an account without a limit, only where all are counted.
     let json = r#"{"status":1,"username":"v","home_dir":"/srv/v","permissions":{"/":["*"]}}"#;
@@ -247,12 +247,12 @@ async fn volumes_are_counted_to_the_byte() {
     let account = |text: &str| EffectiveAccount::ungrouped(user(text));
     let (up, down) = (|up| Transferred { up, down: 0 }, |down| Transferred { up: 0, down });
     let limits = account(r#","upload_data_transfer":1,"total_data_transfer":2"#).volume;
-    assert_eq!(limits, VolumeLimits { up: 1 << 20, down: 0, total: 2 << 20 });
+    assert_eq!(limits, VolumeLimits { up: Limit::of(1 << 20), down: Limit::NONE, total: Limit::of(2 << 20) });
 
     let paper = paper().await;
     let volume = paper.keeper.volumes.of(&account("")).unwrap();
     assert!(Arc::ptr_eq(&volume, &paper.keeper.volumes.of(&account("")).unwrap()));
-    let limits = VolumeLimits { up: 150, down: 0, total: 200 };
+    let limits = VolumeLimits { up: Limit::of(150), down: Limit::NONE, total: Limit::of(200) };
     assert_eq!(volume.take(up(51), limits), Err(QuotaError::VolumeExceeded));
     volume.take(up(50), limits).unwrap();
     assert_eq!(volume.check(true, limits), Err(QuotaError::VolumeExceeded));
@@ -261,7 +261,7 @@ async fn volumes_are_counted_to_the_byte() {
     volume.take(down(50), limits).unwrap();
     assert_eq!(volume.check(false, limits), Err(QuotaError::VolumeExceeded));
     // A raised limit counts; without a limit nothing is counted, except under `Tracking::Always`.
-    volume.take(down(10), VolumeLimits { down: 60, ..VolumeLimits::default() }).unwrap();
+    volume.take(down(10), VolumeLimits { down: Limit::of(60), ..VolumeLimits::default() }).unwrap();
     volume.take(down(10), VolumeLimits::default()).unwrap();
     assert_eq!(volume.used(), Transferred { up: 150, down: 60 });
     paper.keeper.save().await;

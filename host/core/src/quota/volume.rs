@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keeper::QuotaPorts;
 use super::sending::{Failed, Sending};
-use super::{QuotaError, Tracking};
+use super::{Limit, QuotaError, Tracking};
 use crate::account::EffectiveAccount;
 use crate::ports::AccountKey;
 
@@ -26,15 +26,15 @@ impl Transferred {
     }
 }
 
-/// Limits of transferred bytes; 0: unlimited. All that are set hold.
+/// Limits of transferred bytes. All that are set hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VolumeLimits {
     /// The most bytes from the client.
-    pub up: u64,
+    pub up: Limit,
     /// The most bytes to the client.
-    pub down: u64,
+    pub down: Limit,
     /// The most bytes of both directions together.
-    pub total: u64,
+    pub total: Limit,
 }
 
 impl VolumeLimits {
@@ -45,7 +45,7 @@ impl VolumeLimits {
 
     /// Whether `used` is more than may be, after something that moved `by`.
     fn are_exceeded(self, used: Transferred, by: Transferred) -> bool {
-        let exceeds = |moved: u64, used: u64, limit: u64| limit > 0 && moved > 0 && used > limit;
+        let exceeds = |moved: u64, used: u64, limit: Limit| moved > 0 && limit.is_exceeded(used);
         exceeds(by.up, used.up, self.up)
             || exceeds(by.down, used.down, self.down)
             || exceeds(by.up.saturating_add(by.down), used.up.saturating_add(used.down), self.total)

@@ -112,7 +112,7 @@ impl Place {
                 return Err(FileError::Denied);
             }
         }
-        if files.account().filters.max_upload_file_size > 0 || !is_uniform(files, &self.directory) {
+        if files.account().filters.max_upload_file_size.is_set() || !is_uniform(files, &self.directory) {
             return Err(FileError::Denied);
         }
         Ok(())
