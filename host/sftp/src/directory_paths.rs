@@ -38,6 +38,18 @@ impl SftpServer {
         Ok(path)
     }
 
+    /// The path of a new link, which is no directory: no name that ends with a slash is given to one.
+    ///
+    /// # Errors
+    /// As of [`named`](Self::named), and where nothing has the name.
+    pub(crate) async fn linked(&self, raw: &RawPath<'_>) -> Result<VirtualPath, Status> {
+        let path = self.named(raw).await?;
+        if is_of_directory(raw) && matches!(self.files.symlink_metadata(&path).await, Err(FileError::NotFound)) {
+            return Err(FileError::NotFound.into());
+        }
+        Ok(path)
+    }
+
     /// The old and the new path of a rename. Only a directory gets a new name that ends with a slash.
     ///
     /// # Errors
@@ -49,6 +61,7 @@ impl SftpServer {
     ) -> Result<(VirtualPath, VirtualPath), Status> {
         let (old, new) = (self.named(from).await?, self.named(to).await?);
         if is_of_directory(to)
+            && matches!(self.files.symlink_metadata(&new).await, Err(FileError::NotFound))
             && let Ok(found) = self.files.symlink_metadata(&old).await
         {
             require_directory(&found)?;

@@ -46,7 +46,7 @@ impl SftpServer {
         new: RawPath<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        let (existing, new) = (self.named(&existing).await?, self.named(&new).await?);
+        let (existing, new) = (self.named(&existing).await?, self.linked(&new).await?);
         self.files.hard_link(&existing, &new, Protocol::Sftp).await?;
         reply.ok();
         Ok(())

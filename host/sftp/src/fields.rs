@@ -100,6 +100,12 @@ impl<'a> Field<'a> for ByteString<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawPath<'a>(Cow<'a, [u8]>);
 
+impl<'a> From<&'a [u8]> for RawPath<'a> {
+    fn from(path: &'a [u8]) -> Self {
+        Self(Cow::Borrowed(path))
+    }
+}
+
 impl RawPath<'_> {
     /// The path as it was sent.
     pub fn as_bytes(&self) -> &[u8] {

@@ -260,6 +260,7 @@ impl SftpServer {
     ) -> Result<(), Status> {
         let sent = (first.as_bytes(), second.as_bytes());
         let (text, link) = symlink::text_and_link(&self.files, sent).await?;
+        let link = self.linked(&RawPath::from(link)).await?;
         self.files.create_symlink(text, &link, Protocol::Sftp).await?;
         reply.ok();
         Ok(())

@@ -22,24 +22,21 @@ const LINK_FIRST: [&str; 6] = ["AsyncSSH_", "libssh_", "phpseclib_", "Twisted", 
 const TARGET_FIRST: [&str; 8] =
     ["OpenSSH", "paramiko_", "libssh2_", "Go", "JSCH", "PuTTY", "Ruby/Net::SSH", "dropbear"];
 
-/// The text of the link and the path where it is made, from the two strings in the client's order.
+/// The text of the link, and its own path as it was sent, from the two strings in the client's order.
 pub async fn text_and_link<'a>(
     files: &FileService,
     (first, second): (&'a [u8], &'a [u8]),
-) -> Result<(&'a [u8], VirtualPath), Status> {
+) -> Result<(&'a [u8], &'a [u8]), Status> {
     let start = files.start_directory();
-    let link = |raw: &[u8]| VirtualPath::resolve(&start, raw);
+    let at = |raw: &[u8]| VirtualPath::resolve(&start, raw);
     match order_of(files.session().connection.client_software()) {
-        Order::TargetFirst => Ok((first, link(second)?)),
-        Order::LinkFirst => Ok((second, link(first)?)),
-        Order::Unknown => {
-            let taken = link(second)?;
-            // A link cannot be made under a name that is taken, so that name is the target.
-            if is_there(files, &taken).await && !is_there(files, &link(first)?).await {
-                return Ok((second, link(first)?));
-            }
-            Ok((first, taken))
-        }
+        Order::TargetFirst => Ok((first, second)),
+        Order::LinkFirst => Ok((second, first)),
+        // A link cannot be made under a name that is taken, so that name is the target.
+        Order::Unknown => match is_there(files, &at(second)?).await && !is_there(files, &at(first)?).await {
+            true => Ok((second, first)),
+            false => Ok((first, second)),
+        },
     }
 }
 

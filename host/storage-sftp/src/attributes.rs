@@ -10,7 +10,7 @@ use crate::packet::{Attributes, Fields, Malformed};
 const TYPE: u32 = 0o170_000;
 /// The permission bits that can be set: without those by which a file runs as another user, since accounts have none
 /// of their own there.
-const SETTABLE: u32 = 0o1777;
+pub const SETTABLE: u32 = 0o1777;
 
 /// What has these attributes; without a mode it is nothing that is used.
 pub fn kind_of(attributes: &Attributes) -> FileKind {

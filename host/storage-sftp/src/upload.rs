@@ -12,7 +12,7 @@ use tidegate_core::ports::storage::{
 };
 use tokio::sync::watch;
 
-use crate::attributes::new_mode;
+use crate::attributes::{SETTABLE, new_mode};
 use crate::errors::{Fault, exists, failed, is_directory, is_over, is_special, not_found, unsupported};
 use crate::file::OpenFile;
 use crate::handle::RemoteHandle;
@@ -45,8 +45,9 @@ struct HiddenFile {
     name: VirtualPath,
     /// The name that the upload will have.
     target: VirtualPath,
-    /// The mode of the file that it replaces.
-    old_mode: Option<u32>,
+    /// The permissions that it will have: those of the file that it replaces, unless others were set meanwhile. None: it
+    /// replaces none.
+    later_mode: Mutex<Option<u32>>,
     must_be_new: bool,
     keep_partial: bool,
     was_shown: AtomicBool,
@@ -125,7 +126,7 @@ impl SftpUpload {
             file,
             name,
             target: found.path,
-            old_mode,
+            later_mode: Mutex::new(old_mode),
             must_be_new: options.exclusive || (old_mode.is_none() && !options.truncate),
             keep_partial,
             was_shown: AtomicBool::new(false),
@@ -213,7 +214,7 @@ impl HiddenFile {
                 }
             }
         }
-        if let Some(mode) = self.old_mode {
+        if let Some(mode) = self.later_mode() {
             let mode = Attributes { mode: Some(mode), ..Attributes::default() };
             self.file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&mode)).done().await?;
         }
@@ -247,6 +248,17 @@ impl HiddenFile {
         }
         *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata);
         Ok(Finished::Named { replaced })
+    }
+
+    /// At the end the file gets this mode.
+    fn set_later_mode(&self, mode: u32) {
+        if let Some(later) = self.later_mode.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            *later = mode;
+        }
+    }
+
+    fn later_mode(&self) -> Option<u32> {
+        *self.later_mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The attributes of the file when it got its name.
@@ -287,7 +299,7 @@ impl HiddenFile {
             if let Some(gap) = self.file.gap() {
                 self.file.cut(gap);
             }
-            if let Some(mode) = self.old_mode {
+            if let Some(mode) = self.later_mode() {
                 let mode = Attributes { mode: Some(mode), ..Attributes::default() };
                 drop(self.file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&mode)));
             }
@@ -332,12 +344,20 @@ impl StorageFile for SftpUpload {
     async fn metadata(&self) -> Result<Metadata, StorageError> {
         match self.hidden.finished() {
             Some(finished) => Ok(finished),
-            None => self.hidden.file.metadata().await,
+            None => {
+                let found = self.hidden.file.metadata().await?;
+                let mode = self.hidden.later_mode().map_or(found.mode, |later| found.mode & !SETTABLE | later);
+                Ok(Metadata { mode, ..found })
+            }
         }
     }
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
-        self.hidden.file.set_attributes(attributes).await
+        self.hidden.file.set_attributes(attributes).await?;
+        if let Some(mode) = attributes.mode {
+            self.hidden.set_later_mode(mode & SETTABLE);
+        }
+        Ok(())
     }
 
     async fn sync(&self) -> Result<(), StorageError> {

@@ -361,8 +361,10 @@ fn check_room(
     limits: QuotaLimits,
 ) -> Result<(), QuotaError> {
     match before {
-        Some(before) if options.truncate => names.check_overwrite(before.size, limits),
-        Some(_) => names.check_overwrite(0, limits),
+        // What is appended is more than the file has. Other writes may be over what it has, so that growing is looked at
+        // when it comes.
+        Some(_) if options.append && !options.truncate => names.check_overwrite(0, limits),
+        Some(before) => names.check_overwrite(before.size, limits),
         None => names.check_new_file(limits),
     }
 }

@@ -113,6 +113,14 @@ async fn a_replacement_keeps_the_mode() {
         storage.set_attributes(&path("/f"), &mode, true).await.unwrap();
         put(&*storage, "/f", "new").await;
         assert_eq!(storage.metadata(&path("/f")).await.unwrap().mode, 0o100642, "{name}");
+        // Unless another one is set while it is written.
+        let file = write(&*storage, "/f", PUT).await.unwrap();
+        assert_eq!(file.file().metadata().await.unwrap().mode, 0o100642, "{name}");
+        let private = tidegate_core::ports::storage::SetAttributes { mode: Some(0o600), ..Default::default() };
+        file.file().set_attributes(&private).await.unwrap();
+        assert_eq!(file.file().metadata().await.unwrap().mode, 0o100600, "{name}");
+        finish(&file).await.unwrap();
+        assert_eq!(storage.metadata(&path("/f")).await.unwrap().mode, 0o100600, "{name}");
     }
 }
 
@@ -120,7 +128,7 @@ async fn a_replacement_keeps_the_mode() {
 async fn an_upload_that_empties_nothing_is_a_copy_of_the_old_file_at_first() {
     // A5-10
     let keeping = OpenOptions { read: true, truncate: false, ..PUT };
-    for Subject { name, storage, .. } in storages().await {
+    for Subject { name, storage, knows_files, .. } in storages().await {
         if !storage.capabilities(&path("/f")).keeps_old {
             continue;
         }
@@ -140,6 +148,19 @@ async fn an_upload_that_empties_nothing_is_a_copy_of_the_old_file_at_first() {
             drop(upload);
             let expected = if is_complete { "halfr content" } else { "older content" };
             assert_eq!(content(&*storage, "/f").await.as_deref(), Some(expected), "{name}");
+        }
+        // Of two that begin with the same content the second would take away what the first has written.
+        if knows_files {
+            let [first, second] = [
+                storage.begin_upload(&path("/f"), keeping).await.unwrap(),
+                storage.begin_upload(&path("/f"), keeping).await.unwrap(),
+            ];
+            first.write_at(0, b"first").await.unwrap();
+            second.write_at(8, b"second").await.unwrap();
+            first.finish().await.unwrap();
+            assert_eq!(kind(second.finish().await), Err(StorageErrorKind::AlreadyExists), "{name}");
+            drop((first, second));
+            assert_eq!(content(&*storage, "/f").await.as_deref(), Some("first content"), "{name}");
         }
         // Nothing had the name when it was looked for: the file of another program stays.
         let refused = storage.begin_upload(&path("/f"), OpenOptions { is_new: true, ..keeping }).await.map(drop);

@@ -114,6 +114,21 @@ async fn uploads_are_refused_at_the_limit() {
         exceeded(on.open("/g", PUT).await);
     };
     check(at_open, [(100, 1); 3]).await;
+    // What a file has may be written anew, by clients that do not empty it as well.
+    let anew = async |on: &Fixture| {
+        on.put("/f", 100).await.unwrap();
+        let kept = OpenOptions { truncate: false, ..PUT };
+        for options in [PUT, kept, OpenOptions { create: false, ..kept }] {
+            let mut file = on.open("/f", options).await.unwrap();
+            file.write_at(0, &[1; 100]).await.unwrap();
+            file.close().await.unwrap();
+        }
+        exceeded(on.open("/f", OpenOptions { append: true, ..kept }).await);
+        let mut file = on.open("/f", kept).await.unwrap();
+        exceeded(file.write_at(100, b"x").await);
+        exceeded(file.close().await);
+    };
+    check(anew, [(100, 1); 3]).await;
     let too_many = async |on: &Fixture| {
         for name in ["/a", "/b", "/c"] {
             on.put(name, 1).await.unwrap();

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod cleaning;
+mod content;
 mod descriptor;
 mod directory;
 mod errors;

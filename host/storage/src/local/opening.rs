@@ -145,6 +145,7 @@ impl LocalStorage {
             // Of two uploads that empty a file that did not exist, the last one wins, as if both
             // had written it in place.
             must_be_new: options.exclusive || (existing.is_none() && !options.truncate),
+            continues: existing.filter(|_| !options.truncate).map(|existing| existing.metadata.id),
             keep_partial,
             keep_after_kill: keep_partial && existing.is_some(),
             unnamed: self.settings.unnamed_uploads,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use tidegate_core::path::VirtualPath;
-use tidegate_core::ports::storage::{Finished, Metadata, StorageError, StorageErrorKind};
+use tidegate_core::ports::storage::{FileId, Finished, Metadata, StorageError, StorageErrorKind};
 
 use super::attributes;
 use super::errors::from_errno;
@@ -47,6 +47,9 @@ pub struct Wanted {
     pub mode: Mode,
     /// Fail if something has the name by then, because overwriting was not asked for.
     pub must_be_new: bool,
+    /// The file with whose content the upload begins; fail if another one has the name by then, whose content would be
+    /// lost.
+    pub continues: Option<FileId>,
     /// Give an abandoned file its name nevertheless (A5-11).
     pub keep_partial: bool,
     /// Do so after `kill -9` as well, at the next start: there is an old file, which a client that
@@ -127,6 +130,13 @@ impl Replacement {
             return rename_to_new(&place, &hidden, &place).map(|()| None).map_err(from_errno);
         }
         let replaced = named_now(&place);
+        let is_other = |begun| replaced.as_ref().is_some_and(|(_, now)| now.id != begun);
+        if self.wanted.continues.is_some_and(is_other) {
+            return Err(StorageError::new(
+                StorageErrorKind::AlreadyExists,
+                "another upload has replaced the file since this one began with its content",
+            ));
+        }
         fs::renameat(place.directory(), &hidden, place.directory(), place.name()).map_err(from_errno)?;
         Ok(replaced.map(|(file, metadata)| {
             drop(Freed::held(file, metadata.size));

@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use rustix::fs::{self, OFlags};
 use rustix::io::Errno;
 use tidegate_core::ports::storage::{
-    Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile, Upload,
+    Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageFile, Upload,
 };
 
-use super::Owner;
 use super::descriptor::Descriptor;
-use super::errors::from_errno;
+use super::errors::{from_errno, with_errno};
 use super::file::LocalFile;
 use super::replacement::Replacement;
 use super::waiting::RootFileSystem;
+use super::{Owner, content};
 
 pub struct LocalUpload {
     descriptor: Descriptor,
@@ -43,14 +43,17 @@ impl LocalUpload {
 
     /// Begins with the content of the file that the upload replaces.
     pub async fn take_content(&self, old: File) -> Result<(), StorageError> {
-        let failed = |error: std::io::Error| {
-            let message = format!("the old content could not be copied: {error}");
-            StorageError::new(StorageErrorKind::Other, message)
-        };
-        let mut new = File::from(self.descriptor.file.try_clone().map_err(failed)?);
-        // The copy may be long.
-        let copied = tokio::task::spawn_blocking(move || std::io::copy(&mut &old, &mut new)).await;
-        copied.unwrap_or_else(|error| Err(std::io::Error::other(error))).map(drop).map_err(failed)
+        let new = &self.descriptor.file;
+        let failed = |errno| with_errno(errno, "the old content could not be copied");
+        // What is appended would have no offset.
+        if self.descriptor.append {
+            fs::fcntl_setfl(&**new, OFlags::empty()).map_err(failed)?;
+        }
+        content::copy(old, new.clone()).await.map_err(failed)?;
+        if self.descriptor.append {
+            fs::fcntl_setfl(&**new, OFlags::APPEND).map_err(failed)?;
+        }
+        Ok(())
     }
 
     fn replacement(&self) -> MutexGuard<'_, Option<Replacement>> {

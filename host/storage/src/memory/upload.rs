@@ -32,6 +32,8 @@ pub struct MemoryUpload {
 struct Pending {
     /// Fail if something has the name by then.
     must_be_new: bool,
+    /// Fail if something other than this has the name by then.
+    continues: Option<NodeId>,
     /// Give an abandoned file its name nevertheless (A5-11).
     keep_partial: bool,
 }
@@ -48,13 +50,14 @@ impl MemoryUpload {
         // Of two uploads that empty a file that did not exist, the last one wins.
         let must_be_new = options.exclusive || (found.node.is_none() && !options.truncate);
         let begun = nodes.metadata(node)?.size;
+        let continues = found.node.filter(|_| !options.truncate);
         Ok(Self {
             open: OpenNode::new(tree, nodes, node)?,
             append: options.append,
             in_sequence: (!tree.settings.random_writes).then(|| AtomicU64::new(begun)),
             directory: found.directory,
             name: found.name.clone(),
-            pending: Mutex::new(Some(Pending { must_be_new, keep_partial })),
+            pending: Mutex::new(Some(Pending { must_be_new, continues, keep_partial })),
         })
     }
 
@@ -68,7 +71,7 @@ impl MemoryUpload {
         let named = nodes.entries(self.directory)?.get(&self.name).copied();
         let mut replaced = None;
         if let Some(node) = named {
-            if pending.must_be_new {
+            if pending.must_be_new || pending.continues.is_some_and(|begun| begun != node) {
                 return Err(error(StorageErrorKind::AlreadyExists));
             }
             let metadata = nodes.metadata(node)?;
