@@ -110,7 +110,7 @@ impl Tree {
     }
 
     fn folder_is_of_account(&self) -> bool {
-        tidegate_core::quota::limits_of(&self.on.files.account(), &path("/m")).size == 100
+        tidegate_core::quota::limits_of(&self.on.files.account(), &path("/m")).size.most() == Some(100)
     }
 }
 
