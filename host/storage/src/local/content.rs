@@ -61,12 +61,11 @@ fn copy_between(old: &File, new: &OwnedFd, begin: u64, end: u64) -> Result<(), E
     while from < end {
         let length = usize::try_from(end - from).unwrap_or(usize::MAX);
         match fs::copy_file_range(old, Some(&mut from), new, Some(&mut to), length) {
-            // It was cut meanwhile.
-            Ok(0) => break,
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+            // Some file systems copy nothing, and do not say that they cannot. Of a file that was cut meanwhile nothing is read.
+            Ok(0) | Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                 return copy_through_memory(old, new, from, end);
             }
+            Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
     }
